@@ -1,0 +1,88 @@
+// Files written whole or not at all: temporary file in the same folder, fsync, rename, fsync of the
+// folder. Danger: a rename without the folder's fsync may be gone after a power cut.
+
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { access, chown, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+export interface WriteOptions {
+  /** Default 0644. */
+  mode?: number;
+  owner?: { uid: number; gid: number };
+}
+
+/** Writes `content` to `path` so that a reader, also after a power cut, sees the old file or the new one. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(content);
+      await file.chmod(options.mode ?? 0o644);
+      if (options.owner) await file.chown(options.owner.uid, options.owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** Makes renames, creations and deletions in `folder` durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes only when the content differs. Returns whether it wrote. */
+export async function writeIfChanged(
+  path: string,
+  content: string,
+  options: WriteOptions = {},
+): Promise<boolean> {
+  if ((await readIfThere(path)) === content) return false;
+  await writeFileAtomic(path, content, options);
+  return true;
+}
+
+/** The text of `path`, or undefined when there is no such file. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Creates `path` and its parents; mode and owner are set on `path` itself. */
+export async function makeFolder(path: string, options: WriteOptions = {}): Promise<void> {
+  await mkdir(path, { recursive: true, mode: options.mode ?? 0o755 });
+  if (options.owner) await chown(path, options.owner.uid, options.owner.gid);
+}
+
+/** Whether `error` says that a file or folder does not exist. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
