@@ -1,0 +1,14 @@
+// Where things are in the shared record. Every key of ours lies below one prefix, so that an etcd
+// that serves others too keeps them apart and a watch on the prefix sees all that is ours.
+
+export const KEY_PREFIX = "understudy/";
+
+export const META_KEY = `${KEY_PREFIX}meta`;
+export const SETTINGS_KEY = `${KEY_PREFIX}settings`;
+export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
+export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
+export const LEADER_KEY = `${KEY_PREFIX}leader`;
+export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
+
+export const memberKey = (id: string) => `${MEMBERS_PREFIX}${id}`;
+export const tokenKey = (id: string) => `${TOKENS_PREFIX}${id}`;
