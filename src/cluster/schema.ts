@@ -1,0 +1,90 @@
+// The shapes of what the cluster keeps: in the shared record, and on each member's disk.
+// Danger: members of different versions read the same record, so fields are only ever added, with defaults.
+
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/** A Puppet certname, which is also a member's id: lower case, at most 253 characters. */
+export const Certname = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/, {
+    error: "not a certname: lower-case letters, digits, - and _ in segments parted by dots",
+  });
+
+export const IpAddress = z.string().refine((text) => isIP(text) !== 0, { error: "not an IP address" });
+
+/** ADDRESS/PREFIX, as in 10.0.0.10/24. */
+export const VirtualIp = z.string().refine(
+  (text) => {
+    const [address = "", prefix = ""] = text.split("/");
+    const bits = isIP(address) === 6 ? 128 : 32;
+    return isIP(address) !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
+  },
+  { error: "not an address with its prefix length, as in 10.0.0.10/24" },
+);
+
+export const Role = z.enum(["server", "compiler", "witness"]);
+export type Role = z.infer<typeof Role>;
+
+/** One puppetserver of a member, as edges reach it. */
+export const Backend = z.object({
+  name: z.string().regex(/^[a-z0-9_.-]{1,64}$/),
+  port: z.int().min(1).max(65535),
+  /** How many requests it compiles at once, read from its status API; 1 until it was read. */
+  jrubies: z.int().min(1).max(256).default(1),
+});
+export type Backend = z.infer<typeof Backend>;
+
+/** One member in the record (`understudy/members/<id>`). */
+export const Member = z.object({
+  id: Certname,
+  role: Role,
+  /** Where the other members reach it. */
+  address: IpAddress,
+  phase: z.enum(["joining", "ready", "leaving"]),
+  /** Whether it may be chosen as an etcd voter: servers and witnesses that aren't leaving. */
+  mayVote: z.boolean(),
+  backends: z.array(Backend).max(16),
+  version: z.string(),
+  joinedAt: z.string(),
+});
+export type Member = z.infer<typeof Member>;
+
+/** Settings that hold for the whole cluster (`understudy/settings`). */
+export const Settings = z.object({
+  /** The name that agents use. */
+  sharedName: Certname,
+  virtualIps: z.array(VirtualIp).max(16).default([]),
+  /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
+  acceptProxyFrom: z.array(z.string()).max(64).default([]),
+  /** How many etcd voters are wanted once there are enough servers. */
+  voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
+});
+export type Settings = z.infer<typeof Settings>;
+
+/** What the cluster is (`understudy/meta`). */
+export const Meta = z.object({
+  format: z.literal(1),
+  clusterId: z.uuid(),
+  /** Grows when the record was recovered by hand; a member of an older one stops writing. */
+  generation: z.int().min(1),
+  createdAt: z.string(),
+});
+export type Meta = z.infer<typeof Meta>;
+
+/** Who this member is (`/etc/understudy/node.json`). */
+export const NodeFile = z.object({
+  format: z.literal(1),
+  clusterId: z.uuid(),
+  generation: z.int().min(1),
+  id: Certname,
+  role: Role,
+  address: IpAddress,
+  sharedName: Certname,
+  /** `setup` until init or join has gone through all its steps once. */
+  phase: z.enum(["setup", "ready"]),
+  /** Client URLs of the etcd members known when this was written; the view has newer ones. */
+  etcdEndpoints: z.array(z.url()).min(1),
+});
+export type NodeFile = z.infer<typeof NodeFile>;

@@ -1,0 +1,40 @@
+// Where Understudy keeps things on a server. One list, so that units, package and code agree.
+
+const ETC = "/etc/understudy";
+const STATE = "/var/lib/understudy";
+const RUN = "/run/understudy";
+
+export const PATHS = {
+  nodeFile: `${ETC}/node.json`,
+  state: STATE,
+  run: RUN,
+  /** The keys of our own three CAs; on servers only, root only. */
+  authorities: `${STATE}/pki/authorities`,
+  /** What etcd and the daemon's etcd client use; readable by understudy-etcd. */
+  etcdPki: `${STATE}/pki/etcd`,
+  /** The daemon's identity among members. */
+  controlPki: `${STATE}/pki/control`,
+  /** HAProxy's client certificate and the CA backend's server certificate. */
+  edgePki: `${STATE}/pki/edge`,
+  /** The certificate of puppetserver's own listener; readable by puppetserver. */
+  listenerPki: `${STATE}/pki/listener`,
+  etcd: `${STATE}/etcd`,
+  edge: `${STATE}/edge`,
+  vip: `${STATE}/vip`,
+  journal: `${STATE}/journal`,
+  /** The last view of the cluster that was read from the record. */
+  viewFile: `${STATE}/view.json`,
+  apiSocket: `${RUN}/api.sock`,
+  caSocket: `${RUN}/ca.sock`,
+  filesSocket: `${RUN}/files.sock`,
+} as const;
+
+/** The ports that a server listens on. All but `edge` are for members only. */
+export const PORTS = {
+  edge: 8140,
+  puppetserver: 8141,
+  authority: 8142,
+  control: 9140,
+  etcdClient: 9141,
+  etcdPeer: 9142,
+} as const;
