@@ -13,10 +13,14 @@ export async function readNodeFile(path: string = PATHS.nodeFile): Promise<NodeF
   try {
     return NodeFile.parse(JSON.parse(text));
   } catch (error) {
-    throw new Fault("cluster.node-file", `${path} can't be read as a node file: ${messageOf(error)}`, {
-      hints: ["It is written by init and join only. Restore it from a backup of this server."],
-      cause: error,
-    });
+    throw new Fault(
+      "cluster.node-file",
+      `${path} can't be read as a node file: ${messageOf(error)}`,
+      {
+        hints: ["It is written by init and join only. Restore it from a backup of this server."],
+        cause: error,
+      },
+    );
   }
 }
 

@@ -43,10 +43,7 @@ export const LEAVES = {
   authority: { authority: "edge", server: true, client: false },
   /** puppetserver's own listener. */
   listener: { authority: "edge", server: true, client: false },
-} as const satisfies Record<
-  string,
-  { authority: AuthorityName; server: boolean; client: boolean }
->;
+} as const satisfies Record<string, { authority: AuthorityName; server: boolean; client: boolean }>;
 export type LeafName = keyof typeof LEAVES;
 
 /** Which leaves a member of each role gets. */

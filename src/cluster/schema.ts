@@ -12,7 +12,9 @@ export const Certname = z
     error: "not a certname: lower-case letters, digits, - and _ in segments parted by dots",
   });
 
-export const IpAddress = z.string().refine((text) => isIP(text) !== 0, { error: "not an IP address" });
+export const IpAddress = z
+  .string()
+  .refine((text) => isIP(text) !== 0, { error: "not an IP address" });
 
 /** ADDRESS/PREFIX, as in 10.0.0.10/24. */
 export const VirtualIp = z.string().refine(

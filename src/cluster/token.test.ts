@@ -17,10 +17,17 @@ test("parseToken reads what renderToken wrote", () => {
 });
 
 test("parseToken refuses other text without repeating it", () => {
-  for (const text of ["", "U1", "U2.s.0.a.b", renderToken(made.token).slice(0, -1), "U1.x.".padEnd(120, "a")]) {
+  for (const text of [
+    "",
+    "U1",
+    "U2.s.0.a.b",
+    renderToken(made.token).slice(0, -1),
+    "U1.x.".padEnd(120, "a"),
+  ]) {
     assert.throws(
       () => parseToken(text),
-      (error) => isFault(error, "token.malformed") && (text.length < 9 || !error.message.includes(text)),
+      (error) =>
+        isFault(error, "token.malformed") && (text.length < 9 || !error.message.includes(text)),
     );
   }
 });

@@ -52,9 +52,13 @@ export function parseToken(text: string): Token {
   const [, letter, id, secret, caHash] = match ?? [];
   const role = Role.options.find((name) => ROLE_LETTERS[name] === letter);
   if (!role || !id || !secret || !caHash) {
-    throw new Fault("token.malformed", "that is no join token: it starts with U1. and has five parts", {
-      hints: ["Make a new one on a server of the cluster: understudy token create"],
-    });
+    throw new Fault(
+      "token.malformed",
+      "that is no join token: it starts with U1. and has five parts",
+      {
+        hints: ["Make a new one on a server of the cluster: understudy token create"],
+      },
+    );
   }
   return { role, id, secret, caHash };
 }
@@ -118,7 +122,10 @@ export function decideToken(
     return { do: "resume", member: record.member ?? "" };
   }
   if (use.nowMs >= record.expiresAtMs) {
-    return refuse("token.expired", `the token expired at ${new Date(record.expiresAtMs).toISOString()}`);
+    return refuse(
+      "token.expired",
+      `the token expired at ${new Date(record.expiresAtMs).toISOString()}`,
+    );
   }
   return { do: "bind" };
 }

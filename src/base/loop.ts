@@ -1,0 +1,66 @@
+// The level-triggered loop that every capability runs in: on a timer, sooner when woken, never twice at
+// once. A missed event costs one tick. A failing tick is logged once per new reason and tried again.
+
+import { Fault, messageOf } from "./fault.ts";
+import type { Log } from "./log.ts";
+import { pause } from "./retry.ts";
+
+export interface Loop {
+  /** Runs the body soon, or once more if it is running now. */
+  wake(): void;
+  /** Resolves when the loop has ended after its signal aborted. */
+  ended: Promise<void>;
+  /** What the last tick came to; undefined before the first has ended. */
+  last(): LoopOutcome | undefined;
+}
+
+export interface LoopOutcome {
+  ok: boolean;
+  /** Monotonic milliseconds at its end. */
+  endedMs: number;
+  because?: string;
+}
+
+/** Starts the loop. `body` gets the signal and should hand it on to everything that waits. */
+export function startLoop(options: {
+  name: string;
+  everyMs: number;
+  log: Log;
+  signal: AbortSignal;
+  body: (signal: AbortSignal) => Promise<void>;
+}): Loop {
+  const { name, everyMs, signal } = options;
+  const log = options.log.with({ loop: name });
+  let outcome: LoopOutcome | undefined;
+  let woken = false;
+  let nudge = new AbortController();
+
+  const tick = async () => {
+    try {
+      await options.body(signal);
+      if (outcome?.ok === false) log.notice(`${name} works again`);
+      outcome = { ok: true, endedMs: performance.now() };
+    } catch (error) {
+      const because = error instanceof Fault ? `${error.code}: ${error.message}` : messageOf(error);
+      if (!signal.aborted && outcome?.because !== because) log.warn(`${name} failed: ${because}`);
+      outcome = { ok: false, endedMs: performance.now(), because };
+    }
+  };
+  const go = async () => {
+    while (!signal.aborted) {
+      woken = false;
+      await tick();
+      if (woken) continue;
+      nudge = new AbortController();
+      await pause(everyMs, AbortSignal.any([signal, nudge.signal]));
+    }
+  };
+  return {
+    ended: go(),
+    last: () => outcome,
+    wake() {
+      woken = true;
+      nudge.abort();
+    },
+  };
+}

@@ -1,0 +1,158 @@
+// The cluster's part of the shared record: what it is, its settings, members and tokens.
+// Every change is one transaction that compares what it was decided on (P6).
+
+import { z } from "zod";
+import { Fault, messageOf } from "../base/fault.ts";
+import type { Etcd, KeyValue } from "../etcd/types.ts";
+import {
+  MEMBERS_PREFIX,
+  memberKey,
+  META_KEY,
+  SETTINGS_KEY,
+  TOKENS_PREFIX,
+  tokenKey,
+} from "./keys.ts";
+import { Member, Meta, Settings } from "./schema.ts";
+import { TokenRecord } from "./token.ts";
+
+/** A value with the revision that a later change of it must compare. */
+export interface Kept<T> {
+  value: T;
+  modRevision: number;
+}
+
+/** All that the record says about the cluster, read at one revision. */
+export interface ClusterRecord {
+  revision: number;
+  meta: Kept<Meta>;
+  settings: Kept<Settings>;
+  members: Kept<Member>[];
+}
+
+/** How often a compared change is tried again when somebody else was first. */
+const CONFLICT_TRIES_MAX = 8;
+
+/** Reads what the cluster is. Undefined before init has written it. */
+export async function readClusterRecord(
+  etcd: Etcd,
+  signal?: AbortSignal,
+): Promise<ClusterRecord | undefined> {
+  const result = await etcd.transact(
+    { when: [], then: [{ get: META_KEY }, { get: SETTINGS_KEY }, { range: MEMBERS_PREFIX }] },
+    signal === undefined ? {} : { signal },
+  );
+  const [meta = [], settings = [], members = []] = result.reads;
+  if (meta[0] === undefined || settings[0] === undefined) return undefined;
+  return {
+    revision: result.revision,
+    meta: parseKept(Meta, meta[0]),
+    settings: parseKept(Settings, settings[0]),
+    members: members.map((kv) => parseKept(Member, kv)),
+  };
+}
+
+/** Writes the first record of a new cluster; finds it there when init runs again. */
+export async function createClusterRecord(
+  etcd: Etcd,
+  first: { meta: Meta; settings: Settings; member: Member },
+): Promise<void> {
+  const meta = JSON.stringify(first.meta);
+  const result = await etcd.transact(
+    {
+      when: [{ key: META_KEY, is: "absent" }],
+      then: [
+        { put: META_KEY, value: meta },
+        { put: SETTINGS_KEY, value: JSON.stringify(first.settings) },
+        { put: memberKey(first.member.id), value: JSON.stringify(first.member) },
+      ],
+      otherwise: [{ get: META_KEY }],
+    },
+    { settle: { key: META_KEY, value: meta } },
+  );
+  if (result.ok) return;
+  const there = result.reads[0]?.[0];
+  const found = there && Meta.parse(JSON.parse(there.value)).clusterId;
+  if (found !== first.meta.clusterId) {
+    throw new Fault("cluster.exists", `the record already holds another cluster (${found ?? "?"})`);
+  }
+}
+
+/** Changes one member's record by `change`; undefined from it leaves the record as it is. */
+export async function updateMember(
+  etcd: Etcd,
+  id: string,
+  change: (member: Member | undefined) => Member | undefined,
+): Promise<number> {
+  return update(etcd, memberKey(id), Member, change);
+}
+
+export async function readTokens(etcd: Etcd): Promise<TokenRecord[]> {
+  const { kvs } = await etcd.range(TOKENS_PREFIX);
+  return kvs.map((kv) => parseKept(TokenRecord, kv).value);
+}
+
+export async function updateToken(
+  etcd: Etcd,
+  id: string,
+  change: (token: TokenRecord | undefined) => TokenRecord | undefined,
+): Promise<number> {
+  return update(etcd, tokenKey(id), TokenRecord, change);
+}
+
+/** Deletes a token. Returns whether there was one. */
+export async function deleteToken(etcd: Etcd, id: string): Promise<boolean> {
+  const result = await etcd.transact({
+    when: [{ key: tokenKey(id), is: "present" }],
+    then: [{ delete: tokenKey(id) }],
+  });
+  return result.ok;
+}
+
+/** Reads, changes, writes with a compare; again when somebody else was first. Returns the revision. */
+export async function update<S extends z.ZodType>(
+  etcd: Etcd,
+  key: string,
+  schema: S,
+  change: (value: z.infer<S> | undefined) => z.infer<S> | undefined,
+): Promise<number> {
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+    const kv = await etcd.get(key);
+    const before = kv && parseKept(schema, kv);
+    const after = change(before?.value);
+    if (after === undefined) return kv?.modRevision ?? 0;
+    const value = JSON.stringify(after);
+    if (value === kv?.value) return kv.modRevision;
+    const result = await etcd.transact(
+      {
+        when: [before ? { key, modRevision: before.modRevision } : { key, is: "absent" }],
+        then: [{ put: key, value }],
+      },
+      { settle: { key, value } },
+    );
+    if (result.ok) return result.revision;
+  }
+  throw new Fault(
+    "cluster.conflict",
+    `${key} was changed by others ${CONFLICT_TRIES_MAX} times in a row`,
+    {
+      hints: ["Try again."],
+    },
+  );
+}
+
+function parseKept<S extends z.ZodType>(schema: S, kv: KeyValue): Kept<z.infer<S>> {
+  try {
+    return { value: schema.parse(JSON.parse(kv.value)), modRevision: kv.modRevision };
+  } catch (error) {
+    throw new Fault(
+      "cluster.record",
+      `${kv.key} in the record can't be read: ${messageOf(error)}`,
+      {
+        hints: [
+          "A newer version of Understudy may have written it: understudy status shows versions.",
+        ],
+        cause: error,
+      },
+    );
+  }
+}

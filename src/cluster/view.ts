@@ -1,0 +1,79 @@
+// One immutable picture of the cluster per reading. It is kept on disk, so that a member that starts
+// without etcd still knows its cluster (P5). Any error from etcd means "unknown": the old view stays.
+
+import { z } from "zod";
+import type { Etcd } from "../etcd/types.ts";
+import { readIfThere, writeIfChanged } from "../host/files.ts";
+import { PATHS } from "../host/paths.ts";
+import { readClusterRecord } from "./record.ts";
+import { type Member, Member as MemberSchema, Meta, Settings } from "./schema.ts";
+
+/** An etcd member as etcd lists it. `name` is the member's id; empty until it has started once. */
+export const EtcdMember = z.object({
+  etcdId: z.string(),
+  name: z.string(),
+  peerUrls: z.array(z.string()),
+  clientUrls: z.array(z.string()),
+  learner: z.boolean(),
+});
+export type EtcdMember = z.infer<typeof EtcdMember>;
+
+export const View = z.object({
+  revision: z.int(),
+  meta: Meta,
+  settings: Settings,
+  members: z.array(MemberSchema),
+  etcdMembers: z.array(EtcdMember),
+});
+/** What this member knows of the cluster, from one reading of the record. */
+export type View = z.infer<typeof View>;
+
+/** Reads a fresh view. Throws what etcd throws; undefined where no cluster was written. */
+export async function readView(etcd: Etcd, signal: AbortSignal): Promise<View | undefined> {
+  const record = await readClusterRecord(etcd, signal);
+  if (record === undefined) return undefined;
+  const etcdMembers = await etcd.members.list();
+  return {
+    revision: record.revision,
+    meta: record.meta.value,
+    settings: record.settings.value,
+    members: record.members.map((member) => member.value),
+    etcdMembers: etcdMembers.map(({ id, ...member }) => ({ etcdId: id, ...member })),
+  };
+}
+
+/** The view that was kept on disk, if there is one that can be read. */
+export async function readKeptView(): Promise<View | undefined> {
+  const text = await readIfThere(PATHS.viewFile);
+  if (text === undefined) return undefined;
+  try {
+    return View.parse(JSON.parse(text));
+  } catch {
+    // A view is a cache: one that can't be read is as good as none, and is written anew.
+    return undefined;
+  }
+}
+
+export async function keepView(view: View): Promise<void> {
+  await writeIfChanged(PATHS.viewFile, `${JSON.stringify(view)}\n`, { mode: 0o600 });
+}
+
+/** Servers that take agents: they have an edge and the CA. */
+export function serversOf(view: View): Member[] {
+  return view.members.filter((member) => member.role === "server" && member.phase !== "leaving");
+}
+
+/** Client URLs of all etcd members that vote, `first`'s own before the others. */
+export function voterEndpoints(view: View, first: string): string[] {
+  const voters = view.etcdMembers.filter((member) => !member.learner && member.name !== "");
+  const sorted = [
+    ...voters.filter((voter) => voter.name === first),
+    ...voters.filter((voter) => voter.name !== first),
+  ];
+  return sorted.flatMap((voter) => voter.clientUrls.slice(0, 1));
+}
+
+/** How many etcd members may fail before changes stop; 0 with fewer than three voters (P9). */
+export function toleratedFailures(voters: number): number {
+  return voters < 3 ? 0 : Math.floor((voters - 1) / 2);
+}
