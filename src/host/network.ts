@@ -1,0 +1,167 @@
+// This server's network: its addresses, what holds an address now, which ports are free, what names
+// resolve to. Danger: a host that drops ping still answers ARP, so silence to ping proves nothing;
+// the neighbour table does.
+
+import { lookup } from "node:dns/promises";
+
+import { BlockList, createServer, isIP, isIPv4 } from "node:net";
+import { networkInterfaces } from "node:os";
+import { Fault, messageOf } from "../base/fault.ts";
+import { deadline } from "../base/retry.ts";
+import { tryRun } from "./process.ts";
+
+const ASK_MS = 10_000;
+const RESOLVE_MS = 5000;
+
+export interface LocalAddress {
+  interface: string;
+  address: string;
+  family: 4 | 6;
+  prefix: number;
+}
+
+/** An address with its prefix length, as in 10.0.0.10/24. */
+export interface Cidr {
+  address: string;
+  prefix: number;
+  family: 4 | 6;
+}
+
+/** Reads ADDRESS/PREFIX. Throws Fault `host.address` with what is wrong. */
+export function parseCidr(text: string): Cidr {
+  const [address = "", length = "", ...more] = text.split("/");
+  const family = isIP(address);
+  const wrong = (why: string) => new Fault("host.address", `"${text}": ${why}`);
+  if (more.length > 0 || (family !== 4 && family !== 6)) {
+    throw wrong("an address with its prefix length is wanted, as in 10.0.0.10/24");
+  }
+  if (!/^\d{1,3}$/.test(length)) {
+    throw wrong(`a prefix length is wanted, as in ${address}/24`);
+  }
+  const prefix = Number(length);
+  const longest = family === 4 ? 32 : 128;
+  if (prefix < 1 || prefix > longest) throw wrong(`a prefix length is 1 to ${longest}`);
+  return { address, prefix, family };
+}
+
+/** Whether `address` lies in the subnet of `cidr`. Another family: no. */
+export function inSubnet(address: string, cidr: Cidr): boolean {
+  if (isIP(address) !== cidr.family) return false;
+  const family = cidr.family === 4 ? "ipv4" : "ipv6";
+  const list = new BlockList();
+  list.addSubnet(cidr.address, cidr.prefix, family);
+  return list.check(address, family);
+}
+
+/** Addresses of interfaces that are up, loopback and link-local left out. */
+export function localAddresses(): LocalAddress[] {
+  const found: LocalAddress[] = [];
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    for (const each of addresses ?? []) {
+      if (each.internal || each.cidr === null || each.address.startsWith("fe80:")) continue;
+      const { address, prefix, family } = parseCidr(each.cidr);
+      found.push({ interface: name, address, family, prefix });
+    }
+  }
+  return found;
+}
+
+/** The interface on whose subnet `cidr` lies; of several, the one with the longest prefix. */
+export function interfaceFor(
+  cidr: Cidr,
+  local: readonly LocalAddress[] = localAddresses(),
+): LocalAddress | undefined {
+  return local
+    .filter((each) => each.address !== cidr.address && inSubnet(cidr.address, each))
+    .sort((a, b) => b.prefix - a.prefix)[0];
+}
+
+export type AddressHolder =
+  | { holder: "nobody" }
+  | { holder: "this-server"; interface: string }
+  | { holder: "another"; mac: string | undefined };
+
+/** Who answers for `address` on `device` now: asked by ping and, for hosts that drop it, by ARP or ND. */
+export async function whoHolds(address: string, device: string): Promise<AddressHolder> {
+  const here = localAddresses().find((each) => each.address === address);
+  if (here !== undefined) return { holder: "this-server", interface: here.interface };
+  // An old entry of a host that is gone would pass for an answer. Needs root; without, it is only slower to judge.
+  await tryRun(["ip", "neigh", "del", address, "dev", device], { withinMs: ASK_MS });
+  const family = isIPv4(address) ? "-4" : "-6";
+  const ping = await tryRun(
+    ["ping", family, "-n", "-c", "2", "-i", "0.3", "-W", "1", "-I", device, address],
+    { withinMs: ASK_MS },
+  );
+  const shown = await tryRun(["ip", "-j", "neigh", "show", address, "dev", device], {
+    withinMs: ASK_MS,
+  });
+  const mac = parseNeighbour(shown.stdout, address);
+  return ping.ok || mac !== undefined ? { holder: "another", mac } : { holder: "nobody" };
+}
+
+/** The link-layer address under which `address` is known in `ip -j neigh`; undefined when nobody answered for it. */
+export function parseNeighbour(json: string, address: string): string | undefined {
+  let entries: unknown;
+  try {
+    entries = JSON.parse(json.trim() === "" ? "[]" : json);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(entries)) return undefined;
+  for (const entry of entries as { dst?: unknown; lladdr?: unknown; state?: unknown }[]) {
+    const states = Array.isArray(entry.state) ? (entry.state as unknown[]) : [];
+    const dead = states.includes("FAILED") || states.includes("INCOMPLETE");
+    if (entry.dst === address && typeof entry.lladdr === "string" && !dead) return entry.lladdr;
+  }
+  return undefined;
+}
+
+export type PortState =
+  | { port: number; free: true }
+  | { port: number; free: false; because: string };
+
+/** Whether each TCP port can be listened on at `address` now; who has it where that can be told. */
+export async function portsFree(
+  ports: readonly number[],
+  address = "0.0.0.0",
+): Promise<PortState[]> {
+  return Promise.all(ports.map(async (port) => portFree(port, address)));
+}
+
+async function portFree(port: number, address: string): Promise<PortState> {
+  const failure = await new Promise<Error | undefined>((resolve) => {
+    const server = createServer();
+    server.once("error", resolve);
+    server.listen({ port, host: address, exclusive: true }, () => {
+      server.close(() => resolve(undefined));
+    });
+  });
+  if (failure === undefined) return { port, free: true };
+  if (!("code" in failure) || failure.code !== "EADDRINUSE") {
+    return { port, free: false, because: messageOf(failure) };
+  }
+  const shown = await tryRun(["ss", "-H", "-l", "-t", "-n", "-p", "sport", "=", `:${port}`], {
+    withinMs: ASK_MS,
+  }).catch(() => undefined);
+  const owner = parseListener(shown?.stdout ?? "");
+  return { port, free: false, because: `${owner ?? "another program"} listens on it` };
+}
+
+/** "haproxy (process 812)" from a line of ss -ltnp; undefined when it doesn't tell. */
+export function parseListener(text: string): string | undefined {
+  const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(text);
+  return match === null ? undefined : `${match[1] ?? ""} (process ${match[2] ?? ""})`;
+}
+
+/** Addresses that `name` resolves to as programs here see it (hosts file and DNS); none when it doesn't. */
+export async function resolveName(name: string, signal?: AbortSignal): Promise<string[]> {
+  const end = deadline(RESOLVE_MS, signal);
+  const given = new Promise<never[]>((resolve) => {
+    end.addEventListener("abort", () => resolve([]), { once: true });
+  });
+  const found = lookup(name, { all: true }).then(
+    (addresses) => addresses.map((each) => each.address),
+    () => [],
+  );
+  return Promise.race([found, given]);
+}
