@@ -1,0 +1,125 @@
+// Distinguished names: one common name out, anything in, and the RFC 2253 text that HAProxy and
+// OpenSSL print. Danger: identity hangs on this. A value that can't be decoded or a second common
+// name yields no common name at all, rather than one that another parser reads differently.
+
+import { type DerNode, derOid, derSequence, derSetOf, derUtf8, oidOf, readDer } from "./der.ts";
+import { malformed, TAG, unencodable } from "./der.ts";
+import { OID } from "./oids.ts";
+import { textOf } from "./text.ts";
+
+/** One attribute of a name. `text` is undefined when the value is no decodable string. */
+export interface NameAttribute {
+  oid: string;
+  valueDer: Buffer;
+  text: string | undefined;
+}
+
+/** A relative distinguished name: one attribute, or several when it is multi-valued. */
+export type Rdn = readonly NameAttribute[];
+
+const NAME_BYTES_MAX = 64 * 1024;
+
+/** The names OpenSSL prints. Others print as dotted OID with their value in hexadecimal. */
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
+  [OID.commonName, "CN"],
+  ["2.5.4.4", "SN"],
+  ["2.5.4.5", "serialNumber"],
+  ["2.5.4.6", "C"],
+  ["2.5.4.7", "L"],
+  ["2.5.4.8", "ST"],
+  ["2.5.4.9", "street"],
+  ["2.5.4.10", "O"],
+  ["2.5.4.11", "OU"],
+  ["2.5.4.12", "title"],
+  ["2.5.4.13", "description"],
+  ["2.5.4.17", "postalCode"],
+  ["2.5.4.41", "name"],
+  ["2.5.4.42", "GN"],
+  ["2.5.4.43", "initials"],
+  ["2.5.4.46", "dnQualifier"],
+  ["0.9.2342.19200300.100.1.1", "UID"],
+  ["0.9.2342.19200300.100.1.25", "DC"],
+  ["1.2.840.113549.1.9.1", "emailAddress"],
+]);
+
+/** A name of one RDN: the common name as UTF8String, as Puppet's CA writes it. */
+export function nameOf(options: { commonName: string }): Buffer {
+  if (options.commonName === "") throw unencodable("an empty common name");
+  const attribute = derSequence(derOid(OID.commonName), derUtf8(options.commonName));
+  return derSequence(derSetOf([attribute]));
+}
+
+/** The RDNs of an encoded name, in encoded order. */
+export function parseName(nameDer: Uint8Array): Rdn[] {
+  return rdnsOf(readDer(nameDer, "name", NAME_BYTES_MAX), "name");
+}
+
+/** The RDNs of a name inside something larger. */
+export function rdnsOf(node: DerNode, what: string): Rdn[] {
+  if (node.tag !== TAG.sequence) throw malformed(`${what} is not a name`);
+  const reader = node.inside(what);
+  const rdns: Rdn[] = [];
+  while (!reader.done) {
+    const set = reader.enter(TAG.set, what);
+    const rdn: NameAttribute[] = [];
+    while (!set.done) {
+      const pair = set.enter(TAG.sequence, what);
+      const oid = oidOf(pair.expect(TAG.oid, what), what);
+      const value = pair.next(what);
+      pair.finish(what);
+      rdn.push({ oid, valueDer: value.der, text: textOf(value) });
+    }
+    if (rdn.length === 0) throw malformed(`${what} has an empty part`);
+    rdns.push(rdn);
+  }
+  return rdns;
+}
+
+/** The common name, if there is exactly one and it is decodable text. */
+export function commonNameOf(name: Uint8Array | readonly Rdn[]): string | undefined {
+  const found = rdnsFrom(name)
+    .flat()
+    .filter(({ oid }) => oid === OID.commonName);
+  return found.length === 1 ? found[0]?.text : undefined;
+}
+
+/** How many attributes a name has, those of multi-valued RDNs counted one by one. */
+export function attributeCount(name: Uint8Array | readonly Rdn[]): number {
+  return rdnsFrom(name).flat().length;
+}
+
+/** The RFC 2253 text, equal to OpenSSL's `-nameopt RFC2253` and HAProxy's `ssl_c_s_dn(,0,rfc2253)`. */
+export function nameText(name: Uint8Array | readonly Rdn[]): string {
+  return rdnsFrom(name)
+    .toReversed()
+    .map((rdn) => rdn.toReversed().map(attributeText).join("+"))
+    .join(",");
+}
+
+function rdnsFrom(name: Uint8Array | readonly Rdn[]): readonly Rdn[] {
+  return name instanceof Uint8Array ? parseName(name) : name;
+}
+
+function attributeText({ oid, valueDer, text }: NameAttribute): string {
+  const short = SHORT_NAMES.get(oid);
+  if (short === undefined || text === undefined) {
+    return `${short ?? oid}=#${valueDer.toString("hex").toUpperCase()}`;
+  }
+  return `${short}=${escape(text)}`;
+}
+
+/** Escapes as OpenSSL's XN_FLAG_RFC2253: specials by a backslash, others by bytes in hexadecimal. */
+function escape(text: string): string {
+  const bytes = Buffer.from(text);
+  let out = "";
+  for (const [index, byte] of bytes.entries()) {
+    const character = String.fromCharCode(byte);
+    const edge = index === 0 || index === bytes.length - 1;
+    if (byte < 0x20 || byte > 0x7e) {
+      out += `\\${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    } else if (',+"\\<>;'.includes(character) || (edge && byte === 0x20)) out += `\\${character}`;
+    else if (index === 0 && byte === 0x23) out += "\\#";
+    else out += character;
+  }
+  return out;
+}
