@@ -1,0 +1,245 @@
+// One HTTP request to one member. The idea: an attempt never throws, it says what is known: an
+// answer, an error of etcd's own, or nothing, and then whether anything had been sent. Danger: bytes
+// handed to a socket may have arrived even if the socket then dies.
+
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { isTlsCode } from "./judge.ts";
+import { decodeError, type Json } from "./wire.ts";
+import type { EtcdTls } from "./types.ts";
+
+/** The largest answer that is read, in bytes. */
+export const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+const SOCKETS_PER_MEMBER_MAX = 64;
+const IDLE_SOCKETS_PER_MEMBER_MAX = 8;
+const IDLE_MS_BEFORE_PROBE = 5000;
+const BYTES_PER_MIB = 1024 * 1024;
+/** What a MiB on its way to the member adds to the patience with its silence, in milliseconds. */
+const MS_PER_MIB_SENT = 1000;
+
+export type Outcome =
+  | { got: "answer"; body: unknown }
+  | { got: "error"; code: number; message: string }
+  | { got: "nothing"; sent: boolean; tls: boolean; why: string };
+
+export interface Attempt {
+  endpoint: string;
+  path: string;
+  body: Json;
+  /** Milliseconds for connecting, handshake included. */
+  connectMs: number;
+  /** Longest silence after that, in milliseconds. */
+  silenceMs: number;
+  /** Once the answer has begun, any silence is fine: a watch. */
+  endless?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Transport {
+  attempt(attempt: Attempt): Promise<Outcome>;
+  /** Like attempt, but hands over each line of a streamed answer as it comes. Resolves at its end. */
+  stream(attempt: Attempt, onLine: (line: unknown) => Promise<void> | void): Promise<Outcome>;
+  /** Closes every connection, busy ones too. */
+  close(): void;
+  /** Closes idle connections now and busy ones when they are done. */
+  retire(): void;
+}
+
+/** A transport with connections of its own, kept alive. */
+export function createTransport(tls: EtcdTls | undefined): Transport {
+  const shape = {
+    keepAlive: true,
+    maxSockets: SOCKETS_PER_MEMBER_MAX,
+    maxFreeSockets: IDLE_SOCKETS_PER_MEMBER_MAX,
+  };
+  const http = new HttpAgent(shape);
+  // No session cache: every connection shows today's certificate and is checked against today's CRL.
+  const https = new HttpsAgent({ ...shape, ...tls, minVersion: "TLSv1.2", maxCachedSessions: 0 });
+  const open = (attempt: Attempt, length: number): ClientRequest => {
+    const url = new URL(attempt.path, attempt.endpoint);
+    const headers = { "content-type": "application/json", "content-length": length };
+    return url.protocol === "https:"
+      ? httpsRequest(url, { method: "POST", headers, agent: https })
+      : httpRequest(url, { method: "POST", headers, agent: http });
+  };
+  return {
+    async attempt(attempt) {
+      let text = "";
+      const outcome = await exchange(open, attempt, (chunk) => {
+        text += chunk;
+        return text.length > ANSWER_BYTES_MAX ? "the answer is too large" : undefined;
+      });
+      return outcome ?? readBody(text);
+    },
+    async stream(attempt, onLine) {
+      const lines = splitLines(onLine);
+      const outcome = await exchange(open, attempt, lines.take, lines.ready);
+      return outcome ?? { got: "answer", body: undefined };
+    },
+    close() {
+      http.destroy();
+      https.destroy();
+    },
+    retire() {
+      for (const agent of [http, https]) {
+        agent.maxFreeSockets = 0;
+        for (const sockets of Object.values(agent.freeSockets)) {
+          for (const socket of sockets ?? []) socket.destroy();
+        }
+      }
+    },
+  };
+}
+
+/** Runs one request. Returns undefined when it got its answer with status 200 to the end. */
+async function exchange(
+  open: (attempt: Attempt, length: number) => ClientRequest,
+  attempt: Attempt,
+  take: (chunk: string) => string | undefined,
+  ready: () => Promise<void> = () => Promise.resolve(),
+): Promise<Outcome | undefined> {
+  const body = Buffer.from(JSON.stringify(attempt.body));
+  const uploadMs = (body.length / BYTES_PER_MIB) * MS_PER_MIB_SENT;
+  if (attempt.signal?.aborted === true) return nothing(false, "given up before it was sent");
+  return new Promise((resolve) => {
+    const request = open(attempt, body.length);
+    const state = { sent: false, fresh: true, encrypted: false, heard: false };
+    let timer = setTimeout(() => finish("no connection", true), attempt.connectMs);
+    const restart = (ms: number) => {
+      clearTimeout(timer);
+      if (state.heard && attempt.endless === true) return;
+      timer = setTimeout(() => finish("no answer", true), ms);
+    };
+    const onAbort = () => finish("given up", true);
+    attempt.signal?.addEventListener("abort", onAbort, { once: true });
+    const settle = (outcome: Outcome | undefined) => {
+      clearTimeout(timer);
+      attempt.signal?.removeEventListener("abort", onAbort);
+      resolve(outcome);
+    };
+    const finish = (why: string, destroy = false) => {
+      settle(nothing(state.sent, why));
+      if (destroy) request.destroy();
+    };
+    onConnected(request, (fresh, encrypted) => {
+      Object.assign(state, { sent: true, fresh, encrypted });
+      restart(attempt.silenceMs + uploadMs);
+    });
+    request.on("error", (error: NodeJS.ErrnoException) => {
+      settle(failure(error, state));
+    });
+    request.on("response", (response) => {
+      state.heard = true;
+      restart(attempt.silenceMs);
+      const refused = response.statusCode !== 200;
+      let errorText = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        restart(attempt.silenceMs);
+        if (refused) {
+          if (errorText.length < BYTES_PER_MIB) errorText += chunk;
+          return;
+        }
+        const trouble = take(chunk);
+        if (trouble !== undefined) finish(trouble, true);
+        response.pause();
+        void ready().then(
+          () => response.resume(),
+          (error: unknown) => finish(String(error), true),
+        );
+      });
+      response.on("error", () => finish("the connection broke"));
+      response.on("end", () => {
+        void ready().then(
+          () => settle(refused ? readError(errorText) : undefined),
+          (error: unknown) => finish(String(error)),
+        );
+      });
+    });
+    request.end(body);
+  });
+}
+
+/** Calls back when the request's connection stands, which is when its bytes leave. */
+function onConnected(
+  request: ClientRequest,
+  callback: (fresh: boolean, encrypted: boolean) => void,
+): void {
+  request.on("socket", (socket) => {
+    const encrypted = socket instanceof TLSSocket;
+    if (request.reusedSocket) {
+      callback(false, encrypted);
+      return;
+    }
+    if (socket instanceof Socket) {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, IDLE_MS_BEFORE_PROBE);
+    }
+    socket.once(encrypted ? "secureConnect" : "connect", () => callback(true, encrypted));
+  });
+}
+
+function failure(
+  error: NodeJS.ErrnoException,
+  state: { sent: boolean; fresh: boolean; encrypted: boolean; heard: boolean },
+): Outcome {
+  const code = error.code ?? "";
+  const tls = isTlsCode(code);
+  if (code === "ECONNRESET" && state.sent && state.fresh && state.encrypted && !state.heard) {
+    const why = "closed right after the handshake, as etcd does with a revoked certificate";
+    return { got: "nothing", sent: true, tls: true, why };
+  }
+  // A TLS alert comes instead of an answer: the member took no request over this connection.
+  const sent = state.sent && !(tls && state.fresh && !state.heard);
+  return { got: "nothing", sent, tls, why: error.message === "" ? code : error.message };
+}
+
+function nothing(sent: boolean, why: string): Outcome {
+  return { got: "nothing", sent, tls: false, why };
+}
+
+function readBody(text: string): Outcome {
+  try {
+    return { got: "answer", body: JSON.parse(text) };
+  } catch {
+    return nothing(true, `no JSON but "${text.slice(0, 100)}"`);
+  }
+}
+
+function readError(text: string): Outcome {
+  try {
+    return { got: "error", ...decodeError(JSON.parse(text)) };
+  } catch {
+    return nothing(true, `no JSON but "${text.slice(0, 100)}"`);
+  }
+}
+
+/** Cuts chunks into lines of JSON and hands them over one after the other. */
+function splitLines(onLine: (line: unknown) => Promise<void> | void): {
+  take: (chunk: string) => string | undefined;
+  ready: () => Promise<void>;
+} {
+  let rest: string[] = [];
+  let restLength = 0;
+  let queue = Promise.resolve();
+  return {
+    take(chunk) {
+      const parts = chunk.split("\n");
+      const tail = parts.pop() ?? "";
+      for (const part of parts) {
+        rest.push(part);
+        const line = rest.join("");
+        rest = [];
+        restLength = 0;
+        if (line.trim() === "") continue;
+        queue = queue.then(() => onLine(JSON.parse(line)));
+      }
+      rest.push(tail);
+      restLength += tail.length;
+      return restLength > ANSWER_BYTES_MAX ? "a line of the answer is too long" : undefined;
+    },
+    ready: () => queue,
+  };
+}

@@ -1,0 +1,66 @@
+// Membership. The idea: every change is named by the state it leads to (this peer URL is in, this id
+// is out), so a change whose answer was lost is simply asked for again, and "already so" is success.
+// Danger: etcd 3.4 lists members from the asked member's own memory, which may be stale.
+
+import { Fault, isFault } from "../base/fault.ts";
+import { ask, type Client } from "./call.ts";
+import type { CallOptions, Etcd, EtcdMember } from "./types.ts";
+import { asObject, asText, decodeMembers, encode } from "./wire.ts";
+
+/** The membership part of the client. */
+export function createMembers(client: Client): Etcd["members"] {
+  const list = (options?: CallOptions) => listMembers(client, options);
+  return {
+    list,
+    async addLearner(peerUrl: string, options?: CallOptions): Promise<string> {
+      const body = { peerURLs: [peerUrl], isLearner: true };
+      try {
+        const answer = await ask(client, { path: "/v3/cluster/member/add", body }, options);
+        const added = asObject(asObject(answer.body, "an answer")["member"], "a member");
+        return asText(added["ID"], "0");
+      } catch (error) {
+        if (!refusedWith(error, "Peer URLs already exists")) throw error;
+        const there = (await list(options)).find((member) => member.peerUrls.includes(peerUrl));
+        if (there === undefined) throw error;
+        return there.id;
+      }
+    },
+    async promote(id: string, options?: CallOptions): Promise<{ ok: boolean; because: string }> {
+      try {
+        await ask(client, { path: "/v3/cluster/member/promote", body: { ID: id } }, options);
+        return { ok: true, because: "promoted" };
+      } catch (error) {
+        if (refusedWith(error, "which is in sync with leader")) {
+          return { ok: false, because: "it has not caught up with the leader yet" };
+        }
+        if (!refusedWith(error, "can only promote a learner member")) throw error;
+        return { ok: true, because: "it was a voter already" };
+      }
+    },
+    async remove(id: string, options?: CallOptions): Promise<void> {
+      try {
+        await ask(client, { path: "/v3/cluster/member/remove", body: { ID: id } }, options);
+      } catch (error) {
+        if (!refusedWith(error, "member not found")) throw error;
+      }
+    },
+    async updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void> {
+      const body = { ID: id, peerURLs: peerUrls };
+      await ask(client, { path: "/v3/cluster/member/update", body }, options);
+    },
+  };
+}
+
+/** Reads linearizably from one member, then lists from the same: it has applied what was agreed. */
+async function listMembers(client: Client, options: CallOptions = {}): Promise<EtcdMember[]> {
+  const body = { key: encode("understudy"), limit: "1", keys_only: true };
+  const { endpoint } = await ask(client, { path: "/v3/kv/range", body }, options);
+  const request = { path: "/v3/cluster/member/list", body: {}, endpoint };
+  const members = decodeMembers((await ask(client, request, options)).body);
+  if (members.length > 0) return members;
+  throw new Fault("etcd.garbled", `${endpoint} lists no etcd member at all`);
+}
+
+function refusedWith(error: unknown, text: string): boolean {
+  return isFault(error, "etcd.refused") && error.message.includes(text);
+}

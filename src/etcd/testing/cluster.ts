@@ -1,0 +1,224 @@
+// Real etcd members on loopback for tests: random ports, folders below the system's temporary one,
+// stopped, killed and restarted one by one. Nothing outlives `close()`.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Fault } from "../../base/fault.ts";
+import { until } from "../../base/retry.ts";
+import { toolPath } from "../../../scripts/tools.ts";
+import { createEtcd } from "../client.ts";
+import { clientUrl, etcdEnvironment, peerUrl, type EtcdServerConfig } from "../server.ts";
+import type { Etcd, EtcdOptions, EtcdTls } from "../types.ts";
+import { createTestPki, type TestPki } from "./pki.ts";
+
+const READY_MS = 30_000;
+const STDERR_CHARS_MAX = 20_000;
+const ADDRESS = "127.0.0.1";
+
+export interface TestMember {
+  name: string;
+  clientUrl: string;
+  peerUrl: string;
+  dataDir: string;
+  /** Starts the process; does not wait until it serves. */
+  start(): void;
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>;
+  /** SIGTERM, and waits for its end. */
+  stop(): Promise<void>;
+  /** SIGSTOP: hung, its connections open. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** The end of what it wrote to standard error. */
+  log(): string;
+}
+
+export interface EtcdTestCluster {
+  members: TestMember[];
+  endpoints: string[];
+  /** A client's certificate, key and CA; undefined without TLS. */
+  tls: EtcdTls | undefined;
+  pki: TestPki | undefined;
+  folder: string;
+  /** A client of all members, closed with the cluster. */
+  client(options?: Partial<EtcdOptions>): Etcd;
+  /** Prepares a further member, to be added by `addLearner(peerUrl)` before it is started. */
+  prepare(): Promise<TestMember>;
+  /** The member that leads now. */
+  leader(): Promise<TestMember>;
+  close(): Promise<void>;
+}
+
+export interface EtcdTestOptions {
+  /** Default 1. */
+  members?: number;
+  /** Mutual TLS with certificates of an own CA. Default false. */
+  tls?: boolean;
+  /** Changes to each member's settings. */
+  server?: Partial<EtcdServerConfig>;
+  /** Changes to each member's environment: { ETCD_QUOTA_BACKEND_BYTES: "…" }. */
+  environment?: Record<string, string>;
+}
+
+/** Starts a cluster and waits until it has a leader. */
+export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<EtcdTestCluster> {
+  const binary = toolPath("etcd");
+  const folder = await mkdtemp(join(tmpdir(), "understudy-etcd-"));
+  const pki = options.tls === true ? await createTestPki(join(folder, "pki")) : undefined;
+  const client = await pki?.issue("client");
+  const tls = client && pki && { ca: pki.ca, cert: client.cert, key: client.key };
+  const token = `test-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const members: TestMember[] = [];
+  const planned: { name: string; peerUrl: string }[] = [];
+  const clients: Etcd[] = [];
+  const prepare = async (state: "new" | "existing") => {
+    const name = `m${planned.length + 1}`;
+    const [clientPort, peerPort] = await freePorts();
+    const scheme = pki === undefined ? "http" : "https";
+    const url = peerUrl(ADDRESS, peerPort, scheme);
+    planned.push({ name, peerUrl: url });
+    const leaf = await pki?.issue(name, [ADDRESS]);
+    const files = { cert: leaf?.certPath ?? "", key: leaf?.keyPath ?? "" };
+    const environment = () => ({
+      ...etcdEnvironment({
+        ...{
+          name,
+          address: ADDRESS,
+          clientPort,
+          peerPort,
+          dataDir: join(folder, name),
+          clusterToken: token,
+        },
+        ...{ peers: planned, state, ...options.server },
+        tls: pki && { ...files, ca: pki.caPath, crl: pki.crlPath },
+      }),
+      ETCD_UNSAFE_NO_FSYNC: "true",
+      ...options.environment,
+    });
+    const shape = { name, peerUrl: url, dataDir: join(folder, name) };
+    const member = control(binary, environment, {
+      ...shape,
+      clientUrl: clientUrl(ADDRESS, clientPort, scheme),
+    });
+    members.push(member);
+    return member;
+  };
+  const cluster: EtcdTestCluster = {
+    members,
+    get endpoints() {
+      return members.map((member) => member.clientUrl);
+    },
+    tls,
+    pki,
+    folder,
+    client(changes = {}) {
+      const made = createEtcd({ endpoints: cluster.endpoints, tls, ...changes });
+      clients.push(made);
+      return made;
+    },
+    prepare: () => prepare("existing"),
+    async leader() {
+      return until("a leader", () => findLeader(cluster), { withinMs: READY_MS });
+    },
+    async close() {
+      for (const made of clients) made.close();
+      await Promise.all(members.map((member) => member.kill()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    for (let count = options.members ?? 1; count > 0; count -= 1) await prepare("new");
+    for (const member of members) member.start();
+    await cluster.leader();
+    const first = cluster.client();
+    await until("every member", () => allServe(first, cluster), { withinMs: READY_MS });
+    return cluster;
+  } catch (error) {
+    const logs = members.map((member) => `${member.name}: ${member.log()}`).join("\n");
+    await cluster.close();
+    throw new Fault("etcd.test", `the test cluster did not start\n${logs}`, { cause: error });
+  }
+}
+
+async function findLeader(cluster: EtcdTestCluster): Promise<TestMember | undefined> {
+  const client = createEtcd({ endpoints: cluster.endpoints, tls: cluster.tls });
+  try {
+    for (const member of cluster.members) {
+      const said = await client.status(member.clientUrl, { withinMs: 300 }).catch(() => undefined);
+      if (said !== undefined && said.leaderId !== "0" && said.leaderId === said.memberId) {
+        return member;
+      }
+    }
+    return undefined;
+  } finally {
+    client.close();
+  }
+}
+
+/** Whether each member answers a linearizable read by itself. */
+async function allServe(client: Etcd, cluster: EtcdTestCluster): Promise<boolean> {
+  const all = cluster.endpoints;
+  for (const endpoint of all) {
+    client.setEndpoints([endpoint]);
+    const served = await client.get("ready", { withinMs: 1000 }).then(
+      () => true,
+      () => false,
+    );
+    if (!served) return false;
+  }
+  client.setEndpoints(all);
+  return true;
+}
+
+function control(
+  binary: string,
+  environment: () => Record<string, string>,
+  names: { name: string; clientUrl: string; peerUrl: string; dataDir: string },
+): TestMember {
+  let child: ChildProcess | undefined;
+  let ended: Promise<void> = Promise.resolve();
+  let log = "";
+  const end = async (signal: NodeJS.Signals) => {
+    child?.kill("SIGCONT");
+    child?.kill(signal);
+    await ended;
+    child = undefined;
+  };
+  return {
+    ...names,
+    start() {
+      const started = spawn(binary, [], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+      for (const stream of [started.stdout, started.stderr]) {
+        stream.on("data", (chunk: Buffer) => {
+          log = (log + chunk.toString("utf8")).slice(-STDERR_CHARS_MAX);
+        });
+      }
+      ended = new Promise((resolve) => {
+        started.once("close", () => resolve());
+        started.once("error", () => resolve());
+      });
+      child = started;
+    },
+    kill: () => end("SIGKILL"),
+    stop: () => end("SIGTERM"),
+    pause: () => void child?.kill("SIGSTOP"),
+    resume: () => void child?.kill("SIGCONT"),
+    log: () => log,
+  };
+}
+
+/** Two ports that are free now. */
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer(), createServer()];
+  const ports: number[] = [];
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
+    ports.push((server.address() as AddressInfo).port);
+  }
+  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  return [ports[0] ?? 0, ports[1] ?? 0];
+}

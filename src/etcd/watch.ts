@@ -1,0 +1,71 @@
+// One watch on one connection. The idea: a watch only wakes a loop, the truth is the loop's next
+// linearizable read; so at the first sign of trouble it says so once and ends, and its owner reads
+// anew. Danger: a member without quorum leaves its watches open and silent.
+
+import { messageOf } from "../base/fault.ts";
+import type { Client } from "./call.ts";
+import type { WatchOptions } from "./types.ts";
+import { decodeWatch, prefixRange } from "./wire.ts";
+
+/** See Etcd.watch. `closed` aborts when the client closes. */
+export function watch(
+  client: Client,
+  prefix: string,
+  options: WatchOptions,
+  closed: AbortSignal,
+): void {
+  const endpoint = client.endpoints.order()[0] ?? "";
+  const stop = new AbortController();
+  let lost: { why: string; compacted: boolean } | undefined;
+  const lose = (why: string, compacted = false) => {
+    lost ??= { why: `${endpoint}: ${why}`, compacted };
+    stop.abort();
+  };
+  // A member on which a request has just failed may be hung with this connection open.
+  const forget = client.endpoints.onFailed(endpoint, (why) => lose(`the member failed: ${why}`));
+  const end = () => stop.abort();
+  for (const signal of [options.signal, closed]) {
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+  }
+  const body = {
+    create_request: {
+      ...prefixRange(prefix),
+      start_revision: String(options.fromRevision),
+      progress_notify: true,
+    },
+  };
+  const attempt = {
+    endpoint,
+    path: "/v3/watch",
+    body,
+    connectMs: client.attemptMs,
+    silenceMs: client.attemptMs,
+    endless: true,
+    signal: stop.signal,
+  };
+  const onLine = (line: unknown) => {
+    if (stop.signal.aborted) return;
+    const message = decodeWatch(line);
+    if (message.say === "lost") lose(message.why, message.compacted);
+    if (message.say === "events") options.onEvents(message.events, message.revision);
+  };
+  const run = async () => {
+    const outcome = await client.transport().stream(attempt, onLine);
+    forget();
+    for (const signal of [options.signal, closed]) signal.removeEventListener("abort", end);
+    if (options.signal.aborted || closed.aborted) return;
+    if (lost === undefined) {
+      lose(
+        outcome.got === "nothing"
+          ? outcome.why
+          : outcome.got === "error"
+            ? outcome.message
+            : "it ended",
+      );
+      client.endpoints.failed(endpoint, lost === undefined ? "watch" : "its watch ended");
+    }
+    options.onLost(lost?.why ?? "it ended", lost?.compacted ?? false);
+  };
+  run().catch((error: unknown) => options.onLost(messageOf(error), false));
+}
