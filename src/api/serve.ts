@@ -29,7 +29,10 @@ export async function listenOnSocket(
   options: { mode: number; gid?: number },
 ): Promise<Listener> {
   await rm(path, { force: true });
-  const server = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, getRequestListener(app.fetch));
+  const server = createHttpServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS },
+    getRequestListener(app.fetch),
+  );
   await listen(server, { path }, path);
   await chmodSocket(path, options);
   return closerOf(server);
@@ -79,7 +82,9 @@ async function listen(
   server.on("clientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
-      reject(new Fault("api.listen", `can't listen on ${what}: ${messageOf(error)}`, { cause: error }));
+      reject(
+        new Fault("api.listen", `can't listen on ${what}: ${messageOf(error)}`, { cause: error }),
+      );
     });
     server.listen(where, resolve);
   });

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime } from "../host/clock.ts";
+import { parseCertificate } from "../x509/certificate.ts";
 import { PKI_PREFIX } from "./keys.ts";
 import {
   type AuthorityName,
@@ -15,7 +16,12 @@ import {
 import { update } from "./record.ts";
 
 /** An issued leaf (`understudy/pki/<ca>/issued/<serial>`). */
-const IssuedLeaf = z.object({ member: z.string(), leaf: z.string(), at: z.string(), notAfter: z.string() });
+const IssuedLeaf = z.object({
+  member: z.string(),
+  leaf: z.string(),
+  at: z.string(),
+  notAfter: z.string(),
+});
 
 /** What is revoked of one CA (`understudy/pki/<ca>/revoked`). Few entries: members, not agents. */
 const RevokedLeaves = z.object({
@@ -37,20 +43,30 @@ export async function issueAndRecordLeaf(
   member: { id: string; address: string },
   requestPem: string,
 ): Promise<string> {
-  const nowMs = deps.wallMs();
-  const issued = issueLeaf(authority, leaf, member, requestPem, nowMs);
-  const key = `${issuedPrefix(authority.name)}${issued.serialHex}`;
+  const { pem } = issueLeaf(authority, leaf, member, requestPem, deps.wallMs());
+  await recordLeaf(deps, authority.name, leaf, pem);
+  return pem;
+}
+
+/** Records a leaf that was issued already (init's own, before there was a record). Safe to repeat. */
+export async function recordLeaf(
+  deps: { etcd: Etcd; wallMs(): number },
+  name: AuthorityName,
+  leaf: LeafName,
+  pem: string,
+): Promise<void> {
+  const certificate = parseCertificate(pem);
+  const key = `${issuedPrefix(name)}${certificate.serialHex}`;
   const value = JSON.stringify({
-    member: member.id,
+    member: certificate.commonName ?? "",
     leaf,
-    at: isoTime(nowMs),
-    notAfter: isoTime(issued.notAfterMs),
+    at: isoTime(deps.wallMs()),
+    notAfter: isoTime(certificate.notAfter),
   });
   await deps.etcd.transact(
     { when: [{ key, is: "absent" }], then: [{ put: key, value }] },
     { settle: { key, value } },
   );
-  return issued.pem;
 }
 
 /**

@@ -129,9 +129,13 @@ function readAnswer<S extends z.ZodType>(
   try {
     json = JSON.parse(answer.text);
   } catch (error) {
-    throw new Fault("peer.garbled", `${from} answered ${answer.status} with something else than JSON`, {
-      cause: error,
-    });
+    throw new Fault(
+      "peer.garbled",
+      `${from} answered ${answer.status} with something else than JSON`,
+      {
+        cause: error,
+      },
+    );
   }
   const fault = WireFault.safeParse(json);
   if (fault.success) {
@@ -140,7 +144,9 @@ function readAnswer<S extends z.ZodType>(
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new Fault("peer.garbled", `${from} answered ${path(parsed.error)}`, { cause: parsed.error });
+  throw new Fault("peer.garbled", `${from} answered ${path(parsed.error)}`, {
+    cause: parsed.error,
+  });
 }
 
 function path(error: z.ZodError): string {

@@ -7,15 +7,10 @@ import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { exists, makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
+import type { Owner } from "../host/users.ts";
 import { exportPkcs8, generateEcKey, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { AUTHORITIES, type AuthorityName, type ClusterAuthority, type LeafName } from "./pki.ts";
-
-/** A numeric owner on this host. */
-export interface Owner {
-  uid: number;
-  gid: number;
-}
 
 /** Who may read which folder. Root where nothing is given. */
 export interface PkiOwners {

@@ -5,9 +5,10 @@
 
 import { createHash, type KeyObject, randomBytes } from "node:crypto";
 import { Fault } from "../base/fault.ts";
-import { createCertificate, parseCertificate, publicKeyOf } from "../x509/certificate.ts";
+import { createCertificate, parseCertificate } from "../x509/certificate.ts";
 import { createCrl } from "../x509/crl.ts";
 import {
+  type AltName,
   authorityKeyIdentifier,
   basicConstraints,
   extendedKeyUsage,
@@ -15,8 +16,9 @@ import {
   subjectAltName,
   subjectKeyIdentifier,
 } from "../x509/extensions.ts";
-import { generateEcKey, spkiOf } from "../x509/keys.ts";
+import { generateEcKey, keyIdOf, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
+import { OID } from "../x509/oids.ts";
 import { encodePem } from "../x509/pem.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
 
@@ -108,7 +110,7 @@ export function issueLeaf(
   }
   const issuer = parseCertificate(authority.certificatePem);
   const { server, client } = LEAVES[leaf];
-  const names = [
+  const names: AltName[] = [
     { type: "DNS" as const, value: leafHostname(leaf, member.id) },
     { type: "DNS" as const, value: member.id },
     { type: "IP" as const, value: member.address },
@@ -129,13 +131,10 @@ export function issueLeaf(
     extensions: [
       basicConstraints({ ca: false }),
       keyUsage(["digitalSignature"]),
-      extendedKeyUsage([
-        ...(server ? (["serverAuth"] as const) : []),
-        ...(client ? (["clientAuth"] as const) : []),
-      ]),
+      extendedKeyUsage([...(server ? [OID.serverAuth] : []), ...(client ? [OID.clientAuth] : [])]),
       subjectAltName(names),
       subjectKeyIdentifier(request.spkiDer),
-      authorityKeyIdentifier({ keyId: keyIdOf(authority) }),
+      authorityKeyIdentifier({ keyId: keyIdOf(issuer.spkiDer) }),
     ],
     signingKey: authority.key,
   });
@@ -152,9 +151,10 @@ export function renderAuthorityCrl(
   crl: { number: number; revoked: { serialHex: string; atMs: number }[] },
   nowMs: number,
 ): string {
+  const issuer = parseCertificate(authority.certificatePem);
   const { der } = createCrl({
-    issuerDer: parseCertificate(authority.certificatePem).subjectDer,
-    authorityKeyId: keyIdOf(authority),
+    issuerDer: issuer.subjectDer,
+    authorityKeyId: keyIdOf(issuer.spkiDer),
     number: crl.number,
     thisUpdateMs: nowMs - BACKDATE_MS,
     nextUpdateMs: nowMs + CRL_DAYS * DAY_MS,
@@ -180,21 +180,6 @@ export function requestKeyHash(requestPem: string): string {
 }
 
 const CESSATION_OF_OPERATION = 5;
-
-function keyIdOf(authority: ClusterAuthority): Buffer {
-  const spki = parseCertificate(authority.certificatePem).spkiDer;
-  return createHash("sha1").update(publicKeyBits(spki)).digest();
-}
-
-function publicKeyBits(spkiDer: Buffer): Buffer {
-  // An uncompressed P-256 point is the last 65 bytes of its SPKI.
-  const jwk = publicKeyOf(spkiDer).export({ format: "jwk" });
-  return Buffer.concat([
-    Buffer.from([4]),
-    Buffer.from(jwk.x ?? "", "base64url"),
-    Buffer.from(jwk.y ?? "", "base64url"),
-  ]);
-}
 
 function randomSerial(): bigint {
   const bytes = randomBytes(SERIAL_BYTES);

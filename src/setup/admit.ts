@@ -5,7 +5,13 @@ import { Fault } from "../base/fault.ts";
 import { isoTime } from "../host/clock.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { issueAndRecordLeaf, readAuthorityCrl } from "../cluster/leaves.ts";
-import { type ClusterAuthority, type AuthorityName, LEAVES_OF_ROLE, LEAVES, requestKeyHash } from "../cluster/pki.ts";
+import {
+  type ClusterAuthority,
+  type AuthorityName,
+  LEAVES_OF_ROLE,
+  LEAVES,
+  requestKeyHash,
+} from "../cluster/pki.ts";
 import { readClusterRecord, updateMember, updateToken } from "../cluster/record.ts";
 import type { Member } from "../cluster/schema.ts";
 import { decideToken, type TokenRecord } from "../cluster/token.ts";
@@ -100,9 +106,13 @@ async function bindToken(
 
 function checkSameMember(token: TokenRecord | undefined, start: JoinStart): undefined {
   if (token?.member === start.member.id) return undefined;
-  throw new Fault("token.used", `the token was used to join as ${token?.member ?? "another name"}`, {
-    hints: ["A token makes one member. For another: understudy token create"],
-  });
+  throw new Fault(
+    "token.used",
+    `the token was used to join as ${token?.member ?? "another name"}`,
+    {
+      hints: ["A token makes one member. For another: understudy token create"],
+    },
+  );
 }
 
 function checkNames(start: JoinStart, members: Member[]): void {

@@ -20,7 +20,11 @@ export interface PreflightFacts {
   /** The packaging that was found, or why none was. */
   puppet: { kind: string; version: string | undefined } | { missing: string };
   /** Undefined where the program isn't installed. */
-  versions: { haproxy?: string | undefined; keepalived?: string | undefined; etcd?: string | undefined };
+  versions: {
+    haproxy?: string | undefined;
+    keepalived?: string | undefined;
+    etcd?: string | undefined;
+  };
   /** Ports that somebody listens on, with who. */
   takenPorts: { port: number; by: string }[];
   /** This server's own addresses. */
@@ -31,7 +35,11 @@ export interface PreflightFacts {
   sharedNameResolvesTo: string[];
   certname: string;
   certnameResolvesTo: string[];
-  virtualIps: { address: string; interface: string | undefined; heldBy: "nobody" | "this-server" | "another" }[];
+  virtualIps: {
+    address: string;
+    interface: string | undefined;
+    heldBy: "nobody" | "this-server" | "another";
+  }[];
   /** Median of small synced writes below /var/lib, milliseconds. */
   fsyncMs: number;
   memoryMiB: number;
@@ -74,7 +82,9 @@ export function requirePreflight(checks: Check[]): Check[] {
     ...(check.remedy === undefined ? [] : [`  ${check.remedy}`]),
   ]);
   const count = fatal.length === 1 ? "1 problem" : `${fatal.length} problems`;
-  throw new Fault("setup.preflight", `${count} must be solved first; nothing was changed`, { hints: lines });
+  throw new Fault("setup.preflight", `${count} must be solved first; nothing was changed`, {
+    hints: lines,
+  });
 }
 
 /** The checks as a table for people. */
@@ -105,8 +115,13 @@ function checkRoot(facts: PreflightFacts): Check {
 function checkPuppet(facts: PreflightFacts): Check {
   const { puppet } = facts;
   if ("missing" in puppet) {
-    const remedy = "apt-get install puppetserver, or OpenVox Server. Leave its configuration as it is.";
-    return bad("fatal", "puppetserver", { code: "host.no-puppetserver", found: puppet.missing, remedy });
+    const remedy =
+      "apt-get install puppetserver, or OpenVox Server. Leave its configuration as it is.";
+    return bad("fatal", "puppetserver", {
+      code: "host.no-puppetserver",
+      found: puppet.missing,
+      remedy,
+    });
   }
   return ok("puppetserver", `${puppet.version ?? "unknown version"}, ${puppet.kind} packages`);
 }
@@ -120,7 +135,8 @@ function checkVersion(program: keyof typeof NEEDED, facts: PreflightFacts): Chec
   if (version !== undefined && enough) return ok(program, version);
   return bad("fatal", program, {
     code: "setup.program-version",
-    found: version === undefined ? `${program} isn't installed` : `${program} ${version} is too old`,
+    found:
+      version === undefined ? `${program} isn't installed` : `${program} ${version} is too old`,
     remedy: `${major}.${minor} or newer is needed: apt-get install ${program === "etcd" ? "etcd-server" : program}`,
   });
 }
@@ -155,7 +171,9 @@ function checkCertname(facts: PreflightFacts): Check {
 function checkClock(facts: PreflightFacts): Check {
   if (facts.clockSynchronized === true) return ok("clock", "synchronized");
   const found =
-    facts.clockSynchronized === false ? "not synchronized" : "whether it is synchronized is unknown";
+    facts.clockSynchronized === false
+      ? "not synchronized"
+      : "whether it is synchronized is unknown";
   const remedy = "Run chrony or systemd-timesyncd: a server whose clock is 60 s off signs nothing.";
   return bad("warning", "clock", { code: "setup.clock", found, remedy });
 }
@@ -164,7 +182,8 @@ function checkSharedName(facts: PreflightFacts): Check {
   const { sharedName, sharedNameResolvesTo, virtualIps } = facts;
   const expected = virtualIps.map((vip) => vip.address);
   if (sharedNameResolvesTo.length === 0) {
-    const remedy = "Agents need it: add it to DNS (or to /etc/hosts here, for the server's own agent).";
+    const remedy =
+      "Agents need it: add it to DNS (or to /etc/hosts here, for the server's own agent).";
     return bad("warning", "shared name", {
       code: "setup.shared-name",
       found: `${sharedName} doesn't resolve`,
@@ -202,14 +221,19 @@ function checkVirtualIp(vip: PreflightFacts["virtualIps"][number], kind: "init" 
 function checkFsync(facts: PreflightFacts): Check {
   const found = `${facts.fsyncMs.toFixed(1)} ms`;
   if (facts.fsyncMs <= FSYNC_MS_WARN) return ok("disk sync", found);
-  const remedy = "etcd needs a disk that syncs fast; changes will be slow, and elections may happen.";
+  const remedy =
+    "etcd needs a disk that syncs fast; changes will be slow, and elections may happen.";
   return bad("warning", "disk sync", { code: "setup.slow-disk", found, remedy });
 }
 
 function checkMemory(facts: PreflightFacts): Check {
   if (facts.memoryMiB >= MEMORY_MIB_WARN) return ok("memory", `${facts.memoryMiB} MiB`);
   const remedy = "puppetserver alone wants 1 GiB and more.";
-  return bad("warning", "memory", { code: "setup.memory", found: `${facts.memoryMiB} MiB`, remedy });
+  return bad("warning", "memory", {
+    code: "setup.memory",
+    found: `${facts.memoryMiB} MiB`,
+    remedy,
+  });
 }
 
 function checkConfiguration(facts: PreflightFacts): Check {
@@ -228,7 +252,8 @@ function checkCaDirectory(facts: PreflightFacts, kind: "init" | "join"): Check {
     return bad("fatal", name, {
       code: "ca.directory-partial",
       found: facts.caDirectory.problem,
-      remedy: "Restore what is missing from a backup, or move the directory away. It is never overwritten.",
+      remedy:
+        "Restore what is missing from a backup, or move the directory away. It is never overwritten.",
     });
   }
   if (facts.caDirectory.state === "absent") {

@@ -1,0 +1,92 @@
+// The shapes that the daemon's local API and the commands share.
+
+import { z } from "zod";
+import { Role } from "../cluster/schema.ts";
+
+export const Done = z.object({ done: z.literal(true) });
+
+export const CreateToken = z.object({
+  role: Role,
+  /** How long it can be used, milliseconds. */
+  validMs: z
+    .int()
+    .min(60_000)
+    .max(30 * 86_400_000),
+});
+
+export const CreatedToken = z.object({
+  id: z.string(),
+  role: Role,
+  token: z.string(),
+  url: z.string(),
+});
+export type CreatedToken = z.infer<typeof CreatedToken>;
+
+export const TokenList = z.object({
+  tokens: z.array(
+    z.object({
+      id: z.string(),
+      role: Role,
+      state: z.enum(["unused", "expired", "burned", "in use", "used"]),
+      member: z.string().optional(),
+      leftMs: z.number(),
+      createdBy: z.string(),
+    }),
+  ),
+});
+
+/** How a change of the CA came out, beyond the record. */
+export const CaOutcome = z.object({
+  /** What happened to each name: done, or why not. */
+  results: z.array(
+    z.object({
+      name: z.string(),
+      ok: z.boolean(),
+      because: z.string(),
+      serial: z.string().optional(),
+    }),
+  ),
+  /** Servers that keep a durable copy of the change. */
+  copies: z.int(),
+  /** For revocations: which edges refuse the certificates now, and which couldn't confirm. */
+  edges: z
+    .object({
+      confirmed: z.array(z.string()),
+      missing: z.array(z.object({ member: z.string(), because: z.string() })),
+    })
+    .optional(),
+});
+export type CaOutcome = z.infer<typeof CaOutcome>;
+
+export const CaList = z.object({
+  entries: z.array(
+    z.object({
+      name: z.string(),
+      state: z.enum(["requested", "signed", "revoked"]),
+      serial: z.string().optional(),
+      notAfter: z.string().optional(),
+      fingerprint: z.string(),
+      altNames: z.array(z.string()),
+      extensions: z.record(z.string(), z.string()),
+    }),
+  ),
+});
+
+export const CaNames = z.object({
+  names: z.array(z.string().max(255)).max(10_000),
+  all: z.boolean().default(false),
+});
+
+/** What removing a member will cost and take; asked before it is done. */
+export const RemovalPlan = z.object({
+  id: z.string(),
+  lines: z.array(z.string()),
+  /** Why it is refused; empty when it isn't. */
+  refused: z.string(),
+});
+
+export const RemovalDone = z.object({
+  id: z.string(),
+  lines: z.array(z.string()),
+  unconfirmed: z.array(z.string()),
+});

@@ -1,0 +1,116 @@
+// understudy ca list|sign|revoke|clean: the certificate authority, from any server.
+
+import type { Command } from "commander";
+import { renderTable } from "../base/table.ts";
+import { CaList, CaOutcome } from "../api/contract.ts";
+import { callDaemon } from "./daemon-client.ts";
+import { createOutput, EXIT } from "./output.ts";
+
+/** Revoking waits for every edge, and signing may wait for an election. */
+const CHANGE_MS = 60_000;
+
+export function addCa(program: Command): void {
+  const ca = program.command("ca").description("the Puppet certificate authority");
+  addList(ca);
+  addChange(ca, {
+    verb: "sign",
+    description: "sign waiting requests",
+    help: "Exit code: 0 all signed, 1 some not.",
+    past: "signed",
+    all: "every request that waits",
+  });
+  addChange(ca, {
+    verb: "revoke",
+    description: "revoke certificates; returns when every edge has confirmed that it refuses them",
+    help: "Exit code: 0 refused everywhere, 1 not revoked, 3 revoked, but an edge could not be asked yet.",
+    past: "revoked",
+  });
+  addChange(ca, {
+    verb: "clean",
+    description: "revoke certificates and forget the names, so that they can be requested anew",
+    help: "Exit code: as revoke.",
+    past: "cleaned",
+  });
+}
+
+function addList(ca: Command): void {
+  ca.command("list")
+    .description("requests that wait; with --all the certificates too")
+    .option("--all", "also signed and revoked certificates")
+    .option("--json", "print JSON")
+    .action(async (options: { all?: boolean; json?: boolean }) => {
+      const query = options.all === true ? "" : "?state=requested";
+      const { entries } = await callDaemon("GET", `/v1/ca${query}`, { answer: CaList });
+      const rows = entries.map((entry) => [
+        entry.name,
+        entry.state,
+        entry.serial ?? "-",
+        entry.notAfter ?? "-",
+        entry.fingerprint,
+      ]);
+      const none = options.all === true ? "No certificates." : "No requests wait.";
+      const table = renderTable(
+        ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT"],
+        rows,
+      );
+      createOutput(options.json === true).result(entries, rows.length === 0 ? none : table);
+    });
+}
+
+interface Change {
+  verb: "sign" | "revoke" | "clean";
+  description: string;
+  help: string;
+  past: string;
+  /** What --all means, where there is one. */
+  all?: string;
+}
+
+function addChange(ca: Command, change: Change): void {
+  const command = ca
+    .command(change.verb)
+    .argument(change.all === undefined ? "<names...>" : "[names...]", "certnames")
+    .description(change.description)
+    .option("--json", "print JSON")
+    .addHelpText("after", `\n${change.help}`);
+  if (change.all !== undefined) command.option("--all", change.all);
+  command.action(async (names: string[], options: { all?: boolean; json?: boolean }) => {
+    if (names.length === 0 && options.all !== true) {
+      command.error("error: give certnames, or --all", { exitCode: EXIT.usage });
+    }
+    const outcome = await callDaemon("POST", `/v1/ca/${change.verb}`, {
+      body: { names, all: options.all === true },
+      answer: CaOutcome,
+      withinMs: CHANGE_MS,
+    });
+    createOutput(options.json === true).result(outcome, renderOutcome(outcome, change.past));
+    process.exitCode = exitCodeOf(outcome);
+  });
+}
+
+/** The lines of an outcome: each name, then where it holds. */
+export function renderOutcome(outcome: CaOutcome, past: string): string {
+  const lines = outcome.results.map(({ name, ok, because, serial }) => {
+    if (!ok) return `${name}: not ${past}: ${because}`;
+    return serial === undefined ? `${name}: ${past}` : `${name}: ${past} (serial ${serial})`;
+  });
+  if (lines.length === 0) lines.push("Nothing to do.");
+  const { edges } = outcome;
+  if (edges !== undefined) {
+    const all = edges.confirmed.length + edges.missing.length;
+    lines.push(`refused by ${edges.confirmed.length} of ${all} edges`);
+    for (const { member, because } of edges.missing) {
+      lines.push(`  ${member} has not confirmed: ${because}. It is asked again until it does.`);
+    }
+  }
+  const changed = outcome.results.some((result) => result.ok);
+  if (changed && outcome.copies < 2) {
+    lines.push("1 copy: only this server has the change on disk. Join more servers.");
+  }
+  return lines.join("\n");
+}
+
+export function exitCodeOf(outcome: CaOutcome): number {
+  if (outcome.results.some((result) => !result.ok)) return EXIT.failed;
+  return (outcome.edges?.missing.length ?? 0) > 0 ? EXIT.unconfirmed : EXIT.ok;
+}

@@ -1,0 +1,62 @@
+// How commands reach the daemon of this server: HTTP over its root-only Unix socket.
+
+import { request } from "node:http";
+import { z } from "zod";
+import { Fault, messageOf } from "../base/fault.ts";
+import { deadline } from "../base/retry.ts";
+import { requireNodeFile } from "../cluster/node-file.ts";
+import { WireFault } from "../cluster/peer.ts";
+import { PATHS } from "../host/paths.ts";
+
+const CALL_MS = 30_000;
+
+/** Calls the daemon. Throws its Fault, or `cli.no-daemon` with what to do when it doesn't answer. */
+export async function callDaemon<S extends z.ZodType>(
+  method: "GET" | "POST" | "DELETE",
+  path: string,
+  options: { answer: S; body?: unknown; withinMs?: number },
+): Promise<z.infer<S>> {
+  const signal = deadline(options.withinMs ?? CALL_MS);
+  let text: string;
+  try {
+    text = await send(method, path, options.body, signal);
+  } catch (error) {
+    // Whoever isn't a member needs another hint than "start the daemon".
+    await requireNodeFile();
+    const why = signal.aborted ? "it doesn't answer in time" : messageOf(error);
+    throw new Fault("cli.no-daemon", `the daemon of this server can't be asked: ${why}`, {
+      hints: [
+        "Agents are served without it. Look: systemctl status understudy; journalctl -u understudy",
+        "Run the command as root, or on another server of the cluster.",
+      ],
+      cause: error,
+    });
+  }
+  const json: unknown = JSON.parse(text);
+  const fault = WireFault.safeParse(json);
+  if (fault.success) {
+    const { code, message, hints } = fault.data.error;
+    throw new Fault(code, message, { hints });
+  }
+  return options.answer.parse(json);
+}
+
+async function send(
+  method: string,
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const outgoing = request({ socketPath: PATHS.apiSocket, method, path, headers, signal });
+    outgoing.on("error", reject);
+    outgoing.on("response", (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+      incoming.on("error", reject);
+      incoming.on("end", () => resolve(Buffer.concat(chunks).toString()));
+    });
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

@@ -1,0 +1,67 @@
+// understudy token create|list|revoke: who may join.
+
+import type { Command } from "commander";
+import { parseDuration, renderDuration } from "../base/duration.ts";
+import { renderTable } from "../base/table.ts";
+import { CreatedToken, Done, TokenList } from "../api/contract.ts";
+import { callDaemon } from "./daemon-client.ts";
+import { createOutput } from "./output.ts";
+
+export function addToken(program: Command): void {
+  const token = program.command("token").description("join tokens: who may come into the cluster");
+  token
+    .command("create")
+    .description("make a token for one further member, and print the command that uses it")
+    .option("--role <role>", "server or compiler", "server")
+    .option("--expires <duration>", "until when it can be used, as in 30m or 1d", "1h")
+    .option("--json", "print JSON")
+    .action(async (options: { role: string; expires: string; json?: boolean }) => {
+      const validMs = parseDuration(options.expires) * 1000;
+      const made = await callDaemon("POST", "/v1/tokens", {
+        body: { role: options.role, validMs },
+        answer: CreatedToken,
+      });
+      createOutput(options.json === true).result(made, renderJoinHint(made, options.expires));
+    });
+  token
+    .command("list")
+    .description("the tokens there are; their secrets are not kept")
+    .option("--json", "print JSON")
+    .action(async (options: { json?: boolean }) => {
+      const { tokens } = await callDaemon("GET", "/v1/tokens", { answer: TokenList });
+      const rows = tokens.map((each) => [
+        each.id,
+        each.role,
+        each.state,
+        each.member ?? "-",
+        each.state === "unused" ? `in ${renderDuration(each.leftMs / 1000)}` : "-",
+        each.createdBy,
+      ]);
+      const table = renderTable(["TOKEN", "ROLE", "STATE", "USED BY", "EXPIRES", "MADE AT"], rows);
+      createOutput(options.json === true).result(
+        tokens,
+        tokens.length === 0 ? "No tokens." : table,
+      );
+    });
+  token
+    .command("revoke")
+    .argument("<id>", "the token's id, as in the list")
+    .description("make a token unusable")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: { json?: boolean }) => {
+      const path = `/v1/tokens/${encodeURIComponent(id)}`;
+      await callDaemon("DELETE", path, { answer: Done });
+      createOutput(options.json === true).result({ id, revoked: true }, `Token ${id} is revoked.`);
+    });
+}
+
+/** The lines that tell how to use a token. */
+export function renderJoinHint(made: CreatedToken, within: string): string {
+  return [
+    `On the next ${made.role}, within ${within}, as root:`,
+    "",
+    `  understudy join ${made.url} --token ${made.token}`,
+    "",
+    "Without --token it is asked for, so that it stays out of the shell's history.",
+  ].join("\n");
+}

@@ -1,0 +1,201 @@
+// What is so, in the cluster: each member says it of itself, any member puts the answers together and
+// judges them in words. It needs no etcd: without quorum it says so, and how old the cluster's view is.
+
+import { z } from "zod";
+import { renderDuration } from "../base/duration.ts";
+import { Member, Meta, Role, Settings } from "./schema.ts";
+import { toleratedFailures } from "./view.ts";
+
+const DAY_MS = 86_400_000;
+/** Certificates that end sooner than this are warned of. */
+const EXPIRY_WARN_MS = 90 * DAY_MS;
+const CLOCK_WARN_MS = 5000;
+
+/** One puppetserver as its edges see it. */
+export const BackendStatus = z.object({
+  name: z.string(),
+  state: z.enum(["up", "starting", "down", "silent", "drained", "unknown"]),
+  jrubies: z.int(),
+  busy: z.int(),
+  waiting: z.int(),
+  because: z.string().default(""),
+});
+export type BackendStatus = z.infer<typeof BackendStatus>;
+
+/** What a member says of itself (`/v1/local`). */
+export const LocalStatus = z.object({
+  id: z.string(),
+  role: Role,
+  version: z.string(),
+  phase: z.enum(["setup", "ready"]),
+  wallMs: z.number(),
+  record: z.object({ reachable: z.boolean(), because: z.string(), ageMs: z.number() }),
+  etcd: z.object({
+    runs: z.enum(["leader", "voter", "learner", "no"]),
+    dbSizeBytes: z.number(),
+    because: z.string(),
+  }),
+  /** Virtual addresses that this member holds now. */
+  addresses: z.array(z.string()),
+  edge: z
+    .object({
+      active: z.boolean(),
+      because: z.string(),
+      /** Revocations of every CRL up to this number are refused by every worker of this edge. */
+      confirmedCrl: z.int(),
+      replays: z.int(),
+      /** Nodes whose catalog requests took a puppetserver with them twice. */
+      poisonous: z.array(z.object({ certname: z.string(), at: z.string() })),
+      backends: z.array(BackendStatus.extend({ member: z.string() })),
+    })
+    .optional(),
+  ca: z
+    .object({
+      serving: z.boolean(),
+      because: z.string(),
+      requests: z.int(),
+      certificates: z.int(),
+      crlNumber: z.int(),
+      crlNextUpdate: z.string(),
+      nextExpiry: z.object({ what: z.string(), at: z.string() }).optional(),
+      directoryBehind: z.string(),
+    })
+    .optional(),
+  /** Warnings that only this member can know. */
+  warnings: z.array(z.string()),
+});
+export type LocalStatus = z.infer<typeof LocalStatus>;
+
+/** One member in the cluster's status: its record, and what it answered. */
+export const MemberAnswer = z.object({
+  member: Member,
+  local: LocalStatus.optional(),
+  /** Why there is no answer. */
+  because: z.string(),
+});
+export type MemberAnswer = z.infer<typeof MemberAnswer>;
+
+/** The whole status, as `understudy status --json` prints it. */
+export const ClusterStatus = z.object({
+  answeredBy: z.string(),
+  meta: Meta,
+  settings: Settings,
+  members: z.array(MemberAnswer),
+  etcd: z.object({
+    voters: z.int(),
+    answering: z.int(),
+    quorum: z.boolean(),
+    /** How old the view of the cluster is, milliseconds; small while the record answers. */
+    viewAgeMs: z.number(),
+  }),
+  toleratedFailures: z.int(),
+  verdict: z.string(),
+  warnings: z.array(z.string()),
+});
+export type ClusterStatus = z.infer<typeof ClusterStatus>;
+
+type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "warnings"> & { nowMs: number };
+
+/** Judges the answers: how many failures are tolerated now, the verdict, and warnings in words. */
+export function judgeStatus(facts: Facts): ClusterStatus {
+  const { nowMs, ...status } = facts;
+  const servers = facts.members.filter(({ member }) => member.role === "server");
+  const warnings = [
+    ...etcdWarnings(facts),
+    ...facts.members.flatMap((answer) => memberWarnings(answer, nowMs)),
+    ...addressWarnings(facts),
+    ...revocationWarnings(servers),
+    ...poisonWarnings(servers),
+  ];
+  const { voters, answering, quorum } = facts.etcd;
+  const spare = quorum ? answering - (Math.floor(voters / 2) + 1) : 0;
+  const edgesUp = servers.filter(({ local }) => local?.edge?.active === true).length;
+  const tolerated = Math.max(0, Math.min(toleratedFailures(voters), spare, edgesUp - 1));
+  const count = servers.length === 1 ? "1 server" : `${servers.length} servers`;
+  const failures = tolerated === 1 ? "1 failure" : `${tolerated} failures`;
+  const state =
+    warnings.length === 0 ? "Every promise holds." : `${warnings.length} to look at below.`;
+  return {
+    ...status,
+    toleratedFailures: tolerated,
+    verdict: `${facts.settings.sharedName}: ${count}, tolerates ${failures}. ${state}`,
+    warnings,
+  };
+}
+
+function etcdWarnings(facts: Facts): string[] {
+  const { voters, answering, quorum, viewAgeMs } = facts.etcd;
+  if (!quorum) {
+    const age = renderDuration(viewAgeMs / 1000);
+    return [
+      `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${age} old.`,
+    ];
+  }
+  const servers = facts.members.filter(({ member }) => member.role === "server").length;
+  if (answering < voters) return [`${voters - answering} of ${voters} etcd members don't answer.`];
+  if (voters < 3 && servers >= 3) return [`etcd has ${voters} of 3 voters yet: it is growing.`];
+  if (voters < 3) {
+    return [
+      `With ${voters === 1 ? "one voter" : `${voters} voters`} changes stop when it fails: join more servers (3 in all).`,
+    ];
+  }
+  return [];
+}
+
+function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
+  const { id } = answer.member;
+  const { local } = answer;
+  if (local === undefined) return [`${id} doesn't answer: ${answer.because}`];
+  const warnings = local.warnings.map((warning) => `${id}: ${warning}`);
+  if (local.phase === "setup")
+    warnings.push(`${id} hasn't finished setting up: run its init or join again.`);
+  if (!local.record.reachable)
+    warnings.push(`${id} can't reach the record: ${local.record.because}`);
+  if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
+  if (local.ca?.serving === false) warnings.push(`${id}'s CA can't serve: ${local.ca.because}`);
+  if (local.ca !== undefined && local.ca.directoryBehind !== "") {
+    warnings.push(`${id}'s CA directory is behind the record: ${local.ca.directoryBehind}`);
+  }
+  const offsetMs = local.wallMs - nowMs;
+  if (Math.abs(offsetMs) > CLOCK_WARN_MS) {
+    warnings.push(`${id}'s clock is ${Math.round(offsetMs / 1000)} s off this server's.`);
+  }
+  const expiry = local.ca?.nextExpiry;
+  if (expiry !== undefined && Date.parse(expiry.at) - nowMs < EXPIRY_WARN_MS) {
+    warnings.push(`${id}: ${expiry.what} expires at ${expiry.at}.`);
+  }
+  return warnings;
+}
+
+function addressWarnings(facts: Facts): string[] {
+  return facts.settings.virtualIps.flatMap((vip) => {
+    const address = vip.split("/")[0] ?? vip;
+    const holders = facts.members.filter(
+      ({ local }) => local?.addresses.includes(address) === true,
+    );
+    if (holders.length === 1) return [];
+    if (holders.length === 0) return [`Nobody that answers holds ${address}.`];
+    const names = holders.map(({ member }) => member.id).join(" and ");
+    return [`${address} is held by ${names} at once: is the network between them cut?`];
+  });
+}
+
+function revocationWarnings(servers: MemberAnswer[]): string[] {
+  const newest = Math.max(0, ...servers.map(({ local }) => local?.ca?.crlNumber ?? 0));
+  return servers.flatMap(({ member, local }) => {
+    const confirmed = local?.edge?.confirmedCrl;
+    if (confirmed === undefined || confirmed >= newest) return [];
+    return [
+      `${member.id}'s edge has confirmed revocations up to CRL ${confirmed}, not ${newest} yet.`,
+    ];
+  });
+}
+
+function poisonWarnings(servers: MemberAnswer[]): string[] {
+  const found = servers.flatMap(({ local }) => local?.edge?.poisonous ?? []);
+  const latest = new Map(found.map(({ certname, at }) => [certname, at]));
+  return [...latest].map(
+    ([certname, at]) =>
+      `The catalog of ${certname} took its puppetserver down twice (last ${at}): it isn't replayed for an hour. Look at what it compiles.`,
+  );
+}
