@@ -2,7 +2,7 @@
 // status. Danger: Node's server closes idle connections after 5 s by default, the edge's after longer.
 
 import { rm } from "node:fs/promises";
-import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
@@ -29,10 +29,7 @@ export async function listenOnSocket(
   options: { mode: number; gid?: number },
 ): Promise<Listener> {
   await rm(path, { force: true });
-  const server = createHttpServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS },
-    getRequestListener(app.fetch),
-  );
+  const server = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, listenerOf(app));
   await listen(server, { path }, path);
   await chmodSocket(path, options);
   return closerOf(server);
@@ -45,7 +42,7 @@ export async function listenWithTls(
 ): Promise<Listener & { reload(tls: ServerOptions): void }> {
   const server = createHttpsServer(
     { ...options.tls, keepAliveTimeout: KEEP_ALIVE_MS, minVersion: "TLSv1.2" },
-    getRequestListener(app.fetch),
+    listenerOf(app),
   );
   // Garbage on the port ends that connection and nothing else.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -70,6 +67,11 @@ function statusOf(code: string): ContentfulStatusCode {
   if (code.startsWith("token.") || code.endsWith(".forbidden")) return 403;
   if (code.endsWith(".not-found")) return 404;
   return code === "internal" ? 500 : 409;
+}
+
+function listenerOf(app: Hono): RequestListener {
+  const handle = getRequestListener(app.fetch);
+  return (incoming, outgoing) => void handle(incoming, outgoing);
 }
 
 async function listen(

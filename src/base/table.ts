@@ -4,7 +4,7 @@
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) =>
-    Math.max(...all.map((row) => [...(row[column] ?? "")].length)),
+    Math.max(...all.map((row) => Array.from(row[column] ?? "").length)),
   );
   return all
     .map((row) =>
@@ -17,5 +17,5 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
 }
 
 function pad(text: string, width: number): string {
-  return text + " ".repeat(Math.max(0, width - [...text].length));
+  return text + " ".repeat(Math.max(0, width - Array.from(text).length));
 }

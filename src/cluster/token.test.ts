@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import type { Role } from "./schema.ts";
 import { decideToken, makeToken, parseToken, renderToken, WRONG_SECRETS_MAX } from "./token.ts";
 
 const made = makeToken({
@@ -10,7 +11,7 @@ const made = makeToken({
   nowMs: 1000,
   validMs: 3_600_000,
 });
-const use = { secret: made.token.secret, keyHash: "k1", role: "server" as const, nowMs: 2000 };
+const use = { secret: made.token.secret, keyHash: "k1", role: "server" as Role, nowMs: 2000 };
 
 test("parseToken reads what renderToken wrote", () => {
   assert.deepEqual(parseToken(` ${renderToken(made.token)}\n`), made.token);
@@ -49,6 +50,6 @@ test("decideToken decides by secret, role, binding and expiry", () => {
     const verdict = decideToken(token, { ...use, ...more });
     assert.equal(verdict.do === "refuse" ? verdict.code : verdict.do, expected, name);
   }
-  const other = decideToken(record, { ...use, role: "compiler" as never });
+  const other = decideToken(record, { ...use, role: "compiler" });
   assert.equal(other.do === "refuse" && other.code, "token.role");
 });
