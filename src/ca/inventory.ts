@@ -1,0 +1,51 @@
+// inventory.txt: one line for each certificate ever issued, only appended to.
+// Stock's tools split on single spaces and want exactly four columns.
+
+import { renderSerial, serialOf, type Serial } from "./serial.ts";
+
+export interface InventoryLine {
+  serial: Serial;
+  /** Milliseconds since the epoch. */
+  notBeforeMs: number;
+  notAfterMs: number;
+  certname: string;
+}
+
+const LINE =
+  /^(?:0x)?([0-9a-f]{1,40}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC \/CN=(\S+)$/i;
+
+/** A time as Puppet's files and answers write it: 2026-11-20T10:00:00UTC. */
+export function renderPuppetTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}UTC`;
+}
+
+/** One line with its newline. */
+export function renderInventoryLine(line: InventoryLine): string {
+  const times = `${renderPuppetTime(line.notBeforeMs)} ${renderPuppetTime(line.notAfterMs)}`;
+  return `${renderSerial(line.serial)} ${times} /CN=${line.certname}\n`;
+}
+
+/** The lines of `text`, and those that are not understood, with their numbers. Blank ones are nothing. */
+export function parseInventory(text: string): {
+  lines: InventoryLine[];
+  odd: { number: number; text: string }[];
+} {
+  const lines: InventoryLine[] = [];
+  const odd: { number: number; text: string }[] = [];
+  for (const [index, raw] of text.split("\n").entries()) {
+    if (raw.trim() === "") continue;
+    const line = parseLine(raw.trimEnd());
+    if (line === undefined) odd.push({ number: index + 1, text: raw.slice(0, 200) });
+    else lines.push(line);
+  }
+  return { lines, odd };
+}
+
+function parseLine(text: string): InventoryLine | undefined {
+  const [, hex, from, to, certname] = LINE.exec(text) ?? [];
+  if (hex === undefined || certname === undefined) return undefined;
+  const notBeforeMs = Date.parse(`${from}Z`);
+  const notAfterMs = Date.parse(`${to}Z`);
+  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) return undefined;
+  return { serial: serialOf(BigInt(`0x${hex}`)), notBeforeMs, notAfterMs, certname };
+}

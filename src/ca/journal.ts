@@ -1,0 +1,328 @@
+// This server's own durable copy of the shared record: every change appended and fsynced, from time
+// to time folded into a snapshot. With fewer than three etcd voters it is the second copy that an
+// acknowledgement waits for, and what a recovery by hand starts from.
+// Danger: appliedRevision() is a promise. It must never run ahead of what a power cut would leave.
+
+import { randomBytes } from "node:crypto";
+import { copyFile, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { makeFolder, syncFolder } from "../host/files.ts";
+import {
+  readJournal,
+  renderBase,
+  renderEnd,
+  renderEvent,
+  scanJournal,
+  type JournalEvent,
+} from "./journal-lines.ts";
+
+export type { JournalEvent } from "./journal-lines.ts";
+
+export interface JournalOptions {
+  log?: Log;
+  /** The log is folded into the snapshot when it is longer than this and than the snapshot. Bytes, default 16 MiB. */
+  foldAboveBytes?: number;
+  /** More than this is refused. Bytes, default 8 GiB. */
+  bytesMax?: number;
+}
+
+export interface Journal {
+  /**
+   * Adds changes and returns when they are on disk. `revision` is the newest that they cover.
+   * Rejects with Fault `ca.journal-full` or `ca.journal-failed`; then nothing of it counts and the
+   * same changes must be appended again (or everything rewritten) before any later ones.
+   */
+  append(events: readonly JournalEvent[], revision: number): Promise<void>;
+  /** Replaces everything by `events`, the whole record as of `revision`. */
+  rewrite(events: Iterable<JournalEvent>, revision: number): Promise<void>;
+  /** The revision up to which this copy would survive a power cut; 0: nothing. */
+  appliedRevision(): number;
+  /** Every key that is there now with its newest value, in no order. */
+  replay(): AsyncGenerator<{ key: string; value: string; revision: number }>;
+  /** What was odd when it was opened; undefined when nothing was. */
+  readonly warning: string | undefined;
+  close(): Promise<void>;
+}
+
+const SNAPSHOT = "snapshot";
+const LOG = "log";
+const FILES = [SNAPSHOT, LOG] as const;
+const FOLD_ABOVE_BYTES = 16 * 1024 * 1024;
+const JOURNAL_BYTES_MAX = 8 * 1024 * 1024 * 1024;
+/** Characters that are put together for one write while a snapshot is made. */
+const WRITE_CHARACTERS = 1024 * 1024;
+
+/** Opens the journal in `folder`, which is made if need be. A torn tail is cut off. */
+export async function openJournal(folder: string, options: JournalOptions = {}): Promise<Journal> {
+  await makeFolder(folder, { mode: 0o700 });
+  await rm(join(folder, `${SNAPSHOT}.new`), { force: true });
+  const store = new Store(folder, options);
+  await store.open();
+  return store;
+}
+
+interface Pending {
+  text: string;
+  revision: number;
+  resolve: () => void;
+  reject: (error: Fault) => void;
+}
+
+class Store implements Journal {
+  warning: string | undefined;
+  readonly #folder: string;
+  readonly #options: JournalOptions;
+  #log: FileHandle | undefined;
+  #logBytes = 0;
+  #snapshotBytes = 0;
+  #revision = 0;
+  #pending: Pending[] = [];
+  /** Everything that touches the files runs one after the other on this chain. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(folder: string, options: JournalOptions) {
+    this.#folder = folder;
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    const snapshot = await scanJournal(this.#path(SNAPSHOT));
+    const log = await scanJournal(this.#path(LOG));
+    if (snapshot.totalBytes > snapshot.goodBytes) {
+      // A snapshot is renamed into place when it is complete; a bad one is a bad disk.
+      this.warning = `the snapshot in ${this.#folder} is damaged: this copy counts for nothing until it is rewritten`;
+      await this.#putAside(SNAPSHOT);
+      await this.#putAside(LOG);
+      await this.#startLog("");
+      return;
+    }
+    this.#revision = snapshot.revision;
+    this.#snapshotBytes = snapshot.goodBytes;
+    if (log.base !== snapshot.base) {
+      // A power cut came between a new snapshot and its new log: the old log is in the snapshot.
+      await this.#startLog(snapshot.base);
+      return;
+    }
+    if (log.damaged) {
+      this.warning = `the log in ${this.#folder} is damaged: this copy ends at revision ${log.revision}`;
+      await copyFile(this.#path(LOG), `${this.#path(LOG)}.damaged`);
+    }
+    this.#revision = Math.max(snapshot.revision, log.revision);
+    this.#log = await open(this.#path(LOG), "a", 0o600);
+    this.#logBytes = log.goodBytes;
+    await this.#log.truncate(log.goodBytes);
+    await this.#log.sync();
+    await syncFolder(this.#folder);
+  }
+
+  appliedRevision(): number {
+    return this.#revision;
+  }
+
+  append(events: readonly JournalEvent[], revision: number): Promise<void> {
+    const text = events.map(renderEvent).join("") + renderEnd(revision);
+    const done = new Promise<void>((resolve, reject) => {
+      this.#pending.push({ text, revision, resolve, reject });
+    });
+    void this.#inTurn(() => this.#flush()).catch(() => undefined);
+    return done;
+  }
+
+  rewrite(events: Iterable<JournalEvent>, revision: number): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#replaceSnapshot(events, revision);
+      this.#revision = revision;
+    });
+  }
+
+  async *replay(): AsyncGenerator<{ key: string; value: string; revision: number }> {
+    // The turn is held until the last one was taken, so that no fold changes the files meanwhile.
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const { promise: ready, resolve: start } = Promise.withResolvers<void>();
+    void this.#inTurn(() => {
+      start();
+      return held;
+    });
+    await ready;
+    try {
+      for await (const { key, value, revision } of this.#live()) {
+        if (value !== null) yield { key, value, revision };
+      }
+    } finally {
+      release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      // What still waits is refused rather than left hanging.
+      await this.#flush();
+      await this.#log?.close();
+      this.#log = undefined;
+    });
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(act);
+    this.#turn = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  /** Writes all that waits with one fsync. */
+  async #flush(): Promise<void> {
+    const batch = this.#pending;
+    if (batch.length === 0) return;
+    this.#pending = [];
+    try {
+      await this.#write(Buffer.from(batch.map(({ text }) => text).join("")));
+    } catch (error) {
+      const fault = await this.#undo(error);
+      for (const { reject } of batch) reject(fault);
+      return;
+    }
+    this.#revision = batch.reduce((max, { revision }) => Math.max(max, revision), this.#revision);
+    for (const { resolve } of batch) resolve();
+    if (this.#logBytes > Math.max(this.#foldAbove(), this.#snapshotBytes)) await this.#fold();
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    const limit = this.#options.bytesMax ?? JOURNAL_BYTES_MAX;
+    if (this.#log === undefined) throw new Error("the journal is closed");
+    if (this.#snapshotBytes + this.#logBytes + bytes.length > limit) {
+      throw Object.assign(new Error(`longer than ${limit} bytes`), { code: "EFBIG" });
+    }
+    await this.#log.appendFile(bytes);
+    await this.#log.datasync();
+    this.#logBytes += bytes.length;
+  }
+
+  /** Cuts off what a failed write left, so that the next one starts at a line's beginning. */
+  async #undo(error: unknown): Promise<Fault> {
+    try {
+      await this.#log?.truncate(this.#logBytes);
+    } catch (second) {
+      this.#options.log?.error("the journal's tail can't be cut off", { why: messageOf(second) });
+      this.#log = undefined;
+    }
+    return journalFault(this.#folder, error);
+  }
+
+  async #fold(): Promise<void> {
+    try {
+      await this.#replaceSnapshot(this.#live(), this.#revision);
+    } catch (error) {
+      // Folding only saves space; unless the log itself broke, it is whole and goes on.
+      this.#options.log?.warn("the journal can't be folded", { why: messageOf(error) });
+    }
+  }
+
+  async #replaceSnapshot(
+    events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
+    revision: number,
+  ): Promise<void> {
+    const path = this.#path(`${SNAPSHOT}.new`);
+    const base = randomBytes(8).toString("hex");
+    try {
+      this.#snapshotBytes = await writeSnapshot(path, base, events, revision);
+    } catch (error) {
+      await rm(path, { force: true });
+      throw journalFault(this.#folder, error);
+    }
+    await rename(path, this.#path(SNAPSHOT));
+    await syncFolder(this.#folder);
+    await this.#startLog(base);
+  }
+
+  /** An empty log that goes on from the snapshot `base`. From its base on, an older log counts no more. */
+  async #startLog(base: string): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
+    const log = await open(this.#path(LOG), "a", 0o600);
+    await log.truncate(0);
+    const line = base === "" ? "" : renderBase(base);
+    await log.appendFile(line);
+    await log.sync();
+    await syncFolder(this.#folder);
+    this.#log = log;
+    this.#logBytes = Buffer.byteLength(line);
+  }
+
+  /** Every key's newest change, read twice rather than kept: the record may be larger than the heap should be. */
+  async *#live(): AsyncGenerator<JournalEvent> {
+    const newest = new Map<string, string>();
+    for (const name of FILES) {
+      for await (const { event, offset } of readJournal(this.#path(name))) {
+        if (event.value === null) newest.delete(event.key);
+        else newest.set(event.key, `${name}${offset}`);
+      }
+    }
+    for (const name of FILES) {
+      for await (const { event, offset } of readJournal(this.#path(name))) {
+        if (newest.get(event.key) === `${name}${offset}`) yield event;
+      }
+    }
+  }
+
+  async #putAside(name: string): Promise<void> {
+    await rename(this.#path(name), `${this.#path(name)}.damaged`).catch(() => undefined);
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  #foldAbove(): number {
+    return this.#options.foldAboveBytes ?? FOLD_ABOVE_BYTES;
+  }
+}
+
+/** Writes and syncs a whole snapshot; returns its bytes. */
+async function writeSnapshot(
+  path: string,
+  base: string,
+  events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
+  revision: number,
+): Promise<number> {
+  const file = await open(path, "w", 0o600);
+  try {
+    let bytes = 0;
+    let chunk = renderBase(base);
+    const flush = async () => {
+      const data = Buffer.from(chunk);
+      await file.appendFile(data);
+      bytes += data.length;
+      chunk = "";
+    };
+    for await (const event of events) {
+      if (event.value === null) continue;
+      chunk += renderEvent(event);
+      if (chunk.length > WRITE_CHARACTERS) await flush();
+    }
+    chunk += renderEnd(revision);
+    await flush();
+    await file.sync();
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+function journalFault(folder: string, error: unknown): Fault {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
+  return new Fault(
+    full ? "ca.journal-full" : "ca.journal-failed",
+    `this server's copy of the record in ${folder} can't be written: ${messageOf(error)}`,
+    {
+      hints: [
+        "Nothing is lost: etcd has the change. But this server doesn't count as a copy of it.",
+      ],
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,173 @@
+// The CA's record in memory: what reads are answered from, also when etcd is out of reach.
+// Fed by own commits, the watch, and full reads; it takes them in any order and ends the same.
+
+import { messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { CA_PREFIX } from "./record.ts";
+import { compareSerials, type Serial } from "./serial.ts";
+import {
+  createTables,
+  type RevokedRow,
+  type Table,
+  type TableName,
+  type Tables,
+} from "./tables.ts";
+
+/** A key of the record as it is now; `value` null: it is gone. */
+export interface Change {
+  key: string;
+  value: string | null;
+  modRevision: number;
+}
+
+/** What a batch of changes touched, for those who publish it. */
+export interface Touched {
+  authority: boolean;
+  crl: boolean;
+  /** Serials of certificates that are new here. */
+  certs: Set<Serial>;
+  /** Certnames whose current certificate changed. */
+  names: Set<string>;
+  /** Certnames whose request came or went. */
+  requests: Set<string>;
+}
+
+/** The record in memory. Its tables are for reading; changes come in through `apply` and `replace`. */
+export class Mirror {
+  readonly tables: Tables = createTables();
+  /** Keys that can't be understood, and why; what they held before is kept. */
+  readonly unreadable = new Map<string, string>();
+  readonly #byName = new Map<string, Serial[]>();
+  /** Keys deleted by own commits that the watch hasn't told of yet, with the revision. */
+  readonly #deleted = new Map<string, number>();
+  readonly #log: Log | undefined;
+  #revision = 0;
+  #sorted: RevokedRow[] | undefined;
+
+  constructor(log?: Log) {
+    this.#log = log;
+  }
+
+  /** The newest revision known to be taken in completely, from the watch or a full read. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Takes changes in, in any order. `complete`: everything up to this revision is known now. */
+  apply(changes: Iterable<Change>, complete = 0): Touched {
+    const to = untouched();
+    for (const change of changes) this.#applyOne(change, to);
+    this.#settle(complete);
+    return to;
+  }
+
+  /** Takes in all keys as of `revision`: those that aren't among them are gone. */
+  replace(changes: Iterable<Change>, revision: number): Touched {
+    const to = untouched();
+    const there = new Set<string>();
+    for (const change of changes) {
+      there.add(change.key);
+      this.#applyOne(change, to);
+    }
+    for (const kind of Object.keys(this.tables) as TableName[]) {
+      const table = this.tables[kind];
+      for (const name of [...table.names()]) {
+        const newer = table.revisionOf(name) > revision;
+        if (!newer && !there.has(table.prefix + name)) this.#remove(kind, name, to);
+      }
+    }
+    this.#settle(revision);
+    return to;
+  }
+
+  /** Every certificate of `certname` ever issued, lowest serial first. */
+  serialsOf(certname: string): readonly Serial[] {
+    return this.#byName.get(certname) ?? [];
+  }
+
+  /** Revocations in the order of a CRL's entries. */
+  revocations(): readonly RevokedRow[] {
+    this.#sorted ??= [...this.tables.revoked.rows()].sort(
+      (a, b) => a.number - b.number || compareSerials(a.serial, b.serial),
+    );
+    return this.#sorted;
+  }
+
+  #applyOne(change: Change, to: Touched): void {
+    const place = locate(this.tables, change.key);
+    if (place === undefined) return;
+    const { kind, name } = place;
+    const seen = this.tables[kind].revisionOf(name);
+    if (Math.max(seen, this.#deleted.get(change.key) ?? 0) >= change.modRevision) return;
+    if (change.value === null) {
+      this.#remove(kind, name, to);
+      this.#deleted.set(change.key, change.modRevision);
+    } else this.#put(kind, name, { ...change, value: change.value }, to);
+  }
+
+  #put(kind: TableName, name: string, change: Change & { value: string }, to: Touched): void {
+    const table: Table<unknown> = this.tables[kind];
+    try {
+      table.put(name, change.value, change.modRevision);
+    } catch (error) {
+      const because = messageOf(error);
+      if (this.unreadable.get(change.key) !== because) {
+        this.#log?.error(because, { key: change.key });
+      }
+      this.unreadable.set(change.key, because);
+      return;
+    }
+    this.unreadable.delete(change.key);
+    if (kind === "certs") this.#index(name);
+    this.#touch(kind, name, to);
+  }
+
+  #remove(kind: TableName, name: string, to: Touched): void {
+    this.unreadable.delete(this.tables[kind].prefix + name);
+    if (this.tables[kind].remove(name) !== undefined) this.#touch(kind, name, to);
+  }
+
+  #index(serial: Serial): void {
+    const certname = this.tables.certs.get(serial)?.certname ?? "";
+    const serials = this.#byName.get(certname) ?? [];
+    if (serials.includes(serial)) return;
+    this.#byName.set(certname, [...serials, serial].sort(compareSerials));
+  }
+
+  #touch(kind: TableName, name: string, to: Touched): void {
+    if (kind === "authority") to.authority = true;
+    if (kind === "crlHead" || kind === "crls") to.crl = true;
+    if (kind === "revoked") this.#sorted = undefined;
+    if (kind === "certs") to.certs.add(name);
+    if (kind === "names") to.names.add(name);
+    if (kind === "requests") to.requests.add(name);
+  }
+
+  #settle(complete: number): void {
+    this.#revision = Math.max(this.#revision, complete);
+    for (const [key, at] of this.#deleted) if (at <= this.#revision) this.#deleted.delete(key);
+  }
+}
+
+function untouched(): Touched {
+  return {
+    authority: false,
+    crl: false,
+    certs: new Set(),
+    names: new Set(),
+    requests: new Set(),
+  };
+}
+
+/** Which table a key belongs to; undefined for keys of versions to come and of others. */
+function locate(tables: Tables, key: string): { kind: TableName; name: string } | undefined {
+  if (!key.startsWith(CA_PREFIX)) return undefined;
+  for (const kind of Object.keys(tables) as TableName[]) {
+    const { prefix } = tables[kind];
+    const single = !prefix.endsWith("/");
+    if (single ? key === prefix : key.startsWith(prefix)) {
+      return { kind, name: key.slice(prefix.length) };
+    }
+  }
+  return undefined;
+}

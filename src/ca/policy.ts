@@ -1,0 +1,189 @@
+// Which requests may be signed: Puppet Server's rules with their exact texts, its holes closed.
+// Pure: what is known of the cluster comes in as arguments. Two stages, as in Puppet Server:
+// readRequest decides what may wait at all, refuseRequest what may be signed.
+
+import { messageOf } from "../base/fault.ts";
+import { subjectAltNames } from "../x509/certificate.ts";
+import { readDer } from "../x509/der.ts";
+import type { AltName, Extension } from "../x509/extensions.ts";
+import { isUnder, OID } from "../x509/oids.ts";
+import {
+  parseRequest,
+  requestPem,
+  verifyRequest,
+  type CertificateRequest,
+} from "../x509/request.ts";
+import { textOf, utf8Of } from "../x509/text.ts";
+import { derUtf8 } from "../x509/der.ts";
+import { printable, refuseCertname } from "./certname.ts";
+import type { Subject } from "./profile.ts";
+import type { CaSettings } from "./settings.ts";
+
+/** A request in good order: parsed, its signature verified. */
+export interface ReadRequest {
+  certname: string;
+  pem: string;
+  request: CertificateRequest;
+  altNames: AltName[];
+}
+
+export type Read = { ok: true; read: ReadRequest } | { ok: false; because: string };
+
+const SIGNATURE_WRONG = "CSR contains a public key that does not correspond to the signing key";
+/** Longest text of a Puppet extension in characters. */
+const EXTENSION_TEXT_MAX = 8192;
+
+/** The request in `text`, as a client sent it. */
+export function readRequest(text: string): Read {
+  try {
+    const request = parseRequest(text);
+    const san = request.requestedExtensions.find(({ oid }) => oid === OID.subjectAltName);
+    const altNames = san === undefined ? [] : subjectAltNames(san);
+    if (!verifyRequest(request)) return { ok: false, because: SIGNATURE_WRONG };
+    const certname = request.commonName ?? "";
+    return { ok: true, read: { certname, pem: requestPem(request.der), request, altNames } };
+  } catch (error) {
+    return {
+      ok: false,
+      because: `The certificate request can't be read: ${printable(messageOf(error))}`,
+    };
+  }
+}
+
+/** Why `read`, submitted as `key`, may not even wait; undefined when it may. */
+export function refuseSubmission(read: ReadRequest, key: string): string | undefined {
+  return refuseCertname(read.certname, key);
+}
+
+/** What of the cluster decides about a request. */
+export interface NameContext {
+  /** Names and addresses that only members may have: their certnames, the shared name. */
+  protectedNames: ReadonlySet<string>;
+  /** Whether somebody has a certificate for this name. */
+  isCertname: (name: string) => boolean;
+}
+
+/** Why the request may not be signed; undefined when it may. `force` passes over names that are taken. */
+export function refuseRequest(
+  read: ReadRequest,
+  settings: CaSettings,
+  context: NameContext,
+  force = false,
+): string | undefined {
+  return (
+    refuseCertname(read.certname, read.certname) ??
+    refuseAltNames(read, settings) ??
+    refuseExtensions(read, settings) ??
+    (force ? undefined : refuseTakenNames(read, context))
+  );
+}
+
+/** What a certificate for a request that refuseRequest lets pass is made of. */
+export function subjectOf({ certname, request, altNames }: ReadRequest): Subject {
+  const asked = request.requestedExtensions;
+  return {
+    certname,
+    spkiDer: request.spkiDer,
+    altNames,
+    altNamesCritical: asked.some(({ oid, critical }) => oid === OID.subjectAltName && critical),
+    extensions: asked
+      .filter(({ oid }) => oid !== OID.subjectAltName)
+      .map((extension) => ({ ...extension, value: derUtf8(puppetText(extension) ?? "") })),
+  };
+}
+
+function refuseAltNames(read: ReadRequest, settings: CaSettings): string | undefined {
+  const { certname, altNames } = read;
+  if (altNames.length === 0) return undefined;
+  const [only] = altNames;
+  const own = altNames.length === 1 && only?.type === "DNS" && only.value === certname;
+  if (own) return undefined;
+  if (!settings.allowSubjectAltNames) {
+    return (
+      `CSR '${certname}' contains extra subject alternative names (${listAltNames(altNames)}), ` +
+      `which are disallowed. ${howToAllow("subject alternative names", "subject-alt-names")}`
+    );
+  }
+  return altNames.every(isOrdinaryAltName) ? undefined : notPermitted([OID.subjectAltName]);
+}
+
+function refuseExtensions(read: ReadRequest, settings: CaSettings): string | undefined {
+  const asked = read.request.requestedExtensions.filter(({ oid }) => oid !== OID.subjectAltName);
+  const authorizing = asked.some(({ oid }) => isUnder(oid, OID.ppAuthCertExt));
+  if (authorizing && !settings.allowAuthorizationExtensions) {
+    return (
+      `CSR '${read.certname}' contains an authorization extension, which is disallowed. ` +
+      howToAllow("authorization extensions", "authorization-extensions")
+    );
+  }
+  const odd = asked.filter((extension) => !isPermitted(extension)).map(({ oid }) => oid);
+  return odd.length === 0 ? undefined : notPermitted(odd);
+}
+
+function refuseTakenNames(read: ReadRequest, context: NameContext): string | undefined {
+  const { certname, altNames } = read;
+  const isMine = (name: string) => name === certname;
+  const guarded = [...context.protectedNames];
+  if (context.protectedNames.has(certname)) {
+    return `${certname} is a name of the servers themselves: it is only signed when forced`;
+  }
+  for (const { type, value } of altNames) {
+    const name = value.toLowerCase();
+    if (isMine(name)) continue;
+    const taken = guarded.find((other) => covers(type, name, other));
+    if (taken !== undefined) {
+      return `The alternative name ${value} stands for ${taken}, a name of the servers themselves: it is only signed when forced`;
+    }
+    if (type === "DNS" && context.isCertname(name)) {
+      return `The alternative name ${value} is another's certname: it is only signed when forced`;
+    }
+  }
+  return undefined;
+}
+
+/** Whether a client that wants `name` would take a certificate for `altName`. */
+function covers(type: AltName["type"], altName: string, name: string): boolean {
+  if (type === "IP" || !altName.startsWith("*.")) return altName === name.toLowerCase();
+  return name.toLowerCase().slice(name.indexOf(".")) === altName.slice(1);
+}
+
+function isOrdinaryAltName({ type, value }: AltName): boolean {
+  if (type === "IP") return true;
+  return type === "DNS" && /^(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})$/.test(value);
+}
+
+function isPermitted(extension: Extension): boolean {
+  const { oid } = extension;
+  const known = [OID.ppRegCertExt, OID.ppPrivCertExt, OID.ppAuthCertExt];
+  if (oid === OID.ppCliAuth || !known.some((arc) => isUnder(oid, arc))) return false;
+  return puppetText(extension) !== undefined;
+}
+
+/** The text of an extension: a string in DER, or bare bytes as old agents send them. */
+function puppetText({ value }: Extension): string | undefined {
+  let text: string | undefined;
+  try {
+    text = textOf(readDer(value, "extension"));
+  } catch {
+    text = utf8Of(value);
+  }
+  return text !== undefined && text.length <= EXTENSION_TEXT_MAX ? text : undefined;
+}
+
+/** As Puppet lists them: addresses first. Kinds that it doesn't know are named too. */
+function listAltNames(altNames: readonly AltName[]): string {
+  const rank = ({ type }: AltName) => (type === "IP" ? 0 : type === "DNS" ? 1 : 2);
+  const sorted = altNames.toSorted((a, b) => rank(a) - rank(b));
+  return printable(sorted.map(({ type, value }) => `${type}:${value}`).join(", "));
+}
+
+function howToAllow(what: string, setting: string): string {
+  return (
+    `To allow ${what}, set allow-${setting} to true in your ca.conf file. ` +
+    "Then restart the puppetserver and try signing this certificate again."
+  );
+}
+
+function notPermitted(oids: readonly string[]): string {
+  return `Found extensions that are not permitted: ${oids.join(", ")}`;
+}

@@ -1,0 +1,47 @@
+// What the administrator lets the authority do: from puppet.conf and ca.conf, given by the daemon.
+// Only what decides about certificates is here; everything else of those files isn't ours.
+
+import { parseDuration } from "../base/duration.ts";
+import type { Autosign } from "./autosign.ts";
+import { parseHocon, type HoconObject } from "./hocon.ts";
+
+export interface CaSettings {
+  autosign: Autosign;
+  allowDuplicateCerts: boolean;
+  allowSubjectAltNames: boolean;
+  allowAuthorizationExtensions: boolean;
+  /** Seconds that a certificate lasts from its signing. */
+  caTtlSeconds: number;
+}
+
+/** Puppet's own defaults, with no autosign. */
+export const CA_SETTINGS_DEFAULT: CaSettings = {
+  autosign: false,
+  allowDuplicateCerts: false,
+  allowSubjectAltNames: false,
+  allowAuthorizationExtensions: false,
+  caTtlSeconds: 157_680_000,
+};
+
+/** The longest life of a certificate in seconds; stock Puppet Server does not start with more. */
+export const TTL_SECONDS_MAX = 1_576_800_000;
+
+/**
+ * What the text of ca.conf says, of the settings that it has; others keep theirs.
+ * Throws Fault `ca.conf` when it can't be understood, Fault `base.duration` for a bad `ca-ttl`.
+ */
+export function readCaConf(text: string): Partial<CaSettings> {
+  const section = parseHocon(text)["certificate-authority"];
+  if (section === undefined || typeof section === "string" || Array.isArray(section)) return {};
+  const ttl = section["ca-ttl"];
+  return {
+    ...flag(section, "allow-subject-alt-names", "allowSubjectAltNames"),
+    ...flag(section, "allow-authorization-extensions", "allowAuthorizationExtensions"),
+    ...(typeof ttl === "string" ? { caTtlSeconds: parseDuration(ttl) } : {}),
+  };
+}
+
+function flag(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {
+  const value = section[key];
+  return value === undefined ? {} : { [name]: value === "true" };
+}

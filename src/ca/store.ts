@@ -1,0 +1,93 @@
+// Changing the record: one compared transaction at a time, its outcome taken into memory at once.
+// The idea: decide from memory, compare the revisions the decision rests on; if one has moved on,
+// the failed transaction brings what is there now, and the caller decides anew.
+
+import { isFault } from "../base/fault.ts";
+import type { Compare, Etcd, KeyValue, Op, Settle } from "../etcd/types.ts";
+import type { Change, Mirror, Touched } from "./mirror.ts";
+
+/** How long a change waits for etcd to come back before it gives up, in milliseconds. */
+export const COMMIT_WITHIN_MS = 10_000;
+/** How long a read that must be certain waits, in milliseconds. */
+export const READ_WITHIN_MS = 2000;
+
+export interface Commit {
+  when: Compare[];
+  then: ({ put: string; value: string } | { delete: string })[];
+  settle?: Settle;
+}
+
+export type Committed = { ok: true; revision: number; touched: Touched } | { ok: false };
+
+export interface StoreDeps {
+  etcd: Etcd;
+  mirror: Mirror;
+  /** Compares that every change carries besides its own: the generation of the record. */
+  guard?: () => Compare[];
+  /** Told of what a commit or a read brought that memory didn't know. */
+  onTouched?: (touched: Touched) => void;
+}
+
+export interface Store {
+  readonly mirror: Mirror;
+  /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
+  commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
+  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` after READ_WITHIN_MS. */
+  refresh(keys: readonly string[], signal?: AbortSignal): Promise<void>;
+}
+
+export function createStore(deps: StoreDeps): Store {
+  const { etcd, mirror } = deps;
+  const takeReads = (keys: readonly string[], reads: readonly KeyValue[][], revision: number) => {
+    const changes = keys.map((key, index): Change => {
+      const kv = reads[index]?.[0];
+      return kv === undefined
+        ? { key, value: null, modRevision: revision }
+        : { key, value: kv.value, modRevision: kv.modRevision };
+    });
+    deps.onTouched?.(mirror.apply(changes));
+  };
+  return {
+    mirror,
+    async commit({ when, then, settle }, signal) {
+      const keys = [...new Set(when.map(({ key }) => key))];
+      const result = await etcd.transact(
+        {
+          when: [...(deps.guard?.() ?? []), ...when],
+          then,
+          otherwise: keys.map((key): Op => ({ get: key })),
+        },
+        { withinMs: COMMIT_WITHIN_MS, ...(settle && { settle }), ...(signal && { signal }) },
+      );
+      if (!result.ok) {
+        takeReads(keys, result.reads, result.revision);
+        return { ok: false };
+      }
+      const { revision } = result;
+      const changes = then.map((op): Change =>
+        "put" in op
+          ? { key: op.put, value: op.value, modRevision: revision }
+          : { key: op.delete, value: null, modRevision: revision },
+      );
+      return { ok: true, revision, touched: mirror.apply(changes) };
+    },
+    async refresh(keys, signal) {
+      if (keys.length === 0) return;
+      const { reads, revision } = await etcd.transact(
+        { when: [], then: keys.map((key): Op => ({ get: key })) },
+        { withinMs: READ_WITHIN_MS, ...(signal && { signal }) },
+      );
+      takeReads(keys, reads, revision);
+    },
+  };
+}
+
+/** The compare that `key` is as memory has it: at this revision, or absent for 0. */
+export function unchanged(key: string, modRevision: number): Compare {
+  return modRevision === 0 ? { key, is: "absent" } : { key, modRevision };
+}
+
+/** Whether `error` says that etcd can't be asked or has no quorum now, so that nothing can be changed. */
+export function isUnreachable(error: unknown): boolean {
+  return isFault(error, "etcd");
+}

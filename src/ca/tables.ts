@@ -1,0 +1,168 @@
+// The record's keys as tables in memory: each kind of key with what is kept of its value.
+// Danger: an older change may arrive after a newer one (an own commit is applied before the watch
+// tells of it), so every row remembers the revision that wrote it.
+
+import type { z } from "zod";
+import { encodeCrlEntry } from "../x509/crl-entry.ts";
+import { readIssuer, type Issuer } from "./issuer.ts";
+import {
+  AUTHORITY_KEY,
+  AuthorityValue,
+  BLOCK_PREFIX,
+  BlockValue,
+  CERT_PREFIX,
+  CertValue,
+  CRL_HEAD_KEY,
+  CRL_PREFIX,
+  CrlHeadValue,
+  CrlValue,
+  decodeValue,
+  NAME_PREFIX,
+  NameValue,
+  REQUEST_PREFIX,
+  RequestValue,
+  REVOKED_PREFIX,
+  RevokedValue,
+  SERIAL_KEY,
+  SerialValue,
+} from "./record.ts";
+import { Serial } from "./serial.ts";
+
+/** A certificate, by serial. Times are milliseconds since the epoch. */
+export interface CertRow {
+  serial: Serial;
+  certname: string;
+  /** Undefined: only an inventory line is known of it. */
+  der: Buffer | undefined;
+  notBeforeMs: number;
+  notAfterMs: number;
+  signedBy: string;
+  at: string;
+}
+
+export interface RequestRow {
+  certname: string;
+  pem: string;
+  at: string;
+  source: string | undefined;
+}
+
+export interface RevokedRow {
+  serial: Serial;
+  number: number;
+  at: string;
+  reason: number;
+  certname: string | null;
+  notAfterMs: number | undefined;
+  /** The entry as it is in a CRL. */
+  entry: Buffer;
+}
+
+export type CrlRow = CrlValue;
+export type BlockRow = z.infer<typeof BlockValue>;
+export interface AuthorityRow extends AuthorityValue {
+  issuer: Issuer;
+}
+
+/** One kind of key. `name` is what follows the prefix; a table of one key has the whole key as prefix. */
+export class Table<Row> {
+  readonly prefix: string;
+  readonly #rows = new Map<string, { row: Row; modRevision: number }>();
+  readonly #read: (name: string, text: string, key: string) => Row;
+
+  constructor(prefix: string, read: (name: string, text: string, key: string) => Row) {
+    this.prefix = prefix;
+    this.#read = read;
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  get(name: string): Row | undefined {
+    return this.#rows.get(name)?.row;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.has(name);
+  }
+
+  rows(): Iterable<Row> {
+    return this.#rows.values().map(({ row }) => row);
+  }
+
+  names(): Iterable<string> {
+    return this.#rows.keys();
+  }
+
+  /** The revision that wrote the row; 0 when there is none. */
+  revisionOf(name: string): number {
+    return this.#rows.get(name)?.modRevision ?? 0;
+  }
+
+  /** Throws Fault `ca.record-unreadable` and keeps what it had. Returns the row that was replaced. */
+  put(name: string, text: string, modRevision: number): Row | undefined {
+    const row = this.#read(name, text, this.prefix + name);
+    const before = this.#rows.get(name)?.row;
+    this.#rows.set(name, { row, modRevision });
+    return before;
+  }
+
+  remove(name: string): Row | undefined {
+    const before = this.#rows.get(name)?.row;
+    this.#rows.delete(name);
+    return before;
+  }
+}
+
+/** All tables, empty. */
+export function createTables() {
+  return {
+    authority: new Table<AuthorityRow>(AUTHORITY_KEY, (_, text, key) => {
+      const value = decodeValue(AuthorityValue, key, text);
+      return { ...value, issuer: readIssuer(Buffer.from(value.bundle, "base64")) };
+    }),
+    serial: new Table(SERIAL_KEY, (_, text, key) => decodeValue(SerialValue, key, text)),
+    crlHead: new Table(CRL_HEAD_KEY, (_, text, key) => decodeValue(CrlHeadValue, key, text)),
+    certs: new Table<CertRow>(CERT_PREFIX, readCert),
+    names: new Table(NAME_PREFIX, (_, text, key) => decodeValue(NameValue, key, text)),
+    requests: new Table<RequestRow>(REQUEST_PREFIX, (certname, text, key) => {
+      const { pem, at, source } = decodeValue(RequestValue, key, text);
+      return { certname, pem, at, source };
+    }),
+    revoked: new Table<RevokedRow>(REVOKED_PREFIX, readRevoked),
+    crls: new Table<CrlRow>(CRL_PREFIX, (_, text, key) => decodeValue(CrlValue, key, text)),
+    blocks: new Table<BlockRow>(BLOCK_PREFIX, (_, text, key) => decodeValue(BlockValue, key, text)),
+  };
+}
+
+export type Tables = ReturnType<typeof createTables>;
+export type TableName = keyof Tables;
+
+function readCert(name: string, text: string, key: string): CertRow {
+  const value = decodeValue(CertValue, key, text);
+  return {
+    serial: Serial.parse(name),
+    certname: value.certname,
+    der: value.der === null ? undefined : Buffer.from(value.der, "base64"),
+    notBeforeMs: Date.parse(value.notBefore),
+    notAfterMs: Date.parse(value.notAfter),
+    signedBy: value.signedBy,
+    at: value.at,
+  };
+}
+
+function readRevoked(name: string, text: string, key: string): RevokedRow {
+  const value = decodeValue(RevokedValue, key, text);
+  return { ...revokedRow(Serial.parse(name), value) };
+}
+
+/** The row of a revocation. */
+export function revokedRow(serial: Serial, value: RevokedValue): RevokedRow {
+  const { number, at, reason, certname, notAfter } = value;
+  return {
+    ...{ serial, number, at, reason, certname },
+    notAfterMs: notAfter === undefined ? undefined : Date.parse(notAfter),
+    entry: encodeCrlEntry({ serial: BigInt(`0x${serial}`), timeMs: Date.parse(at), reason }),
+  };
+}
