@@ -2,8 +2,8 @@
 
 import type { Command } from "commander";
 import { renderTable } from "../base/table.ts";
-import { CaList, CaOutcome } from "../api/contract.ts";
-import { callDaemon } from "./daemon-client.ts";
+import { CaList, CaOutcome } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput, EXIT } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */

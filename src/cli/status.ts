@@ -5,7 +5,7 @@ import { renderDuration } from "../base/duration.ts";
 import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
 import { ClusterStatus, type MemberAnswer } from "../cluster/status.ts";
-import { callDaemon } from "./daemon-client.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput } from "./output.ts";
 
 const WATCH_MS = 2000;

@@ -3,8 +3,8 @@
 import type { Command } from "commander";
 import { parseDuration, renderDuration } from "../base/duration.ts";
 import { renderTable } from "../base/table.ts";
-import { CreatedToken, Done, TokenList } from "../api/contract.ts";
-import { callDaemon } from "./daemon-client.ts";
+import { CreatedToken, Done, TokenList } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput } from "./output.ts";
 
 export function addToken(program: Command): void {

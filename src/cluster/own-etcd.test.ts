@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type OwnEtcdObserved, peerUrl, planOwnEtcd } from "./own-etcd.ts";
+import { peerUrl } from "../etcd/server.ts";
+import { type OwnEtcdObserved, planOwnEtcd } from "./own-etcd.ts";
 
 const member = (etcdId: string, address: string) => ({
   etcdId,

@@ -5,7 +5,7 @@
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../base/log.ts";
-import { type EtcdServerConfig, renderEtcdConfig } from "../etcd/server.ts";
+import { type EtcdServerConfig, peerUrl, renderEtcdConfig } from "../etcd/server.ts";
 import { exists, makeFolder, readIfThere, writeFileAtomic, writeIfChanged } from "../host/files.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { isActive, unit } from "../host/systemd.ts";
@@ -19,7 +19,7 @@ export const ETCD_UNIT = "understudy-etcd.service";
 const MEMBER_ID_FILE = join(PATHS.etcd, "member-id");
 const DATA = join(PATHS.etcd, "data");
 const FORMER_DATA = join(PATHS.etcd, "data.former");
-const CONFIG = join(PATHS.etcd, "etcd.yaml");
+const CONFIG = join(PATHS.etcd, "etcd.env");
 
 export type OwnEtcdAction =
   | { do: "set-data-aside"; because: string }
@@ -33,9 +33,6 @@ export interface OwnEtcdObserved {
   dataOf: string | undefined;
   active: boolean;
 }
-
-export const peerUrl = (address: string) => `https://${urlHost(address)}:${PORTS.etcdPeer}`;
-export const clientUrl = (address: string) => `https://${urlHost(address)}:${PORTS.etcdClient}`;
 
 /** What to do with this server's etcd, given that the list was read from a quorum just now. */
 export function planOwnEtcd(address: string, observed: OwnEtcdObserved): OwnEtcdAction[] {
@@ -95,7 +92,7 @@ export async function applyOwnEtcd(
   }
 }
 
-/** Writes etcd's configuration file; `peers` are all etcd members with this one. */
+/** Writes the settings that understudy-etcd.service starts etcd with; `peers` are all etcd members with this one. */
 export async function writeEtcdConfig(
   self: { id: string; address: string; clusterId: string; owner: Owner | undefined },
   cluster: { state: EtcdServerConfig["state"]; peers: { name: string; peerUrl: string }[] },
@@ -124,8 +121,4 @@ export async function keepOwnMemberId(etcdId: string): Promise<void> {
 
 function start(observed: OwnEtcdObserved, listed: EtcdMember, because: string): OwnEtcdAction {
   return { do: "start", members: observed.members, etcdId: listed.etcdId, because };
-}
-
-function urlHost(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

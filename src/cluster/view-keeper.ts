@@ -1,0 +1,96 @@
+// Keeps the view fresh: a watch wakes it, a timer makes sure, the disk has the last one. Everybody else
+// reads `current()`; when etcd can't be read the old view stays, and `record()` says since when and why.
+
+import { Fault, messageOf } from "../base/fault.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
+import type { Log } from "../base/log.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { monotonicMs } from "../host/clock.ts";
+import { KEY_PREFIX } from "./keys.ts";
+import type { NodeFile } from "./schema.ts";
+import { keepView, readKeptView, readView, type View, voterEndpoints } from "./view.ts";
+
+const TICK_MS = 3000;
+
+export interface ViewKeeper {
+  /** The newest view there is; undefined until one was read for the first time ever. */
+  current(): View | undefined;
+  /** Whether the record can be read now, since when it can't, and why. */
+  record(): { reachable: boolean; because: string; ageMs: number };
+  /** Calls `listener` after every reading that changed something. */
+  onChange(listener: (view: View) => void): void;
+  loop: Loop;
+}
+
+/** Starts reading. The first view may come from disk, so that a member starts without etcd (P5). */
+export async function startViewKeeper(options: {
+  etcd: Etcd;
+  node: NodeFile;
+  log: Log;
+  signal: AbortSignal;
+}): Promise<ViewKeeper> {
+  const { etcd, node, log, signal } = options;
+  const listeners: ((view: View) => void)[] = [];
+  let view = await readKeptView();
+  let readMs = Number.NEGATIVE_INFINITY;
+  let because = "not read yet";
+  let watching = false;
+  if (view !== undefined) etcd.setEndpoints(endpointsOf(view, node));
+
+  const watch = (fromRevision: number) => {
+    watching = true;
+    etcd.watch(KEY_PREFIX, {
+      fromRevision,
+      signal,
+      onEvents: (events) => {
+        // The CA's keys have a mirror of their own; only the cluster's are read here.
+        if (events.some((event) => !event.kv.key.startsWith(`${KEY_PREFIX}ca/`))) loop.wake();
+      },
+      onLost: () => {
+        watching = false;
+      },
+    });
+  };
+  const read = async () => {
+    try {
+      const fresh = await readView(etcd, signal);
+      if (fresh === undefined) throw new Fault("cluster.no-record", "etcd holds no cluster record");
+      requireSameCluster(fresh, node);
+      readMs = monotonicMs();
+      because = "";
+      if (!watching) watch(fresh.revision + 1);
+      const changed = JSON.stringify({ ...fresh, revision: 0 }) !== JSON.stringify({ ...view, revision: 0 });
+      view = fresh;
+      if (!changed) return;
+      etcd.setEndpoints(endpointsOf(fresh, node));
+      await keepView(fresh);
+      for (const listener of listeners) listener(fresh);
+    } catch (error) {
+      because = messageOf(error);
+      throw error;
+    }
+  };
+  const loop = startLoop({ name: "view", everyMs: TICK_MS, log, signal, body: read });
+  return {
+    loop,
+    current: () => view,
+    record: () => ({ reachable: because === "", because, ageMs: monotonicMs() - readMs }),
+    onChange: (listener) => listeners.push(listener),
+  };
+}
+
+function endpointsOf(view: View, node: NodeFile): string[] {
+  const endpoints = voterEndpoints(view, node.id);
+  return endpoints.length > 0 ? endpoints : node.etcdEndpoints;
+}
+
+/** After a recovery by hand the record has a newer generation: a member of the old one stops (P6). */
+function requireSameCluster(view: View, node: NodeFile): void {
+  const { clusterId, generation } = view.meta;
+  if (clusterId === node.clusterId && generation === node.generation) return;
+  throw new Fault(
+    "cluster.other-generation",
+    `the record is of cluster ${clusterId}, generation ${generation}; this member is of ${node.clusterId}, generation ${node.generation}`,
+    { hints: ["The cluster was recovered without this member. Join it again: understudy leave, then join."] },
+  );
+}

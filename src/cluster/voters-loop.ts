@@ -1,0 +1,82 @@
+// Grows etcd from one voter to three or five as servers become ready, and replaces one that is gone for
+// good. The leader runs it; one step a tick, each taken from what is observed then, so an interruption
+// costs a tick. The judgement is etcd/voters.ts.
+
+import type { Log } from "../base/log.ts";
+import { clientUrl, peerUrl } from "../etcd/server.ts";
+import type { Etcd, MemberStatus } from "../etcd/types.ts";
+import { caughtUp, type ObservedMember, planVoters, type VoterAction } from "../etcd/voters.ts";
+import type { View } from "./view.ts";
+
+const STATUS_MS = 2000;
+
+/** One step towards the voters that the settings want. Returns what is being done or waited for. */
+export async function stepVoters(
+  etcd: Etcd,
+  view: View,
+  reachable: (id: string) => boolean,
+  log: Log,
+): Promise<VoterAction[]> {
+  const observed = await observeVoters(etcd);
+  const candidates = view.members.map((member) => ({
+    id: member.id,
+    name: member.id,
+    peerUrl: peerUrl(member.address),
+    wants: member.mayVote && member.phase === "ready",
+    ready: reachable(member.id),
+  }));
+  const actions = planVoters(view.settings.voters, candidates, { members: observed });
+  for (const action of actions) await apply(etcd, action, log);
+  return actions;
+}
+
+async function observeVoters(etcd: Etcd): Promise<ObservedMember[]> {
+  const members = await etcd.members.list();
+  const statuses = await Promise.all(
+    members.map((member) => readStatus(etcd, member.clientUrls[0] ?? guessUrl(member.peerUrls))),
+  );
+  const leader = statuses.find((status) => status?.leaderId === status?.memberId);
+  return members.map((member, index) => {
+    const status = statuses[index];
+    return {
+      id: member.id,
+      name: member.name,
+      peerUrls: member.peerUrls,
+      learner: member.learner,
+      healthy: status !== undefined && status.leaderId !== "0",
+      leader: status !== undefined && status === leader,
+      caughtUp: status !== undefined && leader !== undefined && caughtUp(status, leader),
+    };
+  });
+}
+
+async function readStatus(etcd: Etcd, url: string): Promise<MemberStatus | undefined> {
+  return etcd.status(url, { withinMs: STATUS_MS }).catch(() => undefined);
+}
+
+/** A learner has no client URL in the list until it has started. */
+function guessUrl(peerUrls: string[]): string {
+  const host = URL.parse(peerUrls[0] ?? "")?.hostname ?? "127.0.0.1";
+  return clientUrl(host.replace(/^\[|\]$/g, ""));
+}
+
+async function apply(etcd: Etcd, action: VoterAction, log: Log): Promise<void> {
+  switch (action.do) {
+    case "add-learner":
+      log.notice(`etcd: adding a learner: ${action.because}`);
+      await etcd.members.addLearner(action.peerUrl);
+      return;
+    case "promote": {
+      const outcome = await etcd.members.promote(action.memberId);
+      log.notice(`etcd: promoting: ${action.because}${outcome.ok ? "" : `; not yet: ${outcome.because}`}`);
+      return;
+    }
+    case "remove":
+      log.notice(`etcd: removing a member: ${action.because}`);
+      await etcd.members.remove(action.memberId);
+      return;
+    case "wait":
+    case "refuse":
+      return;
+  }
+}

@@ -1,0 +1,157 @@
+// The steps that init and join share: the daemon starts, this server gets its Puppet certificate, its
+// puppetserver moves behind the edge. The edge starts while puppetserver is stopped: it holds agents'
+// requests until puppetserver is back, so the move fails no run.
+
+import { dirname } from "node:path";
+import { z } from "zod";
+import { Done } from "./contract.ts";
+import { Fault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
+import { callDaemon } from "./daemon-client.ts";
+import { writeNodeFile } from "../cluster/node-file.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import { LocalStatus } from "../cluster/status.ts";
+import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
+import { isActive, journalTail, unit } from "../host/systemd.ts";
+import { applyPuppetserver } from "../puppetserver/apply.ts";
+import { observePuppetserver } from "../puppetserver/observe.ts";
+import { planPuppetserver } from "../puppetserver/plan.ts";
+import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import { exportPkcs1, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
+import { createRequest } from "../x509/request.ts";
+import type { SetupHost } from "./setup-host.ts";
+import type { Step } from "./steps.ts";
+import { puppetserverWish } from "./wish.ts";
+
+const DAEMON_READY_MS = 60_000;
+const EDGE_READY_MS = 60_000;
+const PUPPETSERVER_READY_MS = 600_000;
+const CALL_MS = 60_000;
+const DAEMON_UNIT = "understudy.service";
+
+export const ServerCertificate = z.object({ certificate: z.string(), bundle: z.string(), crl: z.string() });
+
+export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
+  const { layout } = host;
+  const steps: Step[] = [
+    { title: "daemon", run: startDaemon },
+    { title: "this server's Puppet certificate", run: () => ensureHostCertificate(node, host) },
+    { title: "puppetserver moves behind the edge", run: () => moveBehind(node, host) },
+  ];
+  if (node.role === "server") {
+    steps.push({ title: "edge takes agents", run: waitForEdge });
+  }
+  steps.push(
+    {
+      title: "puppetserver starts",
+      run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
+    },
+    { title: "this server is a full member", run: () => finish(node) },
+  );
+  return steps;
+}
+
+async function startDaemon(): Promise<undefined> {
+  await unit("enable", DAEMON_UNIT);
+  await unit("start", DAEMON_UNIT);
+  await until("the daemon answers", readLocal, { withinMs: DAEMON_READY_MS, everyMs: 200 });
+  return undefined;
+}
+
+/** Keeps a certificate that has the shared name among its alt names, else has one signed for the same key. */
+export async function ensureHostCertificate(
+  node: NodeFile,
+  host: SetupHost,
+): Promise<string | undefined> {
+  const { layout } = host;
+  const key = await hostKey(host);
+  const kept = await readIfThere(layout.hostcert);
+  if (kept !== undefined) {
+    const certificate = parseCertificate(kept);
+    const names = subjectAltNames(certificate).map((name) => name.value);
+    if (names.includes(node.sharedName) && matches(key, certificate.spkiDer)) return "kept";
+  }
+  const request = createRequest({ commonName: node.id, key });
+  const answer = await callDaemon("POST", "/v1/server-certificate", {
+    body: { request },
+    answer: ServerCertificate,
+    withinMs: CALL_MS,
+  });
+  await writeHostFiles(host, answer);
+  return `with ${node.sharedName} among its names`;
+}
+
+/** Puts the certificate, the CA bundle and the CRL where puppet looks for them. */
+export async function writeHostFiles(
+  host: SetupHost,
+  files: z.infer<typeof ServerCertificate>,
+): Promise<void> {
+  const { layout, owners } = host;
+  const owner = owners.puppet === undefined ? {} : { owner: owners.puppet };
+  const wanted: [string, string][] = [
+    [layout.localcacert, files.bundle],
+    [layout.hostcrl, files.crl],
+    [layout.hostcert, files.certificate],
+  ];
+  for (const [path, text] of wanted) {
+    await makeFolder(dirname(path), { mode: 0o755 });
+    await writeFileAtomic(path, text, { mode: 0o644, ...owner });
+  }
+}
+
+/** This server's Puppet key; made as puppet makes it where there is none. */
+export async function hostKey(host: SetupHost) {
+  const { layout, owners } = host;
+  const kept = await readIfThere(layout.hostprivkey);
+  if (kept !== undefined) return readPrivateKey(kept);
+  const key = await generateRsaKey(4096);
+  const owner = owners.puppet === undefined ? {} : { owner: owners.puppet };
+  const folders = [layout.ssldir, dirname(layout.hostprivkey)];
+  for (const folder of folders) await makeFolder(folder, { mode: 0o750, ...owner });
+  await writeFileAtomic(layout.hostprivkey, exportPkcs1(key), { mode: 0o640, ...owner });
+  return key;
+}
+
+async function moveBehind(node: NodeFile, host: SetupHost): Promise<string> {
+  const wish = puppetserverWish(host.layout, node.sharedName);
+  const actions = planPuppetserver(wish, await observePuppetserver(host.layout));
+  if (actions.length === 0) return "it is there already";
+  await applyPuppetserver(actions);
+  // Port 8140 must be free before the edge can take it; what runs now still has the old listener.
+  await unit("stop", host.layout.puppetserver.unit);
+  return `${actions.length} files changed, the former ones kept beside them`;
+}
+
+async function waitForEdge(): Promise<undefined> {
+  await until("the edge takes agents", async () => (await readLocal())?.edge?.active, {
+    withinMs: EDGE_READY_MS,
+    everyMs: 200,
+  });
+  return undefined;
+}
+
+async function startPuppetserver(
+  name: string,
+  report: (detail: string) => void,
+): Promise<undefined> {
+  await unit("enable", name);
+  if (!(await isActive(name))) {
+    report("its first start takes half a minute and more");
+    await unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
+  }
+  if (await isActive(name)) return undefined;
+  throw new Fault("setup.puppetserver", `${name} doesn't start`, {
+    hints: (await journalTail(name)).slice(-5),
+  });
+}
+
+async function finish(node: NodeFile): Promise<undefined> {
+  await callDaemon("POST", "/v1/finish", { answer: Done, body: {}, withinMs: CALL_MS });
+  await writeNodeFile({ ...node, phase: "ready" });
+  return undefined;
+}
+
+async function readLocal(): Promise<LocalStatus | undefined> {
+  return callDaemon("GET", "/v1/local", { answer: LocalStatus }).catch(() => undefined);
+}
+

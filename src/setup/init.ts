@@ -1,0 +1,202 @@
+// understudy init: the first server of a cluster. Steps that find what is done and go on, so that an init
+// that was interrupted anywhere is finished by running it again.
+
+import { randomUUID } from "node:crypto";
+import { Fault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
+import { createAuthority } from "../ca/create.ts";
+import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
+import { importAuthority } from "../ca/import.ts";
+import { recordLeaf, revokeLeaves } from "../cluster/leaves.ts";
+import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
+import { ETCD_UNIT, keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
+import {
+  AUTHORITIES,
+  createAuthorityCa,
+  issueLeaf,
+  LEAVES,
+  LEAVES_OF_ROLE,
+  renderAuthorityCrl,
+} from "../cluster/pki.ts";
+import {
+  leafFiles,
+  leafRequest,
+  makePkiFolders,
+  readAuthority,
+  readLeaf,
+  requireAuthorities,
+  writeAuthority,
+  writeLeaf,
+} from "../cluster/pki-store.ts";
+import { createClusterRecord } from "../cluster/record.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import { createEtcd } from "../etcd/client.ts";
+import { clientUrl, peerUrl } from "../etcd/server.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { exists } from "../host/files.ts";
+import { unit } from "../host/systemd.ts";
+import { VERSION } from "../version.ts";
+import { behindTheEdge } from "./behind-the-edge.ts";
+import type { SetupHost } from "./setup-host.ts";
+import type { Step } from "./steps.ts";
+
+const ETCD_READY_MS = 60_000;
+
+export interface InitOptions {
+  sharedName: string;
+  virtualIps: string[];
+  acceptProxyFrom: string[];
+  address: string;
+}
+
+/** The node file of this init: kept from an interrupted one with the same name, else new. */
+export async function initNode(id: string, options: InitOptions): Promise<NodeFile> {
+  const kept = await readNodeFile();
+  if (kept === undefined) {
+    return {
+      format: 1,
+      clusterId: randomUUID(),
+      generation: 1,
+      id,
+      role: "server",
+      address: options.address,
+      sharedName: options.sharedName,
+      phase: "setup",
+      etcdEndpoints: [clientUrl(options.address)],
+    };
+  }
+  if (kept.phase === "ready" || kept.sharedName !== options.sharedName || kept.id !== id) {
+    throw new Fault("setup.already-member", `this server is ${kept.id} of ${kept.sharedName} already`, {
+      hints: [
+        "What is so: understudy status",
+        "To add another server, run there: understudy join",
+      ],
+    });
+  }
+  return kept;
+}
+
+/** The steps of init, in order. */
+export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost): Step[] {
+  let etcd: Etcd | undefined;
+  const connect = async (): Promise<Etcd> => {
+    if (etcd !== undefined) return etcd;
+    const { ca, cert, key } = await readLeaf("etcd");
+    etcd = createEtcd({ endpoints: node.etcdEndpoints, tls: { ca, cert, key } });
+    return etcd;
+  };
+  return [
+    {
+      title: "cluster certificates",
+      run: async () => {
+        await writeNodeFile(node);
+        await makePkiFolders(host.owners);
+        await makeOwnCertificates(node, host);
+        return undefined;
+      },
+    },
+    { title: "shared record (etcd)", run: async () => startFirstEtcd(node, host, await connect()) },
+    {
+      title: "cluster record",
+      run: async () => {
+        await writeFirstRecord(node, options, await connect());
+        return undefined;
+      },
+    },
+    {
+      title: "certificate authority",
+      run: async (report) => takeAuthority(node, host, await connect(), report),
+    },
+    ...behindTheEdge(node, host),
+    {
+      title: "done",
+      run: async () => {
+        etcd?.close();
+        return undefined;
+      },
+    },
+  ];
+}
+
+async function makeOwnCertificates(node: NodeFile, host: SetupHost): Promise<void> {
+  for (const name of AUTHORITIES) {
+    if ((await readAuthority(name)) === undefined) {
+      await writeAuthority(createAuthorityCa(name, node.clusterId, wallMs()));
+    }
+  }
+  const authorities = await requireAuthorities();
+  for (const leaf of LEAVES_OF_ROLE.server) {
+    if (await exists(leafFiles(leaf).certificate)) continue;
+    const authority = authorities[LEAVES[leaf].authority];
+    const request = await leafRequest(leaf, node.id, host.owners);
+    const { pem } = issueLeaf(authority, leaf, node, request, wallMs());
+    const crl = renderAuthorityCrl(authority, { number: 1, revoked: [] }, wallMs());
+    await writeLeaf(leaf, { certificate: pem, ca: authority.certificatePem, crl }, host.owners);
+  }
+}
+
+async function startFirstEtcd(
+  node: NodeFile,
+  host: SetupHost,
+  etcd: Etcd,
+): Promise<string | undefined> {
+  const self = { ...node, owner: host.owners.etcd };
+  const peers = [{ name: node.id, peerUrl: peerUrl(node.address) }];
+  await writeEtcdConfig(self, { state: "new", peers });
+  await unit("enable", ETCD_UNIT);
+  await unit("start", ETCD_UNIT);
+  const members = await until(
+    "etcd answers",
+    () => etcd.members.list().catch(() => undefined),
+    { withinMs: ETCD_READY_MS, everyMs: 200 },
+  );
+  await keepOwnMemberId(members[0]?.id ?? "");
+  return "one member";
+}
+
+async function writeFirstRecord(node: NodeFile, options: InitOptions, etcd: Etcd): Promise<void> {
+  const now = isoTime(wallMs());
+  await createClusterRecord(etcd, {
+    meta: { format: 1, clusterId: node.clusterId, generation: node.generation, createdAt: now },
+    settings: {
+      sharedName: options.sharedName,
+      virtualIps: options.virtualIps,
+      acceptProxyFrom: options.acceptProxyFrom,
+      voters: 3,
+    },
+    member: {
+      id: node.id,
+      role: "server",
+      address: node.address,
+      phase: "joining",
+      mayVote: true,
+      backends: [],
+      version: VERSION,
+      joinedAt: now,
+    },
+  });
+  const authorities = await requireAuthorities();
+  for (const name of AUTHORITIES) await revokeLeaves(etcd, authorities[name], undefined, wallMs());
+  for (const leaf of LEAVES_OF_ROLE.server) {
+    const { cert } = await readLeaf(leaf);
+    await recordLeaf({ etcd, wallMs }, LEAVES[leaf].authority, leaf, cert);
+  }
+}
+
+async function takeAuthority(
+  node: NodeFile,
+  host: SetupHost,
+  etcd: Etcd,
+  report: (detail: string) => void,
+): Promise<string> {
+  const { cadir } = host.layout;
+  const there = await readCaDirectory(cadir);
+  if (there.state === "absent") {
+    report("making the keys of a new CA");
+    await createAuthority({ cadir, caName: `Puppet CA: ${node.id}`, owner: host.owners.puppet });
+  }
+  const taken = await importAuthority({ etcd, cadir, memberId: node.id });
+  if (there.state === "absent") return "new";
+  return `kept, ${taken.signed} signed, ${taken.requests} waiting`;
+}

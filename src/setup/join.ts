@@ -1,0 +1,155 @@
+// understudy join: a further member. The token's CA hash is checked before anything is sent; keys are made
+// here and stay here; the CA's material comes last. Safe to interrupt: the same command goes on.
+
+import { join as joinPath } from "node:path";
+import { createPrivateKey } from "node:crypto";
+import { Fault } from "../base/fault.ts";
+import { createPeers, callAsJoiner } from "../cluster/peer.ts";
+import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
+import { AUTHORITIES, type AuthorityName, LEAVES, LEAVES_OF_ROLE } from "../cluster/pki.ts";
+import { leafRequest, makePkiFolders, readLeaf, writeAuthority, writeLeaf } from "../cluster/pki-store.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import { unseal } from "../cluster/seal.ts";
+import { parseToken, type Token } from "../cluster/token.ts";
+import { writeAuthorityKey } from "../ca/create.ts";
+import { wallMs } from "../host/clock.ts";
+import { PORTS } from "../host/paths.ts";
+import { readPrivateKey } from "../x509/keys.ts";
+import { createRequest } from "../x509/request.ts";
+import { VERSION } from "../version.ts";
+import { behindTheEdge, hostKey, writeHostFiles } from "./behind-the-edge.ts";
+import { JOIN_KEYS_PATH, JOIN_START_PATH, JoinAnswer, JoinKeys, JoinKeysAnswer } from "./join-protocol.ts";
+import { fetchPinnedCa } from "./pinned-ca.ts";
+import type { SetupHost } from "./setup-host.ts";
+import type { Step } from "./steps.ts";
+
+/** Admission issues several certificates and may wait for an election. */
+const START_MS = 60_000;
+
+export interface JoinOptions {
+  url: URL;
+  token: string;
+  id: string;
+  address: string;
+}
+
+/** What the cluster said; `node` is this member's file as it is to be. */
+export interface Admission {
+  answer: JoinAnswer;
+  node: NodeFile;
+  token: Token;
+}
+
+/** Refuses where this server is a member already; an interrupted join of the same cluster goes on. */
+export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
+  const kept = await readNodeFile();
+  if (kept === undefined || (kept.phase === "setup" && kept.id === id)) return kept;
+  throw new Fault("setup.already-member", `this server is ${kept.id} of ${kept.sharedName} already`, {
+    hints: ["What is so: understudy status", "To take it out: understudy leave"],
+  });
+}
+
+/** Shows the token and gets this member's certificates. Writes nothing but keys made here. */
+export async function askAdmission(options: JoinOptions, host: SetupHost): Promise<Admission> {
+  const token = parseToken(options.token);
+  const ca = await fetchPinnedCa(options.url, token.caHash);
+  await makePkiFolders(host.owners);
+  const requests: Record<string, string> = {};
+  for (const leaf of LEAVES_OF_ROLE[token.role]) {
+    requests[leaf] = await leafRequest(leaf, options.id, host.owners);
+  }
+  const puppetRequest = createRequest({ commonName: options.id, key: await hostKey(host) });
+  const { id: tokenId, secret } = token;
+  const answer = await callAsJoiner(options.url, JOIN_START_PATH, {
+    ca,
+    answer: JoinAnswer,
+    withinMs: START_MS,
+    body: {
+      token: { id: tokenId, secret },
+      role: token.role,
+      member: {
+        id: options.id,
+        address: options.address,
+        version: VERSION,
+        backends: [{ name: "puppetserver", port: PORTS.puppetserver, jrubies: 1 }],
+      },
+      requests,
+      puppetRequest,
+      wallMs: wallMs(),
+    },
+  });
+  const node: NodeFile = {
+    format: 1,
+    clusterId: answer.meta.clusterId,
+    generation: answer.meta.generation,
+    id: options.id,
+    role: token.role,
+    address: options.address,
+    sharedName: answer.settings.sharedName,
+    phase: "setup",
+    etcdEndpoints: answer.etcdEndpoints,
+  };
+  return { answer, node, token };
+}
+
+/** The steps after admission, in order. */
+export function joinSteps(options: JoinOptions, admission: Admission, host: SetupHost): Step[] {
+  const { answer, node } = admission;
+  return [
+    {
+      title: "certificates of this member",
+      run: async () => {
+        await writeCertificates(admission, host);
+        if (answer.puppet !== undefined) await writeHostFiles(host, answer.puppet);
+        await writeNodeFile(node);
+        return undefined;
+      },
+    },
+    ...(node.role === "server"
+      ? [{ title: "keys of the certificate authority", run: () => fetchKeys(options.url, host) }]
+      : []),
+    ...behindTheEdge(node, host),
+  ];
+}
+
+async function writeCertificates(admission: Admission, host: SetupHost): Promise<void> {
+  const { certificates, authorities } = admission.answer;
+  for (const leaf of LEAVES_OF_ROLE[admission.token.role]) {
+    const certificate = certificates[leaf];
+    const authority = authorities[LEAVES[leaf].authority];
+    if (certificate === undefined || authority === undefined) {
+      throw new Fault("join.incomplete", `the cluster's answer lacks the ${leaf} certificate`, {
+        hints: ["Bring both servers to the same version of Understudy, then join again."],
+      });
+    }
+    await writeLeaf(leaf, { certificate, ca: authority.certificate, crl: authority.crl }, host.owners);
+  }
+}
+
+async function fetchKeys(url: URL, host: SetupHost): Promise<undefined> {
+  const own = await readLeaf("control");
+  const peers = createPeers(() => own);
+  try {
+    const address = url.hostname.replace(/^\[|\]$/g, "");
+    const { sealed } = await peers.call(address, JOIN_KEYS_PATH, { body: {}, answer: JoinKeysAnswer });
+    const keys = JoinKeys.parse(JSON.parse(unseal(sealed, createPrivateKey(own.key))));
+    for (const name of AUTHORITIES) await keepAuthority(name, keys);
+    await writeAuthorityKey({
+      cadir: joinPath(host.layout.cadir),
+      keyPem: keys.puppetKey,
+      owner: host.owners.puppet,
+    });
+  } finally {
+    peers.close();
+  }
+  return undefined;
+}
+
+async function keepAuthority(name: AuthorityName, keys: JoinKeys): Promise<void> {
+  const material = keys.authorities[name];
+  if (material === undefined) {
+    throw new Fault("join.incomplete", `the cluster's answer lacks the key of the ${name} CA`);
+  }
+  const key = readPrivateKey(material.key);
+  await writeAuthority({ name, certificatePem: material.certificate, key });
+}
