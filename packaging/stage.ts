@@ -98,6 +98,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
     ["maintainer", "DEBIAN"],
+    ["files/preset.conf", "lib/systemd/system-preset/50-understudy.preset"],
     ["units", "lib/systemd/system"],
   ] as const;
   for (const [from, to] of fixed) {

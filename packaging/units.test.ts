@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { PATHS } from "../src/host/paths.ts";
+import { run } from "../src/host/process.ts";
+
+const FOLDER = join(import.meta.dirname, "units");
+const NAMES = (await readdir(FOLDER)).sort();
+const UNITS = new Map(
+  await Promise.all(
+    NAMES.map(async (name) => [name, await readFile(join(FOLDER, name), "utf8")] as const),
+  ),
+);
+
+/** The values of `key` in a unit, continued lines joined. */
+function values(unit: string, key: string): string[] {
+  const text = (UNITS.get(unit) ?? "").replaceAll("\\\n", "");
+  return text
+    .split("\n")
+    .flatMap((line) => (line.startsWith(`${key}=`) ? [line.slice(key.length + 1)] : []));
+}
+
+test("units are the six that the design names", () => {
+  assert.deepEqual(NAMES, [
+    "understudy-edge.service",
+    "understudy-etcd.service",
+    "understudy-files.service",
+    "understudy-files.socket",
+    "understudy-vip.service",
+    "understudy.service",
+  ]);
+});
+
+test("units don't depend on each other, but for the file server on its own socket", () => {
+  const ties = [
+    "Requires",
+    "Requisite",
+    "BindsTo",
+    "PartOf",
+    "Wants",
+    "After",
+    "Conflicts",
+    "Upholds",
+  ];
+  for (const name of NAMES) {
+    const tied = ties
+      .flatMap((key) => values(name, key))
+      .filter((value) => /understudy/.test(value));
+    const expected = name === "understudy-files.service" ? "understudy-files.socket" : "";
+    assert.ok(
+      tied.every((value) => value === expected),
+      `${name}: ${tied.join(", ")}`,
+    );
+  }
+});
+
+test("units start nothing on a server that is no member, and are brought back for ever on one that is", () => {
+  for (const name of NAMES) {
+    assert.ok(values(name, "ConditionPathExists").length > 0, name);
+    if (name.endsWith(".socket")) continue;
+    assert.deepEqual(values(name, "Restart"), ["always"], name);
+    assert.deepEqual(values(name, "StartLimitIntervalSec"), ["0"], name);
+  }
+});
+
+test("units use the paths of src/host/paths.ts", () => {
+  assert.deepEqual(values("understudy.service", "ConditionPathExists"), [PATHS.nodeFile]);
+  assert.deepEqual(values("understudy-files.socket", "ListenStream"), [PATHS.filesSocket]);
+  assert.deepEqual(values("understudy-etcd.service", "ReadWritePaths"), [PATHS.etcd]);
+  assert.ok(values("understudy-edge.service", "ReadWritePaths")[0]?.includes(PATHS.edge));
+  assert.ok(values("understudy-vip.service", "ExecStart")[0]?.includes(`${PATHS.vip}/`));
+});
+
+test("an etcd member without quorum is never killed for not being ready", () => {
+  assert.deepEqual(values("understudy-etcd.service", "TimeoutStartSec"), ["infinity"]);
+});
+
+test("the file server has no network, no capability and no key", () => {
+  const unit = "understudy-files.service";
+  assert.deepEqual(values(unit, "PrivateNetwork"), ["yes"]);
+  assert.deepEqual(values(unit, "CapabilityBoundingSet"), [""]);
+  const hidden = values(unit, "InaccessiblePaths").join(" ");
+  assert.match(hidden, /-\/etc\/puppet\/puppetserver\/ca\/ca_key\.pem/);
+  assert.match(hidden, /-\/var\/lib\/understudy/);
+});
+
+test("maintainer scripts and the command are shell that sh can parse", async () => {
+  for (const name of [
+    "maintainer/postinst",
+    "maintainer/prerm",
+    "maintainer/postrm",
+    "files/understudy",
+  ]) {
+    await run(["sh", "-n", join(import.meta.dirname, name)]);
+  }
+});
+
+test("postinst enables and starts nothing; an upgrade touches the control daemon alone", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "postinst"), "utf8");
+  const systemctl = text.match(/systemctl [^;\n]*/g) ?? [];
+  assert.deepEqual(systemctl, [
+    "systemctl --system daemon-reload",
+    "systemctl try-restart understudy.service || true",
+  ]);
+});
+
+test("postrm deletes our own folders only", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "postrm"), "utf8");
+  const deleted = [...text.matchAll(/^\s*(?:rm -rf|forget) (\S+)$/gm)].map((match) => match[1]);
+  assert.deepEqual(
+    new Set(deleted),
+    new Set(['"$1"', "/run/understudy", "/var/lib/understudy", "/etc/understudy"]),
+  );
+});
