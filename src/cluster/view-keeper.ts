@@ -59,7 +59,8 @@ export async function startViewKeeper(options: {
       readMs = monotonicMs();
       because = "";
       if (!watching) watch(fresh.revision + 1);
-      const changed = JSON.stringify({ ...fresh, revision: 0 }) !== JSON.stringify({ ...view, revision: 0 });
+      const changed =
+        JSON.stringify({ ...fresh, revision: 0 }) !== JSON.stringify({ ...view, revision: 0 });
       view = fresh;
       if (!changed) return;
       etcd.setEndpoints(endpointsOf(fresh, node));
@@ -91,6 +92,10 @@ function requireSameCluster(view: View, node: NodeFile): void {
   throw new Fault(
     "cluster.other-generation",
     `the record is of cluster ${clusterId}, generation ${generation}; this member is of ${node.clusterId}, generation ${node.generation}`,
-    { hints: ["The cluster was recovered without this member. Join it again: understudy leave, then join."] },
+    {
+      hints: [
+        "The cluster was recovered without this member. Join it again: understudy leave, then join.",
+      ],
+    },
   );
 }

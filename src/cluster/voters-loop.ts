@@ -68,7 +68,9 @@ async function apply(etcd: Etcd, action: VoterAction, log: Log): Promise<void> {
       return;
     case "promote": {
       const outcome = await etcd.members.promote(action.memberId);
-      log.notice(`etcd: promoting: ${action.because}${outcome.ok ? "" : `; not yet: ${outcome.because}`}`);
+      log.notice(
+        `etcd: promoting: ${action.because}${outcome.ok ? "" : `; not yet: ${outcome.because}`}`,
+      );
       return;
     }
     case "remove":

@@ -29,7 +29,11 @@ const PUPPETSERVER_READY_MS = 600_000;
 const CALL_MS = 60_000;
 const DAEMON_UNIT = "understudy.service";
 
-export const ServerCertificate = z.object({ certificate: z.string(), bundle: z.string(), crl: z.string() });
+export const ServerCertificate = z.object({
+  certificate: z.string(),
+  bundle: z.string(),
+  crl: z.string(),
+});
 
 export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
   const { layout } = host;
@@ -154,4 +158,3 @@ async function finish(node: NodeFile): Promise<undefined> {
 async function readLocal(): Promise<LocalStatus | undefined> {
   return callDaemon("GET", "/v1/local", { answer: LocalStatus }).catch(() => undefined);
 }
-

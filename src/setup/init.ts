@@ -67,12 +67,16 @@ export async function initNode(id: string, options: InitOptions): Promise<NodeFi
     };
   }
   if (kept.phase === "ready" || kept.sharedName !== options.sharedName || kept.id !== id) {
-    throw new Fault("setup.already-member", `this server is ${kept.id} of ${kept.sharedName} already`, {
-      hints: [
-        "What is so: understudy status",
-        "To add another server, run there: understudy join",
-      ],
-    });
+    throw new Fault(
+      "setup.already-member",
+      `this server is ${kept.id} of ${kept.sharedName} already`,
+      {
+        hints: [
+          "What is so: understudy status",
+          "To add another server, run there: understudy join",
+        ],
+      },
+    );
   }
   return kept;
 }
@@ -146,11 +150,10 @@ async function startFirstEtcd(
   await writeEtcdConfig(self, { state: "new", peers });
   await unit("enable", ETCD_UNIT);
   await unit("start", ETCD_UNIT);
-  const members = await until(
-    "etcd answers",
-    () => etcd.members.list().catch(() => undefined),
-    { withinMs: ETCD_READY_MS, everyMs: 200 },
-  );
+  const members = await until("etcd answers", () => etcd.members.list().catch(() => undefined), {
+    withinMs: ETCD_READY_MS,
+    everyMs: 200,
+  });
   await keepOwnMemberId(members[0]?.id ?? "");
   return "one member";
 }

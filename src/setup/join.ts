@@ -7,7 +7,13 @@ import { Fault } from "../base/fault.ts";
 import { createPeers, callAsJoiner } from "../cluster/peer.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
 import { AUTHORITIES, type AuthorityName, LEAVES, LEAVES_OF_ROLE } from "../cluster/pki.ts";
-import { leafRequest, makePkiFolders, readLeaf, writeAuthority, writeLeaf } from "../cluster/pki-store.ts";
+import {
+  leafRequest,
+  makePkiFolders,
+  readLeaf,
+  writeAuthority,
+  writeLeaf,
+} from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { unseal } from "../cluster/seal.ts";
 import { parseToken, type Token } from "../cluster/token.ts";
@@ -18,7 +24,13 @@ import { readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { VERSION } from "../version.ts";
 import { behindTheEdge, hostKey, writeHostFiles } from "./behind-the-edge.ts";
-import { JOIN_KEYS_PATH, JOIN_START_PATH, JoinAnswer, JoinKeys, JoinKeysAnswer } from "./join-protocol.ts";
+import {
+  JOIN_KEYS_PATH,
+  JOIN_START_PATH,
+  JoinAnswer,
+  JoinKeys,
+  JoinKeysAnswer,
+} from "./join-protocol.ts";
 import { fetchPinnedCa } from "./pinned-ca.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
@@ -44,9 +56,13 @@ export interface Admission {
 export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
   const kept = await readNodeFile();
   if (kept === undefined || (kept.phase === "setup" && kept.id === id)) return kept;
-  throw new Fault("setup.already-member", `this server is ${kept.id} of ${kept.sharedName} already`, {
-    hints: ["What is so: understudy status", "To take it out: understudy leave"],
-  });
+  throw new Fault(
+    "setup.already-member",
+    `this server is ${kept.id} of ${kept.sharedName} already`,
+    {
+      hints: ["What is so: understudy status", "To take it out: understudy leave"],
+    },
+  );
 }
 
 /** Shows the token and gets this member's certificates. Writes nothing but keys made here. */
@@ -122,7 +138,11 @@ async function writeCertificates(admission: Admission, host: SetupHost): Promise
         hints: ["Bring both servers to the same version of Understudy, then join again."],
       });
     }
-    await writeLeaf(leaf, { certificate, ca: authority.certificate, crl: authority.crl }, host.owners);
+    await writeLeaf(
+      leaf,
+      { certificate, ca: authority.certificate, crl: authority.crl },
+      host.owners,
+    );
   }
 }
 
@@ -131,7 +151,10 @@ async function fetchKeys(url: URL, host: SetupHost): Promise<undefined> {
   const peers = createPeers(() => own);
   try {
     const address = url.hostname.replace(/^\[|\]$/g, "");
-    const { sealed } = await peers.call(address, JOIN_KEYS_PATH, { body: {}, answer: JoinKeysAnswer });
+    const { sealed } = await peers.call(address, JOIN_KEYS_PATH, {
+      body: {},
+      answer: JoinKeysAnswer,
+    });
     const keys = JoinKeys.parse(JSON.parse(unseal(sealed, createPrivateKey(own.key))));
     for (const name of AUTHORITIES) await keepAuthority(name, keys);
     await writeAuthorityKey({

@@ -85,7 +85,8 @@ async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
 async function observeVirtualIp(vip: string): Promise<PreflightFacts["virtualIps"][number]> {
   const cidr = parseCidr(vip);
   const device = interfaceFor(cidr);
-  if (device === undefined) return { address: cidr.address, interface: undefined, heldBy: "nobody" };
+  if (device === undefined)
+    return { address: cidr.address, interface: undefined, heldBy: "nobody" };
   const held = await whoHolds(cidr.address, device.interface);
   return { address: cidr.address, interface: device.interface, heldBy: held.holder };
 }

@@ -12,9 +12,6 @@ export interface SetupHost {
 /** Looks up the users that own keys and files here. */
 export async function readSetupHost(layout: PuppetLayout): Promise<SetupHost> {
   const { user, group } = layout.puppetserver;
-  const [etcd, puppet] = await Promise.all([
-    findOwner("understudy-etcd"),
-    findOwner(user, group),
-  ]);
+  const [etcd, puppet] = await Promise.all([findOwner("understudy-etcd"), findOwner(user, group)]);
   return { layout, owners: { etcd, puppet } };
 }

@@ -1,0 +1,120 @@
+// The API behind the daemon's root-only socket: what the commands of this server ask. A site map; what
+// the routes do is done elsewhere.
+
+import { Hono } from "hono";
+import { z } from "zod";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
+import {
+  type CaList,
+  CaNames,
+  type CaOutcome,
+  CreateToken,
+  type CreatedToken,
+  type RemovalDone,
+  type RemovalPlan,
+  type TokenList,
+} from "../setup/contract.ts";
+import { answerFault } from "./serve.ts";
+
+/** What the routes need; the daemon gives it. */
+export interface LocalDeps {
+  log: Log;
+  local(): Promise<LocalStatus>;
+  cluster(): Promise<ClusterStatus>;
+  createToken(wish: z.infer<typeof CreateToken>): Promise<CreatedToken>;
+  listTokens(): Promise<z.infer<typeof TokenList>>;
+  revokeToken(id: string): Promise<void>;
+  /** Signs this member's own Puppet certificate. */
+  signOwnCertificate(
+    requestPem: string,
+  ): Promise<{ certificate: string; bundle: string; crl: string }>;
+  /** Setup has gone through: this member is a full one. */
+  finish(): Promise<void>;
+  ca: CaCommands | undefined;
+  planRemoval(id: string): Promise<z.infer<typeof RemovalPlan>>;
+  remove(id: string): Promise<z.infer<typeof RemovalDone>>;
+  setVoters(count: 1 | 3 | 5): Promise<void>;
+}
+
+/** The certificate authority as the commands use it. */
+export interface CaCommands {
+  list(state: "requested" | undefined): Promise<z.infer<typeof CaList>>;
+  sign(names: string[], all: boolean): Promise<CaOutcome>;
+  revoke(names: string[]): Promise<CaOutcome>;
+  clean(names: string[]): Promise<CaOutcome>;
+}
+
+const ServerRequest = z.object({ request: z.string().max(64 * 1024) });
+const MemberId = z.object({ id: z.string().max(253) });
+const VoterCount = z.object({ voters: z.union([z.literal(1), z.literal(3), z.literal(5)]) });
+
+export function createLocalApp(deps: LocalDeps): Hono {
+  const app = new Hono();
+  const done = { done: true as const };
+  app.onError((error) => answerFault(error, deps.log));
+
+  app.get("/v1/local", async (c) => c.json(await deps.local()));
+  app.get("/v1/status", async (c) => c.json(await deps.cluster()));
+
+  app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));
+  app.post("/v1/tokens", async (c) =>
+    c.json(await deps.createToken(read(CreateToken, await c.req.json()))),
+  );
+  app.delete("/v1/tokens/:id", async (c) => {
+    await deps.revokeToken(c.req.param("id"));
+    return c.json(done);
+  });
+
+  app.get("/v1/ca", async (c) => {
+    const state = c.req.query("state") === "requested" ? ("requested" as const) : undefined;
+    return c.json(await authority(deps).list(state));
+  });
+  app.post("/v1/ca/sign", async (c) => {
+    const { names, all } = read(CaNames, await c.req.json());
+    return c.json(await authority(deps).sign(names, all));
+  });
+  app.post("/v1/ca/revoke", async (c) => {
+    return c.json(await authority(deps).revoke(read(CaNames, await c.req.json()).names));
+  });
+  app.post("/v1/ca/clean", async (c) => {
+    return c.json(await authority(deps).clean(read(CaNames, await c.req.json()).names));
+  });
+
+  app.post("/v1/server-certificate", async (c) => {
+    const { request } = read(ServerRequest, await c.req.json());
+    return c.json(await deps.signOwnCertificate(request));
+  });
+  app.post("/v1/finish", async (c) => {
+    await deps.finish();
+    return c.json(done);
+  });
+
+  app.post("/v1/members/removal-plan", async (c) => {
+    return c.json(await deps.planRemoval(read(MemberId, await c.req.json()).id));
+  });
+  app.post("/v1/members/remove", async (c) => {
+    return c.json(await deps.remove(read(MemberId, await c.req.json()).id));
+  });
+  app.post("/v1/voters", async (c) => {
+    await deps.setVoters(read(VoterCount, await c.req.json()).voters);
+    return c.json(done);
+  });
+  return app;
+}
+
+/** Checks a body where it enters. Throws Fault `api.malformed`. */
+export function read<S extends z.ZodType>(schema: S, json: unknown): z.infer<S> {
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new Fault("api.malformed", `the request isn't understood: ${problems.join("; ")}`);
+}
+
+function authority(deps: LocalDeps): CaCommands {
+  if (deps.ca !== undefined) return deps.ca;
+  throw new Fault("ca.not-here", "this member holds no certificate authority: it is no server", {
+    hints: ["Run the command on a member of role server: understudy member list"],
+  });
+}

@@ -1,0 +1,96 @@
+// The API that members call: mutual TLS on the control CA. Only join's first call comes without a
+// certificate, and it carries a token. Danger: a kept-alive connection outlives a removal, so the caller
+// is checked at every request, not only in the handshake.
+
+import type { TLSSocket } from "node:tls";
+import type { HttpBindings } from "@hono/node-server";
+import { Hono } from "hono";
+import { z } from "zod";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import type { LocalStatus } from "../cluster/status.ts";
+import {
+  JOIN_KEYS_PATH,
+  JOIN_START_PATH,
+  type JoinAnswer,
+  JoinStart,
+} from "../setup/join-protocol.ts";
+import { read } from "./local-app.ts";
+import { answerFault } from "./serve.ts";
+
+const BODY_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Who calls: the member that its certificate names. */
+export interface Caller {
+  id: string;
+  /** Its certificate's public key, SPKI DER, for sealing to it. */
+  publicKey: Buffer;
+}
+
+export interface MemberDeps {
+  log: Log;
+  /** Serials (upper-case hex) of control certificates that are no good any more. */
+  revokedSerials(): ReadonlySet<string>;
+  local(): Promise<LocalStatus>;
+  admit(start: JoinStart): Promise<JoinAnswer>;
+  joinKeys(caller: Caller): Promise<unknown>;
+  /** Waits until this server's durable copy of the record has `revision`; false if it doesn't in time. */
+  hasCopy(revision: number): Promise<boolean>;
+  /** Makes this server's edge refuse `keys`; which workers confirmed. */
+  refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;
+  /** The records changed by another member: look now. */
+  wake(): void;
+}
+
+export const HasCopy = z.object({ revision: z.int() });
+export const HasCopyAnswer = z.object({ has: z.boolean() });
+export const Refuse = z.object({ keys: z.array(z.string().max(200)).max(100_000) });
+export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string() });
+
+export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.onError((error) => answerFault(error, deps.log));
+  app.use(async (c, next) => {
+    if (Number(c.req.header("content-length") ?? 0) > BODY_BYTES_MAX) {
+      throw new Fault("api.malformed", `a body may have ${BODY_BYTES_MAX} bytes at most`);
+    }
+    if (c.req.path !== JOIN_START_PATH) callerOf(c.env, deps);
+    await next();
+  });
+
+  app.post(JOIN_START_PATH, async (c) => {
+    const answer = await deps.admit(read(JoinStart, await c.req.json()));
+    return c.json(answer);
+  });
+  app.post(JOIN_KEYS_PATH, async (c) =>
+    c.json((await deps.joinKeys(callerOf(c.env, deps))) as object),
+  );
+  app.get("/v1/local", async (c) => c.json(await deps.local()));
+  app.post("/v1/copies", async (c) => {
+    const { revision } = read(HasCopy, await c.req.json());
+    return c.json({ has: await deps.hasCopy(revision) });
+  });
+  app.post("/v1/edge/refuse", async (c) => {
+    const { keys } = read(Refuse, await c.req.json());
+    return c.json(await deps.refuse(keys));
+  });
+  app.post("/v1/wake", (c) => {
+    deps.wake();
+    return c.json({ done: true });
+  });
+  return app;
+}
+
+/** The member behind a request. Throws Fault `api.forbidden` for everybody else. */
+function callerOf(env: HttpBindings, deps: MemberDeps): Caller {
+  const socket = env.incoming.socket as TLSSocket;
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) {
+    throw new Fault("api.forbidden", "this needs a member's control certificate");
+  }
+  if (deps.revokedSerials().has(certificate.serialNumber)) {
+    throw new Fault("api.forbidden", "this member was removed from the cluster");
+  }
+  const id = /^CN=([^\n]+)$/.exec(certificate.subject)?.[1] ?? "";
+  return { id, publicKey: certificate.publicKey.export({ type: "spki", format: "der" }) };
+}
