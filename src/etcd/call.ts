@@ -108,8 +108,8 @@ function judge(outcome: Outcome, repeatable: boolean): Step {
     return { do: "next", why: outcome.why, tls: outcome.tls, unwell: true };
   }
   const verdict = judgeError(outcome.code, outcome.message);
-  if (verdict.then === "refused") return { do: "throw", fault: verdict.fault };
-  if (verdict.then === "unknown" && !repeatable) return { do: "unknown", why: outcome.message };
+  if (verdict.means === "refused") return { do: "throw", fault: verdict.fault };
+  if (verdict.means === "unknown" && !repeatable) return { do: "unknown", why: outcome.message };
   const unwell = !isLearnerRefusal(outcome.message);
   return { do: "next", why: outcome.message, tls: false, unwell };
 }

@@ -44,7 +44,7 @@ export function createEndpoints(urls: string[], now: () => number = monotonicMs)
     },
     failed(endpoint, why) {
       failedAt.set(endpoint, now());
-      for (const callback of [...(listeners.get(endpoint) ?? [])]) callback(why);
+      listeners.get(endpoint)?.forEach((callback) => callback(why));
     },
     onFailed(endpoint, callback) {
       const own = listeners.get(endpoint) ?? new Set();

@@ -10,9 +10,9 @@ import { Fault } from "../base/fault.ts";
  * `refused`: etcd understood and said no; every member would.
  */
 export type Verdict =
-  | { then: "not-done" }
-  | { then: "unknown" }
-  | { then: "refused"; fault: Fault };
+  | { means: "not-done" }
+  | { means: "unknown" }
+  | { means: "refused"; fault: Fault };
 
 /** Messages with which etcd gives up before anything reaches its log. */
 const NOT_DONE = [
@@ -41,16 +41,16 @@ const REFUSALS = new Set([
 
 /** Judges the gRPC `code` and message of an error of etcd 3.4. */
 export function judgeError(code: number, message: string): Verdict {
-  if (NOT_DONE.some((text) => message.includes(text))) return { then: "not-done" };
-  if (!REFUSALS.has(code)) return { then: "unknown" };
+  if (NOT_DONE.some((text) => message.includes(text))) return { means: "not-done" };
+  if (!REFUSALS.has(code)) return { means: "unknown" };
   if (message.includes("database space exceeded")) {
-    return { then: "refused", fault: noSpace() };
+    return { means: "refused", fault: noSpace() };
   }
   if (message.includes("has been compacted")) {
     const fault = new Fault("etcd.compacted", "that part of history has been compacted: read anew");
-    return { then: "refused", fault };
+    return { means: "refused", fault };
   }
-  return { then: "refused", fault: new Fault("etcd.refused", `etcd refuses: ${message}`) };
+  return { means: "refused", fault: new Fault("etcd.refused", `etcd refuses: ${message}`) };
 }
 
 /** Whether the message is a learner's, which says nothing about the cluster's health. */

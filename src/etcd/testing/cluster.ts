@@ -85,15 +85,15 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
     const files = { cert: leaf?.certPath ?? "", key: leaf?.keyPath ?? "" };
     const environment = () => ({
       ...etcdEnvironment({
-        ...{
-          name,
-          address: ADDRESS,
-          clientPort,
-          peerPort,
-          dataDir: join(folder, name),
-          clusterToken: token,
-        },
-        ...{ peers: planned, state, ...options.server },
+        name,
+        address: ADDRESS,
+        clientPort,
+        peerPort,
+        dataDir: join(folder, name),
+        clusterToken: token,
+        peers: planned,
+        state,
+        ...options.server,
         tls: pki && { ...files, ca: pki.caPath, crl: pki.crlPath },
       }),
       ETCD_UNSAFE_NO_FSYNC: "true",

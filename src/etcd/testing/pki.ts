@@ -24,6 +24,7 @@ export interface TestPki {
 }
 
 const CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const NO_CA = "basicConstraints=critical,CA:FALSE";
 const FAR = "20491231235959Z";
 
 /** Makes a CA with an empty CRL in `folder`. */
@@ -31,10 +32,8 @@ export async function createTestPki(folder: string): Promise<TestPki> {
   await mkdir(folder, { recursive: true });
   const at = (name: string) => join(folder, name);
   const [caPath, caKey, crlPath] = [at("ca.pem"), at("ca.key"), at("crl.pem")];
-  await run([
-    ...["openssl", "req", "-x509", ...CURVE, "-subj", "/CN=etcd test CA", "-days", "30"],
-    ...["-keyout", caKey, "-out", caPath],
-  ]);
+  const root = ["-subj", "/CN=etcd test CA", "-days", "30", "-keyout", caKey, "-out", caPath];
+  await run(["openssl", "req", "-x509", ...CURVE, ...root]);
   await writeFile(
     at("ca.cnf"),
     `[ca]\ndefault_ca = here\n[here]\ndatabase = ${at("index.txt")}\ndefault_md = sha256\n` +
@@ -43,13 +42,9 @@ export async function createTestPki(folder: string): Promise<TestPki> {
   await writeFile(at("crlnumber"), "01\n");
   const revoked: number[] = [];
   const writeCrl = async () => {
-    const hex = (serial: number) => serial.toString(16).toUpperCase().padStart(4, "0");
-    const line = (serial: number) => `R\t${FAR}\t250101000000Z\t${hex(serial)}\tunknown\t/CN=x\n`;
-    await writeFile(at("index.txt"), revoked.map(line).join(""));
-    await run([
-      ...["openssl", "ca", "-gencrl", "-config", at("ca.cnf"), "-cert", caPath],
-      ...["-keyfile", caKey, "-out", crlPath],
-    ]);
+    await writeFile(at("index.txt"), revoked.map(indexLine).join(""));
+    const files = ["-config", at("ca.cnf"), "-cert", caPath, "-keyfile", caKey, "-out", crlPath];
+    await run(["openssl", "ca", "-gencrl", ...files]);
   };
   await writeCrl();
   let next = 4096;
@@ -61,14 +56,11 @@ export async function createTestPki(folder: string): Promise<TestPki> {
       const serial = next++;
       const [certPath, keyPath] = [at(`${name}.pem`), at(`${name}.key`)];
       const names = ips.map((ip) => `IP:${ip}`).join(",");
-      await run([
-        ...["openssl", "req", "-x509", "-CA", caPath, "-CAkey", caKey, ...CURVE],
-        ...["-subj", `/CN=${name}`, "-days", "30", "-set_serial", String(serial)],
-        ...["-addext", "extendedKeyUsage=serverAuth,clientAuth"],
-        ...["-addext", "basicConstraints=critical,CA:FALSE"],
-        ...(names === "" ? [] : ["-addext", `subjectAltName=${names}`]),
-        ...["-keyout", keyPath, "-out", certPath],
-      ]);
+      const leaf = ["-subj", `/CN=${name}`, "-days", "30", "-set_serial", String(serial)];
+      const uses = ["-addext", "extendedKeyUsage=serverAuth,clientAuth", "-addext", NO_CA];
+      const hosts = names === "" ? [] : ["-addext", `subjectAltName=${names}`];
+      const files = ["-CA", caPath, "-CAkey", caKey, "-keyout", keyPath, "-out", certPath];
+      await run(["openssl", "req", "-x509", ...CURVE, ...leaf, ...uses, ...hosts, ...files]);
       const [cert, key] = [await readFile(certPath, "utf8"), await readFile(keyPath, "utf8")];
       return { certPath, keyPath, cert, key, serial };
     },
@@ -77,4 +69,10 @@ export async function createTestPki(folder: string): Promise<TestPki> {
       await writeCrl();
     },
   };
+}
+
+/** A revoked certificate as openssl's own database lists it. */
+function indexLine(serial: number): string {
+  const hex = serial.toString(16).toUpperCase().padStart(4, "0");
+  return `R\t${FAR}\t250101000000Z\t${hex}\tunknown\t/CN=x\n`;
 }
