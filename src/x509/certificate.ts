@@ -60,7 +60,7 @@ export interface CertificateContent {
 
 /** Parses one certificate, DER or PEM with exactly one block. Faults with `x509.malformed`. */
 export function parseCertificate(derOrPem: Uint8Array | string): Certificate {
-  return parse(derFrom(derOrPem, LABELS));
+  return parse(derFrom(derOrPem, LABELS, CERTIFICATE_BYTES_MAX));
 }
 
 /** Parses a bundle, in its order. */

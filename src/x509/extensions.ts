@@ -41,11 +41,6 @@ export const KEY_USAGES = [
 ] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
 
-const EXTENDED_USAGES: ReadonlyMap<string, string> = new Map([
-  ["serverAuth", OID.serverAuth],
-  ["clientAuth", OID.clientAuth],
-]);
-
 /** Encodes the SEQUENCE OF Extension; an OID that comes twice is a Fault `x509.unencodable`. */
 export function encodeExtensions(extensions: readonly Extension[]): Buffer {
   const seen = new Set<string>();
@@ -86,9 +81,8 @@ export function keyUsage(usages: readonly KeyUsage[]): Extension {
   return { oid: OID.keyUsage, critical: true, value };
 }
 
-/** extendedKeyUsage, names or OIDs; critical unless told otherwise, as Puppet's CA has it. */
-export function extendedKeyUsage(usages: readonly string[], critical = true): Extension {
-  const oids = usages.map((usage) => EXTENDED_USAGES.get(usage) ?? usage);
+/** extendedKeyUsage from OIDs; critical unless told otherwise, as Puppet's CA has it. */
+export function extendedKeyUsage(oids: readonly string[], critical = true): Extension {
   return { oid: OID.extendedKeyUsage, critical, value: derSequence(...oids.map(derOid)) };
 }
 

@@ -7,6 +7,7 @@ import type { KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { Fault, messageOf } from "../base/fault.ts";
 import { bitOctetsOf, readDer, TAG } from "./der.ts";
+import { decodePem } from "./pem.ts";
 
 /** Smaller RSA keys verify nothing: they can be factored. Stock Puppet signs 1024, so do we. */
 export const RSA_BITS_MIN = 1024;
@@ -15,6 +16,12 @@ export const RSA_BITS_MAX = 16384;
 const KEY_FILE_BYTES_MAX = 64 * 1024;
 const SPKI_BYTES_MAX = 8 * 1024;
 const CURVES: readonly (string | undefined)[] = ["prime256v1", "secp384r1", "secp521r1"];
+
+const PRIVATE_FORMS: ReadonlyMap<string, "pkcs1" | "pkcs8" | "sec1"> = new Map([
+  ["RSA PRIVATE KEY", "pkcs1"],
+  ["PRIVATE KEY", "pkcs8"],
+  ["EC PRIVATE KEY", "sec1"],
+]);
 
 const generate = promisify(generateKeyPair);
 
@@ -61,12 +68,7 @@ export function readPrivateKey(pem: string | Uint8Array): KeyObject {
       hints: ["Remove its passphrase: openssl pkey -in KEY -out KEY.plain"],
     });
   }
-  let key: KeyObject;
-  try {
-    key = createPrivateKey({ key: text, format: "pem" });
-  } catch (error) {
-    throw unusable(`not a private key in PEM: ${messageOf(error)}`, error);
-  }
+  const key = decodePrivateKey(text);
   if (!isSupported(key)) throw unusable(`a key of type ${describe(key)} is not supported`);
   return key;
 }
@@ -91,7 +93,9 @@ export function isSupported(key: KeyObject): boolean {
 
 /** Whether a private key belongs to this SubjectPublicKeyInfo. */
 export function matches(privateKey: KeyObject, spkiDer: Uint8Array): boolean {
-  return createPublicKey(privateKey).equals(publicKeyOf(spkiDer));
+  // Not KeyObject.equals: between keys of two types it leaves an error behind in OpenSSL's queue,
+  // and the next key that Node reads is refused with it (seen with Node 24.21).
+  return spkiOf(privateKey).equals(spkiOf(publicKeyOf(spkiDer)));
 }
 
 /** The key identifier of RFC 5280 §4.2.1.2 (1): SHA-1 of the public key's bits, 20 bytes. */
@@ -109,6 +113,19 @@ export function describe(key: KeyObject): string {
   return [key.asymmetricKeyType ?? key.type, details?.namedCurve ?? details?.modulusLength]
     .filter((part) => part !== undefined)
     .join(" ");
+}
+
+/** The one private key in a text; parameters and certificates beside it are passed over. */
+function decodePrivateKey(text: string): KeyObject {
+  try {
+    const found = decodePem(text).filter(({ label }) => PRIVATE_FORMS.has(label));
+    const [block] = found;
+    if (block === undefined || found.length > 1) throw unusable(`${found.length} private keys`);
+    const { label, der: key } = block;
+    return createPrivateKey({ key, format: "der", type: PRIVATE_FORMS.get(label) ?? "pkcs8" });
+  } catch (error) {
+    throw unusable(`not a private key in PEM: ${messageOf(error)}`, error);
+  }
 }
 
 function unusable(message: string, cause?: unknown): Fault {

@@ -118,7 +118,8 @@ function escape(text: string): string {
     if (byte < 0x20 || byte > 0x7e) {
       out += `\\${byte.toString(16).toUpperCase().padStart(2, "0")}`;
     } else if (',+"\\<>;'.includes(character) || (edge && byte === 0x20)) out += `\\${character}`;
-    else if (index === 0 && byte === 0x23) out += "\\#";
+    // OpenSSL leaves a lone "#" as it is.
+    else if (index === 0 && bytes.length > 1 && byte === 0x23) out += "\\#";
     else out += character;
   }
   return out;

@@ -46,8 +46,18 @@ export function decodePem(text: string): PemBlock[] {
   return blocks;
 }
 
-/** The one object in `input`: a Buffer of DER, or text or a Buffer of PEM with just one block. */
-export function derFrom(input: Uint8Array | string, labels: readonly string[]): Buffer {
+/**
+ * The one object in `input`: a Buffer of DER, or text or a Buffer of PEM with just one block.
+ * Of text, no more than four times `bytesMax` is looked at: base64 and a printed form before it.
+ */
+export function derFrom(
+  input: Uint8Array | string,
+  labels: readonly string[],
+  bytesMax = DER_BYTES_MAX,
+): Buffer {
+  if (input.length > bytesMax * 4) {
+    throw malformed(`${input.length} bytes of PEM where ${bytesMax * 4} are allowed`);
+  }
   const [first, ...more] = dersFrom(input, labels);
   if (first === undefined) throw malformed(`no PEM block ${labels[0]} found`);
   if (more.length > 0) throw malformed(`${more.length + 1} PEM blocks where one is expected`);

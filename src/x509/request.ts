@@ -43,7 +43,7 @@ export interface CertificateRequest extends Signed {
 /** Parses one request, DER or PEM with exactly one block. Faults with `x509.malformed`. */
 export function parseRequest(derOrPem: Uint8Array | string): CertificateRequest {
   const what = "certificate request";
-  const der = derFrom(derOrPem, LABELS);
+  const der = derFrom(derOrPem, LABELS, REQUEST_BYTES_MAX);
   const { tbs, algorithmDer: _, ...signed } = readSigned(der, what, REQUEST_BYTES_MAX);
   const reader = tbs.inside(what);
   const version = integerOf(reader.expect(TAG.integer, `${what}: version`), `${what}: version`);
