@@ -1,13 +1,13 @@
 // npm run package: builds dist/understudy_VERSION_ARCH.deb with tsc and dpkg-deb, from installed npm
 // packages, without root or network. Does nothing when the package there is made of these very inputs.
 
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { Fault, messageOf, renderFault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
-import { exists, readIfThere, writeFileAtomic } from "../src/host/files.ts";
+import { readIfThere, writeFileAtomic } from "../src/host/files.ts";
 import { run } from "../src/host/process.ts";
 import { fingerprintInputs, sourceEpoch, TOP } from "./inputs.ts";
 import { type Release, stagePackage } from "./stage.ts";
@@ -40,8 +40,8 @@ export async function buildPackage(
   const path = join(DIST, `understudy_${release.version}_${release.architecture}.deb`);
   const stamp = `${path}.inputs`;
   const fingerprint = await fingerprintInputs(release.epoch);
-  const same = (await readIfThere(stamp)) === fingerprint && (await exists(path));
-  if (same && options.force !== true) return path;
+  const built = await readIfThere(stamp);
+  if (options.force !== true && built === (await stampOf(fingerprint, path))) return path;
 
   const startedMs = monotonicMs();
   await mkdir(DIST, { recursive: true });
@@ -52,14 +52,20 @@ export async function buildPackage(
     await mkdir(root);
     await stagePackage(root, release);
     await pack(root, join(stage, "out.deb"), release.epoch);
-    await rm(stamp, { force: true });
+    const mine = await stampOf(fingerprint, join(stage, "out.deb"));
     await rename(join(stage, "out.deb"), path);
-    await writeFileAtomic(stamp, fingerprint);
+    await writeFileAtomic(stamp, mine);
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
   options.say?.(`built in ${((monotonicMs() - startedMs) / 1000).toFixed(1)} s`);
   return path;
+}
+
+/** What a package was built from, and which file it is: another build may have put its own there since. */
+async function stampOf(fingerprint: string, path: string): Promise<string> {
+  const file = await stat(path).catch(() => undefined);
+  return `${fingerprint} ${file?.ino ?? 0} ${file?.size ?? 0}\n`;
 }
 
 async function readRelease(): Promise<Release> {
@@ -108,15 +114,23 @@ function isAlive(pid: number): boolean {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { force: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
-  });
+  const values = readOptions();
   if (values.help === true) {
     process.stdout.write(HELP);
     return;
   }
-  const path = await buildPackage({ force: values.force, say: printLine });
+  const path = await buildPackage({ force: values.force === true, say: printLine });
   process.stdout.write(`${relative(process.cwd(), path)}\n`);
+}
+
+function readOptions(): { force?: boolean; help?: boolean } {
+  const options = { force: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
+  try {
+    return { ...parseArgs({ options }).values };
+  } catch (error) {
+    const hints = ["npm run package -- --help lists what there is"];
+    throw new Fault("package.bad-option", messageOf(error), { hints, cause: error });
+  }
 }
 
 function printLine(line: string): void {

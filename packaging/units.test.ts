@@ -68,7 +68,10 @@ test("units use the paths of src/host/paths.ts", () => {
   assert.deepEqual(values("understudy.service", "ConditionPathExists"), [PATHS.nodeFile]);
   assert.deepEqual(values("understudy-files.socket", "ListenStream"), [PATHS.filesSocket]);
   assert.deepEqual(values("understudy-etcd.service", "ReadWritePaths"), [PATHS.etcd]);
-  assert.ok(values("understudy-edge.service", "ReadWritePaths")[0]?.includes(PATHS.edge));
+  assert.match(
+    values("understudy-edge.service", "Environment").join(" "),
+    new RegExp(`${PATHS.edge}/`),
+  );
   assert.ok(values("understudy-vip.service", "ExecStart")[0]?.includes(`${PATHS.vip}/`));
 });
 
