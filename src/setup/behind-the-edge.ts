@@ -117,13 +117,15 @@ export async function hostKey(host: SetupHost) {
 }
 
 async function moveBehind(node: NodeFile, host: SetupHost): Promise<string> {
-  const wish = puppetserverWish(host.layout, node.sharedName);
-  const actions = planPuppetserver(wish, await observePuppetserver(host.layout));
-  if (actions.length === 0) return "it is there already";
-  await applyPuppetserver(actions);
-  // Port 8140 must be free before the edge can take it; what runs now still has the old listener.
-  await unit("stop", host.layout.puppetserver.unit);
-  return `${actions.length} files changed, the former ones kept beside them`;
+  const { unit: name } = host.layout.puppetserver;
+  const wish = puppetserverWish(node.sharedName);
+  const actions = planPuppetserver(wish, await observePuppetserver(host.layout, wish.listener));
+  const writes = actions.filter((action) => action.do === "write");
+  for (const action of writes) await applyPuppetserver(action, name);
+  // What runs with the former listener holds port 8140, which the edge must take.
+  if (actions.some((action) => action.do === "restart")) await unit("stop", name);
+  if (writes.length === 0) return "it is there already";
+  return `${writes.length} files changed, the former ones kept beside them`;
 }
 
 async function waitForEdge(): Promise<undefined> {

@@ -5,7 +5,6 @@ import { randomUUID } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { createAuthority } from "../ca/create.ts";
-import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
 import { importAuthority } from "../ca/import.ts";
 import { recordLeaf, revokeLeaves } from "../cluster/leaves.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
@@ -194,12 +193,13 @@ async function takeAuthority(
   report: (detail: string) => void,
 ): Promise<string> {
   const { cadir } = host.layout;
-  const there = await readCaDirectory(cadir);
-  if (there.state === "absent") {
-    report("making the keys of a new CA");
-    await createAuthority({ cadir, caName: `Puppet CA: ${node.id}`, owner: host.owners.puppet });
-  }
+  const { puppet } = host.owners;
+  report("looking at the CA directory");
+  const { created } = await createAuthority({
+    folder: cadir,
+    caName: `Puppet CA: ${node.id}`,
+    ...(puppet === undefined ? {} : { owner: puppet }),
+  });
   const taken = await importAuthority({ etcd, cadir, memberId: node.id });
-  if (there.state === "absent") return "new";
-  return `kept, ${taken.signed} signed, ${taken.requests} waiting`;
+  return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
 }

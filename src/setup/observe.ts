@@ -1,7 +1,7 @@
 // Gathers what preflight judges. Only looks; changes nothing but a scratch file for the disk's speed.
 
 import { isFault } from "../base/fault.ts";
-import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
+import { readAuthority as readCaDirectory } from "../ca/inspect.ts";
 import { measureFsync, readFacts } from "../host/facts.ts";
 import {
   interfaceFor,
@@ -65,7 +65,10 @@ export async function observeHost(
     fsyncMs,
     memoryMiB: host.memoryMiB,
     configurationProblem: layout && (await observeConfiguration(layout, wanted.sharedName)),
-    caDirectory: layout === undefined ? { state: "absent" } : await observeCaDirectory(layout),
+    caDirectory:
+      layout === undefined || wanted.resumed
+        ? { state: "absent" }
+        : await observeCaDirectory(layout),
   };
   return { facts, layout };
 }
@@ -104,7 +107,8 @@ async function observeConfiguration(
   sharedName: string,
 ): Promise<PreflightFacts["configurationProblem"]> {
   try {
-    planPuppetserver(puppetserverWish(layout, sharedName), await observePuppetserver(layout));
+    const wish = puppetserverWish(sharedName);
+    planPuppetserver(wish, await observePuppetserver(layout, wish.listener));
     return undefined;
   } catch (error) {
     if (isFault(error, "puppetserver")) return { message: error.message, hints: error.hints };

@@ -1,21 +1,22 @@
-// How puppetserver is to be set behind the edge: said once, for preflight, setup and the daemon.
+// How puppetserver is to be set behind the edge: said once, for preflight, setup and removal.
 
 import { leafFiles } from "../cluster/pki-store.ts";
 import { PORTS } from "../host/paths.ts";
-import type { PuppetLayout } from "../host/puppet-layout.ts";
-import type { PuppetserverWish } from "../puppetserver/plan.ts";
+import type { PuppetserverDesired } from "../puppetserver/plan.ts";
 
-/** The listener, trust and services of a puppetserver that only edges may talk to. */
-export function puppetserverWish(_layout: PuppetLayout, sharedName: string): PuppetserverWish {
+/** The listener and trust of a puppetserver that only edges may talk to. */
+export function puppetserverWish(sharedName: string): PuppetserverDesired {
   const files = leafFiles("listener");
   return {
     sharedName,
+    // Setup starts it itself, when the edge has taken the agents' port.
+    running: false,
     listener: {
       address: "0.0.0.0",
       port: PORTS.puppetserver,
-      certificate: files.certificate,
+      cert: files.certificate,
       key: files.key,
-      ca: files.ca,
+      caCert: files.ca,
       crl: files.crl,
     },
   };
