@@ -16,7 +16,10 @@ const ATTEMPT_MS_DEFAULT = 1000;
 /** A client of the cluster behind `endpoints`. Connects when first used. Throws Fault `etcd.endpoints`. */
 export function createEtcd(options: EtcdOptions): Etcd {
   const closed = new AbortController();
-  const endpoints = createEndpoints(options.endpoints);
+  const endpoints = createEndpoints(options.endpoints, {
+    onFailed: (endpoint, why) =>
+      options.log?.debug("an etcd member did not serve", { endpoint, why }),
+  });
   let transport = createTransport(options.tls);
   const client: RevisionClient = {
     endpoints,

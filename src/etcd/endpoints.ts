@@ -18,7 +18,11 @@ export interface Endpoints {
 }
 
 /** Throws Fault `etcd.endpoints` when there is none, or one that is no http or https URL. */
-export function createEndpoints(urls: string[], now: () => number = monotonicMs): Endpoints {
+export function createEndpoints(
+  urls: string[],
+  options: { now?: () => number; onFailed?: (endpoint: string, why: string) => void } = {},
+): Endpoints {
+  const now = options.now ?? monotonicMs;
   let all = checked(urls);
   let good: string | undefined;
   const failedAt = new Map<string, number>();
@@ -44,6 +48,7 @@ export function createEndpoints(urls: string[], now: () => number = monotonicMs)
     },
     failed(endpoint, why) {
       failedAt.set(endpoint, now());
+      options.onFailed?.(endpoint, why);
       listeners.get(endpoint)?.forEach((callback) => callback(why));
     },
     onFailed(endpoint, callback) {

@@ -20,10 +20,11 @@ const PAGE_BYTES = 512;
 export async function status(
   client: Client,
   endpoint: string,
-  options?: CallOptions,
+  options: CallOptions = {},
 ): Promise<MemberStatus> {
   const request = { path: "/v3/maintenance/status", body: {}, endpoint };
-  return decodeStatus(endpoint, (await ask(client, request, options)).body);
+  const limits = { withinMs: client.attemptMs, ...options };
+  return decodeStatus(endpoint, (await ask(client, request, limits)).body);
 }
 
 export async function alarms(client: Client, options?: CallOptions): Promise<Alarm[]> {

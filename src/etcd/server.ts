@@ -69,7 +69,10 @@ export function etcdEnvironment(server: EtcdServerConfig): Record<string, string
   if (!server.peers.some(({ name, peerUrl }) => name === server.name && peerUrl === peer)) {
     throw new Fault("etcd.config", `the cluster lists no ${server.name} at ${peer}`);
   }
-  for (const { name } of server.peers) {
+  for (const { name, peerUrl } of server.peers) {
+    if (!URL.canParse(peerUrl) || /[,=\s]/.test(peerUrl)) {
+      throw new Fault("etcd.config", `"${peerUrl}" is no peer URL`);
+    }
     if (!/^[\w.-]+$/.test(name))
       throw new Fault("etcd.config", `"${name}" is no name for a member`);
   }

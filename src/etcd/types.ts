@@ -150,7 +150,7 @@ export interface Etcd {
     remove(id: string, options?: CallOptions): Promise<void>;
     updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void>;
   };
-  /** What the member behind `endpoint` says of itself, also without quorum. */
+  /** What the member behind `endpoint` says of itself, also without quorum. By default within one attempt. */
   status(endpoint: string, options?: CallOptions): Promise<MemberStatus>;
   alarms(options?: CallOptions): Promise<Alarm[]>;
   /** Clears every alarm; it comes back by itself when its cause is still there. */

@@ -2,7 +2,7 @@
 // linearizable read; so at the first sign of trouble it says so once and ends, and its owner reads
 // anew. Danger: a member without quorum leaves its watches open and silent.
 
-import { messageOf } from "../base/fault.ts";
+import type { Outcome } from "./attempt.ts";
 import type { Client } from "./call.ts";
 import type { WatchOptions } from "./types.ts";
 import { decodeWatch, prefixRange } from "./wire.ts";
@@ -56,16 +56,15 @@ export function watch(
     for (const signal of [options.signal, closed]) signal.removeEventListener("abort", end);
     if (options.signal.aborted || closed.aborted) return;
     if (lost === undefined) {
-      lose(
-        outcome.got === "nothing"
-          ? outcome.why
-          : outcome.got === "error"
-            ? outcome.message
-            : "it ended",
-      );
-      client.endpoints.failed(endpoint, lost === undefined ? "watch" : "its watch ended");
+      lose(whyEnded(outcome));
+      client.endpoints.failed(endpoint, "a watch on it ended");
     }
-    options.onLost(lost?.why ?? "it ended", lost?.compacted ?? false);
+    options.onLost(lost?.why ?? "", lost?.compacted ?? false);
   };
-  run().catch((error: unknown) => options.onLost(messageOf(error), false));
+  void run();
+}
+
+function whyEnded(outcome: Outcome): string {
+  if (outcome.got === "answer") return "the member ended the watch";
+  return outcome.got === "error" ? outcome.message : outcome.why;
 }

@@ -191,6 +191,8 @@ function control(
   return {
     ...names,
     start() {
+      const killAtExit = () => void started.kill("SIGKILL");
+      process.once("exit", killAtExit);
       const started = spawn(binary, [], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
       for (const stream of [started.stdout, started.stderr]) {
         stream.on("data", (chunk: Buffer) => {
@@ -198,7 +200,10 @@ function control(
         });
       }
       ended = new Promise((resolve) => {
-        started.once("close", () => resolve());
+        started.once("close", () => {
+          process.off("exit", killAtExit);
+          resolve();
+        });
         started.once("error", () => resolve());
       });
       child = started;
