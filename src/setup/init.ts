@@ -196,7 +196,7 @@ async function takeAuthority(
   const { puppet } = host.owners;
   report("looking at the CA directory");
   const { created } = await createAuthority({
-    folder: cadir,
+    cadir,
     caName: `Puppet CA: ${node.id}`,
     ...(puppet === undefined ? {} : { owner: puppet }),
   });

@@ -1,7 +1,6 @@
 // understudy join: a further member. The token's CA hash is checked before anything is sent; keys are made
 // here and stay here; the CA's material comes last. Safe to interrupt: the same command goes on.
 
-import { join as joinPath } from "node:path";
 import { createPrivateKey } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 import { createPeers, callAsJoiner } from "../cluster/peer.ts";
@@ -157,10 +156,11 @@ async function fetchKeys(url: URL, host: SetupHost): Promise<undefined> {
     });
     const keys = JoinKeys.parse(JSON.parse(unseal(sealed, createPrivateKey(own.key))));
     for (const name of AUTHORITIES) await keepAuthority(name, keys);
+    const { puppet } = host.owners;
     await writeAuthorityKey({
-      cadir: joinPath(host.layout.cadir),
+      cadir: host.layout.cadir,
       keyPem: keys.puppetKey,
-      owner: host.owners.puppet,
+      ...(puppet === undefined ? {} : { owner: puppet }),
     });
   } finally {
     peers.close();

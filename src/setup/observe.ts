@@ -1,7 +1,7 @@
 // Gathers what preflight judges. Only looks; changes nothing but a scratch file for the disk's speed.
 
 import { isFault } from "../base/fault.ts";
-import { readAuthority as readCaDirectory } from "../ca/inspect.ts";
+import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
 import { measureFsync, readFacts } from "../host/facts.ts";
 import {
   interfaceFor,
