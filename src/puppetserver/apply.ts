@@ -1,0 +1,40 @@
+// Carries out what plan.ts lists, one action at a time, each repeatable. Danger: a restart ends running
+// compiles; the caller drains this puppetserver at the edges first, except on a server that isn't in use yet.
+
+import { readIfThere, writeFileAtomic } from "../host/files.ts";
+import { unit } from "../host/systemd.ts";
+import { EDITED_STAMP } from "./observe.ts";
+import { editFile, putOriginalBack } from "./originals.ts";
+import type { PuppetserverAction, RevertAction } from "./plan.ts";
+
+/** puppetserver starts in 20 s alone, in two minutes on a busy server; systemd itself gives it 300 s. */
+const START_MS = 320_000;
+
+/** Does one action. Throws Fault `host.command-failed`, or what the file system throws. */
+export async function applyPuppetserver(
+  action: PuppetserverAction,
+  unitName: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const options = { withinMs: START_MS, ...(signal === undefined ? {} : { signal }) };
+  switch (action.do) {
+    case "write":
+      // Only puppet.conf may be missing.
+      if ((await readIfThere(action.path)) === undefined) await writeFileAtomic(action.path, "");
+      // Before and after: whenever this is interrupted, the stamp is newer than puppetserver's start.
+      await writeFileAtomic(EDITED_STAMP, "");
+      await editFile(action.path, action.text);
+      await writeFileAtomic(EDITED_STAMP, "");
+      return;
+    case "restart":
+      await unit("restart", unitName, options);
+      return;
+    case "start":
+      await unit("start", unitName, options);
+  }
+}
+
+/** Puts one original back. The caller restarts puppetserver, where it is to run, when all are back. */
+export async function revertPuppetserver(action: RevertAction): Promise<void> {
+  await putOriginalBack(action.path, action.ours);
+}

@@ -1,0 +1,96 @@
+// A configuration file that we edit is kept as it was, beside it, once and for good. Danger: a second
+// run must never take our own edit for the original, nor a power cut leave half an original; so the
+// copy is written under another name and linked into place, which fails when there is one.
+
+import { randomBytes } from "node:crypto";
+import { link, lstat, open, readFile, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { Fault } from "../base/fault.ts";
+import { isMissing, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+
+const SUFFIX = ".before-understudy";
+/** What an administrator made of our edit, kept when the original comes back. */
+const LEFT_SUFFIX = ".from-understudy";
+
+/** Where the original of `path` is kept. Neither puppetserver nor puppet reads files with this ending. */
+export function originalPath(path: string): string {
+  return path + SUFFIX;
+}
+
+/** The original of `path`, or undefined when we never edited it. */
+export async function readOriginal(path: string): Promise<string | undefined> {
+  return readIfThere(originalPath(path));
+}
+
+/** Replaces the content of `path`, keeping the original beside it, and its owner and mode. */
+export async function editFile(path: string, content: string): Promise<void> {
+  const stats = await plainFile(path);
+  await keepOriginal(path, await readFile(path), stats);
+  await writeFileAtomic(path, content, { mode: stats.mode, owner: stats.owner });
+}
+
+/**
+ * Puts the original of `path` back and removes the copy. What stood there is kept as
+ * PATH.from-understudy when somebody but us had changed it: `ours` is what we had written.
+ */
+export async function putOriginalBack(path: string, ours: string | undefined): Promise<void> {
+  const original = await readOriginal(path);
+  if (original === undefined) return;
+  const current = await readIfThere(path);
+  if (current !== original) {
+    const stats = await plainFile(current === undefined ? originalPath(path) : path);
+    const keep = { mode: stats.mode, owner: stats.owner };
+    if (current !== undefined && current !== ours) {
+      await writeFileAtomic(path + LEFT_SUFFIX, current, keep);
+    }
+    await writeFileAtomic(path, original, keep);
+  }
+  await rm(originalPath(path), { force: true });
+  await syncFolder(dirname(path));
+}
+
+interface FileStats {
+  mode: number;
+  owner: { uid: number; gid: number };
+}
+
+async function plainFile(path: string): Promise<FileStats> {
+  const stats = await lstat(path);
+  if (!stats.isFile()) {
+    throw new Fault("puppetserver.config-unknown", `${path}:1: this is no plain file`, {
+      hints: ["Nothing was changed. A link may lead to a file that other servers share."],
+    });
+  }
+  return { mode: stats.mode & 0o7777, owner: { uid: stats.uid, gid: stats.gid } };
+}
+
+async function keepOriginal(path: string, content: Buffer, stats: FileStats): Promise<void> {
+  const kept = originalPath(path);
+  if (await isThere(kept)) return;
+  const temporary = join(dirname(path), `.${basename(kept)}.${randomBytes(6).toString("hex")}.tmp`);
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(content);
+      await file.chmod(stats.mode);
+      await file.chown(stats.owner.uid, stats.owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, kept);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncFolder(dirname(path));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,140 @@
+// What moves puppetserver behind the edge, and what moves it back. Pure: file texts in, actions with
+// reasons out. All edits are made in memory first, so that a file that isn't understood stops the
+// plan before anything is written.
+
+import { editAuthConf } from "./auth-conf.ts";
+import { editCaCfg } from "./ca-cfg.ts";
+import { unknownConfig } from "./hocon-places.ts";
+import { editPuppetConf } from "./puppet-conf.ts";
+import { editWebserverConf, type ListenerConfig } from "./webserver-conf.ts";
+
+export interface PuppetserverDesired {
+  listener: ListenerConfig;
+  /** The name that agents use. */
+  sharedName: string;
+  /** Whether it is to be running: an administrator's stop is left alone where this is false. */
+  running: boolean;
+}
+
+/** A file as it is on disk. */
+export interface ObservedFile {
+  path: string;
+  text: string;
+  /** Text of its original; undefined when we never edited it. */
+  original: string | undefined;
+}
+
+export interface PuppetserverObserved {
+  webserver: ObservedFile;
+  auth: ObservedFile;
+  ca: ObservedFile;
+  puppet: ObservedFile;
+  /** Files of conf.d that set a block which only one file may set. */
+  elsewhere: { path: string; block: "webserver" | "authorization" }[];
+  /** When we last edited one of its files, in ms since the epoch; undefined: never. */
+  editedMs: number | undefined;
+  /** Last change of the listener's certificate, key and CA, in ms since the epoch; undefined: not there. */
+  identityChangedMs: number | undefined;
+  /** In ms since the epoch; undefined when it doesn't run. */
+  startedMs: number | undefined;
+}
+
+export type PuppetserverAction =
+  | { do: "write"; path: string; text: string; because: string }
+  /** Ends running compiles: drain it at the edges first, one server at a time. */
+  | { do: "restart"; because: string }
+  | { do: "start"; because: string };
+
+/**
+ * Lists what brings puppetserver behind the edge; empty when nothing is left to do. Throws Fault
+ * `puppetserver.config-unknown` for a file that isn't understood.
+ */
+export function planPuppetserver(
+  desired: PuppetserverDesired,
+  observed: PuppetserverObserved,
+): PuppetserverAction[] {
+  const { webserver, auth, ca, puppet } = observed;
+  const [stray] = observed.elsewhere;
+  if (stray !== undefined) {
+    const owner = stray.block === "webserver" ? "webserver.conf" : "auth.conf";
+    throw unknownConfig(stray.path, 1, `"${stray.block}" was expected in ${owner} alone`);
+  }
+  const edited: [ObservedFile, string, string][] = [
+    [
+      webserver,
+      editWebserverConf(webserver.text, desired.listener, webserver.path),
+      `puppetserver listens on port ${desired.listener.port}, for edges only`,
+    ],
+    [auth, editAuthConf(auth.text, auth.path), "the edge says who an agent is"],
+    [ca, editCaCfg(ca.text, ca.path), "the cluster's own CA answers"],
+    [
+      puppet,
+      editPuppetConf(puppet.text, desired.sharedName, puppet.path).text,
+      `this server's own agent uses ${desired.sharedName}`,
+    ],
+  ];
+  const writes = edited
+    .filter(([file, text]) => file.text !== text)
+    .map(([file, text, because]): PuppetserverAction => {
+      return { do: "write", path: file.path, text, because };
+    });
+  return [...writes, ...planRun(desired, observed, writes)];
+}
+
+/** One file to put back: `ours` is what we would have written there, so that others' edits are told apart. */
+export interface RevertAction {
+  path: string;
+  ours: string | undefined;
+  because: string;
+}
+
+/** Lists the files whose originals are put back, so that stock puppetserver runs as before. Never throws. */
+export function planRevert(
+  desired: PuppetserverDesired,
+  observed: Pick<PuppetserverObserved, "webserver" | "auth" | "ca" | "puppet">,
+): RevertAction[] {
+  const { webserver, auth, ca, puppet } = observed;
+  const ours: [ObservedFile, (text: string) => string][] = [
+    [webserver, (text) => editWebserverConf(text, desired.listener, webserver.path)],
+    [auth, (text) => editAuthConf(text, auth.path)],
+    [ca, (text) => editCaCfg(text, ca.path)],
+    [puppet, (text) => editPuppetConf(text, desired.sharedName, puppet.path).text],
+  ];
+  return ours.flatMap(([file, edit]) => {
+    const { path, original } = file;
+    if (original === undefined) return [];
+    return [{ path, ours: attempt(() => edit(original)), because: "as it was before Understudy" }];
+  });
+}
+
+function planRun(
+  desired: PuppetserverDesired,
+  observed: PuppetserverObserved,
+  writes: PuppetserverAction[],
+): PuppetserverAction[] {
+  const { startedMs, editedMs, identityChangedMs } = observed;
+  if (startedMs === undefined) {
+    return desired.running ? [{ do: "start", because: "puppetserver doesn't run" }] : [];
+  }
+  // Only agents read `server` in puppet.conf; puppetserver needs no restart for it.
+  const restarting = [observed.webserver, observed.auth, observed.ca];
+  const written = writes.some(
+    (action) => action.do === "write" && restarting.some((file) => file.path === action.path),
+  );
+  if (written) return [{ do: "restart", because: "its configuration changes" }];
+  if (editedMs !== undefined && editedMs > startedMs) {
+    return [{ do: "restart", because: "it was started before its configuration was changed" }];
+  }
+  if (identityChangedMs !== undefined && identityChangedMs > startedMs) {
+    return [{ do: "restart", because: "the certificate of its listener is newer than its start" }];
+  }
+  return [];
+}
+
+function attempt(edit: () => string): string | undefined {
+  try {
+    return edit();
+  } catch {
+    return undefined;
+  }
+}
