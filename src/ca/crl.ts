@@ -80,6 +80,14 @@ export function readPublishedCrl(
   };
 }
 
+/** How many of `revocations` the CRL that `value` describes has. */
+export function countEntries(
+  value: Pick<CrlValue, "number" | "withoutEndedBefore">,
+  revocations: readonly RevokedRow[],
+): number {
+  return selectEntries(value, revocations).length;
+}
+
 function publishable(
   number: number,
   der: Buffer,

@@ -35,7 +35,8 @@ export function agentExtensions(issuer: Issuer, subject: Subject): Extension[] {
   const all = [
     subjectAltName(allNames(subject), subject.altNamesCritical),
     netscapeComment(),
-    authorityKeyIdentifier(issuer.keyId, {
+    authorityKeyIdentifier({
+      keyId: issuer.keyId,
       issuerDer: issuer.certificate.issuerDer,
       serial: issuer.certificate.serial,
     }),

@@ -34,6 +34,8 @@ export interface Store {
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
   /** Reads these keys linearizably into memory. Throws Fault `etcd.…` after READ_WITHIN_MS. */
   refresh(keys: readonly string[], signal?: AbortSignal): Promise<void>;
+  /** Reads all keys with `prefix` into memory. Throws Fault `etcd.…`. */
+  reload(prefix: string): Promise<void>;
 }
 
 export function createStore(deps: StoreDeps): Store {
@@ -78,6 +80,10 @@ export function createStore(deps: StoreDeps): Store {
         { withinMs: READ_WITHIN_MS, ...(signal && { signal }) },
       );
       takeReads(keys, reads, revision);
+    },
+    async reload(prefix) {
+      const { kvs } = await etcd.range(prefix);
+      deps.onTouched?.(mirror.apply(kvs));
     },
   };
 }

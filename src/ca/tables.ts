@@ -87,8 +87,8 @@ export class Table<Row> {
     return this.#rows.has(name);
   }
 
-  rows(): Iterable<Row> {
-    return this.#rows.values().map(({ row }) => row);
+  *rows(): Iterable<Row> {
+    for (const { row } of this.#rows.values()) yield row;
   }
 
   names(): Iterable<string> {

@@ -1,0 +1,201 @@
+// The ordinary Puppet CA directory on this server, kept as the record says: stock Puppet Server
+// could take over from it at any moment, and reads are answered from it when etcd is gone.
+// Danger: files that the record doesn't know are somebody's work; they are reported, never removed.
+
+import { randomBytes } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Log } from "../base/log.ts";
+import { isMissing, makeFolder, syncFolder, type WriteOptions } from "../host/files.ts";
+import { isCertname } from "./certname.ts";
+import { createQueue, type Queue } from "./directory-queue.ts";
+import { parseInventory, renderInventoryLine, type InventoryLine } from "./inventory.ts";
+import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
+import { renderSerialFile, type Serial } from "./serial.ts";
+
+/** Files written at once; each costs an fsync. */
+const WRITES_AT_ONCE = 8;
+
+/** One thing to bring to the directory. All are idempotent. */
+export type DirectoryJob =
+  | { do: "write"; path: string; content: string | Buffer }
+  | { do: "remove"; path: string }
+  | { do: "inventory"; lines: readonly InventoryLine[] };
+
+export interface DirectoryOptions {
+  folder: string;
+  owner?: { uid: number; gid: number };
+  /** puppetserver's own copy of the CRL ($ssldir/crl.pem). */
+  hostCrlPath?: string;
+  log?: Log;
+}
+
+export interface CaDirectory {
+  layout: CaLayout;
+  /** Brings jobs to disk and syncs them; false when that failed for now (it is retried). */
+  apply(jobs: readonly DirectoryJob[]): Promise<boolean>;
+  state(): { behind: number; why: string | undefined };
+  idle(): Promise<void>;
+}
+
+/** The directory at `options.folder`; its folders are made when they are missing. */
+export function createDirectory(options: DirectoryOptions, signal: AbortSignal): CaDirectory {
+  const layout = caLayout(options.folder);
+  const owned = options.owner === undefined ? {} : { owner: options.owner };
+  let inventory: Set<Serial> | undefined;
+  const queue: Queue<DirectoryJob> = createQueue(async (jobs) => {
+    for (const folder of [layout.signed, layout.requests]) {
+      await ensureFolder(folder, { mode: FOLDER_MODE, ...owned });
+    }
+    const { writes, removes, lines } = sortJobs(jobs);
+    const folders = new Set([...writes.keys(), ...removes].map((path) => dirname(path)));
+    await eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) => write(path, content, owned));
+    if (lines.length > 0) {
+      inventory ??= await readSerials(layout.inventory);
+      await appendInventory(layout.inventory, inventory, lines, owned);
+    }
+    await eachAtOnce([...removes], WRITES_AT_ONCE, (path) => rm(path, { force: true }));
+    for (const folder of folders) await syncFolder(folder);
+  }, signal);
+  return {
+    layout,
+    apply: async (jobs) => {
+      const done = await queue.add(jobs);
+      if (!done) options.log?.error("the CA directory lags", { why: queue.state().why ?? "" });
+      return done;
+    },
+    state: () => queue.state(),
+    idle: () => queue.idle(),
+  };
+}
+
+/** The job for a name's certificate: its file as it should be, or gone. */
+export function signedJob(layout: CaLayout, certname: string, pem: string | undefined) {
+  return fileJob(layout.signedFile(certname), pem);
+}
+
+/** The job for a name's request. */
+export function requestJob(layout: CaLayout, certname: string, pem: string | undefined) {
+  return fileJob(layout.requestFile(certname), pem);
+}
+
+/** The job for the `serial` file. */
+export function serialJob(layout: CaLayout, next: number): DirectoryJob {
+  return { do: "write", path: layout.serial, content: renderSerialFile(next) };
+}
+
+/** The file of a name in signed/ or requests/; undefined when it isn't there or the name isn't one. */
+export async function readNamed(
+  layout: CaLayout,
+  kind: "signed" | "requests",
+  certname: string,
+): Promise<string | undefined> {
+  if (!isCertname(certname)) return undefined;
+  return readText(kind === "signed" ? layout.signedFile(certname) : layout.requestFile(certname));
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function fileJob(path: string, pem: string | undefined): DirectoryJob {
+  return pem === undefined ? { do: "remove", path } : { do: "write", path, content: pem };
+}
+
+/** The last word on each file wins; lines are kept in order. */
+function sortJobs(jobs: readonly DirectoryJob[]) {
+  const writes = new Map<string, string | Buffer>();
+  const removes = new Set<string>();
+  const lines: InventoryLine[] = [];
+  for (const job of jobs) {
+    if (job.do === "inventory") lines.push(...job.lines);
+    else if (job.do === "write") {
+      removes.delete(job.path);
+      writes.set(job.path, job.content);
+    } else {
+      writes.delete(job.path);
+      removes.add(job.path);
+    }
+  }
+  return { writes, removes, lines };
+}
+
+/** Like writeFileAtomic, but names may be as long as the file system allows, and the caller syncs the folder. */
+async function write(path: string, content: string | Buffer, owned: WriteOptions): Promise<void> {
+  const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(content);
+      await file.chmod(FILE_MODE);
+      if (owned.owner) await file.chown(owned.owner.uid, owned.owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Adds the lines whose serials the file hasn't. A torn last line is ended first, so that it is just one odd line. */
+async function appendInventory(
+  path: string,
+  known: Set<Serial>,
+  lines: readonly InventoryLine[],
+  owned: WriteOptions,
+): Promise<void> {
+  const fresh = lines.filter(({ serial }) => !known.has(serial));
+  if (fresh.length === 0) return;
+  const file = await open(path, "a+", FILE_MODE);
+  try {
+    const { size } = await file.stat();
+    if (size === 0 && owned.owner) await file.chown(owned.owner.uid, owned.owner.gid);
+    const last = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    const torn = last.bytesRead === 1 && last.buffer[0] !== 0x0a;
+    await file.appendFile((torn ? "\n" : "") + fresh.map(renderInventoryLine).join(""));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  for (const { serial } of fresh) known.add(serial);
+}
+
+async function readSerials(path: string): Promise<Set<Serial>> {
+  const { lines } = parseInventory((await readText(path)) ?? "");
+  return new Set(lines.map(({ serial }) => serial));
+}
+
+async function ensureFolder(folder: string, options: WriteOptions): Promise<void> {
+  try {
+    const handle = await open(folder, "r");
+    await handle.close();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await makeFolder(folder, options);
+  }
+}
+
+/** Runs `act` on every item, so many at a time; rejects with the first failure when all have ended. */
+export async function eachAtOnce<T>(
+  items: readonly T[],
+  atOnce: number,
+  act: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (let item = items[next++]; item !== undefined; item = items[next++]) {
+      await act(item).catch((error) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+}
