@@ -1,0 +1,188 @@
+// The client against one real etcd.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
+import { createEtcd } from "./client.ts";
+import { PAGE_KEYS_MAX } from "./read.ts";
+import { startEtcdCluster, type EtcdTestCluster } from "./testing/cluster.ts";
+import type { Etcd, WatchEvent } from "./types.ts";
+
+let cluster: EtcdTestCluster;
+let etcd: Etcd;
+
+before(async () => {
+  cluster = await startEtcdCluster();
+  etcd = cluster.client();
+});
+
+after(() => cluster.close());
+
+const put = (key: string, value: string) =>
+  etcd.transact({ when: [], then: [{ put: key, value }] });
+
+test("get and transact: each compare holds and fails as it should", async () => {
+  const absent = { key: "k", is: "absent" } as const;
+  const first = await etcd.transact({ when: [absent], then: [{ put: "k", value: "grüße" }] });
+  assert.equal(first.ok, true);
+  const kv = await etcd.get("k");
+  assert.deepEqual(kv, {
+    key: "k",
+    value: "grüße",
+    createRevision: first.revision,
+    modRevision: first.revision,
+    version: 1,
+    lease: "0",
+  });
+  const again = await etcd.transact({
+    when: [absent],
+    then: [{ put: "k", value: "other" }],
+    otherwise: [{ get: "k" }, { get: "nowhere" }, { range: "k" }],
+  });
+  assert.deepEqual(again, { ok: false, revision: first.revision, reads: [[kv], [], [kv]] });
+  const holds = async (when: Parameters<Etcd["transact"]>[0]["when"]) =>
+    (await etcd.transact({ when, then: [{ get: "k" }] })).ok;
+  assert.equal(await holds([{ key: "k", is: "present" }]), true);
+  assert.equal(await holds([{ key: "nowhere", is: "present" }]), false);
+  assert.equal(await holds([{ key: "k", modRevision: first.revision }]), true);
+  assert.equal(await holds([{ key: "k", modRevision: first.revision + 1 }]), false);
+  assert.equal(await holds([{ key: "k", createRevision: first.revision }]), true);
+  assert.equal(await holds([{ key: "k", value: "grüße" }]), true);
+  assert.equal(await holds([{ key: "k", value: "grüße" }, absent]), false);
+  await etcd.transact({ when: [], then: [{ delete: "k" }] });
+  assert.equal(await etcd.get("k"), undefined);
+});
+
+test("range gives all pages at one revision, however many are written meanwhile", async () => {
+  const total = PAGE_KEYS_MAX + 1500;
+  const name = (index: number) => `page/${String(index).padStart(6, "0")}`;
+  for (let from = 0; from < total; from += 2000) {
+    const count = Math.min(2000, total - from);
+    const then = Array.from({ length: count }, (_, index) => ({
+      put: name(from + index),
+      value: String(from + index),
+    }));
+    await etcd.transact({ when: [], then });
+  }
+  await put("pagf", "beside");
+  const reading = etcd.range("page/");
+  const writing = put("page/zzz", "later");
+  const { revision, kvs } = await reading;
+  await writing;
+  const inTime = kvs.filter((kv) => kv.key !== "page/zzz");
+  assert.equal(inTime.length, total);
+  assert.deepEqual(inTime.at(-1)?.key, name(total - 1));
+  assert.ok(kvs.every((kv) => kv.modRevision <= revision));
+  const past = await etcd.range("page/", { revision, keysOnly: true, limit: 5200 });
+  assert.equal(past.kvs.length, 5200);
+  assert.equal(past.kvs[0]?.value, "");
+  await etcd.transact({ when: [], then: [{ deletePrefix: "page/" }] });
+  assert.equal((await etcd.range("page/")).kvs.length, 0);
+});
+
+test("values of 2 MB go in and out; larger than etcd takes is Fault etcd.refused", async () => {
+  const big = "0123456789abcdef".repeat(131_072);
+  await put("big", big);
+  assert.equal((await etcd.get("big"))?.value, big);
+  await assert.rejects(put("big", big.repeat(5)), (error) => isFault(error, "etcd.refused"));
+  await etcd.transact({ when: [], then: [{ delete: "big" }] });
+});
+
+test("watch hears what comes after the revision it was given, and nothing of others", async () => {
+  const { revision } = await put("w/a", "1");
+  const heard: WatchEvent[] = [];
+  const stop = new AbortController();
+  const onLost = (why: string) => assert.fail(why);
+  etcd.watch("w/", {
+    fromRevision: revision + 1,
+    onEvents: (events) => heard.push(...events),
+    onLost,
+    signal: stop.signal,
+  });
+  await put("w/b", "2");
+  await put("x", "3");
+  await etcd.transact({ when: [], then: [{ delete: "w/a" }, { put: "w/c", value: "4" }] });
+  await until("events", () => heard.length >= 3, { withinMs: 5000, everyMs: 10 });
+  const shown = heard.map(({ type, kv }) => `${type} ${kv.key} ${kv.value}`.trim());
+  assert.deepEqual(shown.toSorted(), ["delete w/a", "put w/b 2", "put w/c 4"]);
+  stop.abort();
+});
+
+test("watch from a compacted revision is lost, and says so", async () => {
+  await put("c", "1");
+  const { revision } = await put("c", "2");
+  await etcd.compact(revision);
+  await etcd.compact(revision);
+  const lost = await new Promise((resolve) => {
+    const onEvents = () => assert.fail("history that is gone");
+    const onLost = (_: string, compacted: boolean) => resolve({ compacted });
+    const { signal } = new AbortController();
+    etcd.watch("c", { fromRevision: 2, onEvents, onLost, signal });
+  });
+  assert.deepEqual(lost, { compacted: true });
+  await assert.rejects(etcd.range("c", { revision: 2 }), (error) =>
+    isFault(error, "etcd.compacted"),
+  );
+});
+
+test("a lease carries its keys away; keepAlive says what is left, or 0", async () => {
+  const lease = await etcd.lease.grant(60);
+  await etcd.transact({ when: [], then: [{ put: "l", value: "1", lease }] });
+  assert.equal((await etcd.get("l"))?.lease, lease);
+  assert.equal(await etcd.lease.keepAlive(lease), 60);
+  await etcd.lease.revoke(lease);
+  assert.equal(await etcd.get("l"), undefined);
+  assert.equal(await etcd.lease.keepAlive(lease), 0);
+  await etcd.lease.revoke(lease);
+});
+
+test("status, alarms, defragment and members speak of the one member", async () => {
+  const [endpoint = ""] = cluster.endpoints;
+  const status = await etcd.status(endpoint);
+  assert.equal(status.leaderId, status.memberId);
+  assert.equal(status.version.split(".")[0], "3");
+  assert.ok(status.dbSizeBytes >= status.dbSizeInUseBytes && status.dbSizeInUseBytes > 0);
+  assert.deepEqual(await etcd.alarms(), []);
+  await etcd.defragment(endpoint);
+  const members = await etcd.members.list();
+  assert.deepEqual(
+    members.map(({ id, name, learner }) => ({ id, name, learner })),
+    [{ id: status.memberId, name: "m1", learner: false }],
+  );
+});
+
+test("snapshot writes a whole database with its checksum", async () => {
+  const path = join(cluster.folder, "snapshot.db");
+  const { bytes } = await etcd.snapshot(cluster.endpoints[0] ?? "", path);
+  const file = await readFile(path);
+  assert.equal(file.length, bytes);
+  const sum = createHash("sha256").update(file.subarray(0, -32)).digest();
+  assert.deepEqual(file.subarray(-32), sum);
+});
+
+test("what isn't etcd is Fault etcd.unreachable or etcd.garbled, never a hang", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    const body = '{"hello":"world"}';
+    socket.once("data", () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n${body}`));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const other = createEtcd({ endpoints: [url], tls: undefined, attemptMs: 200 });
+  await assert.rejects(other.get("a"), (error) => isFault(error, "etcd.garbled"));
+  await new Promise((resolve) => server.close(resolve));
+  await assert.rejects(other.get("a", { withinMs: 300 }), (error) =>
+    isFault(error, "etcd.unreachable"),
+  );
+  other.close();
+});
+
+test("a request that its caller gives up is Fault etcd.aborted", async () => {
+  const signal = AbortSignal.abort();
+  await assert.rejects(etcd.get("a", { signal }), (error) => isFault(error, "etcd.aborted"));
+});
