@@ -14,6 +14,8 @@ export const INTEGER_BYTES_MAX = 64;
 /** Most content bytes of an OBJECT IDENTIFIER. */
 export const OID_BYTES_MAX = 64;
 const OID_CHARACTERS_MAX = 256;
+/** Below this, integers are encoded without BigInt arithmetic, for the sake of long lists. */
+const SMALL_INTEGER = 2 ** 47;
 
 /** Identifier octets, constructed bit included. */
 export const TAG = {
@@ -291,6 +293,8 @@ export function derInteger(value: bigint | number, tag: number = TAG.integer): B
   if (typeof value === "number" && !Number.isSafeInteger(value)) {
     throw unencodable(`${value} is not a whole number`);
   }
+  const small = Number(value);
+  if (Math.abs(small) < SMALL_INTEGER) return derSmallInteger(small, tag);
   let number = BigInt(value);
   const magnitude = number < 0n ? -number - 1n : number;
   const bytes = Math.floor(magnitude.toString(2).length / 8) + 1; // one bit is the sign
@@ -315,6 +319,16 @@ export function derOid(oid: string): Buffer {
 export function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
   return true;
+}
+
+function derSmallInteger(value: number, tag: number): Buffer {
+  let bytes = 1;
+  for (let limit = 128; value < -limit || value >= limit; limit *= 256) bytes++;
+  const out = Buffer.allocUnsafe(2 + bytes);
+  out[0] = tag;
+  out[1] = bytes;
+  out.writeIntBE(value, 2, bytes);
+  return out;
 }
 
 function arcOctets(arc: bigint): number[] {
