@@ -35,6 +35,8 @@ export interface LocalDeps {
   ca: CaCommands | undefined;
   planRemoval(id: string): Promise<z.infer<typeof RemovalPlan>>;
   remove(id: string): Promise<z.infer<typeof RemovalDone>>;
+  /** Has another server take this member out. */
+  leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
   app.post("/v1/members/remove", async (c) => {
     return c.json(await deps.remove(read(MemberId, await c.req.json()).id));
   });
+  app.post("/v1/leave", async (c) => c.json(await deps.leave()));
   app.post("/v1/voters", async (c) => {
     await deps.setVoters(read(VoterCount, await c.req.json()).voters);
     return c.json(done);

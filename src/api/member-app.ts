@@ -38,7 +38,9 @@ export interface MemberDeps {
   hasCopy(revision: number): Promise<boolean>;
   /** Makes this server's edge refuse `keys`; which workers confirmed. */
   refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;
-  /** The records changed by another member: look now. */
+  /** Takes a member out that asks for it itself. */
+  remove(id: string): Promise<unknown>;
+  /** Another member changed the record: look now. */
   wake(): void;
 }
 
@@ -73,6 +75,9 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.post("/v1/edge/refuse", async (c) => {
     const { keys } = read(Refuse, await c.req.json());
     return c.json(await deps.refuse(keys));
+  });
+  app.post("/v1/remove-me", async (c) => {
+    return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
   app.post("/v1/wake", (c) => {
     deps.wake();

@@ -1,0 +1,112 @@
+// understudy member list|remove, leave, voters: who is in the cluster, and getting somebody out.
+
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import { Fault } from "../base/fault.ts";
+import { renderTable } from "../base/table.ts";
+import { ClusterStatus } from "../cluster/status.ts";
+import { Done, RemovalDone, RemovalPlan } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
+import { leave } from "../setup/leave.ts";
+import { createOutput, EXIT, type Output } from "./output.ts";
+
+const REMOVE_MS = 120_000;
+
+interface RemoveFlags {
+  yes?: boolean;
+  json?: boolean;
+}
+
+export function addMember(program: Command): void {
+  const member = program.command("member").description("the servers of the cluster");
+  member
+    .command("list")
+    .description("who is a member")
+    .option("--json", "print JSON")
+    .action(async (options: { json?: boolean }) => {
+      const status = await callDaemon("GET", "/v1/status", { answer: ClusterStatus });
+      const rows = status.members.map(({ member: each, local, because }) => [
+        each.id,
+        each.role,
+        each.phase,
+        each.address,
+        local === undefined ? `no answer: ${because}` : local.etcd.runs,
+        each.version,
+      ]);
+      const head = ["MEMBER", "ROLE", "STATE", "ADDRESS", "ETCD", "VERSION"];
+      createOutput(options.json === true).result(status.members, renderTable(head, rows));
+    });
+  member
+    .command("remove")
+    .argument("<name>", "the member's name, as in the list")
+    .description("take a dead server out of the cluster, and every right from its certificates")
+    .option("--yes", "don't ask")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExit code: 0 removed, 1 refused, 3 removed, but a member could not be told yet.",
+    )
+    .action(async (id: string, flags: RemoveFlags) => {
+      const output = createOutput(flags.json === true);
+      const plan = await callDaemon("POST", "/v1/members/removal-plan", {
+        body: { id },
+        answer: RemovalPlan,
+      });
+      if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
+      await confirm(plan.lines, id, flags, output);
+      const done = await callDaemon("POST", "/v1/members/remove", {
+        body: { id },
+        answer: RemovalDone,
+        withinMs: REMOVE_MS,
+      });
+      output.result(done, done.lines.join("\n"));
+      process.exitCode = done.unconfirmed.length > 0 ? EXIT.unconfirmed : EXIT.ok;
+    });
+  member
+    .command("voters")
+    .argument("<count>", "1, 3 or 5")
+    .description("how many servers vote in etcd, as soon as there are enough")
+    .option("--json", "print JSON")
+    .action(async (count: string, options: { json?: boolean }) => {
+      const voters = Number(count);
+      if (![1, 3, 5].includes(voters)) {
+        throw new Fault("cli.option", `"${count}" voters can't be: an odd number, 1, 3 or 5`);
+      }
+      await callDaemon("POST", "/v1/voters", { body: { voters }, answer: Done });
+      createOutput(options.json === true).result({ voters }, `${voters} voters are wanted now.`);
+    });
+  program
+    .command("leave")
+    .description(
+      "take this server out of its cluster; its Puppet Server is left stopped, its files put back",
+    )
+    .option("--yes", "don't ask")
+    .option("--json", "print JSON")
+    .action(async (flags: RemoveFlags) => {
+      const output = createOutput(flags.json === true);
+      const lines = await leave({
+        confirm: (plan, id) => confirm(plan, id, flags, output),
+        progress: (line) => output.progress(line),
+      });
+      output.result({ left: true }, lines.join("\n"));
+    });
+}
+
+async function confirm(
+  lines: string[],
+  id: string,
+  flags: RemoveFlags,
+  output: Output,
+): Promise<void> {
+  for (const line of lines) output.progress(line);
+  if (flags.yes === true) return;
+  if (!process.stdin.isTTY) {
+    throw new Fault("cli.not-confirmed", "this asks before it acts, and there is nobody to ask", {
+      hints: ["If all of the above is meant: the same command with --yes"],
+    });
+  }
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await ask.question(`Type ${id} to go on: `);
+  ask.close();
+  if (answer.trim() !== id) throw new Fault("cli.not-confirmed", "nothing was changed");
+}
