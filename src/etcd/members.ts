@@ -19,7 +19,9 @@ export function createMembers(client: Client): Etcd["members"] {
         const added = asObject(asObject(answer.body, "an answer")["member"], "a member");
         return asText(added["ID"], "0");
       } catch (error) {
-        if (!refusedWith(error, "Peer URLs already exists")) throw error;
+        // Which of the two it is depends on whether a second has passed since the first time.
+        const already = ["Peer URLs already exists", "member ID already exist"];
+        if (!already.some((text) => refusedWith(error, text))) throw error;
         const there = (await list(options)).find((member) => member.peerUrls.includes(peerUrl));
         if (there === undefined) throw error;
         return there.id;

@@ -46,8 +46,10 @@ export interface EtcdTestCluster {
   folder: string;
   /** A client of all members, closed with the cluster. */
   client(options?: Partial<EtcdOptions>): Etcd;
-  /** Prepares a further member, to be added by `addLearner(peerUrl)` before it is started. */
+  /** Prepares a further member, to be added by `addLearner(peerUrl)` and then joined. */
   prepare(): Promise<TestMember>;
+  /** Starts a prepared member that has been added. */
+  join(member: TestMember): Promise<void>;
   /** The member that leads now. */
   leader(): Promise<TestMember>;
   close(): Promise<void>;
@@ -74,6 +76,8 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
   const token = `test-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const members: TestMember[] = [];
   const planned: { name: string; peerUrl: string }[] = [];
+  /** What etcd must be told of a running cluster: exactly its members. */
+  let listed: { name: string; peerUrl: string }[] = planned;
   const clients: Etcd[] = [];
   const prepare = async (state: "new" | "existing") => {
     const name = `m${planned.length + 1}`;
@@ -91,7 +95,7 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
         peerPort,
         dataDir: join(folder, name),
         clusterToken: token,
-        peers: planned,
+        peers: listed,
         state,
         ...options.server,
         tls: pki && { ...files, ca: pki.caPath, crl: pki.crlPath },
@@ -121,6 +125,14 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
       return made;
     },
     prepare: () => prepare("existing"),
+    async join(member) {
+      const asking = createEtcd({ endpoints: cluster.endpoints, tls });
+      const now = await asking.members.list().finally(() => asking.close());
+      listed = planned.filter(({ peerUrl }) =>
+        now.some((other) => other.peerUrls.includes(peerUrl)),
+      );
+      member.start();
+    },
     async leader() {
       return until("a leader", () => findLeader(cluster), { withinMs: READY_MS });
     },

@@ -40,9 +40,9 @@ export async function createTestPki(folder: string): Promise<TestPki> {
       `crlnumber = ${at("crlnumber")}\ndefault_crl_days = 30\n`,
   );
   await writeFile(at("crlnumber"), "01\n");
-  const revoked: number[] = [];
+  const revoked = new Set<number>();
   const writeCrl = async () => {
-    await writeFile(at("index.txt"), revoked.map(indexLine).join(""));
+    await writeFile(at("index.txt"), [...revoked].map(indexLine).join(""));
     const files = ["-config", at("ca.cnf"), "-cert", caPath, "-keyfile", caKey, "-out", crlPath];
     await run(["openssl", "ca", "-gencrl", ...files]);
   };
@@ -65,7 +65,7 @@ export async function createTestPki(folder: string): Promise<TestPki> {
       return { certPath, keyPath, cert, key, serial };
     },
     async revoke(serial) {
-      revoked.push(serial);
+      revoked.add(serial);
       await writeCrl();
     },
   };
