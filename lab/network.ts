@@ -1,0 +1,114 @@
+// The lab's network: a switch (a bridge in a namespace of its own) and one cable (veth) per host.
+// Danger: a host's named namespace outlives its processes, so a dead host would go on answering;
+// a power cut therefore takes the cable out first and the namespace away after.
+
+import { readdir } from "node:fs/promises";
+import { Fault } from "../src/base/fault.ts";
+import { run, tryRun } from "../src/host/process.ts";
+import {
+  cutRuleset,
+  hostNetworkCommands,
+  namespaceOf,
+  plugCommands,
+  PREFIX,
+  SWITCH_NS,
+  switchCommands,
+} from "./plan.ts";
+
+/** "in": nothing reaches the host. "out": nothing leaves it. "both": the cable is out, and the host sees that. */
+export type CutDirection = "both" | "in" | "out" | "silent";
+
+export interface LinkState {
+  /** Whether the cable is in. */
+  plugged: boolean;
+  /** Directions in which packets vanish without a trace. */
+  dropped: ("in" | "out")[];
+}
+
+/** Makes the switch. */
+export async function makeSwitch(): Promise<void> {
+  await run(["ip", "netns", "add", SWITCH_NS]);
+  await ipBatch(SWITCH_NS, switchCommands());
+  // Bridged packets must not pass the machine's or Docker's firewall rules in this namespace.
+  await inNamespace(SWITCH_NS, ["nft", "-f", "-"], cutRuleset());
+}
+
+/** Makes the namespace of `host` and plugs it in. */
+export async function plugIn(host: string): Promise<void> {
+  await run(["ip", "netns", "add", namespaceOf(host)]);
+  await ipBatch(SWITCH_NS, plugCommands(host));
+  await ipBatch(namespaceOf(host), hostNetworkCommands(host));
+}
+
+/** Takes packets to or from `host` away. Cuts add up until `heal`. */
+export async function cut(host: string, direction: CutDirection): Promise<void> {
+  if (direction === "both") {
+    await run(["ip", "-n", SWITCH_NS, "link", "set", host, "down"]);
+    return;
+  }
+  const script: string[] = [];
+  if (direction !== "out") script.push(`add element bridge cuts to { ${host} }`);
+  if (direction !== "in") script.push(`add element bridge cuts from { ${host} }`);
+  await inNamespace(SWITCH_NS, ["nft", "-f", "-"], `${script.join("\n")}\n`);
+}
+
+/** Undoes every cut of `host`. */
+export async function heal(host: string): Promise<void> {
+  const { dropped, plugged } = await linkState(host);
+  const sets = dropped.map((direction) => (direction === "in" ? "to" : "from"));
+  const script = sets.map((set) => `delete element bridge cuts ${set} { ${host} }\n`).join("");
+  if (script !== "") await inNamespace(SWITCH_NS, ["nft", "-f", "-"], script);
+  if (!plugged) await run(["ip", "-n", SWITCH_NS, "link", "set", host, "up"]);
+}
+
+/** What is cut at `host`, read from the kernel. */
+export async function linkState(host: string): Promise<LinkState> {
+  const link = await tryRun(["ip", "-n", SWITCH_NS, "-j", "link", "show", host]);
+  const from = await run(inNs(SWITCH_NS, ["nft", "-j", "list", "set", "bridge", "cuts", "from"]));
+  const to = await run(inNs(SWITCH_NS, ["nft", "-j", "list", "set", "bridge", "cuts", "to"]));
+  const dropped: LinkState["dropped"] = [];
+  if (parseSetElements(to).includes(host)) dropped.push("in");
+  if (parseSetElements(from).includes(host)) dropped.push("out");
+  return { plugged: link.ok && link.stdout.includes('"UP"'), dropped };
+}
+
+/** The elements of the one set in `nft -j list set`. */
+export function parseSetElements(json: string): string[] {
+  const parsed = JSON.parse(json) as { nftables: { set?: { elem?: string[] } }[] };
+  return parsed.nftables.flatMap((entry) => entry.set?.elem ?? []);
+}
+
+/** Takes the cable and the namespace of `host` away. Nothing there is no error. */
+export async function unplug(host: string): Promise<void> {
+  await tryRun(["ip", "-n", SWITCH_NS, "link", "delete", host]);
+  await removeNamespace(namespaceOf(host));
+}
+
+export async function removeNamespace(name: string): Promise<void> {
+  if (!(await listNamespaces()).includes(name)) return;
+  await run(["ip", "netns", "delete", name]);
+}
+
+/** Network namespaces that carry the lab's prefix. */
+export async function listNamespaces(): Promise<string[]> {
+  const names = await readdir("/run/netns").catch(() => []);
+  return names.filter((name) => name.startsWith(`${PREFIX}-`));
+}
+
+/** A command line that runs `argv`, a program of this machine, in a network namespace. */
+export function inNs(namespace: string, argv: readonly string[]): string[] {
+  return ["nsenter", `--net=/run/netns/${namespace}`, "--", ...argv];
+}
+
+async function inNamespace(namespace: string, argv: string[], input: string): Promise<void> {
+  const result = await tryRun(inNs(namespace, argv), { input });
+  if (result.ok) return;
+  throw new Fault("lab.network", `${argv.join(" ")}: ${result.stderr.trim()}`);
+}
+
+async function ipBatch(namespace: string, lines: string[]): Promise<void> {
+  const input = `${lines.join("\n")}\n`;
+  const result = await tryRun(["ip", "-n", namespace, "-batch", "-"], { input });
+  if (result.ok) return;
+  throw new Fault("lab.network", `ip in ${namespace}: ${result.stderr.trim()}`);
+}
