@@ -1,0 +1,68 @@
+// What the cluster's view means for this server's edge. Pure: view in, HAProxy's configuration data out.
+
+import { leafHostname } from "../cluster/pki.ts";
+import { leafFiles } from "../cluster/pki-store.ts";
+import type { Member } from "../cluster/schema.ts";
+import { serversOf, type View } from "../cluster/view.ts";
+import type { EdgeConfig } from "../edge/config.ts";
+import { PATHS, PORTS } from "../host/paths.ts";
+
+/** HAProxy may use this share of the server's memory; puppetserver wants most of the rest. */
+const MEMORY_SHARE = 0.25;
+
+/** What only this host knows. */
+export interface EdgeHost {
+  id: string;
+  memoryMiB: number;
+  /** PEM of this server's Puppet certificate and key in one file. */
+  certificateFile: string;
+  puppetCaFile: string;
+  issuers: string[];
+}
+
+export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
+  const edge = leafFiles("edge");
+  return {
+    memberId: host.id,
+    bind: [{ address: "0.0.0.0", port: PORTS.edge }],
+    acceptProxyFrom: view.settings.acceptProxyFrom,
+    certificateFile: host.certificateFile,
+    puppetCaFile: host.puppetCaFile,
+    issuers: host.issuers,
+    edgeClientPem: edge.bundle,
+    edgeCaFile: edge.ca,
+    backends: view.members
+      .filter((member) => member.phase !== "leaving")
+      .toSorted((a, b) => a.id.localeCompare(b.id))
+      .flatMap(backendsOf),
+    authorities: serversOf(view)
+      .filter((member) => member.id !== host.id)
+      .map((member) => ({
+        name: member.id,
+        host: leafHostname("authority", member.id),
+        address: member.address,
+        port: PORTS.authority,
+      })),
+    caSocket: PATHS.caSocket,
+    filesSocket: PATHS.filesSocket,
+    memoryMiB: Math.round(host.memoryMiB * MEMORY_SHARE),
+    stateDir: PATHS.edge,
+    runDir: PATHS.run,
+    runAs: { user: "haproxy", group: "haproxy" },
+  };
+}
+
+/** The name that an edge gives to a member's puppetserver: unique, and the same on every edge. */
+export function backendName(member: string, backend: string): string {
+  return backend === "puppetserver" ? member : `${member}_${backend}`;
+}
+
+function backendsOf(member: Member): EdgeConfig["backends"] {
+  return member.backends.map((backend) => ({
+    name: backendName(member.id, backend.name),
+    host: leafHostname("listener", member.id),
+    address: member.address,
+    port: backend.port,
+    jrubies: backend.jrubies,
+  }));
+}

@@ -1,0 +1,111 @@
+// Holds the repository to its own rules: imports go down only, files stay small and say what they are,
+// every error code is in the book and nothing else is.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { test } from "node:test";
+
+const ROOT = join(import.meta.dirname, "..");
+const LINES_MAX = 400;
+const COLUMNS_MAX = 100;
+
+/** Floor by floor: a folder may import from those below it. Folders of one floor don't import each other. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["base"],
+  ["host"],
+  ["x509"],
+  ["etcd"],
+  ["cluster"],
+  ["ca", "edge", "vip", "puppetserver"],
+  ["setup"],
+  ["api", "cli"],
+  ["daemon"],
+  ["main"],
+];
+
+/** Single files below src that every floor may use. */
+const SHARED = new Set(["version"]);
+
+/** What isn't one of our error codes although it looks like one. */
+const FILES = sourceFiles();
+
+test("imports go down only", () => {
+  const wrong: string[] = [];
+  for (const { path, text } of FILES) {
+    if (!path.startsWith("src/") || path.endsWith("tidiness.test.ts")) continue;
+    for (const [, target = ""] of text.matchAll(/from "(\.[^"]+)"/g)) {
+      const to = normalize(join(dirname(path), target));
+      if (to.startsWith("src/") && !mayImport(path, to)) wrong.push(`${path} imports ${to}`);
+      if (!to.startsWith("src/") && !isTest(path)) wrong.push(`${path} imports ${to}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("files are short, open with what they are, and keep to the columns", () => {
+  const wrong: string[] = [];
+  for (const { path, text } of FILES) {
+    const lines = text.split("\n");
+    if (lines.length > LINES_MAX) wrong.push(`${path} has ${lines.length} lines`);
+    if (!isTest(path) && !/^(#!.*\n)?\/\/ \S/.test(text))
+      wrong.push(`${path} doesn't say what it is`);
+    // Generated configuration has lines of its own length; prose and code must not.
+    const long = lines.findIndex((line) => line.length > COLUMNS_MAX && /^\s*(\/\/|\*)/.test(line));
+    if (long >= 0)
+      wrong.push(`${path}:${long + 1} is a comment longer than ${COLUMNS_MAX} columns`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("docs/errors.md lists exactly the codes that the code has", () => {
+  const used = new Set<string>();
+  for (const { path, text } of FILES) {
+    if (isTest(path) || path.includes("/testing/")) continue;
+    for (const [, code = ""] of text.matchAll(/new Fault\(\s*"([^"]+)"/g)) used.add(code);
+    for (const [, code = ""] of text.matchAll(/(?:code: |refuse\()"([a-z0-9]+\.[a-z0-9-]+)"/g))
+      used.add(code);
+  }
+  const book = readFileSync(join(ROOT, "docs/errors.md"), "utf8");
+  const listed = new Set(
+    [...book.matchAll(/^\| `([a-z0-9.-]+)` \|/gm)].map(([, code]) => code ?? ""),
+  );
+  assert.deepEqual([...used].filter((code) => !listed.has(code)).toSorted(), [], "not in the book");
+  assert.deepEqual(
+    [...listed].filter((code) => !used.has(code)).toSorted(),
+    [],
+    "in the book only",
+  );
+});
+
+function sourceFiles(): { path: string; text: string }[] {
+  return ["src", "lab", "bench", "packaging", "scripts"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+      .map((entry) => {
+        const full = join(entry.parentPath, entry.name);
+        return { path: relative(ROOT, full), text: readFileSync(full, "utf8") };
+      }),
+  );
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith(".test.ts") || path.includes("/testing/");
+}
+
+function mayImport(from: string, to: string): boolean {
+  const [source, target] = [roomOf(from), roomOf(to)];
+  if (source === target || SHARED.has(target)) return true;
+  return floorOf(target) < floorOf(source);
+}
+
+function roomOf(path: string): string {
+  const [, room = ""] = path.split("/");
+  return room.replace(/\.ts$/, "");
+}
+
+function floorOf(room: string): number {
+  const floor = FLOORS.findIndex((rooms) => rooms.includes(room));
+  assert.notEqual(floor, -1, `src/${room} has no floor in the import order`);
+  return floor;
+}
