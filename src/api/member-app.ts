@@ -40,12 +40,16 @@ export interface MemberDeps {
   refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;
   /** Takes a member out that asks for it itself. */
   remove(id: string): Promise<unknown>;
+  /** Whether this member's own doors refuse these certificates of the cluster's CAs by now. */
+  refuses(serials: string[]): Promise<boolean>;
   /** Another member changed the record: look now. */
   wake(): void;
 }
 
 export const HasCopy = z.object({ revision: z.int() });
 export const HasCopyAnswer = z.object({ has: z.boolean() });
+export const Refuses = z.object({ serials: z.array(z.string().max(64)).max(10_000) });
+export const RefusesAnswer = z.object({ refuses: z.boolean() });
 export const Refuse = z.object({ keys: z.array(z.string().max(200)).max(100_000) });
 export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string() });
 
@@ -75,6 +79,10 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.post("/v1/edge/refuse", async (c) => {
     const { keys } = read(Refuse, await c.req.json());
     return c.json(await deps.refuse(keys));
+  });
+  app.post("/v1/refuses", async (c) => {
+    const { serials } = read(Refuses, await c.req.json());
+    return c.json({ refuses: await deps.refuses(serials) });
   });
   app.post("/v1/remove-me", async (c) => {
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);

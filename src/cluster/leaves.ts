@@ -71,14 +71,14 @@ export async function recordLeaf(
 
 /**
  * Revokes every leaf that `member` was given by this CA, and writes the CRL that says so. With no member
- * it only makes sure that there is a CRL. Returns how many leaves the member had.
+ * it only makes sure that there is a CRL. Returns the serials of the leaves that the member had.
  */
 export async function revokeLeaves(
   etcd: Etcd,
   authority: ClusterAuthority,
   member: string | undefined,
   nowMs: number,
-): Promise<number> {
+): Promise<string[]> {
   const { kvs } = await etcd.range(issuedPrefix(authority.name));
   const serials = kvs
     .filter((kv) => IssuedLeaf.parse(JSON.parse(kv.value)).member === member)
@@ -94,7 +94,7 @@ export async function revokeLeaves(
     ];
     return { number, revoked, pem: renderAuthorityCrl(authority, { number, revoked }, nowMs) };
   });
-  return serials.length;
+  return serials;
 }
 
 /** The CA's CRL as PEM and its revoked serials, from the record; undefined before init has written it. */

@@ -89,6 +89,11 @@ export async function writeLeaf(
   await writeFileAtomic(files.certificate, pem.certificate, mode);
 }
 
+/** Puts a newer CRL of a leaf's CA in place. */
+export async function writeLeafCrl(leaf: LeafName, crl: string, owners: PkiOwners): Promise<void> {
+  await writeFileAtomic(leafFiles(leaf).crl, crl, fileMode(leaf, owners));
+}
+
 /** Certificate, key and CA of a leaf as TLS options take them. */
 export async function readLeaf(
   leaf: LeafName,

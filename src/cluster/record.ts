@@ -86,6 +86,13 @@ export async function updateMember(
   return update(etcd, memberKey(id), Member, change);
 }
 
+export async function updateSettings(
+  etcd: Etcd,
+  change: (settings: Settings) => Settings,
+): Promise<number> {
+  return update(etcd, SETTINGS_KEY, Settings, (settings) => settings && change(settings));
+}
+
 export async function readTokens(etcd: Etcd): Promise<TokenRecord[]> {
   const { kvs } = await etcd.range(TOKENS_PREFIX);
   return kvs.map((kv) => parseKept(TokenRecord, kv).value);

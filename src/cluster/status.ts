@@ -35,8 +35,6 @@ export const LocalStatus = z.object({
     dbSizeBytes: z.number(),
     because: z.string(),
   }),
-  /** How many revoked certificates of our own CAs this member's doors refuse, by CA. */
-  refusedLeaves: z.record(z.string(), z.int()),
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
   edge: z
