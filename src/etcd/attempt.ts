@@ -188,7 +188,8 @@ function failure(
   const code = error.code ?? "";
   const tls = isTlsCode(code);
   if (code === "ECONNRESET" && state.sent && state.fresh && state.encrypted && !state.heard) {
-    const why = "closed right after the handshake, as etcd does with a revoked certificate";
+    const why =
+      "closed right after the handshake, as etcd does with a revoked certificate or a broken CRL";
     return { got: "nothing", sent: true, tls: true, why };
   }
   // A TLS alert comes instead of an answer: the member took no request over this connection.

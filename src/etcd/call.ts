@@ -68,13 +68,14 @@ export async function call(
         return { got: "unknown", why: `${endpoint}: given up before the answer came` };
       }
       const step = judge(outcome, request.repeatable);
-      note(client.endpoints, endpoint, step);
+      if (isRepresentative(request)) note(client.endpoints, endpoint, step);
       if (step.do === "return") return { got: "answer", body: step.body, endpoint };
       if (step.do === "throw") throw step.fault;
       if (step.do === "unknown") return { got: "unknown", why: `${endpoint}: ${step.why}` };
       reasons.set(endpoint, step);
     }
-    const hopeless = targets.every((endpoint) => reasons.get(endpoint)?.tls === true);
+    // Twice, because a member that is just being stopped may look as if it refused us.
+    const hopeless = round > 0 && targets.every((endpoint) => reasons.get(endpoint)?.tls === true);
     const pauseMs = Math.min(ROUND_PAUSE_MS * (round + 1), ROUND_PAUSE_MS_MAX);
     if (hopeless || monotonicMs() + pauseMs >= end) {
       throw await diagnose(client, targets, new Map(toWords(reasons)), hopeless, withinMs);
@@ -112,6 +113,11 @@ function judge(outcome: Outcome, repeatable: boolean): Step {
   if (verdict.means === "unknown" && !repeatable) return { do: "unknown", why: outcome.message };
   const unwell = !isLearnerRefusal(outcome.message);
   return { do: "next", why: outcome.message, tls: false, unwell };
+}
+
+/** Whether this request's fate says how well a member serves the others. */
+function isRepresentative(request: Request): boolean {
+  return request.endpoint === undefined && request.body["serializable"] !== true;
 }
 
 function note(endpoints: Endpoints, endpoint: string, step: Step): void {

@@ -88,7 +88,7 @@ export async function snapshot(
     const outcome = await client.transport().stream(attempt, async (line) => {
       if (monotonicMs() > end) throw new Error("the deadline has passed");
       const blob = decodeBlob(line);
-      await file.write(blob);
+      await file.appendFile(blob);
       bytes += blob.length;
       // The last 32 bytes are the sum of all before them.
       tail = Buffer.concat([tail, blob]);

@@ -5,18 +5,25 @@
 import { Fault, isFault } from "../base/fault.ts";
 import { ask, type Client } from "./call.ts";
 import type { CallOptions, Etcd, EtcdMember } from "./types.ts";
-import { asObject, asText, decodeMembers, encode } from "./wire.ts";
+import { asObject, asText, decodeMembers, encode, type Json } from "./wire.ts";
+
+/** etcd refuses changes until every voter has been connected for 5 s: waited for, and some more. */
+const CHANGE_MS_DEFAULT = 10_000;
 
 /** The membership part of the client. */
 export function createMembers(client: Client): Etcd["members"] {
   const list = (options?: CallOptions) => listMembers(client, options);
+  const change = async (what: string, body: Json, options: CallOptions = {}) => {
+    const limits = { withinMs: CHANGE_MS_DEFAULT, ...options };
+    return (await ask(client, { path: `/v3/cluster/member/${what}`, body }, limits)).body;
+  };
   return {
     list,
     async addLearner(peerUrl: string, options?: CallOptions): Promise<string> {
       const body = { peerURLs: [peerUrl], isLearner: true };
       try {
-        const answer = await ask(client, { path: "/v3/cluster/member/add", body }, options);
-        const added = asObject(asObject(answer.body, "an answer")["member"], "a member");
+        const answer = asObject(await change("add", body, options), "an answer");
+        const added = asObject(answer["member"], "a member");
         return asText(added["ID"], "0");
       } catch (error) {
         // Which of the two it is depends on whether a second has passed since the first time.
@@ -29,7 +36,7 @@ export function createMembers(client: Client): Etcd["members"] {
     },
     async promote(id: string, options?: CallOptions): Promise<{ ok: boolean; because: string }> {
       try {
-        await ask(client, { path: "/v3/cluster/member/promote", body: { ID: id } }, options);
+        await change("promote", { ID: id }, options);
         return { ok: true, because: "promoted" };
       } catch (error) {
         if (refusedWith(error, "which is in sync with leader")) {
@@ -41,14 +48,13 @@ export function createMembers(client: Client): Etcd["members"] {
     },
     async remove(id: string, options?: CallOptions): Promise<void> {
       try {
-        await ask(client, { path: "/v3/cluster/member/remove", body: { ID: id } }, options);
+        await change("remove", { ID: id }, options);
       } catch (error) {
         if (!refusedWith(error, "member not found")) throw error;
       }
     },
     async updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void> {
-      const body = { ID: id, peerURLs: peerUrls };
-      await ask(client, { path: "/v3/cluster/member/update", body }, options);
+      await change("update", { ID: id, peerURLs: peerUrls }, options);
     },
   };
 }

@@ -1,5 +1,5 @@
-// A TCP proxy for tests that can keep an etcd member's answers to itself: the request arrives and is
-// carried out, and nobody hears of it.
+// A TCP proxy for tests that can keep an etcd member's answers to itself (the request arrives and is
+// carried out, and nobody hears of it) or break off in the middle of one.
 
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
@@ -8,6 +8,8 @@ export interface MuteProxy {
   /** From now on answers are swallowed; resolves when one has been. */
   mute(): Promise<void>;
   unmute(): void;
+  /** Ends every connection once so many bytes of answers have gone through it. */
+  cutAfter(bytes: number): void;
   close(): Promise<void>;
 }
 
@@ -16,6 +18,7 @@ export async function startMuteProxy(target: string): Promise<MuteProxy> {
   const { hostname, port } = new URL(target);
   let onSwallowed: (() => void) | undefined;
   let muted = false;
+  let bytesMax = Number.POSITIVE_INFINITY;
   const sockets = new Set<Socket>();
   const server = createServer((from) => {
     const to = connect(Number(port), hostname);
@@ -27,8 +30,11 @@ export async function startMuteProxy(target: string): Promise<MuteProxy> {
     from.pipe(to);
     from.on("close", () => to.destroy());
     to.on("close", () => from.destroy());
+    let bytes = 0;
     to.on("data", (chunk: Buffer) => {
-      if (muted) onSwallowed?.();
+      bytes += chunk.length;
+      if (bytes > bytesMax) to.destroy();
+      else if (muted) onSwallowed?.();
       else from.write(chunk);
     });
   });
@@ -44,6 +50,9 @@ export async function startMuteProxy(target: string): Promise<MuteProxy> {
     unmute() {
       muted = false;
       onSwallowed = undefined;
+    },
+    cutAfter(bytes) {
+      bytesMax = bytes;
     },
     async close() {
       for (const socket of sockets) socket.destroy();
