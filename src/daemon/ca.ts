@@ -1,0 +1,145 @@
+// The certificate authority as this server runs it, and the commands' view of it.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { CaCommands } from "../api/local-app.ts";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { type Ca, createCa } from "../ca/authority.ts";
+import type { Copies, EdgeReport, Outcome } from "../ca/operations.ts";
+import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import type { LocalStatus } from "../cluster/status.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { readIfThere } from "../host/files.ts";
+import type { PuppetLayout } from "../host/puppet-layout.ts";
+import { caLayout } from "../ca/layout.ts";
+import type { CaOutcome } from "../setup/contract.ts";
+import { parseRequest, verifyRequest } from "../x509/request.ts";
+import type { Copier } from "./copies.ts";
+
+/** A server's own certificate lasts as long as `puppetserver ca setup` has it: 15 years. */
+const SERVER_TTL_SECONDS = 15 * 31_536_000;
+
+export interface CaHost {
+  etcd: Etcd;
+  node: NodeFile;
+  layout: PuppetLayout;
+  owner: { uid: number; gid: number } | undefined;
+  keeper: ViewKeeper;
+  copier: Copier;
+  confirmEdges(serials: readonly string[]): Promise<EdgeReport>;
+  onCrl(): void;
+  clockOffsetMs(): number | undefined;
+  log: Log;
+}
+
+/** Starts this server's CA with Puppet's own settings files. */
+export async function startCa(host: CaHost): Promise<Ca> {
+  const { etcd, node, layout, keeper, copier, log } = host;
+  const settings = await watchSettings(layout);
+  return createCa({
+    etcd,
+    log,
+    member: node.id,
+    cadir: layout.cadir,
+    hostCrlPath: layout.hostcrl,
+    settings,
+    protectedNames: () => [
+      node.sharedName,
+      ...(keeper.current()?.members ?? []).flatMap((member) => [member.id, member.address]),
+    ],
+    confirmCopies: async (revision): Promise<Copies> => copier.confirm(revision),
+    confirmEdges: async (serials) => host.confirmEdges(serials),
+    clockOffsetMs: () => host.clockOffsetMs(),
+    offlineRecord: () => copier.journal.replay(),
+    onCrl: () => host.onCrl(),
+    ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
+    ...(host.owner === undefined ? {} : { owner: host.owner }),
+  });
+}
+
+/** What `understudy ca …` asks. */
+export function caCommands(ca: Ca): CaCommands {
+  return {
+    async list(state) {
+      const entries = ca.list(state).map((entry) => ({
+        name: entry.name,
+        state: entry.state,
+        fingerprint: entry.fingerprint,
+        altNames: entry.subject_alt_names,
+        extensions: entry.authorization_extensions,
+        ...(entry.serial_number === undefined ? {} : { serial: serialText(entry.serial_number) }),
+        ...(entry.not_after === undefined ? {} : { notAfter: entry.not_after }),
+      }));
+      return { entries };
+    },
+    sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
+    revoke: async (names) => outcomeOf(await ca.revoke({ names })),
+    clean: async (names) => outcomeOf(await ca.clean(names)),
+  };
+}
+
+/** Signs a member's Puppet certificate: it may run `puppetserver ca`, and answers to `altNames`. */
+export async function signMember(
+  ca: Ca,
+  layout: PuppetLayout,
+  request: { pem: string; id: string; altNames: string[] },
+): Promise<{ certificate: string; bundle: string; crl: string }> {
+  const parsed = parseRequest(request.pem);
+  if (!verifyRequest(parsed) || parsed.commonName !== request.id) {
+    throw new Fault("join.malformed", `the Puppet certificate request isn't ${request.id}'s own`);
+  }
+  const subject = {
+    certname: request.id,
+    spkiDer: parsed.spkiDer,
+    altNames: request.altNames.map((value) => ({ type: "DNS" as const, value })),
+    altNamesCritical: false,
+    extensions: [],
+  };
+  await ca.signServer(subject, SERVER_TTL_SECONDS);
+  const files = caLayout(layout.cadir);
+  const [certificate, bundle, crl] = await Promise.all(
+    [files.signedFile(request.id), files.bundle, files.crl].map((path) => readFile(path, "utf8")),
+  );
+  return { certificate: certificate ?? "", bundle: bundle ?? "", crl: crl ?? "" };
+}
+
+/** The CA's part of this member's status. */
+export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
+  const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } = ca.state();
+  const { nextExpiry, directoryBehind } = rest;
+  const state = { serving, because, requests, certificates, crlNumber, crlNextUpdate };
+  return { ...state, directoryBehind, ...(nextExpiry === undefined ? {} : { nextExpiry }) };
+}
+
+function outcomeOf(outcome: Outcome): CaOutcome {
+  const { results, copies, edges } = outcome;
+  return {
+    copies,
+    results: results.map(({ name, ok, because, serial }) => ({
+      name,
+      ok,
+      because,
+      ...(serial === undefined ? {} : { serial }),
+    })),
+    ...(edges === undefined ? {} : { edges }),
+  };
+}
+
+function serialText(serial: number): string {
+  return serial.toString(16).toUpperCase().padStart(4, "0");
+}
+
+/** ca.conf and puppet's settings are read at the start, as stock puppetserver does. */
+async function watchSettings(layout: PuppetLayout): Promise<() => CaSettings> {
+  const text = await readIfThere(join(layout.puppetserver.confD, "ca.conf"));
+  const { autosign } = layout;
+  const settings: CaSettings = {
+    ...CA_SETTINGS_DEFAULT,
+    ...(text === undefined ? {} : readCaConf(text)),
+    autosign: autosign === "true" || autosign === "false" ? autosign === "true" : autosign,
+  };
+  return () => settings;
+}
