@@ -1,0 +1,94 @@
+// npm run ok: what must hold before every commit, in under a minute and without root.
+
+import { existsSync, globSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { renderFault } from "../src/base/fault.ts";
+import { monotonicMs } from "../src/host/clock.ts";
+import { tryRun } from "../src/host/process.ts";
+import { ensureTools } from "./tools.ts";
+
+const TOP = join(import.meta.dirname, "..");
+const BIN = join(TOP, "node_modules", ".bin");
+const STEP_MS_MAX = 300_000;
+
+/** Where unit tests lie. lab/scenarios needs root and is not among them. */
+const UNIT_TESTS = [
+  "src/**/*.test.ts",
+  "lab/*.test.ts",
+  "bench/**/*.test.ts",
+  "scripts/**/*.test.ts",
+  "packaging/**/*.test.ts",
+];
+
+interface Step {
+  name: string;
+  argv: string[];
+}
+
+/** Runs every step, also after one has failed, and prints a verdict for each. Returns whether all hold. */
+export async function runOk(): Promise<boolean> {
+  await ensureTools((line) => console.log(`   ${line}`));
+  const outcomes: boolean[] = [];
+  for (const step of steps()) outcomes.push(await runStep(step));
+  return outcomes.every(Boolean);
+}
+
+function steps(): Step[] {
+  const tests = globSync(UNIT_TESTS, { cwd: TOP }).sort();
+  const concurrency = `--test-concurrency=${availableParallelism()}`;
+  return [
+    { name: "format", argv: [join(BIN, "oxfmt"), "--check", "."] },
+    { name: "lint", argv: [join(BIN, "oxlint"), "--type-aware"] },
+    { name: "types", argv: [join(BIN, "tsc"), "-p", "."] },
+    {
+      name: "unit tests",
+      argv: [process.execPath, "--test", concurrency, "--test-reporter=spec", ...tests],
+    },
+  ];
+}
+
+async function runStep(step: Step): Promise<boolean> {
+  const start = monotonicMs();
+  const result = await tryRun(step.argv, { cwd: TOP, withinMs: STEP_MS_MAX, env: plainOutput() });
+  const seconds = `${((monotonicMs() - start) / 1000).toFixed(1)} s`;
+  const output = `${result.stdout}${result.stderr}`.trimEnd();
+  const detail = step.name === "unit tests" ? `, ${summaryOf(output)}` : "";
+  console.log(` ${result.ok ? "✓" : "✗"} ${step.name.padEnd(12)} ${seconds}${detail}`);
+  if (result.timedOut) console.log(`   stopped after ${STEP_MS_MAX / 1000} s`);
+  if (!result.ok) console.log(step.name === "unit tests" ? failuresOf(output) : output);
+  return result.ok;
+}
+
+function plainOutput(): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1" };
+  delete env["FORCE_COLOR"];
+  // Set when we run inside a test of our own; it would change the runner's output.
+  delete env["NODE_TEST_CONTEXT"];
+  return env;
+}
+
+/** "12 passed, 0 failed" out of the closing lines of node's spec reporter. */
+export function summaryOf(output: string): string {
+  const count = (what: string) =>
+    new RegExp(`^ℹ ${what} (\\d+)$`, "m").exec(output)?.[1] ?? "unknown";
+  return `${count("pass")} passed, ${count("fail")} failed`;
+}
+
+/** The part of node's spec output that tells of failures; all of it when that part isn't there. */
+export function failuresOf(output: string): string {
+  const start = output.indexOf("✖ failing tests:");
+  return start < 0 ? output : output.slice(start);
+}
+
+if (import.meta.main) {
+  try {
+    if (!existsSync(BIN)) throw new Error("npm packages are missing: npm run ok installs them");
+    const ok = await runOk();
+    console.log(ok ? "ok" : "not ok");
+    process.exitCode = ok ? 0 : 1;
+  } catch (error) {
+    console.error(renderFault(error));
+    process.exitCode = 1;
+  }
+}
