@@ -1,0 +1,217 @@
+// A whole Understudy cluster in the lab, set up as an administrator would: the package installed,
+// `understudy init` on the first server, `understudy join` on the others.
+//
+//   const cluster = await openCluster({ servers: 3, agentHosts: 1 });
+//   await cluster.until("s2 is gone", (status) => …, 30_000);  await cluster.untilWhole();
+//   await cluster.down();
+
+import { z } from "zod";
+import { buildPackage } from "../packaging/build.ts";
+import { Fault, messageOf } from "../src/base/fault.ts";
+import { pause, until } from "../src/base/retry.ts";
+import { ClusterStatus } from "../src/cluster/status.ts";
+import { monotonicMs } from "../src/host/clock.ts";
+import { explainFailure } from "./cluster/journals.ts";
+import { compilesOn, setMood, writeSite } from "./cluster/site.ts";
+import type { Compile, CompileMood } from "./cluster/site.ts";
+import { runSaying } from "./cluster/say.ts";
+import { listMissing } from "./cluster/whole.ts";
+import type { LabHost } from "./host.ts";
+import { type Lab, openLab } from "./lab.ts";
+import { SHARED_NAME, VIRTUAL_ADDRESS } from "./plan.ts";
+
+/** Three JVMs that start at once on two cores took 115 s. */
+const SETUP_MS_MAX = 420_000;
+const WHOLE_MS_MAX = 300_000;
+const STATUS_MS_MAX = 20_000;
+const TOKEN_FILE = "/root/join-token";
+
+export interface ClusterOptions {
+  /** How many servers: s1, s2 … Default 3. */
+  servers?: number;
+  /** How many agents' hosts: a1, a2 … Default 1. */
+  agentHosts?: number;
+  /** Whether the cluster has the virtual IP. Default true. */
+  vip?: boolean;
+  /** Gets each step in words as it goes on. Default: standard error. */
+  say?: (line: string) => void;
+}
+
+/** Boots the lab and sets the cluster up in it. On failure the lab is gone and the fault has the journals' ends. */
+export async function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const say = options.say ?? ((line: string) => process.stderr.write(`cluster: ${line}\n`));
+  const names = (letter: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
+  const servers = names("s", options.servers ?? 3);
+  const agentHosts = names("a", options.agentHosts ?? 1);
+  const deb = await buildPackage({ say });
+  const lab = await openLab({ hosts: [...servers, ...agentHosts], say });
+  const cluster = new Cluster(lab, servers, agentHosts, options.vip ?? true);
+  try {
+    say(`${servers.length + agentHosts.length} Debian hosts are up; installing ${nameOf(deb)}`);
+    await Promise.all(cluster.servers.map((server) => installServer(server, deb)));
+    await setUp(cluster, say);
+    return cluster;
+  } catch (error) {
+    const explained = await explainFailure(error, cluster.servers);
+    await lab.down();
+    throw explained;
+  }
+}
+
+function nameOf(path: string): string {
+  return path.split("/").at(-1) ?? path;
+}
+
+async function installServer(server: LabHost, deb: string): Promise<void> {
+  await writeSite(server);
+  await server.installDeb(deb);
+}
+
+async function setUp(cluster: Cluster, say: (line: string) => void): Promise<void> {
+  const vip = cluster.vip === undefined ? [] : ["--vip", `${cluster.vip}/24`];
+  const init = ["understudy", "init", "--name", cluster.sharedName, ...vip];
+  await runSaying(cluster.first, init, { say, withinMs: SETUP_MS_MAX });
+  for (const server of cluster.servers.slice(1)) await joinServer(cluster.first, server, say);
+  await cluster.untilWhole();
+}
+
+/** Makes `server`, which has the package, a member of the cluster that `via` is in. */
+export async function joinServer(
+  via: LabHost,
+  server: LabHost,
+  say: (line: string) => void,
+): Promise<void> {
+  const answer = await via.run(["understudy", "token", "create", "--json"]);
+  const { token } = z.object({ token: z.string() }).parse(JSON.parse(answer));
+  await server.writeFile(TOKEN_FILE, token, { mode: 0o600 });
+  const join = ["understudy", "join", `https://${via.address}:9140`, "--token-file", TOKEN_FILE];
+  await runSaying(server, join, { say, withinMs: SETUP_MS_MAX });
+  await server.run(["rm", TOKEN_FILE]);
+}
+
+export class Cluster {
+  readonly lab: Lab;
+  readonly servers: readonly LabHost[];
+  readonly agentHosts: readonly LabHost[];
+  /** The virtual address without prefix, if there is one. */
+  readonly vip: string | undefined;
+  readonly sharedName = SHARED_NAME;
+
+  constructor(lab: Lab, servers: string[], agentHosts: string[], vip: boolean) {
+    this.lab = lab;
+    this.servers = servers.map((name) => lab.host(name));
+    this.agentHosts = agentHosts.map((name) => lab.host(name));
+    this.vip = vip ? VIRTUAL_ADDRESS : undefined;
+  }
+
+  get first(): LabHost {
+    return required(this.servers[0], "the cluster has no server");
+  }
+
+  /** The host that agents of scenarios live on. */
+  get agentHost(): LabHost {
+    return required(this.agentHosts[0], "the cluster has no agents' host");
+  }
+
+  /** The server called `name` ("s1" or "s1.lab.test"). */
+  server(name: string): LabHost {
+    const found = this.servers.find((host) => host.name === name || host.fqdn === name);
+    return required(found, `the cluster has no server ${name}`);
+  }
+
+  /** The status as `via` tells it; by default the first server that answers. Fault `lab.no-status`. */
+  async status(via?: LabHost): Promise<ClusterStatus> {
+    const asked = via === undefined ? this.servers : [via];
+    const failures: string[] = [];
+    for (const host of asked) {
+      try {
+        const command = ["understudy", "status", "--json"];
+        const text = await host.run(command, { withinMs: STATUS_MS_MAX });
+        return ClusterStatus.parse(JSON.parse(text));
+      } catch (error) {
+        failures.push(`${host.name}: ${messageOf(error)}`);
+      }
+    }
+    throw new Fault("lab.no-status", "no server tells the cluster's status", { hints: failures });
+  }
+
+  /** Waits until `probe` returns true or a value for the status, and returns that. Fault `base.deadline`. */
+  async until<T>(
+    what: string,
+    probe: (status: ClusterStatus) => T | undefined | false,
+    withinMs: number,
+  ): Promise<T> {
+    const ask = async () => {
+      const status = await this.status().catch(() => undefined);
+      return status === undefined ? undefined : probe(status);
+    };
+    return until(what, ask, { withinMs, everyMs: 500 });
+  }
+
+  /** Waits until every server is in every list. Fault `lab.not-whole` that says what is missing. */
+  async untilWhole(withinMs: number = WHOLE_MS_MAX): Promise<ClusterStatus> {
+    const whole = {
+      servers: this.servers.map(({ fqdn }) => fqdn),
+      vips: this.vip === undefined ? [] : [this.vip],
+    };
+    const end = monotonicMs() + withinMs;
+    for (;;) {
+      const { status, missing } = await this.status().then(
+        (status) => ({ status, missing: listMissing(status, whole) }),
+        (error: unknown) => ({ status: undefined, missing: [messageOf(error)] }),
+      );
+      if (status !== undefined && missing.length === 0) return status;
+      if (monotonicMs() >= end) {
+        const seconds = Math.round(withinMs / 1000);
+        throw new Fault("lab.not-whole", `the cluster was not whole within ${seconds} s`, {
+          hints: missing,
+        });
+      }
+      await pause(500);
+    }
+  }
+
+  /** The server whose interface has the virtual address now, asked of the kernel and nobody else. */
+  async holder(): Promise<LabHost | undefined> {
+    for (const server of this.servers) {
+      if (!(await server.isUp())) continue;
+      const found = await server.exec(["ip", "-o", "addr", "show", "to", `${this.vip}/32`]);
+      if (found.stdout.trim() !== "") return server;
+    }
+    return undefined;
+  }
+
+  /** Sets how the catalogs of `certname` are compiled, on every server that runs. */
+  async mood(certname: string, mood: CompileMood): Promise<void> {
+    const running: LabHost[] = [];
+    for (const server of this.servers) if (await server.isUp()) running.push(server);
+    await setMood(running, certname, mood);
+  }
+
+  /** A slow compile of one of `certnames` that goes on now, and where. */
+  async compiling(
+    certnames: readonly string[],
+  ): Promise<{ server: LabHost; compile: Compile } | undefined> {
+    for (const server of this.servers) {
+      const compiles = await compilesOn(server);
+      const compile = compiles.find(({ certname }) => certnames.includes(certname));
+      if (compile !== undefined) return { server, compile };
+    }
+    return undefined;
+  }
+
+  /** Ends the lab and everything in it. */
+  async down(): Promise<void> {
+    await this.lab.down();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down();
+  }
+}
+
+function required<T>(value: T | undefined, otherwise: string): T {
+  if (value !== undefined) return value;
+  throw new Fault("lab.no-host", otherwise);
+}
