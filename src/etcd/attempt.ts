@@ -1,12 +1,18 @@
 // One HTTP request to one member. The idea: an attempt never throws, it says what is known: an
-// answer, an error of etcd's own, or nothing, and then whether anything had been sent. Danger: bytes
-// handed to a socket may have arrived even if the socket then dies.
+// answer, an error of etcd's own, or nothing, and then whether anything had been sent. Danger:
+// bytes handed to a socket may have arrived even if the socket then dies.
 
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from "node:http";
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { isTlsCode } from "./judge.ts";
+import { messageOf } from "../base/fault.ts";
+import { isCertificateAlert, isTlsCode } from "./judge.ts";
 import { decodeError, type Json } from "./wire.ts";
 import type { EtcdTls } from "./types.ts";
 
@@ -39,7 +45,9 @@ export interface Attempt {
 
 export interface Transport {
   attempt(attempt: Attempt): Promise<Outcome>;
-  /** Like attempt, but hands over each line of a streamed answer as it comes. Resolves at its end. */
+  /**
+   * Like attempt, but hands over each line of a streamed answer as it comes. Resolves at its end.
+   */
   stream(attempt: Attempt, onLine: (line: unknown) => Promise<void> | void): Promise<Outcome>;
   /** Closes every connection, busy ones too. */
   close(): void;
@@ -55,7 +63,8 @@ export function createTransport(tls: EtcdTls | undefined): Transport {
     maxFreeSockets: IDLE_SOCKETS_PER_MEMBER_MAX,
   };
   const http = new HttpAgent(shape);
-  // No session cache: every connection shows today's certificate and is checked against today's CRL.
+  // No session cache: every connection shows today's certificate and is checked against today's
+  // CRL.
   const https = new HttpsAgent({ ...shape, ...tls, minVersion: "TLSv1.2", maxCachedSessions: 0 });
   const open = (attempt: Attempt, length: number): ClientRequest => {
     const url = new URL(attempt.path, attempt.endpoint);
@@ -67,15 +76,15 @@ export function createTransport(tls: EtcdTls | undefined): Transport {
   return {
     async attempt(attempt) {
       let text = "";
-      const outcome = await exchange(open, attempt, (chunk) => {
+      const take = (chunk: string) => {
         text += chunk;
         return text.length > ANSWER_BYTES_MAX ? "the answer is too large" : undefined;
-      });
+      };
+      const outcome = await exchange(open, attempt, { take, ready: () => Promise.resolve() });
       return outcome ?? readBody(text);
     },
     async stream(attempt, onLine) {
-      const lines = splitLines(onLine);
-      const outcome = await exchange(open, attempt, lines.take, lines.ready);
+      const outcome = await exchange(open, attempt, splitLines(onLine));
       return outcome ?? { got: "answer", body: undefined };
     },
     close() {
@@ -93,73 +102,91 @@ export function createTransport(tls: EtcdTls | undefined): Transport {
   };
 }
 
+/** What an exchange knows of itself, for the case that it fails. */
+interface Progress {
+  sent: boolean;
+  fresh: boolean;
+  encrypted: boolean;
+  heard: boolean;
+}
+
+/** Where the answer goes, and how the exchange ends. */
+interface Sink {
+  /** Takes a piece of the answer; returns why no more is wanted. */
+  take(chunk: string): string | undefined;
+  /** Resolves when what was taken has been dealt with. */
+  ready(): Promise<void>;
+}
+
 /** Runs one request. Returns undefined when it got its answer with status 200 to the end. */
 async function exchange(
   open: (attempt: Attempt, length: number) => ClientRequest,
   attempt: Attempt,
-  take: (chunk: string) => string | undefined,
-  ready: () => Promise<void> = () => Promise.resolve(),
+  sink: Sink,
 ): Promise<Outcome | undefined> {
   const body = Buffer.from(JSON.stringify(attempt.body));
   const uploadMs = (body.length / BYTES_PER_MIB) * MS_PER_MIB_SENT;
   if (attempt.signal?.aborted === true) return nothing(false, "given up before it was sent");
   return new Promise((resolve) => {
     const request = open(attempt, body.length);
-    const state = { sent: false, fresh: true, encrypted: false, heard: false };
-    let timer = setTimeout(() => finish("no connection", true), attempt.connectMs);
-    const restart = (ms: number) => {
-      clearTimeout(timer);
-      if (state.heard && attempt.endless === true) return;
-      timer = setTimeout(() => finish("no answer", true), ms);
-    };
-    const onAbort = () => finish("given up", true);
-    attempt.signal?.addEventListener("abort", onAbort, { once: true });
-    const settle = (outcome: Outcome | undefined) => {
+    const state: Progress = { sent: false, fresh: true, encrypted: false, heard: false };
+    const end = (outcome: Outcome | undefined) => {
       clearTimeout(timer);
       attempt.signal?.removeEventListener("abort", onAbort);
       resolve(outcome);
+      if (outcome?.got === "nothing") request.destroy();
     };
-    const finish = (why: string, destroy = false) => {
-      settle(nothing(state.sent, why));
-      if (destroy) request.destroy();
+    const giveUp = (why: string) => end(nothing(state.sent, why));
+    const onAbort = () => giveUp("given up");
+    let timer = setTimeout(() => giveUp("no connection"), attempt.connectMs);
+    const restart = (ms: number) => {
+      clearTimeout(timer);
+      if (state.heard && attempt.endless === true) return;
+      timer = setTimeout(() => giveUp("no answer"), ms);
     };
+    attempt.signal?.addEventListener("abort", onAbort, { once: true });
     onConnected(request, (fresh, encrypted) => {
       Object.assign(state, { sent: true, fresh, encrypted });
       restart(attempt.silenceMs + uploadMs);
     });
-    request.on("error", (error: NodeJS.ErrnoException) => {
-      settle(failure(error, state));
-    });
+    request.on("error", (error: NodeJS.ErrnoException) => end(failure(error, state)));
     request.on("response", (response) => {
       state.heard = true;
       restart(attempt.silenceMs);
-      const refused = response.statusCode !== 200;
-      let errorText = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        restart(attempt.silenceMs);
-        if (refused) {
-          if (errorText.length < BYTES_PER_MIB) errorText += chunk;
-          return;
-        }
-        const trouble = take(chunk);
-        if (trouble !== undefined) finish(trouble, true);
-        response.pause();
-        void ready().then(
-          () => response.resume(),
-          (error: unknown) => finish(String(error), true),
-        );
-      });
-      response.on("error", () => finish("the connection broke"));
-      response.on("end", () => {
-        void ready().then(
-          () => settle(refused ? readError(errorText) : undefined),
-          (error: unknown) => finish(String(error)),
-        );
-      });
+      response.on("data", () => restart(attempt.silenceMs));
+      response.on("error", () => giveUp("the connection broke"));
+      if (response.statusCode === 200) receive(response, sink, () => end(undefined), giveUp);
+      else receiveError(response, end);
     });
     request.end(body);
   });
+}
+
+/** Hands an answer to the sink, no faster than it copes with. */
+function receive(
+  response: IncomingMessage,
+  sink: Sink,
+  whenDone: () => void,
+  giveUp: (why: string) => void,
+): void {
+  const onTrouble = (error: unknown) => giveUp(messageOf(error));
+  response.setEncoding("utf8");
+  response.on("data", (chunk: string) => {
+    const trouble = sink.take(chunk);
+    if (trouble !== undefined) giveUp(trouble);
+    response.pause();
+    sink.ready().then(() => response.resume(), onTrouble);
+  });
+  response.on("end", () => void sink.ready().then(whenDone, onTrouble));
+}
+
+function receiveError(response: IncomingMessage, end: (outcome: Outcome) => void): void {
+  let text = "";
+  response.setEncoding("utf8");
+  response.on("data", (chunk: string) => {
+    if (text.length < BYTES_PER_MIB) text += chunk;
+  });
+  response.on("end", () => end(readError(text)));
 }
 
 /** Calls back when the request's connection stands, which is when its bytes leave. */
@@ -181,10 +208,7 @@ function onConnected(
   });
 }
 
-function failure(
-  error: NodeJS.ErrnoException,
-  state: { sent: boolean; fresh: boolean; encrypted: boolean; heard: boolean },
-): Outcome {
+function failure(error: NodeJS.ErrnoException, state: Progress): Outcome {
   const code = error.code ?? "";
   const tls = isTlsCode(code);
   if (code === "ECONNRESET" && state.sent && state.fresh && state.encrypted && !state.heard) {
@@ -192,8 +216,9 @@ function failure(
       "closed right after the handshake, as etcd does with a revoked certificate or a broken CRL";
     return { got: "nothing", sent: true, tls: true, why };
   }
-  // A TLS alert comes instead of an answer: the member took no request over this connection.
-  const sent = state.sent && !(tls && state.fresh && !state.heard);
+  // With TLS 1.3 the member's no to our certificate comes when we have begun to send already. It
+  // takes no request over that connection.
+  const sent = state.sent && !(state.fresh && !state.heard && isCertificateAlert(code));
   return { got: "nothing", sent, tls, why: error.message === "" ? code : error.message };
 }
 
@@ -218,10 +243,7 @@ function readError(text: string): Outcome {
 }
 
 /** Cuts chunks into lines of JSON and hands them over one after the other. */
-function splitLines(onLine: (line: unknown) => Promise<void> | void): {
-  take: (chunk: string) => string | undefined;
-  ready: () => Promise<void>;
-} {
+function splitLines(onLine: (line: unknown) => Promise<void> | void): Sink {
   let rest: string[] = [];
   let restLength = 0;
   let queue = Promise.resolve();

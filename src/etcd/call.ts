@@ -1,6 +1,7 @@
 // A request to whichever member answers. The idea: reads, and writes of which nothing was sent, go
 // on to the next member at once, round after round until the deadline, which outlasts an election.
-// Danger: a write that was sent but not answered may have happened, so it is handed back as `unknown`.
+// Danger: a write that was sent but not answered may have happened, so it is handed back as
+// `unknown`.
 
 import { Fault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";

@@ -13,7 +13,10 @@ import { watch } from "./watch.ts";
 
 const ATTEMPT_MS_DEFAULT = 1000;
 
-/** A client of the cluster behind `endpoints`. Connects when first used. Throws Fault `etcd.endpoints`. */
+/**
+ * A client of the cluster behind `endpoints`. Connects when first used. Throws Fault
+ * `etcd.endpoints`.
+ */
 export function createEtcd(options: EtcdOptions): Etcd {
   const closed = new AbortController();
   const endpoints = createEndpoints(options.endpoints, {

@@ -23,7 +23,8 @@ export async function diagnose(
     });
   }
   const answering = (await Promise.all(targets.map((url) => answers(client, url)))).filter(Boolean);
-  const count = `${answering.length} of ${targets.length} ${targets.length === 1 ? "member" : "members"}`;
+  const noun = targets.length === 1 ? "member" : "members";
+  const count = `${answering.length} of ${targets.length} ${noun}`;
   const verb = answering.length === 1 ? "answers" : "answer";
   if (answering.length === 0) {
     return new Fault("etcd.unreachable", `no etcd member answers (${targets.length} asked)`, {

@@ -5,7 +5,7 @@ import { createEndpoints } from "./endpoints.ts";
 
 const [A, B, C] = ["https://a:1", "https://b:1", "https://c:1"] as const;
 
-test("createEndpoints keeps the given order, the last good one first and fresh failures last", () => {
+test("createEndpoints keeps the order, the last good one first and fresh failures last", () => {
   let at = 0;
   const endpoints = createEndpoints([A, B, C, `${A}/`], { now: () => at });
   assert.deepEqual(endpoints.order(), [A, B, C]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isTlsCode, judgeError } from "./judge.ts";
+import { isCertificateAlert, isTlsCode, judgeError } from "./judge.ts";
 
 test("judgeError counts everything as perhaps done that isn't known not to be", () => {
   const cases: [code: number, message: string, expected: string][] = [
@@ -42,5 +42,18 @@ test("isTlsCode tells a handshake's failure from the network's", () => {
   for (const code of tls) assert.equal(isTlsCode(code), true, code);
   for (const code of ["ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ETIMEDOUT", ""]) {
     assert.equal(isTlsCode(code), false, code);
+  }
+});
+
+test("isCertificateAlert knows a member's no to our certificate from a broken connection", () => {
+  const alerts = [
+    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "ERR_SSL_TLS_ALERT_CERTIFICATE_EXPIRED",
+    "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE",
+    "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+  ];
+  for (const code of alerts) assert.equal(isCertificateAlert(code), true, code);
+  for (const code of ["EPROTO", "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "ECONNRESET"]) {
+    assert.equal(isCertificateAlert(code), false, code);
   }
 });

@@ -61,7 +61,7 @@ export function isLearnerRefusal(message: string): boolean {
 function noSpace(): Fault {
   return new Fault("etcd.no-space", "etcd's database has reached its quota and refuses writes", {
     hints: [
-      "Agents are still served. Compact, defragment one member after the other, then clear the alarm.",
+      "Agents are still served. Compact, defragment one member after the other, clear the alarm.",
     ],
   });
 }
@@ -75,4 +75,9 @@ export function isTlsCode(code: string): boolean {
     code.startsWith("UNABLE_TO_") ||
     code === "EPROTO"
   );
+}
+
+/** Whether `code` is a peer's TLS alert about our certificate, or about there being none. */
+export function isCertificateAlert(code: string): boolean {
+  return /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code);
 }

@@ -19,7 +19,7 @@ before(async () => {
 
 after(() => cluster.close());
 
-test("a learner copies, answers serializable reads alone, and is asked for nothing else", async () => {
+test("a learner copies, and answers serializable reads only", async () => {
   await etcd.transact({ when: [], then: [{ put: "a", value: "1" }] });
   const learner = await cluster.prepare();
   const id = await etcd.members.addLearner(learner.peerUrl);
@@ -45,7 +45,7 @@ test("a learner copies, answers serializable reads alone, and is asked for nothi
   assert.equal((await etcd.members.list()).length, 1);
 });
 
-test("planVoters, carried out, grows one voter to three, replaces a dead one and shrinks", async () => {
+test("planVoters, carried out: one voter to three, a dead one replaced, and back", async () => {
   const [one] = cluster.members;
   assert.ok(one);
   const servers = [one, await cluster.prepare(), await cluster.prepare(), await cluster.prepare()];

@@ -1,5 +1,6 @@
 // Leases. The idea: a lease's age counts from when its renewal was sent, so the holder believes in
-// its lease for less long than etcd does. Danger: counting from the answer instead makes two leaders.
+// its lease for less long than etcd does. Danger: counting from the answer instead makes two
+// leaders.
 
 import { isFault } from "../base/fault.ts";
 import { ask, type Client } from "./call.ts";

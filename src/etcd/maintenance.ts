@@ -1,5 +1,6 @@
-// Care of the database: status, alarms, compaction, defragmentation, snapshots. Danger: a member that
-// defragments serves nothing meanwhile, and a snapshot that was cut short must never look whole.
+// Care of the database: status, alarms, compaction, defragmentation, snapshots. Danger: a member
+// that defragments serves nothing meanwhile, and a snapshot that was cut short must never look
+// whole.
 
 import { createHash } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
@@ -17,6 +18,7 @@ const SNAPSHOT_SILENCE_MS = 10_000;
 const SHA256_BYTES = 32;
 const PAGE_BYTES = 512;
 
+/** See Etcd.status. */
 export async function status(
   client: Client,
   endpoint: string,
@@ -27,6 +29,7 @@ export async function status(
   return decodeStatus(endpoint, (await ask(client, request, limits)).body);
 }
 
+/** See Etcd.alarms. */
 export async function alarms(client: Client, options?: CallOptions): Promise<Alarm[]> {
   const body = { action: "GET" };
   const answer = await ask(client, { path: "/v3/maintenance/alarm", body }, options);
@@ -37,6 +40,7 @@ export async function alarms(client: Client, options?: CallOptions): Promise<Ala
   });
 }
 
+/** See Etcd.disarm. */
 export async function disarm(client: Client, options?: CallOptions): Promise<void> {
   for (const { memberId, alarm } of await alarms(client, options)) {
     const body = { action: "DEACTIVATE", memberID: memberId, alarm };
@@ -44,6 +48,7 @@ export async function disarm(client: Client, options?: CallOptions): Promise<voi
   }
 }
 
+/** See Etcd.compact. */
 export async function compact(
   client: Client,
   revision: number,
@@ -57,6 +62,7 @@ export async function compact(
   }
 }
 
+/** See Etcd.defragment. */
 export async function defragment(
   client: Client,
   endpoint: string,
@@ -67,7 +73,9 @@ export async function defragment(
   await ask(client, request, { withinMs: silenceMs, ...options });
 }
 
-/** See Etcd.snapshot. Throws Fault `etcd.snapshot` and leaves nothing when it doesn't come whole. */
+/**
+ * See Etcd.snapshot. Throws Fault `etcd.snapshot` and leaves nothing when it doesn't come whole.
+ */
 export async function snapshot(
   client: Client,
   endpoint: string,

@@ -1,6 +1,6 @@
-// Membership. The idea: every change is named by the state it leads to (this peer URL is in, this id
-// is out), so a change whose answer was lost is simply asked for again, and "already so" is success.
-// Danger: etcd 3.4 lists members from the asked member's own memory, which may be stale.
+// Membership. The idea: every change is named by the state it leads to (this peer URL is in, this
+// id is out), so a change whose answer was lost is simply asked for again, and "already so" is
+// success. Danger: etcd 3.4 lists members from the asked member's own memory, which may be stale.
 
 import { Fault, isFault } from "../base/fault.ts";
 import { ask, type Client } from "./call.ts";

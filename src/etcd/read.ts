@@ -1,6 +1,6 @@
 // Reads: one key, or all below a prefix. The idea: linearizable unless asked otherwise, and a long
-// range comes in pages that all show the same revision. Danger: with large values a page is large; ask
-// for `keysOnly` or a `limit` where values may be megabytes.
+// range comes in pages that all show the same revision. Danger: with large values a page is large;
+// ask for `keysOnly` or a `limit` where values may be megabytes.
 
 import { Fault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";

@@ -16,7 +16,7 @@ const SERVER: EtcdServerConfig = {
   tls: { cert: "/p/cert.pem", key: "/p/key.pem", ca: "/p/ca.pem", crl: "/p/crl.pem" },
 };
 
-test("renderEtcdConfig writes an EnvironmentFile with mutual TLS and revocation on both ports", () => {
+test("renderEtcdConfig writes an EnvironmentFile with mutual TLS and both CRLs", () => {
   const lines = renderEtcdConfig(SERVER).split("\n");
   const expected = [
     'ETCD_NAME="s1.example.com"',

@@ -1,8 +1,8 @@
-// How one of our etcd members is started: a systemd EnvironmentFile for /usr/bin/etcd, pure.
-// The idea: etcd's YAML file has no documented key for revocation lists, and with a YAML file every
+// How one of our etcd members is started: a systemd EnvironmentFile for /usr/bin/etcd, pure. The
+// idea: etcd's YAML file has no documented key for revocation lists, and with a YAML file every
 // flag is ignored; its environment has everything. An unknown variable is warned about in its log.
-// Danger: etcd reads the CRL at every handshake and refuses everybody while it is missing or broken,
-// and it reads the CA bundle only when it starts.
+// Danger: etcd reads the CRL at every handshake and refuses everybody while it is missing or
+// broken, and it reads the CA bundle only when it starts.
 
 import { Fault } from "../base/fault.ts";
 
@@ -15,7 +15,9 @@ const QUOTA_BYTES = 4096 * MIB;
 const REQUEST_BYTES_MAX = 8 * MIB;
 /** etcd's default of 128 is too few for a burst of revocations in one transaction. */
 const TXN_OPS_MAX = 2048;
-/** etcd keeps that many raft entries in memory; its default of 100,000 is meant for small values. */
+/**
+ * etcd keeps that many raft entries in memory; its default of 100,000 is meant for small values.
+ */
 const SNAPSHOT_ENTRIES = 10_000;
 const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1000;
@@ -36,11 +38,17 @@ export interface EtcdServerConfig {
   state: "new" | "existing";
   /** The same in every member of one cluster, another in every other cluster. */
   clusterToken: string;
-  /** Paths. The certificate serves clients, peers and etcd's own gateway: serverAuth and clientAuth. */
+  /**
+   * Paths. The certificate serves clients, peers and etcd's own gateway: serverAuth and
+   * clientAuth.
+   */
   tls: { cert: string; key: string; ca: string; crl: string } | undefined;
   /** Default 100. */
   heartbeatMs?: number;
-  /** Default 1,000. Raise both where a disk's fsync stalls for longer than that, the same everywhere. */
+  /**
+   * Default 1,000. Raise both where a disk's fsync stalls for longer than that, the same
+   * everywhere.
+   */
   electionMs?: number;
 }
 
@@ -54,7 +62,9 @@ export function clientUrl(address: string, port = CLIENT_PORT, scheme = "https")
   return `${scheme}://${hostOf(address)}:${port}`;
 }
 
-/** The text of the EnvironmentFile. Throws Fault `etcd.config` for a value that can't stand in one. */
+/**
+ * The text of the EnvironmentFile. Throws Fault `etcd.config` for a value that can't stand in one.
+ */
 export function renderEtcdConfig(server: EtcdServerConfig): string {
   const lines = Object.entries(etcdEnvironment(server)).map(([key, value]) => `${key}="${value}"`);
   return `# Written by understudy; read by understudy-etcd.service.\n${lines.join("\n")}\n`;

@@ -36,7 +36,7 @@ test("a certificate of another CA, or a server of another CA, is Fault etcd.tls"
   await assert.rejects(deceived.get("a", options), (error) => isFault(error, "etcd.tls"));
 });
 
-test("no certificate at all is Fault etcd.tls, also for a write, of which nothing was done", async () => {
+test("no certificate is Fault etcd.tls, also for a write, of which nothing was done", async () => {
   const nobody = cluster.client({ tls: { ca: pki.ca, cert: "", key: "" } });
   await assert.rejects(nobody.get("a", options), (error) => isFault(error, "etcd.tls"));
   const write = nobody.transact({ when: [], then: [{ put: "b", value: "1" }] }, options);

@@ -1,5 +1,5 @@
-// What becomes of transactions whose answer is lost: three real members, one behind a proxy that can
-// keep the answers to itself.
+// What becomes of transactions whose answer is lost: three real members, one behind a proxy that
+// can keep the answers to itself.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
@@ -71,7 +71,7 @@ test("transact whose answer is lost reports a compare that failed", async () => 
   assert.equal((await direct.get("c"))?.value, "theirs");
 });
 
-test("transact without a way to settle is Fault etcd.outcome-unknown, and is not repeated", async () => {
+test("transact without a settle is Fault etcd.outcome-unknown, and is not repeated", async () => {
   const muted = proxy.mute();
   const write = muffled.transact({ when: [], then: [{ put: "d", value: "1" }] }, { withinMs: 600 });
   await assert.rejects(write, (error) => isFault(error, "etcd.outcome-unknown"));

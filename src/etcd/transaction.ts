@@ -1,9 +1,9 @@
 // Compared transactions and the truth about lost answers. The idea: a write that was sent but not
 // answered is never repeated as if it were new; the key that it puts tells whether it happened.
 //
-// Why repeating is then sound: the caller promises that `then` makes `when` false (it puts a key that
-// was compared as absent, or as being at one revision). So of two copies at most one applies, also
-// when the first one only wakes up in a stopped member's socket long after the second.
+// Why repeating is then sound: the caller promises that `then` makes `when` false (it puts a key
+// that was compared as absent, or as being at one revision). So of two copies at most one applies,
+// also when the first one only wakes up in a stopped member's socket long after the second.
 
 import { Fault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
@@ -57,7 +57,10 @@ export async function transact(
   }
 }
 
-/** The transaction's result if the record shows that it was applied, undefined if it shows it wasn't. */
+/**
+ * The transaction's result if the record shows that it was applied, undefined if it shows it
+ * wasn't.
+ */
 async function findSettled(
   client: RevisionClient,
   settle: Settle,

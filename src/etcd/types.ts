@@ -84,7 +84,9 @@ export interface WatchOptions {
   /** The first revision to hear of: that of the last read, plus one. */
   fromRevision: number;
   onEvents(events: WatchEvent[], revision: number): void;
-  /** Called once, and nothing after it. `compacted`: `fromRevision` is history no more, read anew. */
+  /**
+   * Called once, and nothing after it. `compacted`: `fromRevision` is history no more, read anew.
+   */
   onLost(why: string, compacted: boolean): void;
   signal: AbortSignal;
 }
@@ -126,8 +128,8 @@ export interface Etcd {
   /** All keys with `prefix` in order, at one revision, however many pages that takes. */
   range(prefix: string, options?: RangeOptions): Promise<{ revision: number; kvs: KeyValue[] }>;
   /**
-   * One transaction. A failed compare is `ok: false`. When the answer is lost and `settle` is given,
-   * the truth is found out by re-reading; without it Fault `etcd.outcome-unknown`.
+   * One transaction. A failed compare is `ok: false`. When the answer is lost and `settle` is
+   * given, the truth is found out by re-reading; without it Fault `etcd.outcome-unknown`.
    */
   transact(txn: Txn, options?: CallOptions & { settle?: Settle }): Promise<TxnResult>;
   /** One connection that only wakes loops; any trouble ends it with one `onLost`. */
@@ -150,7 +152,10 @@ export interface Etcd {
     remove(id: string, options?: CallOptions): Promise<void>;
     updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void>;
   };
-  /** What the member behind `endpoint` says of itself, also without quorum. By default within one attempt. */
+  /**
+   * What the member behind `endpoint` says of itself, also without quorum. By default within one
+   * attempt.
+   */
   status(endpoint: string, options?: CallOptions): Promise<MemberStatus>;
   alarms(options?: CallOptions): Promise<Alarm[]>;
   /** Clears every alarm; it comes back by itself when its cause is still there. */

@@ -24,7 +24,10 @@ function candidate(text: string): VoterCandidate {
   };
 }
 
-/** "s1" a healthy voter, "s1!" a dead one, "+s1" a learner that has caught up, "+s1~" one that hasn't. */
+/**
+ * "s1" a healthy voter, "s1!" a dead one, "+s1" a learner that has caught up, "+s1~" one that
+ * hasn't.
+ */
 function member(text: string): ObservedMember {
   const name = text.replaceAll(/[+!~]/g, "");
   return {
@@ -189,7 +192,7 @@ function tally(now: World): { voters: number; healthy: number; learners: number 
 const changes = (actions: VoterAction[]) =>
   actions.filter(({ do: what }) => ["add-learner", "promote", "remove"].includes(what));
 
-test("planVoters: no step of any interrupted sequence loses the quorum, and servers may come, go and change their minds between steps", () => {
+test("planVoters: no step loses the quorum, whatever servers do between steps", () => {
   const flips = fc.array(fc.record({ server: fc.nat(7), wants: fc.boolean(), up: fc.boolean() }), {
     maxLength: 40,
   });

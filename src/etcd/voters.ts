@@ -1,15 +1,20 @@
-// Who votes in etcd, pure: one safe step at a time from the members there are to those there should be.
+// Who votes in etcd, pure: one safe step at a time towards the members there should be.
 //
-// The idea: every step is taken from a fresh look and is fine to be the last one for a while. A dead
-// voter that is to go is removed first: that can only raise what the cluster tolerates, and etcd adds
-// nobody while a voter is silent. A live one that is to go leaves last, after its replacement votes, so
-// that the tolerance never sinks. Growing goes through an even number for some seconds (etcd 3.4 takes
-// one learner at a time), so nobody is promoted before everybody needed for the odd number is ready.
+// The idea: every step is taken from a fresh look and is fine to be the last one for a while. A
+// dead voter that is to go is removed first: that can only raise what the cluster tolerates, and
+// etcd adds nobody while a voter is silent. A live one that is to go leaves last, after its
+// replacement votes, so that the tolerance never sinks. Growing goes through an even number for
+// some seconds (etcd 3.4 takes one learner at a time), so nobody is promoted before everybody
+// needed for the odd number is ready.
 //
-// Danger: etcd promotes a learner that was nearly caught up even if it has died since. Between one and
-// three voters that stops every write, so `healthy` and `caughtUp` must be observed just before.
+// Danger: etcd promotes a learner that was nearly caught up even if it has died since. Between one
+// and three voters that stops every write, so `healthy` and `caughtUp` must be observed just
+// before.
 
-/** A server that may vote. `ready` must be judged with patience: losing it makes a step be taken back. */
+/**
+ * A server that may vote. `ready` must be judged with patience: losing it makes a step be taken
+ * back.
+ */
 export interface VoterCandidate {
   id: string;
   /** For people. */
@@ -34,7 +39,10 @@ export interface ObservedMember {
   caughtUp?: boolean;
 }
 
-/** At most one of the first three; `wait` passes by itself, `refuse` needs somebody to do something. */
+/**
+ * At most one of the first three; `wait` passes by itself, `refuse` needs somebody to do
+ * something.
+ */
 export type VoterAction =
   | { do: "add-learner"; candidateId: string; peerUrl: string; because: string }
   | { do: "promote"; memberId: string; because: string }
@@ -59,7 +67,9 @@ export function caughtUp(learner: { raftIndex: number }, leader: { raftIndex: nu
   return leader.raftIndex - learner.raftIndex <= BEHIND_ENTRIES_MAX;
 }
 
-/** What to do next so that `desired` servers vote, or why nothing is done. Empty when all is well. */
+/**
+ * What to do next so that `desired` servers vote, or why nothing is done. Empty when all is well.
+ */
 export function planVoters(
   desired: 1 | 3 | 5,
   candidates: readonly VoterCandidate[],
@@ -68,7 +78,8 @@ export function planVoters(
   const now = survey(candidates, observed.members);
   const { voters, healthy } = now;
   if (healthy.length < quorumOf(voters.length)) {
-    const because = `${healthy.length} of ${voters.length} voters answer, so etcd can't change its members: bring one back, or recover by hand`;
+    const count = `${healthy.length} of ${voters.length} voters answer`;
+    const because = `${count}, so etcd can't change its members: bring one back or recover by hand`;
     return [{ do: "refuse", because }];
   }
   const wanting = now.seats.filter((seat) => seat.candidate?.wants === true);
@@ -84,8 +95,9 @@ export function planVoters(
 }
 
 /**
- * The seats that are to vote. An odd number of voters isn't given up because somebody isn't ready: then
- * those that are to go stay for the time being. An even number is, because it is worth less than one fewer.
+ * The seats that are to vote. An odd number of voters isn't given up because somebody isn't ready:
+ * then those that are to go stay for the time being. An even number is, because it is worth less
+ * than one fewer.
  */
 function chooseGoal(
   now: Survey,
@@ -161,7 +173,9 @@ function grow(now: Survey, missing: Seat[]): VoterAction[] {
   const next = missing.find((seat) => seat.member !== undefined) ?? missing[0];
   if (next === undefined) return [];
   if (silent.length > 0) {
-    const because = `${namesOf(silent)} doesn't answer, and etcd takes nobody in while a voter is silent: bring it back or let it be replaced, then ${next.name} can vote`;
+    const because =
+      `${namesOf(silent)} doesn't answer, and etcd takes nobody in while a voter is silent: ` +
+      `bring it back or let it be replaced, then ${next.name} can vote`;
     return [{ do: "refuse", because }];
   }
   const voters = now.voters.length;
@@ -176,10 +190,9 @@ function grow(now: Survey, missing: Seat[]): VoterAction[] {
   }
   const others = missing.filter((seat) => seat !== next);
   const even = (voters + 1) % 2 === 0;
-  const window =
-    even && others.length > 0
-      ? `; until ${namesOf(others)} votes too, ${voters + 1} voters tolerate ${failuresTolerated(voters + 1, voters + 1)} failures`
-      : "";
+  const tolerated = failuresTolerated(voters + 1, voters + 1);
+  const risk = `${voters + 1} voters tolerate ${tolerated} failures`;
+  const window = even && others.length > 0 ? `; until ${namesOf(others)} votes too, ${risk}` : "";
   return [
     {
       do: "promote",
@@ -193,20 +206,23 @@ function shrink(now: Survey, leaving: Seat): VoterAction {
   const after = now.voters.length - 1;
   const healthyAfter = now.healthy.length - 1;
   if (after === 0 || healthyAfter < quorumOf(after)) {
-    const because = `${leaving.name} is to stop voting, but without it ${healthyAfter} of ${after} voters would answer and etcd would stand still: bring back ${namesOf(now.voters.filter((seat) => !isHealthy(seat)))}`;
+    const silent = now.voters.filter((seat) => !isHealthy(seat));
+    const because =
+      `${leaving.name} is to stop voting, but without it ${healthyAfter} of ${after} voters ` +
+      `would answer and etcd would stand still: bring back ${namesOf(silent)}`;
     return { do: "refuse", because };
   }
-  return remove(
-    leaving,
-    `it is to stop voting; the other ${after} tolerate ${failuresTolerated(after, healthyAfter)} failures`,
-  );
+  const tolerated = failuresTolerated(after, healthyAfter);
+  return remove(leaving, `it is to stop voting; the other ${after} tolerate ${tolerated} failures`);
 }
 
 /** Stays where it is because servers that want to vote aren't ready. */
 function hold(now: Survey, wanting: Seat[], hoped: number): VoterAction {
   const absent = wanting.filter((seat) => seat.member?.learner !== false && !isUsable(seat));
   const tolerated = failuresTolerated(now.voters.length, now.healthy.length);
-  const because = `${hoped} are to vote, but ${namesOf(absent)} isn't ready; until then ${now.voters.length} voters tolerate ${tolerated} failures`;
+  const because =
+    `${hoped} are to vote, but ${namesOf(absent)} isn't ready; until then ` +
+    `${now.voters.length} voters tolerate ${tolerated} failures`;
   return { do: "wait", because };
 }
 
@@ -222,7 +238,10 @@ function isUsable(seat: Seat): boolean {
   return isHealthy(seat) || seat.candidate?.ready === true;
 }
 
-/** Who keeps or gets a vote first: voters before learners before others, living ones first, the leader first of all. */
+/**
+ * Who keeps or gets a vote first: voters before learners before others, living ones first, the
+ * leader first of all.
+ */
 function rank(seat: Seat): number {
   if (seat.member === undefined) return 4;
   if (seat.member.learner) return 3;

@@ -66,51 +66,45 @@ export interface EtcdTestOptions {
   environment?: Record<string, string>;
 }
 
-/** Starts a cluster and waits until it has a leader. */
+/** What the members of one test cluster share. */
+interface Site {
+  options: EtcdTestOptions;
+  folder: string;
+  token: string;
+  pki: TestPki | undefined;
+  members: TestMember[];
+  planned: { name: string; peerUrl: string }[];
+  /** What a starting etcd must be told of a running cluster: exactly its members. */
+  listed: { name: string; peerUrl: string }[];
+}
+
+/** Starts a cluster and waits until every member serves. */
 export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<EtcdTestCluster> {
-  const binary = toolPath("etcd");
   const folder = await mkdtemp(join(tmpdir(), "understudy-etcd-"));
   const pki = options.tls === true ? await createTestPki(join(folder, "pki")) : undefined;
-  const client = await pki?.issue("client");
-  const tls = client && pki && { ca: pki.ca, cert: client.cert, key: client.key };
+  const leaf = await pki?.issue("client");
+  const tls = leaf && pki && { ca: pki.ca, cert: leaf.cert, key: leaf.key };
   const token = `test-${process.pid}-${Math.random().toString(36).slice(2)}`;
-  const members: TestMember[] = [];
-  const planned: { name: string; peerUrl: string }[] = [];
-  /** What etcd must be told of a running cluster: exactly its members. */
-  let listed: { name: string; peerUrl: string }[] = planned;
+  const planned: Site["planned"] = [];
+  const site: Site = { options, folder, token, pki, members: [], planned, listed: planned };
+  const cluster = describe(site, tls);
+  try {
+    for (let count = options.members ?? 1; count > 0; count -= 1) await prepare(site, "new");
+    for (const member of site.members) member.start();
+    await cluster.leader();
+    const client = cluster.client();
+    await until("every member", () => allServe(client, cluster), { withinMs: READY_MS });
+    return cluster;
+  } catch (error) {
+    const logs = site.members.map((member) => `${member.name}: ${member.log()}`).join("\n");
+    await cluster.close();
+    throw new Fault("etcd.test", `the test cluster did not start\n${logs}`, { cause: error });
+  }
+}
+
+function describe(site: Site, tls: EtcdTls | undefined): EtcdTestCluster {
+  const { members, pki, folder } = site;
   const clients: Etcd[] = [];
-  const prepare = async (state: "new" | "existing") => {
-    const name = `m${planned.length + 1}`;
-    const [clientPort, peerPort] = await freePorts();
-    const scheme = pki === undefined ? "http" : "https";
-    const url = peerUrl(ADDRESS, peerPort, scheme);
-    planned.push({ name, peerUrl: url });
-    const leaf = await pki?.issue(name, [ADDRESS]);
-    const files = { cert: leaf?.certPath ?? "", key: leaf?.keyPath ?? "" };
-    const environment = () => ({
-      ...etcdEnvironment({
-        name,
-        address: ADDRESS,
-        clientPort,
-        peerPort,
-        dataDir: join(folder, name),
-        clusterToken: token,
-        peers: listed,
-        state,
-        ...options.server,
-        tls: pki && { ...files, ca: pki.caPath, crl: pki.crlPath },
-      }),
-      ETCD_UNSAFE_NO_FSYNC: "true",
-      ...options.environment,
-    });
-    const shape = { name, peerUrl: url, dataDir: join(folder, name) };
-    const member = control(binary, environment, {
-      ...shape,
-      clientUrl: clientUrl(ADDRESS, clientPort, scheme),
-    });
-    members.push(member);
-    return member;
-  };
   const cluster: EtcdTestCluster = {
     members,
     get endpoints() {
@@ -124,13 +118,12 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
       clients.push(made);
       return made;
     },
-    prepare: () => prepare("existing"),
+    prepare: () => prepare(site, "existing"),
     async join(member) {
       const asking = createEtcd({ endpoints: cluster.endpoints, tls });
       const now = await asking.members.list().finally(() => asking.close());
-      listed = planned.filter(({ peerUrl }) =>
-        now.some((other) => other.peerUrls.includes(peerUrl)),
-      );
+      const isIn = (url: string) => now.some((other) => other.peerUrls.includes(url));
+      site.listed = site.planned.filter(({ peerUrl }) => isIn(peerUrl));
       member.start();
     },
     async leader() {
@@ -142,18 +135,44 @@ export async function startEtcdCluster(options: EtcdTestOptions = {}): Promise<E
       await rm(folder, { recursive: true, force: true });
     },
   };
-  try {
-    for (let count = options.members ?? 1; count > 0; count -= 1) await prepare("new");
-    for (const member of members) member.start();
-    await cluster.leader();
-    const first = cluster.client();
-    await until("every member", () => allServe(first, cluster), { withinMs: READY_MS });
-    return cluster;
-  } catch (error) {
-    const logs = members.map((member) => `${member.name}: ${member.log()}`).join("\n");
-    await cluster.close();
-    throw new Fault("etcd.test", `the test cluster did not start\n${logs}`, { cause: error });
-  }
+  return cluster;
+}
+
+/** Chooses a member's name, ports and certificate. */
+async function prepare(site: Site, state: "new" | "existing"): Promise<TestMember> {
+  const { pki, options } = site;
+  const name = `m${site.planned.length + 1}`;
+  const [clientPort, peerPort] = await freePorts();
+  const scheme = pki === undefined ? "http" : "https";
+  const names = {
+    name,
+    clientUrl: clientUrl(ADDRESS, clientPort, scheme),
+    peerUrl: peerUrl(ADDRESS, peerPort, scheme),
+    dataDir: join(site.folder, name),
+  };
+  site.planned.push({ name, peerUrl: names.peerUrl });
+  const leaf = await pki?.issue(name, [ADDRESS]);
+  const files = { cert: leaf?.certPath ?? "", key: leaf?.keyPath ?? "" };
+  const environment = () => ({
+    ...etcdEnvironment({
+      name,
+      address: ADDRESS,
+      clientPort,
+      peerPort,
+      dataDir: names.dataDir,
+      clusterToken: site.token,
+      peers: site.listed,
+      state,
+      ...options.server,
+      tls: pki && { ...files, ca: pki.caPath, crl: pki.crlPath },
+    }),
+    // The page cache outlives a SIGKILL, and tests must not wait for this machine's disk.
+    ETCD_UNSAFE_NO_FSYNC: "true",
+    ...options.environment,
+  });
+  const member = control(toolPath("etcd"), environment, names);
+  site.members.push(member);
+  return member;
 }
 
 async function findLeader(cluster: EtcdTestCluster): Promise<TestMember | undefined> {

@@ -1,5 +1,5 @@
-// A TCP proxy for tests that can keep an etcd member's answers to itself (the request arrives and is
-// carried out, and nobody hears of it) or break off in the middle of one.
+// A TCP proxy for tests that can keep an etcd member's answers to itself (the request arrives and
+// is carried out, and nobody hears of it) or break off in the middle of one.
 
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
