@@ -18,13 +18,16 @@ const REQUEST_MS = 120_000;
 /** How long a closing listener waits for requests that are running. */
 const CLOSE_MS = 3000;
 
+/** Anything that answers requests; our apps differ in what they know of the connection. */
+type App = Pick<Hono, "fetch">;
+
 export interface Listener {
   close(): Promise<void>;
 }
 
 /** Listens on a Unix socket with `mode`; takes over a socket that a dead process left behind. */
 export async function listenOnSocket(
-  app: Hono,
+  app: App,
   path: string,
   options: { mode: number; gid?: number },
 ): Promise<Listener> {
@@ -37,7 +40,7 @@ export async function listenOnSocket(
 
 /** Listens with mutual TLS; `reload` takes renewed certificates and CRLs for new connections. */
 export async function listenWithTls(
-  app: Hono,
+  app: App,
   options: { address: string; port: number; tls: ServerOptions },
 ): Promise<Listener & { reload(tls: ServerOptions): void }> {
   const server = createHttpsServer(
@@ -69,7 +72,7 @@ function statusOf(code: string): ContentfulStatusCode {
   return code === "internal" ? 500 : 409;
 }
 
-function listenerOf(app: Hono): RequestListener {
+function listenerOf(app: App): RequestListener {
   const handle = getRequestListener(app.fetch);
   return (incoming, outgoing) => void handle(incoming, outgoing);
 }

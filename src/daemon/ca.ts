@@ -108,7 +108,8 @@ export async function signMember(
 
 /** The CA's part of this member's status. */
 export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
-  const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } = ca.state();
+  const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } =
+    ca.state();
   const { nextExpiry, directoryBehind } = rest;
   const state = { serving, because, requests, certificates, crlNumber, crlNextUpdate };
   return { ...state, directoryBehind, ...(nextExpiry === undefined ? {} : { nextExpiry }) };

@@ -1,7 +1,6 @@
 // This server's durable copy of the record, and asking the others for theirs (decision 11): with fewer
 // than three voters a change counts as safe when another server has it on disk too.
 
-import { z } from "zod";
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";

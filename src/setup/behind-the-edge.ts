@@ -8,7 +8,6 @@ import { Done } from "./contract.ts";
 import { Fault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { callDaemon } from "./daemon-client.ts";
-import { writeNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
@@ -50,7 +49,7 @@ export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
       title: "puppetserver starts",
       run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
     },
-    { title: "this server is a full member", run: () => finish(node) },
+    { title: "this server is a full member", run: finish },
   );
   return steps;
 }
@@ -151,9 +150,8 @@ async function startPuppetserver(
   });
 }
 
-async function finish(node: NodeFile): Promise<undefined> {
+async function finish(): Promise<undefined> {
   await callDaemon("POST", "/v1/finish", { answer: Done, body: {}, withinMs: CALL_MS });
-  await writeNodeFile({ ...node, phase: "ready" });
   return undefined;
 }
 

@@ -2,15 +2,18 @@
 // let the revoked agent in. Whoever can't reach the record in time starts with what it has, and says so.
 
 import { messageOf } from "../base/fault.ts";
-import { readRevocationKeys } from "../ca/revocation-keys.ts";
+import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../ca/record.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { readKeptView, voterEndpoints } from "../cluster/view.ts";
-import { addRevokedToFile } from "../edge/revocations.ts";
+import { edgePaths } from "../edge/config.ts";
+import { revocationKey } from "../edge/identity.ts";
 import { createEtcd } from "../etcd/client.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { readIfThere, writeIfChanged } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 
-/** How long agents wait for an edge that is alone (design: 10 s). */
+/** How long agents wait for an edge that is alone. */
 const ALONE_MS = 10_000;
 
 export async function prepareEdge(): Promise<void> {
@@ -23,9 +26,14 @@ export async function prepareEdge(): Promise<void> {
     tls: { ca, cert, key },
   });
   try {
-    const keys = await readRevocationKeys(etcd, { withinMs: ALONE_MS });
-    await addRevokedToFile(PATHS.edge, keys);
-    process.stderr.write(`<6>the edge starts with ${keys.length} revocations from the record\n`);
+    const keys = await readRevocationKeys(etcd);
+    const path = edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).revoked;
+    const kept = ((await readIfThere(path)) ?? "").split("\n").filter((line) => line !== "");
+    const all = [...new Set([...kept, ...keys])];
+    await writeIfChanged(path, all.map((line) => `${line}\n`).join(""));
+    process.stderr.write(
+      `<6>the edge starts with ${all.length} revocations, as the record has them\n`,
+    );
   } catch (error) {
     process.stderr.write(
       `<4>the edge starts with the revocations it has: the record can't be read: ${messageOf(error)}\n`,
@@ -33,4 +41,14 @@ export async function prepareEdge(): Promise<void> {
   } finally {
     etcd.close();
   }
+}
+
+/** The edge's keys of all revoked certificates, read from a quorum. */
+async function readRevocationKeys(etcd: Etcd): Promise<string[]> {
+  const options = { withinMs: ALONE_MS };
+  const authority = await etcd.get(AUTHORITY_KEY, options);
+  if (authority === undefined) return [];
+  const { subject } = decodeValue(AuthorityValue, AUTHORITY_KEY, authority.value);
+  const { kvs } = await etcd.range(REVOKED_PREFIX, { ...options, keysOnly: true });
+  return kvs.map(({ key }) => revocationKey(subject, key.slice(REVOKED_PREFIX.length)));
 }

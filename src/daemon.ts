@@ -1,0 +1,371 @@
+// The daemon: builds everything and wires it together. The only place that knows all the parts; what
+// they decide is theirs. Danger: nothing that serves agents may depend on this process being there (P5).
+
+import { readFile } from "node:fs/promises";
+import type { ServerOptions } from "node:https";
+import { createLocalApp } from "./api/local-app.ts";
+import { createMemberApp } from "./api/member-app.ts";
+import { listenOnSocket, listenWithTls } from "./api/serve.ts";
+import { Fault } from "./base/fault.ts";
+import { createLog, type Log } from "./base/log.ts";
+import { startLoop } from "./base/loop.ts";
+import type { Ca } from "./ca/authority.ts";
+import { caLayout } from "./ca/layout.ts";
+import { createLeadership } from "./cluster/leader.ts";
+import { requireNodeFile, writeNodeFile } from "./cluster/node-file.ts";
+import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "./cluster/own-etcd.ts";
+import { createPeers, type Peers } from "./cluster/peer.ts";
+import type { LeafName } from "./cluster/pki.ts";
+import { type PkiOwners, readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
+import type { NodeFile } from "./cluster/schema.ts";
+import { listTokens, revokeToken } from "./cluster/tokens.ts";
+import { startViewKeeper, type ViewKeeper } from "./cluster/view-keeper.ts";
+import { voterEndpoints } from "./cluster/view.ts";
+import { stepVoters } from "./cluster/voters-loop.ts";
+import { caCommands, caStatus, signMember, startCa } from "./daemon/ca.ts";
+import { readClusterStatus } from "./daemon/cluster-status.ts";
+import { type Copier, startCopier } from "./daemon/copies.ts";
+import { createEdgeRunner, type EdgeRunner } from "./daemon/edge.ts";
+import { readLocalStatus } from "./daemon/local-status.ts";
+import {
+  askToLeave,
+  finishMember,
+  issueToken,
+  type MembershipDeps,
+  removeMember,
+  sealKeys,
+  setVoters,
+} from "./daemon/membership.ts";
+import { createNeighbours, type Neighbours } from "./daemon/neighbours.ts";
+import { keepOwnRecord } from "./daemon/own-record.ts";
+import { createRefusals, type Refusals } from "./daemon/pki-loop.ts";
+import { applyVip, desiredVip } from "./daemon/vip.ts";
+import { edgePaths } from "./edge/config.ts";
+import { createEtcd } from "./etcd/client.ts";
+import type { Etcd } from "./etcd/types.ts";
+import { wallMs } from "./host/clock.ts";
+import { readFacts } from "./host/facts.ts";
+import { makeFolder } from "./host/files.ts";
+import { PATHS, PORTS } from "./host/paths.ts";
+import { type PuppetLayout, readPuppetLayout } from "./host/puppet-layout.ts";
+import { notify, watchdogMs } from "./host/systemd.ts";
+import { findOwner } from "./host/users.ts";
+import { admit } from "./setup/admit.ts";
+import { planRemoval } from "./setup/removal.ts";
+import { readSetupHost } from "./setup/setup-host.ts";
+import { VERSION } from "./version.ts";
+
+const SECOND_MS = 1000;
+const EDGE_TICK_MS = 3 * SECOND_MS;
+const UPKEEP_TICK_MS = 5 * SECOND_MS;
+const CLOCK_REFUSE_MS = 60 * SECOND_MS;
+
+/** Runs until TERM or INT. Throws Fault when it can't even start. */
+export async function runDaemon(): Promise<void> {
+  const log = createLog((line) => process.stderr.write(`${line}\n`));
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.once(name, () => stop.abort());
+  }
+  const daemon = await assemble(log, stop.signal);
+  log.notice(`understudy ${VERSION} runs as ${daemon.id}`);
+  await notify("READY=1");
+  const watchdog = watchdogMs();
+  if (watchdog !== undefined) {
+    const beat = setInterval(() => void notify("WATCHDOG=1"), watchdog);
+    beat.unref();
+  }
+  await new Promise<void>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await notify("STOPPING=1");
+  await daemon.close();
+  process.exit(0);
+}
+
+/** What every part of a running daemon may use. */
+interface Core {
+  node: NodeFile;
+  layout: PuppetLayout;
+  owners: PkiOwners;
+  etcd: Etcd;
+  peers: Peers;
+  keeper: ViewKeeper;
+  neighbours: Neighbours;
+  refusals: Refusals;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What only a server has. */
+interface ServerParts {
+  ca: Ca;
+  copier: Copier;
+  edge: EdgeRunner;
+}
+
+async function assemble(log: Log, signal: AbortSignal) {
+  const core = await createCore(log, signal);
+  const server = core.node.role === "server" ? await createServer(core) : undefined;
+  const membership: MembershipDeps = {
+    ...core,
+    puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
+    revokePuppet: async (id) => {
+      await server?.ca.revoke({ names: [id] });
+    },
+    status: async () => status(),
+  };
+  const local = async () =>
+    readLocalStatus({
+      ...core,
+      node: () => core.node,
+      edge: () => server?.edge.status(),
+      ca: () => server && caStatus(server.ca),
+      warnings: () => warningsOf(core, server),
+    });
+  const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
+  startLoops(core, server);
+  const listeners = [
+    ...(await listenForCommands(core, server, { membership, local, status })),
+    ...(await listenForMembers(core, server, { membership, local })),
+    ...(server === undefined ? [] : await listenForEdges(core, server)),
+  ];
+  return {
+    id: core.node.id,
+    async close() {
+      await Promise.all(listeners.map(async (listener) => listener.close()));
+      await server?.ca.close();
+      core.peers.close();
+      core.etcd.close();
+    },
+  };
+}
+
+async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
+  const node = await requireNodeFile();
+  const layout = await readPuppetLayout();
+  const { owners } = await readSetupHost(layout);
+  await makeFolder(PATHS.run);
+  const { ca, cert, key } = await readLeaf("etcd");
+  const etcd = createEtcd({ endpoints: node.etcdEndpoints, tls: { ca, cert, key }, log });
+  let control = await readLeaf("control");
+  const peers = createPeers(() => control);
+  const keeper = await startViewKeeper({ etcd, node, log, signal });
+  const neighbours = createNeighbours({ id: node.id, keeper, peers, log, signal });
+  const refusals = createRefusals({
+    etcd,
+    role: node.role,
+    owners,
+    onChange: async (names) => {
+      log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
+      control = await readLeaf("control");
+    },
+  });
+  return { node, layout, owners, etcd, peers, keeper, neighbours, refusals, log, signal };
+}
+
+async function createServer(core: Core): Promise<ServerParts> {
+  const { node, etcd, keeper, peers, log, signal } = core;
+  const copier = await startCopier({ etcd, id: node.id, keeper, peers, log, signal });
+  const parts: { edge?: EdgeRunner } = {};
+  const ca = await startCa({
+    ...core,
+    owner: core.owners.puppet,
+    copier,
+    confirmEdges: async (serials) =>
+      parts.edge?.refuseEverywhere(serials) ?? { confirmed: [], missing: [] },
+    onCrl: () => log.info("a new CRL is published here"),
+    clockOffsetMs: () => core.neighbours.clockOffsetMs(),
+  });
+  const { memoryMiB } = await readFacts();
+  const edge = createEdgeRunner({ ...core, memoryMiB, ca });
+  parts.edge = edge;
+  return { ca, copier, edge };
+}
+
+function startLoops(core: Core, server: ServerParts | undefined): void {
+  const { node, etcd, keeper, refusals, log, signal } = core;
+  const leadership = createLeadership(etcd, node.id);
+  const self = { ...node, owner: core.owners.etcd };
+  const common = { log, signal };
+  startLoop({ ...common, name: "refusals", everyMs: UPKEEP_TICK_MS, body: () => refusals.sync() });
+  startLoop({
+    ...common,
+    name: "own record",
+    everyMs: UPKEEP_TICK_MS,
+    body: async () => {
+      const view = keeper.current();
+      if (view !== undefined && keeper.record().reachable) await keepOwnRecord(etcd, view, node);
+    },
+  });
+  if (server === undefined) return;
+  void server.ca.loop(signal);
+  const edgeLoop = startLoop({
+    ...common,
+    name: "edge",
+    everyMs: EDGE_TICK_MS,
+    body: () => server.edge.tick(),
+  });
+  const vipLoop = startLoop({
+    ...common,
+    name: "virtual IPs",
+    everyMs: EDGE_TICK_MS,
+    body: async () => {
+      const view = keeper.current();
+      // No edge, no address: keepalived starts once there is an edge to watch.
+      if (view === undefined || server.edge.status()?.active !== true) return;
+      const stats = edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats;
+      const desired = desiredVip(view, node, stats);
+      if (desired !== undefined) await applyVip(desired, false);
+    },
+  });
+  const etcdLoop = startLoop({
+    ...common,
+    name: "own etcd",
+    everyMs: UPKEEP_TICK_MS,
+    body: async () => {
+      if (!keeper.record().reachable) return;
+      // Read anew: data must never be set aside on the word of an old list.
+      const members = (await etcd.members.list()).map(({ id, ...rest }) => ({
+        etcdId: id,
+        ...rest,
+      }));
+      for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
+        await applyOwnEtcd(action, self, log);
+      }
+    },
+  });
+  startLoop({
+    ...common,
+    name: "voters",
+    everyMs: UPKEEP_TICK_MS,
+    body: async () => {
+      const view = keeper.current();
+      if (view === undefined || !keeper.record().reachable) return;
+      if (!(await leadership.tick())) return;
+      await stepVoters(etcd, view, (id) => core.neighbours.reachable(id), log);
+    },
+  });
+  keeper.onChange(() => {
+    edgeLoop.wake();
+    vipLoop.wake();
+    etcdLoop.wake();
+  });
+}
+
+type Shared = {
+  membership: MembershipDeps;
+  local: Parameters<typeof createLocalApp>[0]["local"];
+};
+
+async function listenForCommands(
+  core: Core,
+  server: ServerParts | undefined,
+  shared: Shared & { status: Parameters<typeof createLocalApp>[0]["cluster"] },
+) {
+  const { etcd, log } = core;
+  const { membership } = shared;
+  const app = createLocalApp({
+    log,
+    local: shared.local,
+    cluster: shared.status,
+    createToken: async (wish) => issueToken(membership, wish),
+    listTokens: async () => listTokens(etcd, wallMs()),
+    revokeToken: async (id) => revokeToken(etcd, id),
+    signOwnCertificate: async (pem) => {
+      const { id, sharedName } = core.node;
+      return signMember(requireCa(server), core.layout, { pem, id, altNames: [sharedName, id] });
+    },
+    finish: async () => {
+      await finishMember(membership);
+      core.node = { ...core.node, phase: "ready" };
+      await writeNodeFile(core.node);
+    },
+    ca: server && caCommands(server.ca),
+    planRemoval: async (id) => planRemoval(await shared.status(), id),
+    remove: async (id) => removeMember(membership, id),
+    leave: async () => askToLeave(membership),
+    setVoters: async (count) => setVoters(membership, count),
+  });
+  return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
+}
+
+async function listenForMembers(core: Core, server: ServerParts | undefined, shared: Shared) {
+  const { keeper, refusals, log } = core;
+  const { membership } = shared;
+  const app = createMemberApp({
+    log,
+    revokedSerials: () => refusals.serials("control"),
+    local: shared.local,
+    admit: async (start) => {
+      const ca = requireCa(server);
+      return admit(
+        {
+          etcd: core.etcd,
+          authorities: await requireAuthorities(),
+          wallMs,
+          etcdEndpoints: () => endpointsOf(core),
+          signPuppet: async (pem, altNames) =>
+            signMember(ca, core.layout, { pem, id: start.member.id, altNames }),
+        },
+        start,
+      );
+    },
+    joinKeys: async (caller) => sealKeys(membership, caller),
+    hasCopy: async (revision) => (await server?.copier.has(revision)) ?? false,
+    refuse: async (keys) => {
+      return (await server?.edge.refuse(keys)) ?? { confirmed: true, because: "" };
+    },
+    refuses: async (serials) => {
+      await refusals.sync();
+      const all = (["etcd", "edge", "control"] as const).flatMap((name) => [
+        ...refusals.serials(name),
+      ]);
+      return serials.every((serial) => all.includes(serial));
+    },
+    remove: async (id) => removeMember(membership, id),
+    wake: () => keeper.loop.wake(),
+  });
+  const tls = await tlsOf("control", { requestCert: true, rejectUnauthorized: false });
+  return [await listenWithTls(app, { address: "0.0.0.0", port: PORTS.control, tls })];
+}
+
+/** The CA for edges: this server's own over a socket, the others' over mutual TLS with an edge certificate. */
+async function listenForEdges(core: Core, { ca }: ServerParts) {
+  const haproxy = await findOwner("haproxy");
+  const socket = { mode: 0o660, ...(haproxy === undefined ? {} : { gid: haproxy.gid }) };
+  const tls = await tlsOf("authority", { requestCert: true, rejectUnauthorized: true });
+  const { address } = core.node;
+  return [
+    await listenOnSocket(ca.routes, PATHS.caSocket, socket),
+    await listenWithTls(ca.routes, { address, port: PORTS.authority, tls }),
+  ];
+}
+
+async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {
+  const { ca, cert, key, crl } = await readLeaf(leaf);
+  // The CA goes with the leaf: joiners compare its hash with their token's.
+  return { ...options, ca, crl, key, cert: `${cert}${ca}` };
+}
+
+function endpointsOf(core: Core): string[] {
+  const view = core.keeper.current();
+  const known = view === undefined ? [] : voterEndpoints(view, core.node.id);
+  return known.length > 0 ? known : core.node.etcdEndpoints;
+}
+
+function requireCa(server: ServerParts | undefined): Ca {
+  if (server !== undefined) return server.ca;
+  throw new Fault("ca.not-here", "this member holds no certificate authority: ask a server");
+}
+
+function warningsOf(core: Core, server: ServerParts | undefined): string[] {
+  const problem = server?.copier.problem() ?? "";
+  const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
+  return [
+    ...(problem === "" ? [] : [`its durable copy of the record is behind: ${problem}`]),
+    ...(Math.abs(offsetMs) > CLOCK_REFUSE_MS
+      ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]
+      : []),
+  ];
+}

@@ -1,0 +1,60 @@
+// What this member knows of the others by asking them: who answers, and how far the clocks are apart.
+
+import type { Log } from "../base/log.ts";
+import { startLoop } from "../base/loop.ts";
+import type { Peers } from "../cluster/peer.ts";
+import { LocalStatus } from "../cluster/status.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
+import { median } from "../host/facts.ts";
+
+const TICK_MS = 2000;
+const ASK_MS = 1500;
+/** A neighbour counts as there until it has been silent for this long. */
+const SILENT_MS = 6000;
+
+export interface Neighbours {
+  /** Whether the member answered lately; this member itself always does. */
+  reachable(id: string): boolean;
+  /** This clock minus the others' median, milliseconds; undefined while nobody answers. */
+  clockOffsetMs(): number | undefined;
+}
+
+export function createNeighbours(options: {
+  id: string;
+  keeper: ViewKeeper;
+  peers: Peers;
+  log: Log;
+  signal: AbortSignal;
+}): Neighbours {
+  const { id, keeper, peers } = options;
+  const seen = new Map<string, { atMs: number; offsetMs: number }>();
+  const fresh = () => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < SILENT_MS);
+  startLoop({
+    name: "neighbours",
+    everyMs: TICK_MS,
+    log: options.log,
+    signal: options.signal,
+    body: async (signal) => {
+      const others = (keeper.current()?.members ?? []).filter((member) => member.id !== id);
+      await Promise.all(
+        others.map(async (member) => {
+          const sentMs = wallMs();
+          const said = await peers
+            .call(member.address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS, signal })
+            .catch(() => undefined);
+          if (said === undefined) return;
+          const offsetMs = (sentMs + wallMs()) / 2 - said.wallMs;
+          seen.set(member.id, { atMs: monotonicMs(), offsetMs });
+        }),
+      );
+    },
+  });
+  return {
+    reachable: (other) => other === id || fresh().some(([name]) => name === other),
+    clockOffsetMs() {
+      const offsets = fresh().map(([, { offsetMs }]) => offsetMs);
+      return offsets.length === 0 ? undefined : median(offsets);
+    },
+  };
+}
