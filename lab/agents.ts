@@ -1,0 +1,184 @@
+// Puppet agents: several on one host, each with its own confdir, ssldir and certname.
+// The idea: they are real `puppet agent` runs, judged by what they applied and not by exit code.
+
+import { pause } from "../src/base/retry.ts";
+import { monotonicMs, wallMs } from "../src/host/clock.ts";
+import { excerpt, judgeRun, type RunVerdict } from "./agent-output.ts";
+import type { LabHost } from "./host.ts";
+import { DOMAIN, SHARED_NAME } from "./plan.ts";
+
+/** A run that takes longer has hung: agents wait 600 s for an answer, good runs take seconds. */
+export const RUN_MS_MAX = 120_000;
+const AGENTS_FOLDER = "/srv/agents";
+/** Carries the agent's name in the environment of its processes, since puppet changes its title. */
+const NAME_VARIABLE = "LAB_AGENT";
+/** Before the next run of a loop after one that failed at once, so that a dead server isn't flooded. */
+const AFTER_FAILURE_MS = 200;
+
+export interface AgentOptions {
+  /** Settings of puppet.conf's [main] beside or instead of ours. */
+  settings?: Record<string, string>;
+}
+
+export interface AgentRun extends RunVerdict {
+  agent: string;
+  /** Wall clock, ms since the epoch: to set beside events. */
+  startedAt: number;
+  endedAt: number;
+  ms: number;
+  code: number | null;
+  /** The last lines it printed. */
+  output: string;
+}
+
+export interface RunOptions {
+  /** Milliseconds until the run counts as hung and is killed. Default RUN_MS_MAX. */
+  withinMs?: number;
+  /** Further arguments of `puppet agent`. */
+  args?: string[];
+}
+
+/** Agents that run back to back until stopped. */
+export interface AgentLoop {
+  /** Runs that have ended so far. */
+  runs: readonly AgentRun[];
+  /** Starts no further run, waits for those going on, and returns all. */
+  stop(): Promise<AgentRun[]>;
+}
+
+/** The text of an agent's puppet.conf. */
+export function renderAgentConf(certname: string, options: AgentOptions = {}): string {
+  const own = `${AGENTS_FOLDER}/${certname}`;
+  const settings: Record<string, string> = {
+    certname,
+    confdir: own,
+    vardir: `${own}/var`,
+    ssldir: `${own}/ssl`,
+    rundir: `${own}/run`,
+    logdir: `${own}/log`,
+    publicdir: `${own}/public`,
+    server: SHARED_NAME,
+    // Certificates and the CRL from the cluster as well.
+    ca_server: SHARED_NAME,
+    ...options.settings,
+  };
+  const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`);
+  return `[main]\n${lines.join("\n")}\n`;
+}
+
+export class Agent {
+  readonly host: LabHost;
+  readonly certname: string;
+  readonly folder: string;
+
+  constructor(host: LabHost, certname: string) {
+    this.host = host;
+    this.certname = certname;
+    this.folder = `${AGENTS_FOLDER}/${certname}`;
+  }
+
+  /** Writes puppet.conf. An agent that is there keeps its key and certificate. */
+  async configure(options: AgentOptions = {}): Promise<void> {
+    await this.host.writeFile(
+      `${this.folder}/puppet.conf`,
+      renderAgentConf(this.certname, options),
+    );
+  }
+
+  /** One run, as `puppet agent -t` makes it. Never throws for a failed run. */
+  async run(options: RunOptions = {}): Promise<AgentRun> {
+    const startedAt = wallMs();
+    const start = monotonicMs();
+    const args = ["agent", "--test", "--color=false", ...(options.args ?? [])];
+    const result = await this.#puppet(args, options.withinMs ?? RUN_MS_MAX);
+    const output = `${result.stdout}\n${result.stderr}`;
+    const ms = monotonicMs() - start;
+    return {
+      ...judgeRun(result.code, result.timedOut, output),
+      agent: this.certname,
+      startedAt,
+      endedAt: startedAt + Math.round(ms),
+      ms: Math.round(ms),
+      code: result.code,
+      output: excerpt(output),
+    };
+  }
+
+  /** `puppet ssl SUBCOMMAND`, for enrolment without a run ("submit_request", "bootstrap", "verify"). */
+  async ssl(subcommand: string, options: RunOptions = {}) {
+    const args = ["ssl", subcommand, "--color=false", ...(options.args ?? [])];
+    return this.#puppet(args, options.withinMs ?? RUN_MS_MAX);
+  }
+
+  async #puppet(args: string[], withinMs: number) {
+    const argv = ["puppet", ...args, "--confdir", this.folder];
+    return this.host.exec(argv, { withinMs, env: { [NAME_VARIABLE]: this.certname } });
+  }
+}
+
+/** Makes agents on `host`; names without a dot get the lab's domain. */
+export async function createAgents(
+  host: LabHost,
+  names: readonly string[],
+  options: AgentOptions = {},
+): Promise<Agent[]> {
+  const full = names.map((name) => (name.includes(".") ? name : `${name}.${DOMAIN}`));
+  const agents = full.map((certname) => new Agent(host, certname));
+  await Promise.all(agents.map((agent) => agent.configure(options)));
+  return agents;
+}
+
+/** Keeps every agent running back to back, each in its own loop. */
+export function loopAgents(agents: readonly Agent[], options: RunOptions = {}): AgentLoop {
+  const runs: AgentRun[] = [];
+  const stopping = new AbortController();
+  const loops = agents.map(async (agent) => {
+    while (!stopping.signal.aborted) {
+      const run = await agent.run(options);
+      runs.push(run);
+      if (!run.ok) await pause(AFTER_FAILURE_MS, stopping.signal);
+    }
+  });
+  return {
+    runs,
+    stop: async () => {
+      stopping.abort();
+      await Promise.all(loops);
+      return [...runs].sort((a, b) => a.startedAt - b.startedAt);
+    },
+  };
+}
+
+/** A TCP connection of the agents' host. */
+export interface Connection {
+  state: string;
+  local: string;
+  peer: string;
+  /** Certname of the agent that has it, "" when no agent does. */
+  agent: string;
+}
+
+/** Connections from `host` to `address` that a request may be travelling on (open or opening). */
+export async function listConnections(host: LabHost, address: string): Promise<Connection[]> {
+  const script = `
+    ss -Htnp state connected dst "$1" | while read -r line; do
+      pid=$(echo "$line" | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p')
+      name=
+      [ -z "$pid" ] || name=$(tr '\\0' '\\n' < /proc/$pid/environ | sed -n 's/^${NAME_VARIABLE}=//p')
+      echo "$line|$name"
+    done`;
+  return parseConnections(await host.run(["bash", "-c", script, "list", address]));
+}
+
+/** Reads lines "STATE RECV-Q SEND-Q LOCAL PEER PROCESS|AGENT". Those that only wait for their end don't count. */
+export function parseConnections(text: string): Connection[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => {
+      const [connection = "", agent = ""] = line.split("|");
+      const [state = "", , , local = "", peer = ""] = connection.split(/\s+/);
+      return { state, local, peer, agent };
+    })
+    .filter(({ state }) => !["TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK"].includes(state));
+}
