@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
+import { renderEdgeWatch } from "../../src/vip/edge-watch.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
@@ -66,6 +67,7 @@ test("the daemon's sandbox lets it do its job, and not write elsewhere", async (
     "kill -0 $(systemctl show -P MainPID puppetserver)",
     "touch /run/understudy/probe /var/lib/understudy/probe && rm /run/understudy/probe",
     "systemd-notify --status=here",
+    "systemctl enable understudy-vip && systemctl disable understudy-vip",
     "/usr/lib/understudy/node -e 'require(\"os\").networkInterfaces()'",
     "! touch /etc/probe /usr/probe /var/lib/probe",
     "! sysctl -w net.ipv4.ip_forward=1",
@@ -106,6 +108,15 @@ test("a reload with a configuration that HAProxy refuses fails, and the edge goe
   await s1.run("curl -sf http://127.0.0.1:18140/");
   await s1.writeFile(path, good);
   await s1.run("systemctl reload understudy-edge");
+});
+
+test("the address goes when the edge is stopped, and is back with it", async () => {
+  const held = "ip addr show dev eth0 | grep -q 10.88.0.10/";
+  await s1.run(until(held));
+  await s1.run("systemctl stop understudy-edge");
+  await s1.run(until(`! ${held}`));
+  await s1.run("systemctl start understudy-edge");
+  await s1.run(until(held));
 });
 
 test("HAProxy's worker, its master and keepalived come back when they are killed", async () => {
@@ -211,12 +222,15 @@ async function probe(unit: string, lines: readonly string[]): Promise<string[]> 
 
 /** Configurations without a cluster behind them: one etcd member, an edge that answers, one address. */
 async function writeDataPlane(): Promise<void> {
-  const urls = (name: string, port: number) => `${name}: http://127.0.0.1:${port}\n`;
+  const url = (name: string, port: number) => `ETCD_${name}_URLS=http://127.0.0.1:${port}\n`;
   await s1.writeFile(
-    "/var/lib/understudy/etcd/etcd.yaml",
-    `name: s1\ndata-dir: /var/lib/understudy/etcd/data\n${urls("listen-client-urls", 9141)}` +
-      `${urls("advertise-client-urls", 9141)}${urls("listen-peer-urls", 9142)}` +
-      `${urls("initial-advertise-peer-urls", 9142)}initial-cluster: s1=http://127.0.0.1:9142\n`,
+    "/var/lib/understudy/etcd/etcd.env",
+    "ETCD_NAME=s1\nETCD_DATA_DIR=/var/lib/understudy/etcd/data\n" +
+      "ETCD_INITIAL_CLUSTER=s1=http://127.0.0.1:9142\n" +
+      url("LISTEN_CLIENT", 9141) +
+      url("ADVERTISE_CLIENT", 9141) +
+      url("LISTEN_PEER", 9142) +
+      url("INITIAL_ADVERTISE_PEER", 9142),
   );
   await s1.writeFile(
     "/var/lib/understudy/edge/haproxy.cfg",
@@ -234,9 +248,23 @@ frontend agents
   http-request return status 200
 `,
   );
+  const watch = "/var/lib/understudy/vip/edge-watch";
+  await s1.writeFile(watch, renderEdgeWatch(), { mode: 0o755 });
   await s1.writeFile(
     "/var/lib/understudy/vip/keepalived.conf",
-    `vrrp_instance a {
+    `global_defs {
+  enable_script_security
+  script_user root
+}
+vrrp_script edge {
+  script "${watch} /run/understudy/edge-stats.sock"
+  interval 1
+  timeout 3
+  fall 1
+  rise 1
+  init_fail
+}
+vrrp_instance a {
   state BACKUP
   interface eth0
   virtual_router_id 51
@@ -249,6 +277,9 @@ frontend agents
   }
   virtual_ipaddress {
     10.88.0.10/24 dev eth0
+  }
+  track_script {
+    edge
   }
 }
 `,
