@@ -13,6 +13,12 @@ import { addToken } from "./cli/token.ts";
 import { runDaemon } from "./daemon.ts";
 import { VERSION } from "./version.ts";
 
+// Whoever reads our output may stop reading (head, less): that is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 const program = new Command("understudy")
   .description("High availability for Puppet and OpenVox servers")
   .version(VERSION)

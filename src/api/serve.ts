@@ -4,8 +4,7 @@
 import { rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
-import { getRequestListener } from "@hono/node-server";
-import type { Hono } from "hono";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
@@ -19,7 +18,9 @@ const REQUEST_MS = 120_000;
 const CLOSE_MS = 3000;
 
 /** Anything that answers requests; our apps differ in what they know of the connection. */
-type App = Pick<Hono, "fetch">;
+interface App {
+  fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
+}
 
 export interface Listener {
   close(): Promise<void>;
@@ -73,7 +74,7 @@ function statusOf(code: string): ContentfulStatusCode {
 }
 
 function listenerOf(app: App): RequestListener {
-  const handle = getRequestListener(app.fetch);
+  const handle = getRequestListener((request, env) => app.fetch(request, env as HttpBindings));
   return (incoming, outgoing) => void handle(incoming, outgoing);
 }
 
