@@ -1,4 +1,4 @@
-// Membership with real members: from one voter to three and back, a dead one replaced.
+// Membership with real members: from one voter to three, a dead one replaced.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -45,7 +45,7 @@ test("a learner copies, and answers serializable reads only", async () => {
   assert.equal((await etcd.members.list()).length, 1);
 });
 
-test("planVoters, carried out: one voter to three, a dead one replaced, and back", async () => {
+test("planVoters, carried out: one voter to three, and a dead one replaced", async () => {
   const [one] = cluster.members;
   assert.ok(one);
   const servers = [one, await cluster.prepare(), await cluster.prepare(), await cluster.prepare()];
@@ -62,10 +62,7 @@ test("planVoters, carried out: one voter to three, a dead one replaced, and back
   wants.add(spare);
   await settle(3, servers, wants, down);
   assert.deepEqual(await voters(), namesOf(servers.filter((server) => server !== dead)));
-  await settle(1, servers, wants, down);
-  assert.equal((await voters()).length, 1);
-  const options = { withinMs: 10_000 };
-  await etcd.transact({ when: [], then: [{ put: "a", value: "3" }] }, options);
+  await etcd.transact({ when: [], then: [{ put: "a", value: "3" }] }, SLOW);
 });
 
 const namesOf = (members: TestMember[]) => members.map((member) => member.name).toSorted();
