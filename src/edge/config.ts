@@ -10,6 +10,8 @@ export interface EdgeBackend {
   port: number;
   /** How many requests it can work on at once; the rest waits at the edge. */
   jrubies: number;
+  /** Gets no new requests; those it has go on. */
+  drained?: boolean;
 }
 
 /** Another server's certificate authority, asked when this server's own does not answer. */
@@ -51,6 +53,8 @@ export interface EdgeConfig {
   runDir: string;
   /** Whom HAProxy's workers run as; without it, as whoever starts HAProxy. */
   runAs?: { user: string; group: string };
+  /** Digest of the PEM files' content (`digestInputs`), so that a renewed certificate is a change. */
+  inputsDigest?: string;
   /** Log every request, not only what went wrong, was replayed or refused. */
   logEverything?: boolean;
 }
@@ -92,6 +96,9 @@ export const CA_BODY_BYTES_MAX = 64 * 1024;
 
 /** How long a request waits for a puppetserver. Agents give up after 600 s by default. */
 export const HOLD_MS_MAX = 590_000;
+
+/** Where puppetserver answers whether it can compile; quick also while it is busy. */
+export const HEALTH_PATH = "/status/v1/simple/server";
 
 /** How long a request that changes certificates waits for a certificate authority. */
 export const CA_HOLD_MS_MAX = 60_000;

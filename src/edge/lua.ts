@@ -7,7 +7,7 @@ import { REPLAY_LOOK_MS, SILENT_S_MAX } from "./config.ts";
 const POLL_MS = 250;
 
 /** The text of wait.lua; `statsSocket` is where the current worker answers. */
-export function renderLua(): string {
+export function renderLua(statsSocket: string): string {
   return `-- Rendered by Understudy; changes are overwritten.
 
 local stopping = false -- this worker was replaced by a reload; its health checks have stopped
@@ -58,29 +58,64 @@ local function forgetOld(now)
 end
 
 -- Silence only: a server that answers its check, with whatever status, goes on with what it has.
-local function isSilent(stats)
-  local check = stats.check_status or ""
-  return string.match(stats.status or "", "^DOWN") ~= nil
-    and (string.match(check, "TOUT$") ~= nil or check == "L4CON" or check == "SOCKERR")
-    and (stats.lastchg or 0) >= ${SILENT_S_MAX}
+local function isSilent(status, check, since)
+  return string.match(status or "", "^DOWN") ~= nil
+    and (string.match(check or "", "TOUT$") ~= nil or check == "L4CON" or check == "SOCKERR")
+    and (tonumber(since) or 0) >= ${SILENT_S_MAX}
 end
 
-local function endSilent()
+local function silentHere()
+  local silent = {}
   for name, server in pairs(core.backends["compilers"].servers) do
-    if isSilent(server:get_stats()) then
-      server:shut_sess()
-      local light = core.backends["light"].servers[name]
-      if light ~= nil then light:shut_sess() end
+    local stats = server:get_stats()
+    if isSilent(stats.status, stats.check_status, stats.lastchg) then silent[name] = true end
+  end
+  return silent
+end
+
+local function fields(line)
+  local list = {}
+  for field in string.gmatch(line .. ",", "([^,]*),") do list[#list + 1] = field end
+  return list
+end
+
+-- A former worker's own checks have stopped, so it asks the current worker.
+local function silentThere()
+  local silent = {}
+  local socket = core.tcp()
+  socket:settimeout(2)
+  if socket:connect("unix@${statsSocket}") == nil then return silent end
+  socket:send("show stat compilers 4 -1\\n")
+  local text = socket:receive("*a") or ""
+  socket:close()
+  local column = {}
+  for line in string.gmatch(text, "[^\\n]+") do
+    local list = fields(line)
+    if string.sub(line, 1, 1) == "#" then
+      for index, name in ipairs(list) do column[name] = index end
+    elseif isSilent(list[column.status], list[column.check_status], list[column.lastchg]) then
+      silent[list[column.svname]] = true
+    end
+  end
+  return silent
+end
+
+local function endSilent(silent)
+  for name, _ in pairs(silent) do
+    for _, backend in ipairs({ "compilers", "light" }) do
+      local server = core.backends[backend].servers[name]
+      if server ~= nil then server:shut_sess() end
     end
   end
 end
 
 core.register_task(function()
   while true do
-    core.msleep(500)
+    core.msleep(stopping and 2000 or 500)
     stopping = tonumber(core.get_info()["Stopping"]) == 1
     forgetOld(core.now().sec)
-    if not stopping then endSilent() end
+    local found, silent = pcall(stopping and silentThere or silentHere)
+    if found then endSilent(silent) end
   end
 end)
 `;

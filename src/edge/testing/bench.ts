@@ -48,7 +48,7 @@ export interface ToyProcess {
   child: ChildProcess;
   options: ToyOptions;
   /** Lines of requests begun and ended. */
-  log(): Promise<string[]>;
+  log: () => Promise<string[]>;
 }
 
 /** One edge with what it needs; `await using` ends it. */

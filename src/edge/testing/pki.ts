@@ -45,10 +45,9 @@ export class Pki {
   /** A certificate signed by itself. */
   async root(name: string, subject: string): Promise<void> {
     await this.#key(name);
-    await openssl([
-      ...["req", "-x509", "-new", "-key", this.file(`${name}.key`), "-subj", subject, "-utf8"],
-      ...["-days", "3650", "-set_serial", "1", "-out", this.file(`${name}.crt`)],
-    ]);
+    const self = ["req", "-x509", "-new", "-utf8", "-days", "3650", "-set_serial", "1"];
+    const key = ["-key", this.file(`${name}.key`)];
+    await openssl([...self, ...key, "-subj", subject, "-out", this.file(`${name}.crt`)]);
   }
 
   async leaf(name: string, options: LeafOptions): Promise<Leaf> {
@@ -63,12 +62,10 @@ export class Pki {
     const subject = ["-subj", options.subject, "-utf8", ...(options.more ?? [])];
     await openssl(["req", "-new", "-key", this.file(`${name}.key`), ...subject, "-out", csr]);
     this.#serial += 1;
-    await openssl([
-      ...["x509", "-req", "-in", csr, "-extfile", ext, "-days", "365"],
-      ...["-CA", this.file(`${options.ca}.crt`), "-CAkey", this.file(`${options.ca}.key`)],
-      ...["-set_serial", options.serial ?? String(this.#serial)],
-      ...["-out", this.file(`${name}.crt`)],
-    ]);
+    const ca = ["-CA", this.file(`${options.ca}.crt`), "-CAkey", this.file(`${options.ca}.key`)];
+    const serial = ["-set_serial", options.serial ?? String(this.#serial)];
+    const from = ["x509", "-req", "-in", csr, "-extfile", ext, "-days", "365"];
+    await openssl([...from, ...ca, ...serial, "-out", this.file(`${name}.crt`)]);
     return this.read(name);
   }
 

@@ -1,6 +1,6 @@
 // A process that plays puppetserver (or a certificate authority) in tests of the edge, so that it can
 // be stopped, continued and killed. What it is to do with a request stands in the request's query:
-// ms=N answers after N ms; die=N kills the whole process after N ms; cut=N resets the connection;
+// ms=N answers after N ms; die=N kills the whole process after N ms; cut=N closes the connection;
 // status=N answers so; bytes=N sends so many bytes. Each request is a line in its log file.
 
 import { appendFileSync, readFileSync, rmSync } from "node:fs";
@@ -56,7 +56,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       return;
     }
     if (url.searchParams.has("cut")) {
-      setTimeout(() => request.socket.resetAndDestroy(), number("cut"));
+      setTimeout(() => request.socket.destroy(), number("cut"));
       return;
     }
     setTimeout(() => {

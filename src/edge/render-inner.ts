@@ -1,0 +1,128 @@
+// The inner tier: waiting for a server, choosing one, and the checks that tell who is alive.
+// The idea: connection failures go on to further servers here; a server that is lost in the middle of a
+// request makes a 502, which the outer tier answers by sending the request to `again`.
+// Danger: this tier believes the identity headers, so its sockets are for HAProxy's user alone.
+
+import { type EdgeConfig, type EdgePaths, HEALTH_PATH, HOLD_MS_MAX } from "./config.ts";
+import { endpoint, LOGGED, ownedBy, section } from "./text.ts";
+
+/** Paths that need no JRuby. */
+const LIGHT = "/status/ /metrics/ /puppet/v3/static_file_content/ /puppet-admin-api/";
+
+/** Requests to the daemon at once; more wait here rather than overflow its socket's queue. */
+const AUTHORITY_REQUESTS_MAX = 200;
+
+/** The frontends `once` and `again`. */
+export function innerSections(config: EdgeConfig, paths: EdgePaths): string[] {
+  const bind = (path: string) => `bind unix@${path} mode 600${ownedBy(config)} backlog 4096`;
+  const read = [
+    LOGGED,
+    "http-request set-var(txn.id) req.hdr(x-understudy-request)",
+    "http-request set-var(txn.arrived) req.hdr(x-understudy-arrived)",
+    'http-request set-var(txn.certname) "req.hdr(x-client-dn),regsub(^CN=,)"',
+    "http-request set-var(txn.path) path",
+    // Who asks for a status wants to hear it now.
+    "acl status path_beg /status/",
+  ];
+  const route = [
+    "http-request del-header x-understudy- -m beg",
+    `use_backend light if { path_beg ${LIGHT} }`,
+    "default_backend compilers",
+  ];
+  const once = section("frontend once", [
+    bind(paths.once),
+    ...read,
+    `http-request lua.hold compilers ${HOLD_MS_MAX} if !status { nbsrv(compilers) lt 1 }`,
+    ...route,
+    "http-after-response set-var(txn.lost) lua.note_loss if { status 502 }",
+  ]);
+  const again = section("frontend again", [
+    bind(paths.again),
+    // Each line of this frontend is a replay.
+    "no option dontlog-normal",
+    ...read,
+    "http-request set-var(txn.replay) str(yes)",
+    `http-request lua.again compilers ${HOLD_MS_MAX} if !status`,
+    ...route,
+    // The second server that this request lost: the outer tier must not repeat it again.
+    "http-after-response set-var(txn.lost_too) lua.note_loss if { status 502 }",
+    "http-after-response set-header x-understudy-lost %[var(txn.lost)],%[var(txn.lost_too)] if { status 502 }",
+    "http-after-response set-status 500 if { status 502 }",
+  ]);
+  return [once, again];
+}
+
+/** `compilers` with a queue before each puppetserver's JRubies, `light` around that queue. */
+export function puppetserverSections(config: EdgeConfig): string[] {
+  const tls = mutualTls(config);
+  const common = [
+    "balance leastconn",
+    "http-reuse always",
+    "retries 3",
+    "retry-on conn-failure",
+    // Links that go silent, also in a former worker, where health checks have stopped.
+    "option srvtcpka",
+    "srvtcpka-idle 6s",
+    "srvtcpka-intvl 2s",
+    "srvtcpka-cnt 3",
+  ];
+  // Refused: down after a second at most. Silent: after about three, and its requests go on.
+  const check = "check inter 1s fastinter 100ms downinter 500ms fall 3 rise 1";
+  const suspect = "observe layer4 error-limit 1 on-error mark-down";
+  const server = (backend: EdgeConfig["backends"][number]) =>
+    `server ${backend.name} ${endpoint(backend)} ${tls} verifyhost ${backend.host} tcp-ut 12s weight ${backend.drained === true ? 0 : 100}`;
+  const compilers = section("backend compilers", [
+    ...common,
+    ...httpCheck(HEALTH_PATH),
+    ...config.backends.map(
+      (backend) =>
+        `${server(backend)} maxconn ${backend.jrubies} slowstart 10s ${check} ${suspect}`,
+    ),
+  ]);
+  const light = section("backend light", [
+    ...common,
+    ...config.backends.map((backend) => `${server(backend)} track compilers/${backend.name}`),
+  ]);
+  return [compilers, light];
+}
+
+/** `authority` with everyone who can sign, `authority_reads` with the file server after them. */
+export function authoritySections(config: EdgeConfig): string[] {
+  const tls = mutualTls(config);
+  const check =
+    "check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions";
+  const common = [
+    "balance roundrobin",
+    "retries 3",
+    "retry-on empty-response conn-failure 502 503",
+  ];
+  const local = `server local unix@${config.caSocket} maxconn ${AUTHORITY_REQUESTS_MAX}`;
+  const other = (authority: EdgeConfig["authorities"][number]) =>
+    `server ${authority.name} ${endpoint(authority)} ${tls} verifyhost ${authority.host} backup`;
+  const authority = section("backend authority", [
+    ...common,
+    ...httpCheck("/health/ca"),
+    `${local} ${check}`,
+    ...config.authorities.map((each) => `${other(each)} ${check}`),
+  ]);
+  const reads = section("backend authority_reads", [
+    ...common,
+    `${local} track authority/local`,
+    ...config.authorities.map((each) => `${other(each)} track authority/${each.name}`),
+    `server files unix@${config.filesSocket} backup`,
+  ]);
+  return [authority, reads];
+}
+
+function mutualTls(config: EdgeConfig): string {
+  return `ssl crt ${config.edgeClientPem} ca-file ${config.edgeCaFile} verify required`;
+}
+
+function httpCheck(path: string): string[] {
+  const headers = "hdr Host localhost hdr Connection close";
+  return [
+    "option httpchk",
+    `http-check send meth GET uri ${path} ver HTTP/1.1 ${headers}`,
+    "http-check expect status 200",
+  ];
+}

@@ -1,0 +1,129 @@
+// The outer tier: where agents arrive, who they are, and what becomes of a request whose server dies.
+// Danger: everything behind believes the X-Client headers that are set here, so whatever spelling of
+// them comes in must go, and a certificate that isn't plainly an agent's must be refused.
+
+import { CA_BODY_BYTES_MAX, CA_HOLD_MS_MAX, connectionsMax, POISON_S } from "./config.ts";
+import type { EdgeConfig, EdgePaths } from "./config.ts";
+import { issuerKey } from "./identity.ts";
+import { endpoint, LOGGED, section } from "./text.ts";
+
+/** Puppet's rules for certnames: segments of letters, digits, _ and -, none ending in -. */
+const CERTNAME = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\\.[a-z0-9_-]*[a-z0-9_])*\\.*";
+
+/** The frontend that agents connect to. */
+export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
+  const tls = `ssl crt ${config.certificateFile} ca-file ${config.puppetCaFile} verify optional alpn http/1.1`;
+  const balancers = config.acceptProxyFrom.join(" ");
+  return section("frontend agents", [
+    ...config.bind.map((bind) => `bind ${endpoint(bind)} ${tls}`),
+    LOGGED,
+    'error-log-format "from=%ci handshake=%[ssl_fc_err_str] verify=%[ssl_c_err]/%[ssl_c_ca_err]"',
+    `maxconn ${connectionsMax(config.memoryMiB)}`,
+    // Ends connections that never speak. It does not run while an agent waits for its answer.
+    "timeout client 60s",
+    "option clitcpka",
+    balancers !== "" && `tcp-request connection expect-proxy layer4 if { src ${balancers} }`,
+    // Rules run once the whole body is here, so what they judge is as it is when it is sent on.
+    "option http-buffer-request",
+    // Agents never retry: an idle connection stays until its next request, also in a former worker.
+    "option idle-close-on-response",
+    "unique-id-format %[uuid()]",
+    "http-request set-var(txn.id) unique-id",
+    "http-request set-var(txn.path) path",
+    "http-request set-var(txn.now) date()",
+    ...identityLines(config, paths),
+    ...headerLines(),
+    ...authorityLines(),
+    ...poisonLines(paths),
+    // Agents of Puppet 7 sleep as told and then die of it, whoever sends it.
+    "http-after-response del-header retry-after",
+    "use_backend authority_reads if ca_read { method GET }",
+    "use_backend authority if ca",
+    "default_backend replay",
+  ]);
+}
+
+function identityLines(config: EdgeConfig, paths: EdgePaths): string[] {
+  const issuers = config.issuers.length === 0 ? "none" : config.issuers.map(issuerKey).join(" ");
+  const known = (name: string, expression: string) =>
+    `http-request set-var(txn.${name}) "${expression}" if { ssl_c_used }`;
+  // The last one that applies is the reason given.
+  const refuse = (why: string, condition: string) =>
+    `http-request set-var(txn.refused) str(${why}) if { ssl_c_used } ${condition}`;
+  const text = "Forbidden: this certificate is refused (%[var(txn.refused)]).\\n";
+  return [
+    known("certname", "ssl_c_s_dn(CN)"),
+    known("issuer", "ssl_c_i_dn(,0,rfc2253),sha2(256),bytes(0,8),hex"),
+    known("serial", "ssl_c_serial,hex"),
+    known("key", "var(txn.issuer),concat(:,txn.serial)"),
+    refuse("subject", `!{ ssl_c_s_dn(,0,rfc2253) -m reg '^CN=${CERTNAME}\\z' }`),
+    refuse("issuer", `!{ var(txn.issuer) -m str ${issuers} }`),
+    refuse("unverified", "!{ ssl_c_verify 0 }"),
+    refuse("revoked", `{ var(txn.key) -m str -f ${paths.revoked} }`),
+    `http-request deny status 403 content-type text/plain lf-string "${text}" if { var(txn.refused) -m found }`,
+  ];
+}
+
+function headerLines(): string[] {
+  const [begin, end] = [
+    "-----BEGIN%%20CERTIFICATE-----%%0A",
+    "%%0A-----END%%20CERTIFICATE-----%%0A",
+  ];
+  return [
+    "http-request del-header '(?i)^x[-_]*(client|understudy)([-_]|$)' -m reg",
+    "http-request set-header X-Client-Verify NONE unless { ssl_c_used }",
+    "http-request set-header X-Client-Verify SUCCESS if { ssl_c_used }",
+    'http-request set-header X-Client-DN "CN=%[var(txn.certname)]" if { ssl_c_used }',
+    `http-request set-header X-Client-Cert ${begin}%[ssl_c_der,base64]${end} if { ssl_c_used }`,
+    "http-request set-header X-Understudy-Request %[unique-id]",
+    "http-request set-header X-Understudy-Arrived %[date(0,ms)]",
+  ];
+}
+
+/** Paths of the certificate authority, and what is special about them. */
+function authorityLines(): string[] {
+  const large = `gt ${CA_BODY_BYTES_MAX}`;
+  return [
+    "acl ca path_beg /puppet-ca/",
+    "acl ca path /status/v1/simple/ca /status/v1/services /status/v1/services/ca",
+    "acl ca_read path_beg /puppet-ca/v1/certificate/ /puppet-ca/v1/certificate_revocation_list/",
+    "acl ca_harmless path_beg /puppet-ca/v1/certificate_request/",
+    "acl ca_harmless method GET",
+    // Of a body without a length, as much is here as fits in the buffer.
+    `acl ca_large req.hdr_val(content-length) ${large}`,
+    `acl ca_large req.body_len ${large}`,
+    "http-request set-var(txn.refused) str(size) if ca ca_large",
+    'http-request return status 413 content-type text/plain string "The request is too large.\\n" if ca ca_large',
+    // What may change a certificate is not repeated, except a certificate request.
+    "http-request disable-l7-retry if ca !ca_harmless",
+    `http-request lua.hold authority ${CA_HOLD_MS_MAX} if { path_beg /puppet-ca/ } !ca_read { nbsrv(authority) lt 1 }`,
+  ];
+}
+
+/** A catalog that killed the server of its replay too is not replayed for a while. */
+function poisonLines(paths: EdgePaths): string[] {
+  const left = `var(txn.certname),map(${paths.poison},0),field(1,|),add(${POISON_S}),sub(txn.now)`;
+  return [
+    `http-request set-var(txn.poison) "${left}" if { path_beg ${CATALOGS} }`,
+    "http-request disable-l7-retry if { var(txn.poison) -m int gt 0 }",
+  ];
+}
+
+const CATALOGS = "/puppet/v3/catalog/ /puppet/v4/catalog";
+
+/** The backend that keeps each request until it is answered, and repeats it when its server was lost. */
+export function replaySection(paths: EdgePaths): string {
+  const second = "{ res.hdr(x-understudy-lost) -m found }";
+  const catalog = `{ var(txn.certname) -m found } { var(txn.path) -m beg ${CATALOGS} }`;
+  return section("backend replay", [
+    // Of these, one at most is after a server may have begun: `again` turns its own losses into 500.
+    "retries 3",
+    "retry-on empty-response conn-failure 502 503",
+    // Balancing may choose `again` only, this rule `once` only.
+    "use-server once if TRUE",
+    `server once unix@${paths.once} weight 0`,
+    `server again unix@${paths.again} weight 1`,
+    `http-response set-map(${paths.poison}) %[var(txn.certname)] %[var(txn.now)]|%[res.hdr(x-understudy-lost)] if ${second} ${catalog}`,
+    "http-response del-header x-understudy-lost",
+  ]);
+}
