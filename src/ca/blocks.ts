@@ -21,6 +21,8 @@ const RESERVE_TRIES_MAX = 50;
 export interface Blocks {
   /** A serial that nobody else will ever use. Throws Fault `ca.serials-exhausted`, `ca.no-record`, `etcd.…`. */
   take(): Promise<Serial>;
+  /** Returns a serial that was taken and for certain not used. */
+  giveBack(serial: Serial): void;
   /** The newest block for stock tools on this member that holds `next`, else a new one. */
   directoryBlock(next: number | undefined): Promise<Block>;
 }
@@ -51,6 +53,9 @@ export function createBlocks(store: Store, member: string): Blocks {
       const taken = turn.then(takeNext);
       turn = taken.catch(() => undefined);
       return taken;
+    },
+    giveBack(serial) {
+      free?.unshift(serial);
     },
     async directoryBlock(next) {
       const block = own("directory").find(

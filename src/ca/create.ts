@@ -131,7 +131,11 @@ async function makeChain(options: CreateOptions) {
   const times = { notBeforeMs: now - BACKDATE_MS, notAfterMs: now + ttlSeconds * 1000 };
   const make = (serial: bigint, subjectDer: Buffer, of: KeyObject) =>
     createCertificateAsync({
-      ...{ serial, subjectDer, issuerDer: rootName, spkiDer: spkiOf(of), ...times },
+      serial,
+      subjectDer,
+      issuerDer: rootName,
+      spkiDer: spkiOf(of),
+      ...times,
       signingKey: rootKey,
       extensions: [
         basicConstraints({ ca: true }),
@@ -143,7 +147,10 @@ async function makeChain(options: CreateOptions) {
     });
   const emptyCrl = (issuerDer: Buffer, signingKey: KeyObject) =>
     createCrlAsync({
-      ...{ issuerDer, signingKey, number: 0, entries: [] },
+      issuerDer,
+      signingKey,
+      number: 0,
+      entries: [],
       authorityKeyId: keyIdOf(spkiOf(signingKey)),
       thisUpdateMs: times.notBeforeMs,
       nextUpdateMs: times.notAfterMs,

@@ -87,7 +87,9 @@ export async function issueCrl(
   const { count, ...content } = crlContent(issuer, { number, ...times }, rows);
   const { der, signature } = await createCrlAsync({ ...content, signingKey: key });
   const value: CrlValue = {
-    ...{ number, ...times, count },
+    number,
+    ...times,
+    count,
     sha256: createHash("sha256").update(der).digest("hex"),
     signature: signature.toString("base64"),
   };
@@ -108,7 +110,10 @@ export async function issueCrl(
 function revokedValue(one: NewRevocation, number: number): RevokedValue {
   const { certname, notAfterMs, reason } = one;
   return {
-    ...{ number, at: toSecond(wallMs()), reason, certname },
+    number,
+    at: toSecond(wallMs()),
+    reason,
+    certname,
     ...(notAfterMs === undefined ? {} : { notAfter: isoTime(notAfterMs) }),
   };
 }

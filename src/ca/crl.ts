@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { Fault } from "../base/fault.ts";
-import { assembleCrl, crlPem, parseCrl, verifyCrl, type CrlContent } from "../x509/crl.ts";
+import { assembleCrl, crlPem, parseCrls, verifyCrl, type CrlContent } from "../x509/crl.ts";
 import type { Issuer } from "./issuer.ts";
 import type { CrlValue } from "./record.ts";
 import type { RevokedRow } from "./tables.ts";
@@ -62,14 +62,10 @@ export function rebuildCrl(
   return publishable(value.number, der, content, count, parentCrls);
 }
 
-/** The first CRL in a ca_crl.pem, for a server that has nothing but its directory. */
-export function readPublishedCrl(
-  pem: Buffer,
-  first: Buffer,
-  issuer: Issuer,
-): PublishedCrl | undefined {
-  const crl = parseCrl(first);
-  if (!verifyCrl(crl, issuer.publicKey) || crl.number === undefined) return undefined;
+/** Our CRL in a ca_crl.pem, for a server that has nothing but its directory. Undefined: it has none. */
+export function readPublishedCrl(pem: Buffer, issuer: Issuer): PublishedCrl | undefined {
+  const crl = parseCrls(pem).find((one) => verifyCrl(one, issuer.publicKey));
+  if (crl?.number === undefined) return undefined;
   return {
     number: Number(crl.number),
     der: crl.der,

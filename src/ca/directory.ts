@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { isMissing, makeFolder, syncFolder, type WriteOptions } from "../host/files.ts";
 import { isCertname } from "./certname.ts";
-import { createQueue, type Queue } from "./directory-queue.ts";
+import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
 import { parseInventory, renderInventoryLine, type InventoryLine } from "./inventory.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
 import { renderSerialFile, type Serial } from "./serial.ts";
@@ -34,7 +34,9 @@ export interface CaDirectory {
   layout: CaLayout;
   /** Brings jobs to disk and syncs them; false when that failed for now (it is retried). */
   apply(jobs: readonly DirectoryJob[]): Promise<boolean>;
-  state(): { behind: number; why: string | undefined };
+  state(): QueueState;
+  /** Whether jobs were dropped since it was last asked: then the directory must be compared anew. */
+  takeDropped(): boolean;
   idle(): Promise<void>;
 }
 
@@ -49,13 +51,18 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     }
     const { writes, removes, lines } = sortJobs(jobs);
     const folders = new Set([...writes.keys(), ...removes].map((path) => dirname(path)));
-    await eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) => write(path, content, owned));
-    if (lines.length > 0) {
-      inventory ??= await readSerials(layout.inventory);
-      await appendInventory(layout.inventory, inventory, lines, owned);
-    }
-    await eachAtOnce([...removes], WRITES_AT_ONCE, (path) => rm(path, { force: true }));
-    for (const folder of folders) await syncFolder(folder);
+    // One file that can't be written doesn't keep the others from being so.
+    await allOf([
+      () =>
+        eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) => write(path, content, owned)),
+      async () => {
+        if (lines.length === 0) return;
+        inventory ??= await readSerials(layout.inventory);
+        await appendInventory(layout.inventory, inventory, lines, owned);
+      },
+      () => eachAtOnce([...removes], WRITES_AT_ONCE, (path) => rm(path, { force: true })),
+      () => eachAtOnce([...folders], WRITES_AT_ONCE, syncFolder),
+    ]);
   }, signal);
   return {
     layout,
@@ -65,6 +72,7 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
       return done;
     },
     state: () => queue.state(),
+    takeDropped: () => queue.takeDropped(),
     idle: () => queue.idle(),
   };
 }
@@ -94,7 +102,8 @@ export async function readNamed(
   return readText(kind === "signed" ? layout.signedFile(certname) : layout.requestFile(certname));
 }
 
-async function readText(path: string): Promise<string | undefined> {
+/** The text of a file; undefined when there is none. */
+export async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
@@ -181,6 +190,11 @@ async function ensureFolder(folder: string, options: WriteOptions): Promise<void
     if (!isMissing(error)) throw error;
     await makeFolder(folder, options);
   }
+}
+
+/** Runs every step, one after the other; rejects with the first failure. */
+async function allOf(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  await eachAtOnce(steps, 1, (step) => step());
 }
 
 /** Runs `act` on every item, so many at a time; rejects with the first failure when all have ended. */

@@ -61,6 +61,19 @@ export class Mirror {
     return to;
   }
 
+  /**
+   * Takes an own commit in. What it touched is told even when the watch was quicker: who commits
+   * must know that it is on disk before he says so.
+   */
+  applyOwn(changes: readonly Change[]): Touched {
+    const to = this.apply(changes);
+    for (const { key } of changes) {
+      const place = locate(this.tables, key);
+      if (place !== undefined) this.#touch(place.kind, place.name, to);
+    }
+    return to;
+  }
+
   /** Takes in all keys as of `revision`: those that aren't among them are gone. */
   replace(changes: Iterable<Change>, revision: number): Touched {
     const to = untouched();
@@ -71,13 +84,26 @@ export class Mirror {
     }
     for (const kind of Object.keys(this.tables) as TableName[]) {
       const table = this.tables[kind];
-      for (const name of [...table.names()]) {
+      for (const name of table.names()) {
         const newer = table.revisionOf(name) > revision;
         if (!newer && !there.has(table.prefix + name)) this.#remove(kind, name, to);
       }
     }
     this.#settle(revision);
     return to;
+  }
+
+  /** The revision that wrote `key`; 0 when it isn't there, undefined for keys that aren't kept. */
+  revisionOf(key: string): number | undefined {
+    const place = locate(this.tables, key);
+    return place && this.tables[place.kind].revisionOf(place.name);
+  }
+
+  /** Every key that is there. */
+  *keys(): Generator<string> {
+    for (const table of Object.values(this.tables)) {
+      for (const name of table.names()) yield table.prefix + name;
+    }
   }
 
   /** Every certificate of `certname` ever issued, lowest serial first. */

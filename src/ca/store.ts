@@ -26,6 +26,8 @@ export interface StoreDeps {
   guard?: () => Compare[];
   /** Told of what a commit or a read brought that memory didn't know. */
   onTouched?: (touched: Touched) => void;
+  /** How long a change waits for etcd to come back, milliseconds. Default COMMIT_WITHIN_MS. */
+  commitWithinMs?: number;
 }
 
 export interface Store {
@@ -39,7 +41,7 @@ export interface Store {
 }
 
 export function createStore(deps: StoreDeps): Store {
-  const { etcd, mirror } = deps;
+  const { etcd, mirror, commitWithinMs: withinMs = COMMIT_WITHIN_MS } = deps;
   const takeReads = (keys: readonly string[], reads: readonly KeyValue[][], revision: number) => {
     const changes = keys.map((key, index): Change => {
       const kv = reads[index]?.[0];
@@ -59,7 +61,7 @@ export function createStore(deps: StoreDeps): Store {
           then,
           otherwise: keys.map((key): Op => ({ get: key })),
         },
-        { withinMs: COMMIT_WITHIN_MS, ...(settle && { settle }), ...(signal && { signal }) },
+        { withinMs, ...(settle && { settle }), ...(signal && { signal }) },
       );
       if (!result.ok) {
         takeReads(keys, result.reads, result.revision);
@@ -71,7 +73,7 @@ export function createStore(deps: StoreDeps): Store {
           ? { key: op.put, value: op.value, modRevision: revision }
           : { key: op.delete, value: null, modRevision: revision },
       );
-      return { ok: true, revision, touched: mirror.apply(changes) };
+      return { ok: true, revision, touched: mirror.applyOwn(changes) };
     },
     async refresh(keys, signal) {
       if (keys.length === 0) return;

@@ -154,14 +154,18 @@ function readCert(name: string, text: string, key: string): CertRow {
 
 function readRevoked(name: string, text: string, key: string): RevokedRow {
   const value = decodeValue(RevokedValue, key, text);
-  return { ...revokedRow(Serial.parse(name), value) };
+  return revokedRow(Serial.parse(name), value);
 }
 
 /** The row of a revocation. */
 export function revokedRow(serial: Serial, value: RevokedValue): RevokedRow {
   const { number, at, reason, certname, notAfter } = value;
   return {
-    ...{ serial, number, at, reason, certname },
+    serial,
+    number,
+    at,
+    reason,
+    certname,
     notAfterMs: notAfter === undefined ? undefined : Date.parse(notAfter),
     entry: encodeCrlEntry({ serial: BigInt(`0x${serial}`), timeMs: Date.parse(at), reason }),
   };

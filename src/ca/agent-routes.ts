@@ -1,0 +1,91 @@
+// What agents ask of the CA without having a certificate yet: certificates, the CRL, their request.
+// Memory first. A miss asks the record itself, because an agent submits on one server and polls
+// another milliseconds later; without etcd the CA directory has the last word.
+
+import { Fault } from "../base/fault.ts";
+import type { Core } from "./core.ts";
+import { readNamed } from "./directory.ts";
+import { BODY_BYTES_MAX, readBody, text, tooLarge } from "./http.ts";
+import { isCertname, printable } from "./certname.ts";
+import { currentPem } from "./publish.ts";
+import type { Call, Route } from "./routes.ts";
+import { isUnreachable } from "./store.ts";
+
+/**
+ * Agents send as If-Modified-Since their own clock's time of their last attempt, which may lie after a
+ * publication that they haven't seen. Only a list that is older by this much is "not modified".
+ */
+const CRL_UNMODIFIED_AFTER_MS = 3 * 24 * 3600 * 1000;
+
+export const agentRoutes: Route[] = [
+  { method: "GET", path: "certificate/*", who: "anyone", handle: getCertificate },
+  { method: "GET", path: "certificate_revocation_list/*", who: "anyone", handle: getCrl },
+  { method: "GET", path: "certificate_request/*", who: "anyone", handle: getRequest },
+  { method: "PUT", path: "certificate_request/*", who: "anyone", handle: putRequest },
+];
+
+async function getCertificate({ core, operations, name }: Call): Promise<Response> {
+  if (name === "ca") return pem(core.issuer().bundle);
+  const found = await find(core, name, "signed", async () => {
+    if (currentPem(core.mirror, name) === undefined) await operations.lookUp([name]);
+    return currentPem(core.mirror, name);
+  });
+  return found === undefined ? text(404, `Could not find certificate ${name}`) : pem(found);
+}
+
+async function getRequest({ core, operations, name }: Call): Promise<Response> {
+  const { requests } = core.mirror.tables;
+  const found = await find(core, name, "requests", async () => {
+    if (!requests.has(name)) await operations.lookUp([name]);
+    return requests.get(name)?.pem;
+  });
+  return found === undefined ? text(404, `Could not find certificate_request ${name}`) : pem(found);
+}
+
+async function putRequest({ core, operations, name, request }: Call): Promise<Response> {
+  const body = await readBody(request, BODY_BYTES_MAX);
+  if (body === undefined) return tooLarge(BODY_BYTES_MAX);
+  const source = printable(request.headers.get("x-forwarded-for") ?? "").slice(0, 64);
+  const submitted = await operations.submit({ pem: body, key: name, ...(source && { source }) });
+  const why = submitted.outcome === "refused" ? submitted.because : "";
+  core.deps.log.info(`request for ${name}: ${submitted.outcome}`, { source, why });
+  if (submitted.outcome === "refused") return text(400, submitted.because);
+  return new Response("", {
+    status: 200,
+    headers: { "Content-Type": "text/plain", "Content-Length": "0" },
+  });
+}
+
+function getCrl({ core, request }: Call): Response {
+  const crl = core.publisher.crl();
+  if (crl === undefined) {
+    throw new Fault("ca.no-crl", "this server has no CRL yet: ask another one");
+  }
+  const since = Date.parse(request.headers.get("if-modified-since") ?? "");
+  // NaN compares as false: absent and unreadable dates get the list.
+  if (since > crl.thisUpdateMs + CRL_UNMODIFIED_AFTER_MS) {
+    return new Response(null, { status: 304, headers: { "Content-Type": "text/plain" } });
+  }
+  return pem(crl.pem);
+}
+
+/** What `ask` finds; when the record can't be asked, what the CA directory has. */
+async function find(
+  core: Core,
+  name: string,
+  kind: "signed" | "requests",
+  ask: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  if (!isCertname(name)) return undefined;
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    return readNamed(core.directory.layout, kind, name);
+  }
+}
+
+function pem(body: string | Buffer): Response {
+  const bytes = typeof body === "string" ? body : new Uint8Array(body);
+  return new Response(bytes, { headers: { "Content-Type": "text/plain" } });
+}

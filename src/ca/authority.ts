@@ -1,0 +1,77 @@
+// The certificate authority of one server. Every server runs one; none is special. What it answers
+// comes from memory or disk, what it changes goes through the record.
+// Danger: without etcd it answers reads and changes nothing.
+
+import type { Hono } from "hono";
+import type { PublishedCrl } from "./crl.ts";
+import { createCore, type CaDeps } from "./core.ts";
+import { refreshCrl, repair, runLoop } from "./loop.ts";
+import { createOperations, type Operations } from "./operations.ts";
+import { createRoutes } from "./routes.ts";
+import type { Serial } from "./serial.ts";
+import { describeState, type CaState } from "./state.ts";
+import { allStatuses, type CertState, type CertStatus } from "./view.ts";
+
+export type { CaDeps } from "./core.ts";
+
+/** A certificate that counts no more. */
+export interface Revocation {
+  serial: Serial;
+  /** The first CRL that has it. */
+  number: number;
+  certname: string | null;
+}
+
+export interface Ca extends Operations {
+  /** HTTP as the edge's backend: /puppet-ca/v1, /status/v1, /health/ca. */
+  routes: Hono;
+  /** Keeps memory and directory in step until `signal` aborts. */
+  loop(signal: AbortSignal): Promise<void>;
+  /** Brings the directory in step once; resolves when that is on disk. `loop` does it by itself. */
+  repair(): Promise<void>;
+  /** Requests and certificates as clients see them. */
+  list(state?: CertState): CertStatus[];
+  /** Every revocation there is, oldest first: what an edge must refuse. */
+  revocations(): Revocation[];
+  /** The issuing CA's subject as RFC 2253 writes it; with a serial it names a certificate. */
+  issuerText(): string;
+  /** The CAs of the bundle, and our own CRL: bytes as published. */
+  bundle(): Buffer;
+  currentCrl(): PublishedCrl | undefined;
+  /** Signs the CRL anew when it is a month old. Returns whether this server did. */
+  refreshCrl(): Promise<boolean>;
+  state(): CaState;
+  /** Ends retries and waits for writes that are running. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts this server's authority with what the record says, or, while etcd is out of reach, with
+ * what is on disk. Throws Fault `ca.no-record` when there is no CA in either, `x509.…`.
+ */
+export async function createCa(deps: CaDeps): Promise<Ca> {
+  const closed = new AbortController();
+  const core = await createCore(deps, closed.signal);
+  if (core.loaded) await core.publisher.publishCrl();
+  const operations = createOperations(core);
+  return {
+    ...operations,
+    routes: createRoutes(core, operations),
+    loop: (signal) => runLoop(core, signal),
+    repair: () => repair(core),
+    list: (state) => allStatuses(core.mirror, state),
+    revocations: () =>
+      core.mirror
+        .revocations()
+        .map(({ serial, number, certname }) => ({ serial, number, certname })),
+    issuerText: () => core.issuer().certificate.subjectText,
+    bundle: () => core.issuer().bundle,
+    currentCrl: () => core.publisher.crl(),
+    refreshCrl: () => refreshCrl(core),
+    state: () => describeState(core),
+    async close() {
+      closed.abort();
+      await core.directory.idle();
+    },
+  };
+}

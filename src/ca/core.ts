@@ -1,0 +1,182 @@
+// The parts of one server's authority, wired: record in memory, directory, key, signing, revoking.
+
+import { readFile } from "node:fs/promises";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import type { Compare, Etcd } from "../etcd/types.ts";
+import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
+import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
+import { createDirectory, type CaDirectory } from "./directory.ts";
+import { readIssuer, type Issuer } from "./issuer.ts";
+import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
+import { caLayout } from "./layout.ts";
+import { Mirror } from "./mirror.ts";
+import type { Copies, EdgeReport } from "./operations.ts";
+import { createPublisher, type Publisher } from "./publish.ts";
+import { CA_PREFIX } from "./record.ts";
+import { createRevoker, type Revoker } from "./revoke.ts";
+import type { Serial } from "./serial.ts";
+import type { CaSettings } from "./settings.ts";
+import type { Judge, Signer } from "./sign.ts";
+import { createStore, isUnreachable, type Store } from "./store.ts";
+
+/** A server whose clock is further off the others' doesn't sign, milliseconds. */
+export const CLOCK_OFFSET_MAX_MS = 60_000;
+/** How long a full read of the record may take, milliseconds. */
+const LOAD_WITHIN_MS = 30_000;
+/** How long the start waits for etcd before it goes on with what is on disk, milliseconds. */
+const FIRST_ANSWER_MS = 3000;
+
+export interface CaDeps {
+  etcd: Etcd;
+  /** This member's id. */
+  member: string;
+  /** The CA directory. */
+  cadir: string;
+  /** Who owns its files: puppet. */
+  owner?: { uid: number; gid: number };
+  /** puppetserver's own copy of the CRL ($ssldir/crl.pem). */
+  hostCrlPath?: string;
+  /** Read anew for every decision. */
+  settings: () => CaSettings;
+  /** Members' certnames and addresses, the shared name: given to agents only by force. */
+  protectedNames: () => Iterable<string>;
+  /** Which servers have a durable copy of the record as of this revision. The giver bounds its time. */
+  confirmCopies: (revision: number) => Promise<Copies>;
+  /** Which edges refuse these serials. The giver bounds its time. */
+  confirmEdges: (serials: readonly Serial[]) => Promise<EdgeReport>;
+  /** How far this clock is off the others', milliseconds; undefined: not known. */
+  clockOffsetMs: () => number | undefined;
+  log: Log;
+  /** Compares that every change carries: the generation of the record. */
+  guard?: () => Compare[];
+  /** This server's own copy of the record (Journal.replay), for a start without etcd. */
+  offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;
+  /** How long a change waits for etcd to come back, milliseconds. Default 10,000. */
+  commitWithinMs?: number;
+  /** Told of every CRL that is published here. */
+  onCrl?: (crl: PublishedCrl) => void;
+  /** What X-Puppet-Version says. */
+  puppetVersion?: string;
+}
+
+export interface Core {
+  deps: CaDeps;
+  mirror: Mirror;
+  store: Store;
+  directory: CaDirectory;
+  publisher: Publisher;
+  revoker: Revoker;
+  blocks: Blocks;
+  key: KeyHolder;
+  issuer: () => Issuer;
+  /** What signs; throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now. */
+  signer: () => Signer;
+  /** What requests are judged with, also when this server may not sign. */
+  judge: () => Judge;
+  /** Whether memory was filled from etcd. */
+  loaded: boolean;
+  /** Files in the directory that nobody accounts for. */
+  unknown: string[];
+}
+
+/** Wires the parts and fills memory. Throws Fault `ca.no-record` when no CA is found anywhere. */
+export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Core> {
+  const { log } = deps;
+  const mirror = new Mirror(log);
+  const store: Store = createStore({
+    ...deps,
+    mirror,
+    onTouched: (touched) => void publisher.publish(touched),
+  });
+  const directory = createDirectory({ ...deps, folder: deps.cadir }, signal);
+  const publisher: Publisher = createPublisher({ ...deps, store, directory });
+  const key = createKeyHolder(caLayout(deps.cadir).key);
+  const blocks = createBlocks(store, deps.member);
+  let fromDisk: Issuer | undefined;
+  const issuer = () => {
+    const known = mirror.tables.authority.get("")?.issuer ?? fromDisk;
+    if (known === undefined) throw noRecord();
+    return known;
+  };
+  const judge = (): Judge => {
+    return { store, settings: deps.settings(), names: nameContext(deps, mirror) };
+  };
+  const signer = (): Signer => {
+    refuseWrongClock(deps.clockOffsetMs());
+    return { ...judge(), blocks, issuer: issuer(), key: key.get(), member: deps.member };
+  };
+  const revoker = createRevoker(signer);
+  const core: Core = {
+    deps,
+    mirror,
+    store,
+    directory,
+    publisher,
+    revoker,
+    blocks,
+    key,
+    issuer,
+    judge,
+    signer,
+    loaded: false,
+    unknown: [],
+  };
+  try {
+    await loadRecord(core, FIRST_ANSWER_MS);
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    log.warn("etcd is out of reach: certificates are served from this server's disk");
+    fromDisk = await loadFromDisk(core);
+  }
+  await key.load(issuer());
+  return core;
+}
+
+/** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */
+export async function loadRecord(core: Core, firstAnswerMs = LOAD_WITHIN_MS): Promise<void> {
+  const { etcd } = core.deps;
+  // A small read first: whether etcd answers at all is known soon, the rest may take its time.
+  await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs });
+  const { kvs, revision } = await etcd.range(CA_PREFIX, { withinMs: LOAD_WITHIN_MS });
+  core.mirror.replace(kvs, revision);
+  if (!core.mirror.tables.authority.has("")) throw noRecord();
+  core.loaded = true;
+}
+
+/** The revision that offline rows get: below any of etcd's, so that whatever etcd says replaces them. */
+const OFFLINE_REVISION = 0.5;
+
+async function loadFromDisk({ deps, mirror, publisher }: Core): Promise<Issuer> {
+  for await (const { key, value } of deps.offlineRecord?.() ?? []) {
+    mirror.apply([{ key, value, modRevision: OFFLINE_REVISION }]);
+  }
+  const layout = caLayout(deps.cadir);
+  const known = mirror.tables.authority.get("")?.issuer;
+  const bundle = await readFile(layout.bundle).catch(() => undefined);
+  if (known === undefined && bundle === undefined) throw noRecord();
+  const issuer = known ?? readIssuer(bundle ?? Buffer.alloc(0));
+  const pem = await readFile(layout.crl).catch(() => undefined);
+  const crl = pem === undefined ? undefined : readPublishedCrl(pem, issuer);
+  if (crl !== undefined) publisher.assume(crl);
+  return issuer;
+}
+
+function nameContext(deps: CaDeps, mirror: Mirror): Signer["names"] {
+  const names = [...deps.protectedNames()].map((name) => name.toLowerCase());
+  return {
+    protectedNames: new Set(names),
+    isCertname: (name) => mirror.tables.names.has(name),
+  };
+}
+
+function refuseWrongClock(offsetMs: number | undefined): void {
+  if (offsetMs === undefined || Math.abs(offsetMs) <= CLOCK_OFFSET_MAX_MS) return;
+  const seconds = Math.round(Math.abs(offsetMs) / 1000);
+  const side = offsetMs > 0 ? "ahead of" : "behind";
+  throw new Fault(
+    "ca.clock-off",
+    `this server's clock is ${seconds} s ${side} the others': it signs nothing`,
+    { hints: ["The other servers sign. Set the clock: timedatectl, chronyc makestep."] },
+  );
+}

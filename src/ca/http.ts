@@ -1,0 +1,95 @@
+// Small pieces of HTTP that puppet-ca/v1 is made of: exact texts, bounded bodies, strict paths.
+
+import { URL_NAME } from "./certname.ts";
+
+/** Longest body of anybody's request, in bytes: a request for a certificate has about 1,600. */
+export const BODY_BYTES_MAX = 64 * 1024;
+/** Longest body of an administrator's request, in bytes: tens of thousands of names. */
+export const ADMIN_BODY_BYTES_MAX = 1024 * 1024;
+
+export function text(status: number, body: string, type = "text/plain;charset=utf-8"): Response {
+  return new Response(body, { status, headers: { "Content-Type": type } });
+}
+
+export function json(status: number, value: unknown): Response {
+  const headers = { "Content-Type": "application/json;charset=utf-8" };
+  return new Response(JSON.stringify(value), { status, headers });
+}
+
+/** Puppet Server's answer to whoever may not, whatever is there. */
+export function forbidden(path: string, method: string): Response {
+  const body = `Forbidden request: ${path} (method :${method.toLowerCase()}). Please see the server logs for details.`;
+  return new Response(body, { status: 403 });
+}
+
+export function notFound(): Response {
+  return text(404, "Not Found", "text/html;charset=utf-8");
+}
+
+/** The parts of a path, each decoded once; undefined when one can't be. */
+export function segmentsOf(pathname: string): string[] | undefined {
+  try {
+    return pathname.split("/").slice(1).map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a decoded part of a path can name a certificate at all. */
+export function isUrlName(segment: string): boolean {
+  return URL_NAME.test(segment);
+}
+
+/** The body as text; undefined when it is longer than `bytesMax`. Reads no further than that. */
+export async function readBody(request: Request, bytesMax: number): Promise<string | undefined> {
+  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) return undefined;
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const stream = request.body;
+  if (stream === null) return "";
+  for await (const chunk of stream) {
+    const piece = chunk as Uint8Array;
+    bytes += piece.length;
+    if (bytes > bytesMax) return undefined;
+    chunks.push(piece);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+export function tooLarge(bytesMax: number): Response {
+  return text(413, `The body is longer than ${bytesMax} bytes.`);
+}
+
+/** The object in a JSON body; undefined when it is none. */
+export function parseJsonObject(body: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const JSON_TYPES = ["application/json", "text/pson", "pson"];
+
+/** Whether a Content-Type header is absent or one that carries JSON. */
+export function isJsonType(header: string | null): boolean {
+  return header === null || JSON_TYPES.includes(mediaType(header));
+}
+
+/** Whether an Accept header lets JSON through. */
+export function acceptsJson(header: string | null): boolean {
+  if (header === null || header.trim() === "") return true;
+  const ranges = header.split(",").map(mediaType);
+  return ranges.some((range) => [...JSON_TYPES, "*/*", "application/*"].includes(range));
+}
+
+/** Names as Clojure prints a vector of strings, which is how clients have seen them. */
+export function ednVector(names: readonly string[]): string {
+  return `[${names.map((name) => JSON.stringify(name)).join(" ")}]`;
+}
+
+function mediaType(header: string): string {
+  return (header.split(";")[0] ?? "").trim().toLowerCase();
+}

@@ -1,0 +1,129 @@
+// Keeps memory and directory in step with the record. The watch makes it quick, the checks make it
+// true: a lost event costs at most one of their rounds.
+
+import { startLoop } from "../base/loop.ts";
+import type { WatchEvent } from "../etcd/types.ts";
+import { wallMs } from "../host/clock.ts";
+import type { Change } from "./mirror.ts";
+import { loadRecord, type Core } from "./core.ts";
+import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
+import { parseSerialFile } from "./serial.ts";
+import { readText, serialJob } from "./directory.ts";
+import { planRepair } from "./repair.ts";
+
+const CONNECT_EVERY_MS = 1000;
+const CHECK_EVERY_MS = 15_000;
+const UPKEEP_EVERY_MS = 600_000;
+/** How old a CRL gets before it is signed anew, by whoever is first. */
+export const CRL_REFRESH_MS = 30 * 24 * 3600 * 1000;
+/** Keys read anew in one transaction. */
+const REREAD_AT_ONCE = 100;
+
+/** Runs until `signal` aborts. */
+export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
+  const { log } = core.deps;
+  let watching = false;
+  let repaired = false;
+  const watch = () => {
+    watching = true;
+    core.deps.etcd.watch(CA_PREFIX, {
+      fromRevision: core.mirror.revision + 1,
+      signal,
+      onEvents(events, revision) {
+        const touched = core.mirror.apply(events.map(changeOf), revision);
+        void core.publisher.publish(touched);
+      },
+      onLost(why, compacted) {
+        watching = false;
+        if (compacted) core.loaded = false;
+        log.info("the watch on the CA's record ended", { why, compacted });
+        connect.wake();
+      },
+    });
+  };
+  const connect = startLoop({
+    name: "ca record",
+    everyMs: CONNECT_EVERY_MS,
+    log,
+    signal,
+    body: async () => {
+      if (!core.loaded) {
+        await loadRecord(core);
+        repaired = false;
+      }
+      if (!watching) watch();
+      const well = core.directory.state().why === undefined;
+      if (well && core.directory.takeDropped()) repaired = false;
+      if (!repaired) await repair(core);
+      repaired = true;
+    },
+  });
+  const check = startLoop({
+    name: "ca check",
+    everyMs: CHECK_EVERY_MS,
+    log,
+    signal,
+    body: async () => {
+      if (core.loaded) await core.store.refresh([AUTHORITY_KEY, CRL_HEAD_KEY], signal);
+    },
+  });
+  const upkeep = startLoop({
+    name: "ca upkeep",
+    everyMs: UPKEEP_EVERY_MS,
+    log,
+    signal,
+    body: async () => {
+      if (!core.loaded) return;
+      await reconcile(core);
+      if (core.key.peek() !== undefined) await refreshCrl(core);
+    },
+  });
+  await Promise.all([connect.ended, check.ended, upkeep.ended]);
+}
+
+/** Brings the directory in step with the record, as planRepair says; resolves when that is on disk. */
+export async function repair(core: Core): Promise<void> {
+  const { mirror, directory, deps } = core;
+  await core.key.load(core.issuer());
+  const { jobs, unknown } = await planRepair(mirror, directory, core.issuer(), core.key.peek());
+  for (const path of unknown) {
+    if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
+  }
+  core.unknown = unknown;
+  await directory.apply(jobs);
+  await core.publisher.publishCrl(true);
+  const next = parseSerialFile((await readText(directory.layout.serial)) ?? "");
+  const { from, to } = await core.blocks.directoryBlock(next);
+  const within = next !== undefined && next >= from && next <= to;
+  if (!within) await directory.apply([serialJob(directory.layout, from)]);
+}
+
+/** Signs the CRL anew when it is a month old. Returns whether this server did. */
+export async function refreshCrl(core: Core): Promise<boolean> {
+  const done = await core.revoker.refresh(CRL_REFRESH_MS, wallMs());
+  if (done) await core.publisher.publishCrl();
+  return done;
+}
+
+/** Compares every key's revision with memory and reads anew what differs. */
+async function reconcile({ deps, mirror, store, publisher }: Core): Promise<void> {
+  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true });
+  const there = new Set(kvs.map(({ key }) => key));
+  const stale = kvs
+    .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
+    .map(({ key }) => key);
+  for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
+    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE));
+  }
+  const gone = [...mirror.keys()].filter(
+    (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,
+  );
+  const touched = mirror.apply(
+    gone.map((key): Change => ({ key, value: null, modRevision: revision + 0.5 })),
+  );
+  await publisher.publish(touched);
+}
+
+function changeOf({ type, kv }: WatchEvent): Change {
+  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
+}

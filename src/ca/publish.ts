@@ -1,0 +1,168 @@
+// Brings what the record says to this server's CA directory and to its memory of the newest CRL.
+// Danger: the CRL is published only when its hash is the record's; until then the old one stays.
+
+import { dirname } from "node:path";
+import { Fault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { exists } from "../host/files.ts";
+import { certificatePem } from "../x509/certificate.ts";
+import { completeRevocations } from "./crl-issue.ts";
+import { rebuildCrl, type PublishedCrl } from "./crl.ts";
+import { requestJob, signedJob, type CaDirectory, type DirectoryJob } from "./directory.ts";
+import type { InventoryLine } from "./inventory.ts";
+import type { Mirror, Touched } from "./mirror.ts";
+import { crlKey } from "./record.ts";
+import type { Serial } from "./serial.ts";
+import type { Store } from "./store.ts";
+
+export interface Publisher {
+  /** Publishes what was touched; true when it is on disk, false when the directory lags. */
+  publish(touched: Touched): Promise<boolean>;
+  /** Publishes the newest CRL if it isn't yet, or `again`; true when it is on disk. */
+  publishCrl(again?: boolean): Promise<boolean>;
+  /** The newest CRL that is published here. */
+  crl(): PublishedCrl | undefined;
+  /** A CRL read from disk, for as long as the record can't be asked. */
+  assume(crl: PublishedCrl): void;
+  /** Why the newest CRL isn't published; undefined when it is. */
+  alarm(): string | undefined;
+}
+
+export interface PublishDeps {
+  store: Store;
+  directory: CaDirectory;
+  hostCrlPath?: string;
+  log: Log;
+  /** Told of every CRL that was published. */
+  onCrl?: (crl: PublishedCrl) => void;
+}
+
+export function createPublisher(deps: PublishDeps): Publisher {
+  const { store, directory } = deps;
+  const { mirror } = store;
+  let newest: (PublishedCrl & { fromRecord: boolean; parents: string }) | undefined;
+  let alarm: string | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const renewCrl = async (again: boolean): Promise<DirectoryJob[]> => {
+    const head = mirror.tables.crlHead.get("")?.number;
+    const parents = mirror.tables.authority.get("")?.parentCrls;
+    if (head === undefined || parents === undefined) return [];
+    if (newest?.number === head && newest.fromRecord && parents === newest.parents) {
+      return again ? crlJobs(directory, newest, deps.hostCrlPath) : [];
+    }
+    try {
+      const built = buildHead(mirror, head) ?? (await completeAndBuild(store));
+      if (newest !== undefined && newest.number > built.number) {
+        throw new Fault(
+          "ca.crl-older",
+          `CRL ${newest.number} is published, the record has ${built.number}`,
+        );
+      }
+      newest = { ...built, fromRecord: true, parents };
+      alarm = undefined;
+      deps.onCrl?.(built);
+    } catch (error) {
+      const because = messageOf(error);
+      if (alarm !== because) deps.log.error("the newest CRL can't be published", { why: because });
+      alarm = because;
+      return [];
+    }
+    return crlJobs(directory, newest, deps.hostCrlPath);
+  };
+  const publishCrl = async (again = false) => {
+    // One after the other: a slow rebuild must not overtake a newer one.
+    const renewed = turn.then(() => renewCrl(again));
+    turn = renewed.catch(() => undefined);
+    return directory.apply(await renewed);
+  };
+  return {
+    async publish(touched) {
+      const jobs = directory.apply(planJobs(mirror, directory, touched));
+      const crl = touched.crl || touched.authority ? await publishCrl() : true;
+      return (await jobs) && crl;
+    },
+    publishCrl,
+    crl: () => newest,
+    assume(crl) {
+      newest ??= { ...crl, fromRecord: false, parents: "" };
+    },
+    alarm: () => alarm,
+  };
+}
+
+/** The line of a certificate; undefined for a serial that isn't known. */
+export function inventoryLine({ tables }: Mirror, serial: Serial): InventoryLine | undefined {
+  const row = tables.certs.get(serial);
+  if (row === undefined) return undefined;
+  const { certname, notBeforeMs, notAfterMs } = row;
+  return { serial, certname, notBeforeMs, notAfterMs };
+}
+
+/** The current certificate of a name in PEM. */
+export function currentPem({ tables }: Mirror, certname: string): string | undefined {
+  const serial = tables.names.get(certname)?.serial;
+  const der = serial === undefined ? undefined : tables.certs.get(serial)?.der;
+  return der === undefined ? undefined : certificatePem(der);
+}
+
+/** The jobs that bring the CRL to the CA directory and to puppetserver's own copy, where it has one. */
+async function crlJobs(
+  { layout }: CaDirectory,
+  { pem }: PublishedCrl,
+  hostCrlPath: string | undefined,
+): Promise<DirectoryJob[]> {
+  const jobs: DirectoryJob[] = [{ do: "write", path: layout.crl, content: pem }];
+  if (hostCrlPath !== undefined && (await exists(dirname(hostCrlPath)))) {
+    jobs.push({ do: "write", path: hostCrlPath, content: pem });
+  }
+  return jobs;
+}
+
+function planJobs(mirror: Mirror, { layout }: CaDirectory, touched: Touched): DirectoryJob[] {
+  const jobs: DirectoryJob[] = [];
+  const lines: InventoryLine[] = [];
+  const names = new Set(touched.names);
+  for (const serial of touched.certs) {
+    const line = inventoryLine(mirror, serial);
+    if (line === undefined) continue;
+    lines.push(line);
+    if (mirror.tables.names.get(line.certname)?.serial === serial) names.add(line.certname);
+  }
+  if (lines.length > 0) jobs.push({ do: "inventory", lines });
+  for (const name of names) {
+    const gone = !mirror.tables.names.has(name);
+    const pem = currentPem(mirror, name);
+    // A name whose certificate memory hasn't got yet is written when it has.
+    if (gone || pem !== undefined) jobs.push(signedJob(layout, name, pem));
+  }
+  for (const name of touched.requests) {
+    jobs.push(requestJob(layout, name, mirror.tables.requests.get(name)?.pem));
+  }
+  return jobs;
+}
+
+function buildHead(mirror: Mirror, head: number): PublishedCrl | undefined {
+  const { authority, crls } = mirror.tables;
+  const value = crls.get(crlKey(head).slice(crls.prefix.length));
+  const row = authority.get("");
+  if (value === undefined || row === undefined) return undefined;
+  try {
+    return rebuildCrl(row.issuer, value, mirror.revocations(), row.parentCrls);
+  } catch {
+    // Perhaps only incomplete yet; completeAndBuild finds out.
+    return undefined;
+  }
+}
+
+async function completeAndBuild(store: Store): Promise<PublishedCrl> {
+  await completeRevocations(store);
+  const { authority, crls, crlHead } = store.mirror.tables;
+  const head = crlHead.get("")?.number ?? 0;
+  const value = crls.get(crlKey(head).slice(crls.prefix.length));
+  const row = authority.get("");
+  if (value === undefined || row === undefined) {
+    throw new Fault("ca.crl-mismatch", `the record lacks CRL ${head}`);
+  }
+  return rebuildCrl(row.issuer, value, store.mirror.revocations(), row.parentCrls);
+}

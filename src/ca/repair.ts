@@ -1,0 +1,131 @@
+// Brings the CA directory back in step with the record after a time away: writes what is missing or
+// differs, removes what the record says is gone, and reports what it has never heard of.
+
+import { readFile } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
+import { isMissing } from "../host/files.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { exportSpki } from "../x509/keys.ts";
+import { parseRequest } from "../x509/request.ts";
+import {
+  eachAtOnce,
+  requestJob,
+  signedJob,
+  type CaDirectory,
+  type DirectoryJob,
+} from "./directory.ts";
+import { pemNames } from "./directory-state.ts";
+import type { InventoryLine } from "./inventory.ts";
+import type { Issuer } from "./issuer.ts";
+import type { Mirror } from "./mirror.ts";
+import { currentPem, inventoryLine } from "./publish.ts";
+import { serialOf } from "./serial.ts";
+
+const READS_AT_ONCE = 16;
+
+export interface Repair {
+  jobs: DirectoryJob[];
+  /** Files that neither the record nor an earlier state of it accounts for. */
+  unknown: string[];
+}
+
+/** Compares the directory with the record; changes nothing. */
+export async function planRepair(
+  mirror: Mirror,
+  { layout }: CaDirectory,
+  issuer: Issuer,
+  key: KeyObject | undefined,
+): Promise<Repair> {
+  const { tables } = mirror;
+  const jobs: DirectoryJob[] = [];
+  const unknown: string[] = [];
+  const want = async (path: string, content: string | Buffer, keepOther: boolean) => {
+    const there = await readIf(path);
+    if (there?.equals(Buffer.from(content))) return;
+    if (there !== undefined && keepOther) unknown.push(path);
+    else jobs.push({ do: "write", path, content });
+  };
+  // A bundle that differs may carry a CA that agents still need: it is reported, not replaced.
+  await want(layout.bundle, issuer.bundle, true);
+  if (key !== undefined) await want(layout.publicKey, exportSpki(key), true);
+  for (const path of [layout.infraInventory, layout.infraSerials]) {
+    if ((await readIf(path)) === undefined) jobs.push({ do: "write", path, content: "\n" });
+  }
+  const lines = [...tables.certs.names()].sort().map((serial) => inventoryLine(mirror, serial));
+  const known = lines.filter((line): line is InventoryLine => line !== undefined);
+  if ((await readIf(layout.inventory)) === undefined) {
+    jobs.push({ do: "write", path: layout.inventory, content: "" });
+  }
+  jobs.push({ do: "inventory", lines: known });
+
+  await eachAtOnce([...tables.names.names()], READS_AT_ONCE, async (name) => {
+    const pem = currentPem(mirror, name);
+    const there = await readIf(layout.signedFile(name));
+    if (pem === undefined || there?.equals(Buffer.from(pem)) === true) return;
+    if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
+      jobs.push(signedJob(layout, name, pem));
+    } else unknown.push(layout.signedFile(name));
+  });
+  for (const name of await pemNames(layout.signed)) {
+    if (tables.names.has(name)) continue;
+    const there = await readIf(layout.signedFile(name));
+    if (there !== undefined && isAccountedFor(mirror, there)) {
+      jobs.push(signedJob(layout, name, undefined));
+    } else unknown.push(layout.signedFile(name));
+  }
+
+  for (const name of tables.requests.names()) {
+    const pem = tables.requests.get(name)?.pem ?? "";
+    if ((await readIf(layout.requestFile(name)))?.equals(Buffer.from(pem)) === true) continue;
+    jobs.push(requestJob(layout, name, pem));
+  }
+  for (const name of await pemNames(layout.requests)) {
+    if (tables.requests.has(name)) continue;
+    const there = await readIf(layout.requestFile(name));
+    if (there !== undefined && wasSigned(mirror, name, there)) {
+      jobs.push(requestJob(layout, name, undefined));
+    } else unknown.push(layout.requestFile(name));
+  }
+  return { jobs, unknown: unknown.sort() };
+}
+
+/** Whether the certificate in the file is one that the record has, so that nothing is lost with the file. */
+function isAccountedFor({ tables }: Mirror, pem: Buffer): boolean {
+  try {
+    const certificate = parseCertificate(pem);
+    return tables.certs.get(serialOf(certificate.serial))?.der?.equals(certificate.der) ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether both are the same certificate, in other line lengths or with text around it. */
+function isSame(there: Buffer, pem: string): boolean {
+  try {
+    return parseCertificate(there).der.equals(parseCertificate(pem).der);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the request in the file became a certificate meanwhile. */
+function wasSigned(mirror: Mirror, name: string, pem: Buffer): boolean {
+  try {
+    const { spkiDer } = parseRequest(pem);
+    return mirror.serialsOf(name).some((serial) => {
+      const der = mirror.tables.certs.get(serial)?.der;
+      return der !== undefined && parseCertificate(der).spkiDer.equals(spkiDer);
+    });
+  } catch {
+    return false;
+  }
+}
+
+async function readIf(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { readCaConf } from "./settings.ts";
+
+void test("readCaConf reads what Debian's and the vendor's ca.conf say", () => {
+  const text = `
+# ca settings
+certificate-authority: {
+    # allow CA to sign certificate requests that have subject alternative names.
+    allow-subject-alt-names: true
+    // another comment
+    "allow-authorization-extensions" = false,
+    certificate-status: { authorization-required: true, client-whitelist: ["a b", c] }
+    ca-ttl: 90d
+    enable-infra-crl: true }
+other { nested.key: { } }
+`;
+  assert.deepEqual(readCaConf(text), {
+    allowSubjectAltNames: true,
+    allowAuthorizationExtensions: false,
+    caTtlSeconds: 90 * 86_400,
+  });
+  assert.deepEqual(readCaConf(""), {});
+  assert.deepEqual(readCaConf("{ certificate-authority { } }"), {});
+});
+
+void test("readCaConf refuses what it doesn't understand, with the line", () => {
+  for (const text of ["a: {\n b: ${x}\n}", "a: {", "a: [", "}", "a", 'a: "x', "a: {{{{"]) {
+    assert.throws(
+      () => readCaConf(text),
+      (error) => isFault(error, "ca.conf") && /^line \d+:/.test(error.message),
+      text,
+    );
+  }
+  assert.throws(
+    () => readCaConf("{a:".repeat(100)),
+    (error) => isFault(error, "ca.conf"),
+  );
+});

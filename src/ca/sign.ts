@@ -1,0 +1,197 @@
+// Signing: a request becomes a certificate by one transaction that compares everything the decision
+// rests on. Of two who sign the same request at once one wins, and the other hears of it.
+
+import type { KeyObject } from "node:crypto";
+import { Fault } from "../base/fault.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { createCertificateAsync } from "../x509/certificate.ts";
+import { nameOf } from "../x509/name.ts";
+import type { Blocks } from "./blocks.ts";
+import type { Issuer } from "./issuer.ts";
+import {
+  readRequest,
+  refuseRequest,
+  subjectOf,
+  type NameContext,
+  type ReadRequest,
+} from "./policy.ts";
+import { agentExtensions, BACKDATE_MS, serverExtensions, type Subject } from "./profile.ts";
+import { certKey, encodeValue, nameKey, requestKey, type CertValue } from "./record.ts";
+import type { Serial } from "./serial.ts";
+import type { CaSettings } from "./settings.ts";
+import { unchanged, type Commit, type Store } from "./store.ts";
+import type { Touched } from "./mirror.ts";
+
+/** Attempts while other servers change the same name. */
+const TRIES_MAX = 20;
+
+/** What requests are judged with. */
+export interface Judge {
+  store: Store;
+  settings: CaSettings;
+  names: NameContext;
+}
+
+/** What certificates are signed with. */
+export interface Signer extends Judge {
+  blocks: Blocks;
+  issuer: Issuer;
+  key: KeyObject;
+  /** This member's id. */
+  member: string;
+}
+
+export interface SignOptions {
+  /** Seconds from now; the setting's otherwise. */
+  ttlSeconds?: number;
+  /** Sign although a name belongs to a member or to somebody else. */
+  force?: boolean;
+}
+
+export interface Issued {
+  ok: true;
+  certname: string;
+  serial: Serial;
+  der: Buffer;
+  notAfterMs: number;
+  revision: number;
+  touched: Touched;
+}
+
+export type Signed = Issued | { ok: false; why: "no-request" | "refused"; because: string };
+
+/** Signs the request that waits for `certname`. Throws Fault `ca.busy`, `etcd.…`. */
+export async function signWaiting(
+  signer: Signer,
+  certname: string,
+  options: SignOptions = {},
+): Promise<Signed> {
+  const { store } = signer;
+  const { requests, names } = store.mirror.tables;
+  if (!requests.has(certname)) await store.refresh([requestKey(certname), nameKey(certname)]);
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const row = requests.get(certname);
+    if (row === undefined) return noRequest(certname);
+    const read = readRequest(row.pem);
+    const because = read.ok
+      ? refuseRequest(read.read, signer.settings, signer.names, options.force)
+      : read.because;
+    if (!read.ok || because !== undefined) {
+      return { ok: false, why: "refused", because: because ?? "" };
+    }
+    const done = await issue(signer, {
+      subject: subjectOf(read.read),
+      extensions: agentExtensions,
+      ttlSeconds: options.ttlSeconds ?? signer.settings.caTtlSeconds,
+      when: [
+        unchanged(requestKey(certname), requests.revisionOf(certname)),
+        unchanged(nameKey(certname), names.revisionOf(certname)),
+      ],
+      then: [{ delete: requestKey(certname) }],
+    });
+    if (done !== undefined) return done;
+  }
+  throw busy(certname);
+}
+
+/** Signs a request as it comes in, if nobody has anything for its name. Undefined: somebody has now. */
+export function signIncoming(signer: Signer, read: ReadRequest): Promise<Issued | undefined> {
+  const { names, requests } = signer.store.mirror.tables;
+  const { certname } = read;
+  return issue(signer, {
+    subject: subjectOf(read),
+    extensions: agentExtensions,
+    ttlSeconds: signer.settings.caTtlSeconds,
+    when: [
+      unchanged(requestKey(certname), requests.revisionOf(certname)),
+      unchanged(nameKey(certname), names.revisionOf(certname)),
+    ],
+    then: requests.has(certname) ? [{ delete: requestKey(certname) }] : [],
+  });
+}
+
+/**
+ * Signs a server's own certificate: it may administer the CA and has the alt names it asks for.
+ * Replaces what its name had, without revoking it.
+ */
+export async function signServer(
+  signer: Signer,
+  subject: Subject,
+  ttlSeconds: number,
+): Promise<Issued> {
+  const { names } = signer.store.mirror.tables;
+  const { certname } = subject;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const done = await issue(signer, {
+      subject,
+      extensions: serverExtensions,
+      ttlSeconds,
+      when: [unchanged(nameKey(certname), names.revisionOf(certname))],
+      then: [],
+    });
+    if (done !== undefined) return done;
+  }
+  throw busy(certname);
+}
+
+interface Issue {
+  subject: Subject;
+  extensions: typeof agentExtensions;
+  ttlSeconds: number;
+  when: Commit["when"];
+  then: Commit["then"];
+}
+
+/** Undefined when a compare failed; memory has the reason then. */
+async function issue(signer: Signer, wish: Issue): Promise<Issued | undefined> {
+  const { store, issuer, member } = signer;
+  const { certname, spkiDer } = wish.subject;
+  const serial = await signer.blocks.take();
+  const nowMs = wallMs();
+  const times = {
+    notBeforeMs: toSecond(nowMs - BACKDATE_MS),
+    notAfterMs: toSecond(nowMs + wish.ttlSeconds * 1000),
+  };
+  const der = await createCertificateAsync({
+    serial: BigInt(`0x${serial}`),
+    issuerDer: issuer.certificate.subjectDer,
+    subjectDer: nameOf({ commonName: certname }),
+    spkiDer,
+    extensions: wish.extensions(issuer, wish.subject),
+    signingKey: signer.key,
+    ...times,
+  });
+  const value: CertValue = {
+    certname,
+    der: der.toString("base64"),
+    notBefore: isoTime(times.notBeforeMs),
+    notAfter: isoTime(times.notAfterMs),
+    signedBy: member,
+    at: isoTime(nowMs),
+  };
+  const put = { put: certKey(serial), value: encodeValue(value) };
+  const done = await store.commit({
+    when: [{ key: put.put, is: "absent" }, ...wish.when],
+    then: [put, { put: nameKey(certname), value: encodeValue({ serial }) }, ...wish.then],
+    settle: { key: put.put, value: put.value },
+  });
+  if (!done.ok) {
+    signer.blocks.giveBack(serial);
+    return undefined;
+  }
+  const { revision, touched } = done;
+  return { ok: true, certname, serial, der, notAfterMs: times.notAfterMs, revision, touched };
+}
+
+function noRequest(certname: string): Signed {
+  const because = `Cannot sign certificate for host ${certname} without a certificate request`;
+  return { ok: false, why: "no-request", because };
+}
+
+function busy(certname: string): Fault {
+  return new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
+}
+
+function toSecond(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
+}

@@ -1,0 +1,115 @@
+// A request comes in: refused, left to wait, or signed at once. What the cluster already has of the
+// name is compared in the transaction, so of eight requests for one name one is taken.
+
+import { randomBytes } from "node:crypto";
+import { Fault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { decideAutosign } from "./autosign.ts";
+import type { Touched } from "./mirror.ts";
+import { readRequest, refuseRequest, refuseSubmission, type ReadRequest } from "./policy.ts";
+import { encodeValue, nameKey, requestKey, type RequestValue } from "./record.ts";
+import { signIncoming, type Issued, type Judge, type Signer } from "./sign.ts";
+import { unchanged } from "./store.ts";
+
+const TRIES_MAX = 20;
+
+export interface Submission {
+  pem: string;
+  /** The name in the URL. */
+  key: string;
+  source?: string;
+}
+
+export type Submitted =
+  | { outcome: "signed"; issued: Issued }
+  | { outcome: "waiting"; revision: number; touched: Touched }
+  /** `kept`: refused, but it waits for an administrator all the same, as in Puppet Server. */
+  | { outcome: "refused"; because: string; kept?: { revision: number; touched: Touched } };
+
+export interface SubmitDeps extends Judge {
+  log: Log;
+  /** What signs; when it throws, the request waits instead of being signed at once. */
+  signer: () => Signer;
+}
+
+/** Takes the request in. Throws Fault `etcd.…`, `ca.busy`. */
+export async function submit(deps: SubmitDeps, submission: Submission): Promise<Submitted> {
+  const parsed = readRequest(submission.pem);
+  if (!parsed.ok) return refused(parsed.because);
+  const { read } = parsed;
+  const { tables } = deps.store.mirror;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const because = refuseDuplicate(deps, read.certname) ?? refuseSubmission(read, submission.key);
+    if (because !== undefined) return refused(because);
+    const signer = await autosigner(deps, read);
+    const reason =
+      signer === undefined ? undefined : refuseRequest(read, deps.settings, deps.names);
+    if (signer !== undefined && reason === undefined) {
+      const issued = await signIncoming(signer, read);
+      if (issued !== undefined) return { outcome: "signed", issued };
+      continue;
+    }
+    const kept = await keep(deps, read, submission.source);
+    if (kept === undefined) continue;
+    return reason === undefined
+      ? { outcome: "waiting", ...kept }
+      : { outcome: "refused", because: reason, kept };
+  }
+  const { certname } = read;
+  if (tables.names.has(certname) || tables.requests.has(certname)) {
+    return refused(duplicateText(deps, certname));
+  }
+  throw new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
+}
+
+/** What signs this request at once; undefined when it waits. Members' names are never signed unasked. */
+async function autosigner(deps: SubmitDeps, read: ReadRequest): Promise<Signer | undefined> {
+  const { sign, warnings } = await decideAutosign(deps.settings.autosign, read.certname);
+  for (const warning of warnings) deps.log.warn(warning);
+  if (!sign || deps.names.protectedNames.has(read.certname)) return undefined;
+  try {
+    return deps.signer();
+  } catch (error) {
+    deps.log.warn(`${read.certname} waits instead of being signed`, { why: messageOf(error) });
+    return undefined;
+  }
+}
+
+async function keep(deps: Judge, { certname, pem }: ReadRequest, source?: string) {
+  const { names, requests } = deps.store.mirror.tables;
+  const value: RequestValue = {
+    id: randomBytes(8).toString("hex"),
+    pem,
+    at: isoTime(wallMs()),
+    ...(source === undefined ? {} : { source }),
+  };
+  const put = { put: requestKey(certname), value: encodeValue(value) };
+  const done = await deps.store.commit({
+    when: [
+      unchanged(put.put, requests.revisionOf(certname)),
+      unchanged(nameKey(certname), names.revisionOf(certname)),
+    ],
+    then: [put],
+    settle: { key: put.put, value: put.value },
+  });
+  return done.ok ? { revision: done.revision, touched: done.touched } : undefined;
+}
+
+function refuseDuplicate(deps: Judge, certname: string): string | undefined {
+  if (deps.settings.allowDuplicateCerts) return undefined;
+  const { names, requests } = deps.store.mirror.tables;
+  const there = names.has(certname) || requests.has(certname);
+  return there ? duplicateText(deps, certname) : undefined;
+}
+
+function duplicateText(deps: Judge, certname: string): string {
+  const { names, revoked } = deps.store.mirror.tables;
+  const serial = names.get(certname)?.serial;
+  const state = serial === undefined ? "requested" : revoked.has(serial) ? "revoked" : "signed";
+  return `${certname} already has a ${state} certificate; ignoring certificate request`;
+}
+
+function refused(because: string): Submitted {
+  return { outcome: "refused", because };
+}

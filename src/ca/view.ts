@@ -1,0 +1,130 @@
+// Certificates and requests as puppet-ca/v1 shows them (certificate_status), and as our own list does.
+// One record that can't be read never hides the others: it is shown with what is known.
+
+import { extensionText, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import type { Extension } from "../x509/extensions.ts";
+import { fingerprints } from "../x509/fingerprint.ts";
+import { isUnder, OID, puppetShortName } from "../x509/oids.ts";
+import { parseRequest } from "../x509/request.ts";
+import { renderPuppetTime } from "./inventory.ts";
+import type { Mirror } from "./mirror.ts";
+import type { CertRow, RequestRow } from "./tables.ts";
+
+export type CertState = "requested" | "signed" | "revoked";
+
+/** The object of certificate_status; times and serial only for certificates. */
+export interface CertStatus {
+  name: string;
+  state: CertState;
+  dns_alt_names: string[];
+  subject_alt_names: string[];
+  authorization_extensions: Record<string, string>;
+  fingerprint: string;
+  fingerprints: Record<string, string>;
+  serial_number?: number;
+  not_before?: string;
+  not_after?: string;
+}
+
+type Content = Omit<CertStatus, "name" | "state">;
+
+/** What was read of a row once; rows never change, they are replaced. */
+const seen = new WeakMap<CertRow | RequestRow, Content>();
+
+/** What there is for `name`: its certificate, else its request, else undefined. */
+export function statusOf(mirror: Mirror, name: string): CertStatus | undefined {
+  return certificateStatus(mirror, name) ?? requestStatus(mirror, name);
+}
+
+/** Everything of these states: requests first, then certificates. A name with both is in it twice. */
+export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
+  const { requests, names } = mirror.tables;
+  const found: CertStatus[] = [];
+  if (state === undefined || state === "requested") {
+    for (const name of requests.names()) found.push(...some(requestStatus(mirror, name)));
+  }
+  if (state !== "requested") {
+    for (const name of names.names()) {
+      const status = certificateStatus(mirror, name);
+      if (status !== undefined && (state ?? status.state) === status.state) found.push(status);
+    }
+  }
+  return found;
+}
+
+/** Whether `text` is one of the states that a list can be asked for. */
+export function isCertState(text: string | undefined): text is CertState {
+  return text === "requested" || text === "signed" || text === "revoked";
+}
+
+function certificateStatus({ tables }: Mirror, name: string): CertStatus | undefined {
+  const serial = tables.names.get(name)?.serial;
+  const row = serial === undefined ? undefined : tables.certs.get(serial);
+  if (serial === undefined || row === undefined) return undefined;
+  const state = tables.revoked.has(serial) ? "revoked" : "signed";
+  return { name, state, ...contentOf(row, () => certificateContent(row)) };
+}
+
+function requestStatus({ tables }: Mirror, name: string): CertStatus | undefined {
+  const row = tables.requests.get(name);
+  if (row === undefined) return undefined;
+  return { name, state: "requested", ...contentOf(row, () => requestContent(row)) };
+}
+
+function contentOf(row: CertRow | RequestRow, read: () => Content): Content {
+  const known = seen.get(row);
+  if (known !== undefined) return known;
+  const content = read();
+  seen.set(row, content);
+  return content;
+}
+
+function certificateContent(row: CertRow): Content {
+  const der = row.der ?? Buffer.alloc(0);
+  return {
+    ...describe(der, () => parseCertificate(der).extensions),
+    serial_number: Number.parseInt(row.serial, 16),
+    not_before: renderPuppetTime(row.notBeforeMs),
+    not_after: renderPuppetTime(row.notAfterMs),
+  };
+}
+
+function requestContent(row: RequestRow): Content {
+  try {
+    const request = parseRequest(row.pem);
+    return describe(request.der, () => request.requestedExtensions);
+  } catch {
+    return describe(Buffer.from(row.pem), () => []);
+  }
+}
+
+function describe(der: Buffer, read: () => readonly Extension[]): Content {
+  const content: Content = {
+    dns_alt_names: [],
+    subject_alt_names: [],
+    authorization_extensions: {},
+    fingerprint: "",
+    fingerprints: fingerprints(der),
+  };
+  content.fingerprint = content.fingerprints["SHA256"] ?? "";
+  try {
+    const extensions = read();
+    const altNames = subjectAltNames({ extensions });
+    const of = (type: "IP" | "DNS") =>
+      altNames.filter((name) => name.type === type).map(({ value }) => `${type}:${value}`);
+    content.dns_alt_names = of("DNS");
+    content.subject_alt_names = [...of("IP"), ...of("DNS")];
+    for (const extension of extensions) {
+      if (!isUnder(extension.oid, OID.ppAuthCertExt)) continue;
+      const name = puppetShortName(extension.oid) ?? extension.oid;
+      content.authorization_extensions[name] = extensionText(extension);
+    }
+  } catch {
+    // What could be read stands; the fingerprints name it.
+  }
+  return content;
+}
+
+function some<T>(value: T | undefined): T[] {
+  return value === undefined ? [] : [value];
+}
