@@ -57,7 +57,7 @@ test("reads and writes outlive a leader that hangs", async () => {
   const leader = await cluster.leader();
   const client = first([leader]);
   await client.get("warm");
-  leader.pause();
+  await leader.pause();
   assert.equal(await client.get("nothing", { withinMs: 10_000 }), undefined);
   const settle = { key: "b", value: "ours" };
   const result = await client.transact(create("b", "ours"), { settle, withinMs: 10_000 });
@@ -127,7 +127,7 @@ test("a watch on a member that hangs is lost when a request there fails", async 
   const lost = new Promise<string>((resolve) => {
     client.watch("", { fromRevision: revision + 1, onEvents, onLost: resolve, signal });
   });
-  one.pause();
+  await one.pause();
   await client.get("a", { withinMs: 10_000 });
   assert.match(await lost, /no answer|no connection/);
   one.resume();

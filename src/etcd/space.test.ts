@@ -79,7 +79,7 @@ test("keepAlive: etcd keeps the keys as long as it promised, counted from the ca
 test("keepAlive at a member that hangs fails instead of answering late", async () => {
   const lease = await etcd.lease.grant(60);
   const [member] = cluster.members;
-  member?.pause();
+  await member?.pause();
   const late = etcd.lease.keepAlive(lease, { withinMs: 500 });
   await assert.rejects(late, (error) => isFault(error, "etcd.unreachable"));
   member?.resume();

@@ -92,7 +92,7 @@ test("a copy that a stopped member delivers late changes nothing", async () => {
   assert.ok(hung);
   const others = cluster.endpoints.filter((url) => url !== hung.clientUrl);
   const client = cluster.client({ endpoints: [hung.clientUrl, ...others], attemptMs: 300 });
-  hung.pause();
+  await hung.pause();
   const settle = { key: "e", value: "ours-5" };
   const result = await client.transact(create("e", "ours-5"), { settle });
   assert.equal(result.ok, true);

@@ -2,7 +2,7 @@
 // stopped, killed and restarted one by one. Nothing outlives `close()`.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,8 +29,8 @@ export interface TestMember {
   kill(): Promise<void>;
   /** SIGTERM, and waits for its end. */
   stop(): Promise<void>;
-  /** SIGSTOP: hung, its connections open. */
-  pause(): void;
+  /** SIGSTOP, and waits until every thread stands: hung, its connections open. */
+  pause(): Promise<void>;
   /** SIGCONT. */
   resume(): void;
   /** The end of what it wrote to standard error. */
@@ -241,10 +241,24 @@ function control(
     },
     kill: () => end("SIGKILL"),
     stop: () => end("SIGTERM"),
-    pause: () => void child?.kill("SIGSTOP"),
+    async pause() {
+      const pid = child?.pid;
+      if (pid === undefined) return;
+      child?.kill("SIGSTOP");
+      await until("a stop", () => isStopped(pid), { withinMs: READY_MS, everyMs: 5 });
+    },
     resume: () => void child?.kill("SIGCONT"),
     log: () => log,
   };
+}
+
+/** Whether every thread of the process is in state T. */
+async function isStopped(pid: number): Promise<boolean> {
+  const tasks = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(
+    tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")),
+  );
+  return stats.every((stat) => /\) T /.test(stat));
 }
 
 /** Two ports that are free now. */
