@@ -1,12 +1,59 @@
-// Puts an edge's files in place. The idea: HAProxy's configuration names two lists that live longer than
-// it does, revoked certificates and poisonous catalogs; without those files it would not start.
+// Carries out what plan.ts lists. The idea: HAProxy checks a configuration before it replaces the one
+// that works, and a reload is over only when the new worker says that it runs with it.
+// Danger: HAProxy does not start without the two lists that outlive its configuration.
 
-import { makeFolder, writeFileAtomic, exists, writeIfChanged } from "../host/files.ts";
-import { type EdgeConfig, edgePaths } from "./config.ts";
+import { rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Fault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
+import { wallMs } from "../host/clock.ts";
+import { exists, makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { writeIfChanged } from "../host/files.ts";
+import { tryRun } from "../host/process.ts";
+import { type EdgeConfig, type EdgePaths, edgePaths, POISON_S } from "./config.ts";
+import { parseInfo, parsePoison, renderPoison } from "./parse.ts";
+import type { EdgeAction } from "./plan.ts";
 import { renderEdge } from "./render.ts";
+import type { EdgeRuntime } from "./runtime.ts";
 
-/** Writes what `config` determines and makes the lists where they are missing. Returns what changed. */
-export async function writeEdgeFiles(config: EdgeConfig): Promise<string[]> {
+const CHECK_MS = 30_000;
+const RELOAD_MS = 30_000;
+
+export interface ApplyOptions {
+  /** The program; default is found on the path. */
+  haproxy?: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Does one action. Throws Fault `edge.config-refused`, `edge.not-reloaded`, `edge.unreachable`, `edge.command-refused`. */
+export async function applyEdge(
+  action: EdgeAction,
+  desired: EdgeConfig,
+  runtime: EdgeRuntime,
+  options: ApplyOptions = {},
+): Promise<void> {
+  switch (action.do) {
+    case "write":
+      await writeEdgeFiles(desired, options);
+      return;
+    case "reload":
+      await reload(desired, runtime);
+      return;
+    case "set-maxconn":
+      await command(runtime, `set maxconn server compilers/${action.server} ${action.maxconn}`);
+      return;
+    case "set-weight":
+      for (const backend of ["compilers", "light"]) {
+        await command(runtime, `set weight ${backend}/${action.server} ${action.weight}`);
+      }
+  }
+}
+
+/** Writes what `config` determines, once HAProxy has accepted it. Returns the files that changed. */
+export async function writeEdgeFiles(
+  config: EdgeConfig,
+  options: ApplyOptions = {},
+): Promise<string[]> {
   const paths = edgePaths(config);
   const files = renderEdge(config);
   await makeFolder(config.stateDir);
@@ -14,7 +61,62 @@ export async function writeEdgeFiles(config: EdgeConfig): Promise<string[]> {
     if (!(await exists(list))) await writeFileAtomic(list, "");
   }
   const changed: string[] = [];
+  // Any configuration works with the newest Lua, so it may come first.
   if (await writeIfChanged(paths.lua, files.waitLua)) changed.push(paths.lua);
-  if (await writeIfChanged(paths.config, files.haproxyCfg)) changed.push(paths.config);
+  if ((await readIfThere(paths.config)) !== files.haproxyCfg) {
+    await replaceConfig(paths, files.haproxyCfg, options);
+    changed.push(paths.config);
+  }
   return changed;
+}
+
+async function replaceConfig(paths: EdgePaths, text: string, options: ApplyOptions): Promise<void> {
+  const candidate = `${paths.config}.new`;
+  await writeFileAtomic(candidate, text);
+  const result = await tryRun([options.haproxy ?? "haproxy", "-c", "-q", "-f", candidate], {
+    withinMs: CHECK_MS,
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+  if (!result.ok) {
+    await rm(candidate, { force: true });
+    const said = `${result.stderr}\n${result.stdout}`.trim().split("\n").slice(0, 5);
+    throw new Fault("edge.config-refused", "HAProxy refuses the new configuration", {
+      hints: ["The edge goes on with the one it has.", ...said],
+    });
+  }
+  await rename(candidate, paths.config);
+  await syncFolder(dirname(paths.config));
+}
+
+/** Loads the configuration on disk and waits until the current worker runs with it. */
+async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> {
+  await keepPoison(runtime);
+  const { structure } = renderEdge(desired);
+  await runtime.reload();
+  const runs = async () =>
+    runtime.ask("show info").then(
+      (text) => parseInfo(text).get("description") === structure,
+      () => false,
+    );
+  await until("HAProxy's reload", runs, { withinMs: RELOAD_MS }).catch((cause: unknown) => {
+    throw new Fault("edge.not-reloaded", "HAProxy does not run with the new configuration", {
+      hints: ["Agents are served with the former one. See: journalctl -u understudy-edge"],
+      cause,
+    });
+  });
+}
+
+/** Writes the list of poisonous catalogs to its file, since a new worker knows only that. */
+export async function keepPoison(runtime: EdgeRuntime): Promise<void> {
+  const { poison } = runtime.paths;
+  const known = parsePoison(await runtime.ask(`show map ${poison}`));
+  const oldest = wallMs() / 1000 - POISON_S;
+  await writeIfChanged(poison, renderPoison(known.filter(({ at }) => at > oldest)));
+}
+
+async function command(runtime: EdgeRuntime, line: string): Promise<void> {
+  const answer = (await runtime.ask(line)).trim();
+  if (answer !== "") {
+    throw new Fault("edge.command-refused", `HAProxy answered "${line}" with: ${answer}`);
+  }
 }

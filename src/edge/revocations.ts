@@ -1,0 +1,161 @@
+// Revoked certificates at this edge: a file that HAProxy reads when it starts, and the same list in the
+// memory of every worker. The idea: the file comes first, so that a worker which starts meanwhile has
+// read it; then each worker is told and asked; a former one that does not confirm is ended.
+// Danger: the file must never lose a line, so it is only ever added to, by one writer at a time.
+
+import { readFile } from "node:fs/promises";
+import { isFault } from "../base/fault.ts";
+import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
+import { edgePaths } from "./config.ts";
+import type { EdgeRuntime } from "./runtime.ts";
+
+/** Commands in one line to a worker: HAProxy reads a line into one buffer. */
+const COMMANDS_MAX = 500;
+
+/** From this many keys on, the whole list is read back rather than key by key. */
+const SINGLE_KEYS_MAX = 200;
+
+/** What came of telling every worker. */
+export interface Confirmation {
+  /** How many workers there are; 0 when HAProxy doesn't run, which refuses everybody. */
+  workers: number;
+  /** Whether every worker that is left refuses all of the keys. */
+  confirmed: boolean;
+  /** Former workers that were ended because they did not confirm. */
+  ended: number[];
+  /** Why not, when not confirmed. */
+  because: string;
+}
+
+const writing = new Map<string, Promise<unknown>>();
+
+/** Adds `keys` (`revocationKey`) to the file in `stateDir`, durably. Returns how many were new. */
+export async function addRevokedToFile(stateDir: string, keys: readonly string[]): Promise<number> {
+  const path = edgePaths({ stateDir, runDir: "" }).revoked;
+  const before = writing.get(path) ?? Promise.resolve();
+  const mine = before.catch(() => undefined).then(async () => addTo(path, stateDir, keys));
+  writing.set(path, mine);
+  return mine;
+}
+
+async function addTo(path: string, stateDir: string, keys: readonly string[]): Promise<number> {
+  const known = await readRevoked(path);
+  const fresh = new Set(keys.filter((key) => !known.has(key)));
+  if (fresh.size === 0 && known.size > 0) return 0;
+  await makeFolder(stateDir);
+  await writeFileAtomic(path, [...known, ...fresh].map((key) => `${key}\n`).join(""));
+  return fresh.size;
+}
+
+/** The keys in the file at `path`; none when there is no file. */
+export async function readRevoked(path: string): Promise<Set<string>> {
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    if (isMissing(error)) return "";
+    throw error;
+  });
+  return new Set(text.split("\n").filter((line) => line !== ""));
+}
+
+/**
+ * Makes this edge refuse `keys`: the file first, then every worker, each of which is asked whether it
+ * does. Safe to repeat. Throws only when the file can't be written.
+ */
+export async function confirmRevoked(
+  runtime: EdgeRuntime,
+  stateDir: string,
+  keys: readonly string[],
+  end: (pid: number) => void = kill,
+): Promise<Confirmation> {
+  await addRevokedToFile(stateDir, keys);
+  const workers = await runtime.workers().catch((error: unknown) => {
+    // No master, no worker: whoever starts later reads the file.
+    if (isFault(error, "edge.unreachable") && isNotRunning(error.cause)) return [];
+    return undefined;
+  });
+  const outcome: Confirmation = { workers: 0, confirmed: true, ended: [], because: "" };
+  if (workers === undefined) {
+    return { ...outcome, confirmed: false, because: "HAProxy's master does not answer" };
+  }
+  outcome.workers = workers.length;
+  for (const { pid, former } of workers) {
+    const missing = await tellWorker(runtime, pid, keys).catch(() => keys.length);
+    if (missing === 0) continue;
+    if (former) {
+      end(pid);
+      outcome.ended.push(pid);
+    } else if (await isGone(runtime, pid)) {
+      // Replaced while it was asked: its successor has read the file.
+    } else {
+      outcome.confirmed = false;
+      outcome.because = `worker ${pid} does not confirm ${missing} of ${keys.length}`;
+    }
+  }
+  return outcome;
+}
+
+function isNotRunning(cause: unknown): boolean {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "ENOENT" || code === "ECONNREFUSED";
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended on its own.
+  }
+}
+
+async function isGone(runtime: EdgeRuntime, pid: number): Promise<boolean> {
+  const workers = await runtime.workers().catch(() => undefined);
+  return workers !== undefined && !workers.some((worker) => worker.pid === pid && !worker.former);
+}
+
+/** How many of `keys` the worker does not refuse even after it was told. */
+async function tellWorker(
+  runtime: EdgeRuntime,
+  pid: number,
+  keys: readonly string[],
+): Promise<number> {
+  const path = runtime.paths.revoked;
+  // Adding one that is there already would make a second entry of it.
+  const absent = await absentAt(runtime, pid, keys);
+  for (let at = 0; at < absent.length; at += COMMANDS_MAX) {
+    const some = absent.slice(at, at + COMMANDS_MAX);
+    await runtime.askWorker(
+      pid,
+      some.map((key) => `add acl ${path} ${key}`),
+    );
+  }
+  return absent.length === 0 ? 0 : (await absentAt(runtime, pid, absent)).length;
+}
+
+async function absentAt(
+  runtime: EdgeRuntime,
+  pid: number,
+  keys: readonly string[],
+): Promise<string[]> {
+  const path = runtime.paths.revoked;
+  const listed =
+    keys.length > SINGLE_KEYS_MAX
+      ? parseList(await runtime.askWorker(pid, [`show acl ${path}`]))
+      : parseMatches(
+          await runtime.askWorker(
+            pid,
+            keys.map((key) => `get acl ${path} ${key}`),
+          ),
+        );
+  return keys.filter((key) => !listed.has(key));
+}
+
+/** The patterns of `show acl`: an address and a pattern a line. */
+export function parseList(text: string): Set<string> {
+  return new Set([...text.matchAll(/^0x[0-9a-f]+ (\S+)$/gm)].map((match) => match[1] ?? ""));
+}
+
+/** The patterns that `get acl` found. */
+export function parseMatches(text: string): Set<string> {
+  return new Set(
+    [...text.matchAll(/match=yes,.* pattern="([^"]*)"/g)].map((match) => match[1] ?? ""),
+  );
+}
