@@ -25,12 +25,14 @@ export function createLeadership(etcd: Etcd, id: string): Leadership {
   const acquire = async () => {
     const sentMs = monotonicMs();
     const fresh = await etcd.lease.grant(LEASE_S);
+    // With the lease in it, the value is this attempt's own: a late copy of a former one isn't ours.
+    const value = JSON.stringify({ id, lease: fresh });
     const won = await etcd.transact(
       {
         when: [{ key: LEADER_KEY, is: "absent" }],
-        then: [{ put: LEADER_KEY, value: id, lease: fresh }],
+        then: [{ put: LEADER_KEY, value, lease: fresh }],
       },
-      { settle: { key: LEADER_KEY, value: id } },
+      { settle: { key: LEADER_KEY, value } },
     );
     if (!won.ok) {
       await etcd.lease.revoke(fresh);

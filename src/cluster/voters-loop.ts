@@ -22,7 +22,7 @@ export async function stepVoters(
     id: member.id,
     name: member.id,
     peerUrl: peerUrl(member.address),
-    wants: member.mayVote && member.phase === "ready",
+    wants: member.mayVote && member.phase !== "leaving",
     ready: reachable(member.id),
   }));
   const actions = planVoters(view.settings.voters, candidates, { members: observed });
@@ -35,7 +35,9 @@ async function observeVoters(etcd: Etcd): Promise<ObservedMember[]> {
   const statuses = await Promise.all(
     members.map((member) => readStatus(etcd, member.clientUrls[0] ?? guessUrl(member.peerUrls))),
   );
-  const leader = statuses.find((status) => status?.leaderId === status?.memberId);
+  const leader = statuses.find(
+    (status) => status !== undefined && status.leaderId === status.memberId,
+  );
   return members.map((member, index) => {
     const status = statuses[index];
     return {

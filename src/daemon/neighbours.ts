@@ -10,8 +10,10 @@ import { median } from "../host/facts.ts";
 
 const TICK_MS = 2000;
 const ASK_MS = 1500;
-/** A neighbour counts as there until it has been silent for this long. */
-const SILENT_MS = 6000;
+/** A neighbour counts as there until it has been silent for this long: losing one takes steps back. */
+const SILENT_MS = 60_000;
+/** A clock reading older than this says nothing about now. */
+const CLOCK_MS = 10_000;
 
 export interface Neighbours {
   /** Whether the member answered lately; this member itself always does. */
@@ -29,7 +31,7 @@ export function createNeighbours(options: {
 }): Neighbours {
   const { id, keeper, peers } = options;
   const seen = new Map<string, { atMs: number; offsetMs: number }>();
-  const fresh = () => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < SILENT_MS);
+  const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
   startLoop({
     name: "neighbours",
     everyMs: TICK_MS,
@@ -51,9 +53,9 @@ export function createNeighbours(options: {
     },
   });
   return {
-    reachable: (other) => other === id || fresh().some(([name]) => name === other),
+    reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
     clockOffsetMs() {
-      const offsets = fresh().map(([, { offsetMs }]) => offsetMs);
+      const offsets = within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs);
       return offsets.length === 0 ? undefined : median(offsets);
     },
   };
