@@ -5,13 +5,15 @@
 //   await cluster.until("s2 is gone", (status) => …, 30_000);  await cluster.untilWhole();
 //   await cluster.down();
 
+import { basename } from "node:path";
 import { z } from "zod";
 import { buildPackage } from "../packaging/build.ts";
-import { Fault, messageOf } from "../src/base/fault.ts";
+import { Fault, isFault, messageOf } from "../src/base/fault.ts";
 import { pause, until } from "../src/base/retry.ts";
 import { ClusterStatus } from "../src/cluster/status.ts";
 import { monotonicMs } from "../src/host/clock.ts";
-import { explainFailure } from "./cluster/journals.ts";
+import { orInterrupted } from "./cluster/interrupt.ts";
+import { collectLogs, explainFailure } from "./cluster/journals.ts";
 import { compilesOn, setMood, writeSite } from "./cluster/site.ts";
 import type { Compile, CompileMood } from "./cluster/site.ts";
 import { runSaying } from "./cluster/say.ts";
@@ -35,6 +37,10 @@ export interface ClusterOptions {
   vip?: boolean;
   /** Gets each step in words as it goes on. Default: standard error. */
   say?: (line: string) => void;
+  /** Ends the setting up, and the lab with it: Fault `lab.interrupted`. */
+  signal?: AbortSignal;
+  /** Where whole journals go when setting up fails. */
+  logs?: string;
 }
 
 /** Boots the lab and sets the cluster up in it. On failure the lab is gone and the fault has the journals' ends. */
@@ -48,19 +54,15 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
   const lab = await openLab({ hosts: [...servers, ...agentHosts], say });
   const cluster = new Cluster(lab, servers, agentHosts, options.vip ?? true);
   try {
-    say(`${servers.length + agentHosts.length} Debian hosts are up; installing ${nameOf(deb)}`);
-    await Promise.all(cluster.servers.map((server) => installServer(server, deb)));
-    await setUp(cluster, say);
+    await orInterrupted(setUp(cluster, deb, say), options.signal);
     return cluster;
   } catch (error) {
-    const explained = await explainFailure(error, cluster.servers);
+    if (options.logs !== undefined) await collectLogs(cluster.servers, options.logs);
+    const interrupted = isFault(error, "lab.interrupted");
+    const explained = interrupted ? error : await explainFailure(error, cluster.servers);
     await lab.down();
     throw explained;
   }
-}
-
-function nameOf(path: string): string {
-  return path.split("/").at(-1) ?? path;
 }
 
 async function installServer(server: LabHost, deb: string): Promise<void> {
@@ -68,7 +70,10 @@ async function installServer(server: LabHost, deb: string): Promise<void> {
   await server.installDeb(deb);
 }
 
-async function setUp(cluster: Cluster, say: (line: string) => void): Promise<void> {
+async function setUp(cluster: Cluster, deb: string, say: (line: string) => void): Promise<void> {
+  const hosts = cluster.servers.length + cluster.agentHosts.length;
+  say(`${hosts} Debian hosts are up; installing ${basename(deb)}`);
+  await Promise.all(cluster.servers.map((server) => installServer(server, deb)));
   const vip = cluster.vip === undefined ? [] : ["--vip", `${cluster.vip}/24`];
   const init = ["understudy", "init", "--name", cluster.sharedName, ...vip];
   await runSaying(cluster.first, init, { say, withinMs: SETUP_MS_MAX });
