@@ -2,14 +2,16 @@
 // once from the machine's own apt sources and kept until its ingredients change.
 
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
 import { run, tryRun } from "../src/host/process.ts";
+import { STATE_FOLDERS } from "./instance.ts";
 
 const BUILD_MS_MAX = 900_000;
+const BUILDING = ".building";
 
 const PACKAGES = [
   "systemd,systemd-sysv,dbus,udev,iproute2,iputils-ping,ca-certificates,procps,nftables,libcap2-bin",
@@ -53,10 +55,11 @@ export async function ensureBase(folder: string, say: (line: string) => void): P
   say("building the lab's base system with mmdebstrap (once; a minute or two) …");
   const start = monotonicMs();
   await mkdir(folder, { recursive: true });
-  await removeOthers(folder);
-  const building = `${base}.building`;
+  await removeFormer(folder);
+  const building = `${base}.${process.pid}${BUILDING}`;
   await build(building, sources);
-  await rename(building, base);
+  if (existsSync(base)) await rm(building, { recursive: true });
+  else await rename(building, base);
   say(`base system built in ${Math.round((monotonicMs() - start) / 1000)} s: ${base}`);
   return base;
 }
@@ -91,10 +94,17 @@ async function fingerprint(sources: string[]): Promise<string> {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Former bases and interrupted builds. The lab's lock is held, so nobody runs on one. */
-async function removeOthers(folder: string): Promise<void> {
+/** Removes former bases and interrupted builds, except what hosts of some lab run on. */
+async function removeFormer(folder: string): Promise<void> {
+  const records = globSync(join(STATE_FOLDERS, "lab.json")).map((path) =>
+    readFileSync(path, "utf8"),
+  );
   for (const name of await readdir(folder)) {
-    if (name.startsWith("base-")) await rm(join(folder, name), { recursive: true, force: true });
+    const path = join(folder, name);
+    const used = records.some((record) => record.includes(JSON.stringify(path)));
+    const building = name.endsWith(BUILDING) && existsSync(`/proc/${name.split(".")[1]}`);
+    if (!name.startsWith("base-") || used || building) continue;
+    await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -5,8 +5,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "../src/base/retry.ts";
+import { GROUP } from "./instance.ts";
 
-const PARENT = "understudy-lab";
 const GONE_MS_MAX = 20_000;
 
 /** Where systemd keeps services: the unified hierarchy, and beside it "name=systemd" on hybrid machines. */
@@ -26,7 +26,7 @@ function hierarchies(): string[] {
 
 /** Makes the groups of `host` and returns their cgroup.procs files: writing a pid there moves it in. */
 export async function makeGroups(host: string): Promise<string[]> {
-  const groups = hierarchies().map((top) => join(top, PARENT, host));
+  const groups = hierarchies().map((top) => join(top, GROUP, host));
   for (const group of groups) await mkdir(group, { recursive: true });
   return groups.map((group) => join(group, "cgroup.procs"));
 }
@@ -34,7 +34,7 @@ export async function makeGroups(host: string): Promise<string[]> {
 /** Hosts that have a group, whether anything runs in it or not. */
 export function listGroups(): string[] {
   const names = hierarchies()
-    .map((top) => join(top, PARENT))
+    .map((top) => join(top, GROUP))
     .filter((folder) => existsSync(folder))
     .flatMap(foldersIn);
   return [...new Set(names)];
@@ -43,7 +43,7 @@ export function listGroups(): string[] {
 /** SIGKILLs everything in the group of `host`. Returns at once. */
 export async function killGroup(host: string): Promise<void> {
   for (const top of hierarchies()) {
-    const file = join(top, PARENT, host, "cgroup.kill");
+    const file = join(top, GROUP, host, "cgroup.kill");
     if (existsSync(file)) await writeFile(file, "1");
   }
 }
@@ -51,7 +51,7 @@ export async function killGroup(host: string): Promise<void> {
 /** Waits until nothing runs in the groups of `host`, then removes them. */
 export async function removeGroups(host: string): Promise<void> {
   for (const top of hierarchies()) {
-    const group = join(top, PARENT, host);
+    const group = join(top, GROUP, host);
     await until(`end of everything in ${group}`, () => removeTree(group), {
       withinMs: GONE_MS_MAX,
       everyMs: 20,
@@ -61,7 +61,7 @@ export async function removeGroups(host: string): Promise<void> {
 
 /** Removes the folder that holds all our groups. They must be gone. */
 export async function removeParentGroup(): Promise<void> {
-  for (const top of hierarchies()) await removeTree(join(top, PARENT));
+  for (const top of hierarchies()) await removeTree(join(top, GROUP));
 }
 
 /** Removes a group and those below it; false while a process is in one of them. */

@@ -66,8 +66,16 @@ exec and shell: that of the command.`,
     .command("heal")
     .argument("<host>")
     .description("undo every cut and slowness of a host's link")
-    .action(async (host: string) => {
-      await (await attachLab()).host(host).heal();
+    .action(healHost);
+  lab
+    .command("slow")
+    .argument("<host>")
+    .option("--delay <ms>", "milliseconds added to every packet, each way", Number, 0)
+    .option("--loss <percent>", "packets lost, each way", Number, 0)
+    .description("make a host's link slow or lossy")
+    .action(async (name: string, { delay, loss }: { delay: number; loss: number }) => {
+      const host = (await attachLab()).host(name);
+      await host.slow({ delayMs: delay, lossPercent: loss });
     });
   lab
     .command("boot")
@@ -161,6 +169,12 @@ async function cutHost(
   const host = (await attachLab()).host(name);
   if (options.power === true) await host.powerCut();
   else await host.cutLink({ direction: options.direction });
+}
+
+async function healHost(name: string): Promise<void> {
+  const host = (await attachLab()).host(name);
+  await host.heal();
+  await host.unslow();
 }
 
 async function bootHost(name: string): Promise<void> {

@@ -4,12 +4,13 @@
 
 import { spawn } from "node:child_process";
 import { monotonicMs } from "../src/host/clock.ts";
-import { signalTree } from "./process-tree.ts";
+import { childrenOf, signalProcess, signalTree } from "./process-tree.ts";
 
 const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 const DEFAULT_MS = 120_000;
 /** An ended program's pipes may be held by a daemon it left behind; its output is complete by then. */
 const PIPES_MS_MAX = 500;
+const COLLECT_MS = 100;
 
 export interface ExecOptions {
   /** Milliseconds until the command and its children are killed. Default 120,000; Infinity in `start`. */
@@ -75,9 +76,15 @@ export function start(argv: readonly string[], options: ExecOptions = {}): Runni
   child.stdin.end(options.input ?? "");
   let timedOut = false;
   const kill = (signal: NodeJS.Signals = "SIGKILL") => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-      signalTree(child.pid, signal);
-    }
+    const { pid } = child;
+    const running = () => child.exitCode === null && child.signalCode === null;
+    if (pid === undefined || !running()) return;
+    const below = childrenOf(pid);
+    for (const one of below) signalTree(one, signal);
+    // nsenter ends by itself once it has collected what it started; ended first, it would leave a zombie.
+    const rest = () => running() && signalProcess(pid, signal);
+    if (below.length === 0) rest();
+    else setTimeout(rest, COLLECT_MS).unref();
   };
   const done = new Promise<ExecResult>((resolve, reject) => {
     const withinMs = options.withinMs ?? Infinity;

@@ -10,6 +10,7 @@ import { cut, heal, linkState } from "./network.ts";
 import type { CutDirection, LinkState } from "./network.ts";
 import { addressOf, fqdnOf } from "./plan.ts";
 import { isAlive } from "./process-tree.ts";
+import { slow, type Slowness, unslow } from "./slow.ts";
 import { readHost, type HostRecord } from "./state.ts";
 
 const INSTALL_MS_MAX = 180_000;
@@ -123,6 +124,15 @@ export class LabHost {
 
   async heal(): Promise<void> {
     await heal(this.name);
+  }
+
+  /** Makes every packet to and from the host late, or lost by chance. */
+  async slow(slowness: Slowness): Promise<void> {
+    await slow(this.name, slowness);
+  }
+
+  async unslow(): Promise<void> {
+    await unslow(this.name);
   }
 
   /** What is cut at the host's cable now. */

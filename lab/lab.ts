@@ -1,30 +1,29 @@
 // Real Debian servers on this machine, for scenarios:
 //
-//   const lab = await openLab({ hosts: ["s1", "s2", "a1"] });      // one lab per machine; lab.busy if taken
+//   const lab = await openLab({ hosts: ["s1", "s2", "a1"] });      // one at a time; lab.busy if taken
 //   const s1 = lab.host("s1");                                     // see host.ts for all it can do
 //   await s1.installDeb(deb); const { code, stdout } = await s1.exec("understudy status --json");
 //   await s1.powerCut(); await s1.boot(); await s1.cutLink({ direction: "out" }); await s1.heal();
 //   await lab.down();                                              // nothing is left on the machine
 //
+// UNDERSTUDY_LAB_NAME=x in the environment means a second lab beside the usual one, apart in everything.
 // Hosts s1…s9 have 10.88.0.11…19, a1…a9 10.88.0.21…29; 10.88.0.10 is puppet.lab.test on all of them.
 
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { ensureBase } from "./base.ts";
 import { listGroups, removeParentGroup } from "./cgroups.ts";
 import { type ExecOptions, type ExecResult, runToEnd, start } from "./exec.ts";
 import type { Running } from "./exec.ts";
 import { LabHost, type LabPlace } from "./host.ts";
+import { hostsFolder, labFolder, PREFIX } from "./instance.ts";
 import { createDisk, destroy, hostFolder, powerOn } from "./machine.ts";
 import { inNs, listNamespaces, makeSwitch, removeNamespace } from "./network.ts";
-import { addressOf, namespaceOf, PREFIX, SWITCH_NS } from "./plan.ts";
+import { addressOf, namespaceOf, SWITCH_NS } from "./plan.ts";
 import { isAlive } from "./process-tree.ts";
 import { forgetLab, listHosts, lockLab, readLab, selfAsOwner, writeLab } from "./state.ts";
 import type { LabRecord, Unlock } from "./state.ts";
-
-const DEFAULT_FOLDER = "/var/cache/understudy-lab";
 
 export interface LabOptions {
   /** Hosts to boot, all at once. */
@@ -33,11 +32,6 @@ export interface LabOptions {
   kept?: boolean;
   /** Gets lines for people. Default: standard error. */
   say?: (line: string) => void;
-}
-
-/** Where base and disks are: UNDERSTUDY_LAB_DIR or /var/cache/understudy-lab. */
-export function labFolder(): string {
-  return process.env["UNDERSTUDY_LAB_DIR"] ?? DEFAULT_FOLDER;
 }
 
 /**
@@ -113,7 +107,7 @@ export class Lab {
 
   /** Names of the hosts that were added, running or not. */
   async names(): Promise<string[]> {
-    return (await readdir(join(this.#place.folder, "hosts"))).sort();
+    return (await readdir(hostsFolder(this.#place.folder))).sort();
   }
 
   /** Creates and boots further hosts, all at once. */
@@ -187,12 +181,12 @@ async function clear(say: (line: string) => void): Promise<void> {
   const folder = (await readLab())?.folder ?? labFolder();
   const namespaces = (await listNamespaces()).filter((name) => name !== SWITCH_NS);
   const fromNamespaces = namespaces.map((name) => name.slice(PREFIX.length + 1));
-  const fromDisks = await readdir(join(folder, "hosts")).catch(() => []);
+  const fromDisks = await readdir(hostsFolder(folder)).catch(() => []);
   const names = new Set([...(await listHosts()), ...listGroups(), ...fromNamespaces, ...fromDisks]);
   if (names.size > 0) say(`clearing ${[...names].sort().join(", ")}`);
   await Promise.all([...names].map((name) => destroy(folder, name)));
   await removeNamespace(SWITCH_NS);
   await removeParentGroup();
-  await rm(join(folder, "hosts"), { recursive: true, force: true });
+  await rm(hostsFolder(folder), { recursive: true, force: true });
   await forgetLab();
 }

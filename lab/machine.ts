@@ -12,9 +12,11 @@ import { until } from "../src/base/retry.ts";
 import { run, tryRun } from "../src/host/process.ts";
 import { killGroup, makeGroups, removeGroups } from "./cgroups.ts";
 import { enterArgs, runToEnd } from "./exec.ts";
+import { hostsFolder } from "./instance.ts";
 import { cut, plugIn, unplug } from "./network.ts";
 import { nspawnArgs, renderHosts } from "./plan.ts";
 import { childrenOf, commandOf, identify, isAlive, signalProcess } from "./process-tree.ts";
+import { endRelay } from "./slow.ts";
 import { forgetHost, writeHost, type HostRecord } from "./state.ts";
 
 const DISK_BYTES = 8 * 1024 ** 3;
@@ -42,7 +44,7 @@ const DISK_OFF =
 
 /** The folder of `host` below the lab's `folder`. */
 export function hostFolder(folder: string, host: string): string {
-  return join(folder, "hosts", host);
+  return join(hostsFolder(folder), host);
 }
 
 /** Makes the disk of a new host, with what sets it apart from the base. */
@@ -137,6 +139,7 @@ async function diskOff(folder: string, host: string, record: HostRecord): Promis
 /** Waits until no process, mount, loop device and namespace of `host` is left. */
 async function waitUntilGone(folder: string, host: string): Promise<void> {
   await removeGroups(host);
+  await endRelay(host);
   await unplug(host);
   await forgetHost(host);
   const image = join(hostFolder(folder, host), "disk.img");

@@ -5,12 +5,13 @@
 import { readdir } from "node:fs/promises";
 import { Fault } from "../src/base/fault.ts";
 import { run, tryRun } from "../src/host/process.ts";
+import { PREFIX } from "./instance.ts";
 import {
   cutRuleset,
   hostNetworkCommands,
   namespaceOf,
   plugCommands,
-  PREFIX,
+  relayPort,
   SWITCH_NS,
   switchCommands,
 } from "./plan.ts";
@@ -28,8 +29,10 @@ export interface LinkState {
 /** Makes the switch. */
 export async function makeSwitch(): Promise<void> {
   await run(["ip", "netns", "add", SWITCH_NS]);
+  // Ports are no hosts: they must not speak IPv6 of their own.
+  const quiet = ["all", "default"].map((which) => `net.ipv6.conf.${which}.disable_ipv6=1`);
+  await run(inNs(SWITCH_NS, ["sysctl", "-q", "-w", ...quiet]));
   await ipBatch(SWITCH_NS, switchCommands());
-  // Bridged packets must not pass the machine's or Docker's firewall rules in this namespace.
   await inNamespace(SWITCH_NS, ["nft", "-f", "-"], cutRuleset());
 }
 
@@ -47,8 +50,8 @@ export async function cut(host: string, direction: CutDirection): Promise<void> 
     return;
   }
   const script: string[] = [];
-  if (direction !== "out") script.push(`add element bridge cuts to { ${host} }`);
-  if (direction !== "in") script.push(`add element bridge cuts from { ${host} }`);
+  if (direction !== "out") script.push(`add element bridge cuts to { ${portsOf(host)} }`);
+  if (direction !== "in") script.push(`add element bridge cuts from { ${portsOf(host)} }`);
   await inNamespace(SWITCH_NS, ["nft", "-f", "-"], `${script.join("\n")}\n`);
 }
 
@@ -56,7 +59,9 @@ export async function cut(host: string, direction: CutDirection): Promise<void> 
 export async function heal(host: string): Promise<void> {
   const { dropped, plugged } = await linkState(host);
   const sets = dropped.map((direction) => (direction === "in" ? "to" : "from"));
-  const script = sets.map((set) => `delete element bridge cuts ${set} { ${host} }\n`).join("");
+  const script = sets
+    .map((set) => `delete element bridge cuts ${set} { ${portsOf(host)} }\n`)
+    .join("");
   if (script !== "") await inNamespace(SWITCH_NS, ["nft", "-f", "-"], script);
   if (!plugged) await run(["ip", "-n", SWITCH_NS, "link", "set", host, "up"]);
 }
@@ -78,9 +83,16 @@ export function parseSetElements(json: string): string[] {
   return parsed.nftables.flatMap((entry) => entry.set?.elem ?? []);
 }
 
+/** The ports that frames of `host` pass: its own, or its relay's while it is slow. */
+function portsOf(host: string): string {
+  return `${host}, ${relayPort(host).port}`;
+}
+
 /** Takes the cable and the namespace of `host` away. Nothing there is no error. */
 export async function unplug(host: string): Promise<void> {
-  await tryRun(["ip", "-n", SWITCH_NS, "link", "delete", host]);
+  for (const port of [host, relayPort(host).port]) {
+    await tryRun(["ip", "-n", SWITCH_NS, "link", "delete", port]);
+  }
   await removeNamespace(namespaceOf(host));
 }
 
@@ -106,7 +118,8 @@ async function inNamespace(namespace: string, argv: string[], input: string): Pr
   throw new Fault("lab.network", `${argv.join(" ")}: ${result.stderr.trim()}`);
 }
 
-async function ipBatch(namespace: string, lines: string[]): Promise<void> {
+/** Runs lines of `ip -batch` in a namespace. Fault `lab.network`. */
+export async function ipBatch(namespace: string, lines: string[]): Promise<void> {
   const input = `${lines.join("\n")}\n`;
   const result = await tryRun(["ip", "-n", namespace, "-batch", "-"], { input });
   if (result.ok) return;

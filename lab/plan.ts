@@ -1,10 +1,8 @@
 // The lab on paper: names, addresses and the files a fresh server gets. Pure.
-// The idea: everything of ours on the machine carries PREFIX, so leftovers are told from others' things.
 
 import { Fault } from "../src/base/fault.ts";
+import { PREFIX } from "./instance.ts";
 
-/** Network namespaces are called PREFIX-net (the switch) and PREFIX-HOST. */
-export const PREFIX = "ulab";
 /** The namespace that holds the bridge, so that the machine's own network is never touched. */
 export const SWITCH_NS = `${PREFIX}-net`;
 export const BRIDGE = "br0";
@@ -38,6 +36,11 @@ export function fqdnOf(host: string): string {
 /** The network namespace of `host`. */
 export function namespaceOf(host: string): string {
   return `${PREFIX}-${host}`;
+}
+
+/** The switch's port of a host whose link is slow, and its inner end, where the relay is. */
+export function relayPort(host: string): { port: string; inner: string } {
+  return { port: `${host}-r`, inner: `${host}-q` };
 }
 
 /** A MAC address that stays the same over power cuts, as a real card's does. */

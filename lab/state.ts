@@ -1,5 +1,5 @@
-// What the lab remembers outside its processes, below /run/understudy-lab: who owns it, which hosts
-// it has. The idea: a lock that the kernel drops when its holder dies, however it dies.
+// What the lab remembers outside its processes, below STATE_FOLDER: who owns it, which hosts it has.
+// The idea: a lock that the kernel drops when its holder dies, however it dies.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,10 +9,9 @@ import { z } from "zod";
 import { Fault } from "../src/base/fault.ts";
 import { isoTime, wallMs } from "../src/host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../src/host/files.ts";
+import { STATE_FOLDER } from "./instance.ts";
 import { identify } from "./process-tree.ts";
 
-/** Names of namespaces are the machine's, so there is one lab per machine, wherever its files are. */
-export const STATE_FOLDER = "/run/understudy-lab";
 const LOCK = join(STATE_FOLDER, "lock");
 const LAB_FILE = join(STATE_FOLDER, "lab.json");
 const HOSTS_FOLDER = join(STATE_FOLDER, "hosts");
