@@ -98,7 +98,9 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
   report(facts, first.enrolment);
   const second = await enrolSigned(cluster, "db1.lab.test", say);
   report(facts, second.enrolment);
-  const others = await Promise.all([2, 3].map((n) => enrolAutosigned(cluster, `web${n}.${AUTOSIGNED}`)));
+  const others = await Promise.all(
+    [2, 3].map((n) => enrolAutosigned(cluster, `web${n}.${AUTOSIGNED}`)),
+  );
   for (const { enrolment } of others) report(facts, enrolment);
   const newcomer = await makeAgent(cluster, `late1.${AUTOSIGNED}`);
 
@@ -122,7 +124,11 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
   ]);
   facts.cut = { ...cutFacts(), gapMs };
   if (enrolled !== undefined) facts.enrolDuringOutage = enrolled;
-  say(gapMs === undefined ? "the address did not come back" : `the address was away for ${Math.round(gapMs)} ms`);
+  say(
+    gapMs === undefined
+      ? "the address did not come back"
+      : `the address was away for ${Math.round(gapMs)} ms`,
+  );
   await awaitRunsAfter(stage, outage);
 
   title("(d) The server gets its power back");
@@ -165,7 +171,8 @@ try {
 } catch (error) {
   console.error(renderFault(error));
   const interrupted = isFault(error, "lab.interrupted");
-  if (!interrupted) console.error(`Logs, as far as there are any: ${relative(process.cwd(), LOGS)}/`);
+  if (!interrupted)
+    console.error(`Logs, as far as there are any: ${relative(process.cwd(), LOGS)}/`);
   process.exitCode = interrupted ? INTERRUPTED : 1;
 }
 // What was interrupted may still wait for something; its lab is gone.
