@@ -51,7 +51,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     const kept = options.kept ?? false;
     await writeLab({ owner: selfAsOwner(), kept, folder, base });
     await makeSwitch();
-    const lab = new Lab({ folder, base }, unlock);
+    const lab = new Lab({ folder, base }, kept ? unlock : downOnSignals(unlock));
     await lab.add(...options.hosts);
     return lab;
   } catch (error) {
@@ -156,6 +156,22 @@ export class Lab {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
   }
+}
+
+/** Takes the lab down when this process is told to end. Returns an unlock that ends the watch as well. */
+function downOnSignals(unlock: Unlock): Unlock {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const forget = () => signals.forEach((signal) => process.off(signal, onSignal));
+  const onSignal = (signal: NodeJS.Signals) => {
+    forget();
+    const end = () => process.kill(process.pid, signal);
+    clear(() => undefined).then(end, end);
+  };
+  signals.forEach((signal) => process.on(signal, onSignal));
+  return async () => {
+    forget();
+    await unlock();
+  };
 }
 
 function networkOf(host: string | undefined): string {

@@ -244,6 +244,14 @@ describe("the end of a lab", () => {
     assert.deepEqual(await traces(), []);
   });
 
+  it("openLab takes its lab down when its process gets SIGTERM", async () => {
+    const ended = owner(["s1"]);
+    assert.equal(await firstLine(ended), "up");
+    ended.kill("SIGTERM");
+    assert.deepEqual(await once(ended, "exit"), [null, "SIGTERM"]);
+    assert.deepEqual(await traces(), []);
+  });
+
   it("takeLabDown clears what an owner that was killed left running", async () => {
     const dead = owner(["s1", "s2"]);
     assert.equal(await firstLine(dead), "up");
