@@ -102,6 +102,8 @@ interface ServerParts {
   ca: Ca;
   copier: Copier;
   edge: EdgeRunner;
+  /** Gives what a new CRL wakes. */
+  onWake(wake: () => void): void;
 }
 
 async function assemble(log: Log, signal: AbortSignal) {
@@ -167,20 +169,20 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
 async function createServer(core: Core): Promise<ServerParts> {
   const { node, etcd, keeper, peers, log, signal } = core;
   const copier = await startCopier({ etcd, id: node.id, keeper, peers, log, signal });
-  const parts: { edge?: EdgeRunner } = {};
+  const parts: { edge?: EdgeRunner; wake?: () => void } = {};
   const ca = await startCa({
     ...core,
     owner: core.owners.puppet,
     copier,
     confirmEdges: async (serials) =>
       parts.edge?.refuseEverywhere(serials) ?? { confirmed: [], missing: [] },
-    onCrl: () => log.info("a new CRL is published here"),
+    onCrl: () => parts.wake?.(),
     clockOffsetMs: () => core.neighbours.clockOffsetMs(),
   });
   const { memoryMiB } = await readFacts();
   const edge = createEdgeRunner({ ...core, memoryMiB, ca });
   parts.edge = edge;
-  return { ca, copier, edge };
+  return { ca, copier, edge, onWake: (wake) => (parts.wake = wake) };
 }
 
 function startLoops(core: Core, server: ServerParts | undefined): void {
@@ -206,6 +208,7 @@ function startLoops(core: Core, server: ServerParts | undefined): void {
     everyMs: EDGE_TICK_MS,
     body: () => server.edge.tick(),
   });
+  server.onWake(() => edgeLoop.wake());
   const vipLoop = startLoop({
     ...common,
     name: "virtual IPs",

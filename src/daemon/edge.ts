@@ -1,5 +1,5 @@
 // The edge of this server as the daemon runs it: configuration from the view, revocations from the CA,
-// and what HAProxy says of itself for the status.
+// and what HAProxy says of itself for the status. The judgement is edge/plan.ts.
 
 import { RefuseAnswer } from "../api/member-app.ts";
 import { messageOf } from "../base/fault.ts";
@@ -8,11 +8,18 @@ import type { Ca } from "../ca/authority.ts";
 import type { EdgeReport } from "../ca/operations.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
-import type { LocalStatus } from "../cluster/status.ts";
-import { serversOf } from "../cluster/view.ts";
+import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
+import { serversOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { writeEdgeFiles } from "../edge/apply.ts";
+import { applyEdge } from "../edge/apply.ts";
+import type { EdgeConfig } from "../edge/config.ts";
 import { revocationKey } from "../edge/identity.ts";
+import { digestInputs, type EdgeState, observeEdge } from "../edge/observe.ts";
+import { planEdge } from "../edge/plan.ts";
+import { confirmRevoked } from "../edge/revocations.ts";
+import { edgeRuntime } from "../edge/runtime.ts";
+import { isoTime } from "../host/clock.ts";
+import { PATHS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { desiredEdge } from "./edge-desired.ts";
@@ -21,7 +28,7 @@ import { EDGE_CERTIFICATE, keepEdgeIdentity, PUPPET_CA } from "./identity-files.
 /** How long the other edges may take to confirm a revocation before they are named. */
 const CONFIRM_MS = 10_000;
 const EDGE_UNIT = "understudy-edge.service";
-const FILES_UNITS = ["understudy-files.socket", "understudy-files.service"];
+const FILES_UNIT = "understudy-files.socket";
 
 export interface EdgeHost {
   node: NodeFile;
@@ -34,69 +41,84 @@ export interface EdgeHost {
 }
 
 export interface EdgeRunner {
-  /** One tick: configuration, then revocations. Throws when either could not be brought in place. */
+  /** One tick: configuration, units, revocations. Throws when one could not be brought in place. */
   tick(): Promise<void>;
-  status(): LocalStatus["edge"];
+  status(): NonNullable<LocalStatus["edge"]>;
   /** Makes this edge refuse `keys`, and says whether every worker does. */
-  refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;
+  refuse(keys: readonly string[]): Promise<{ confirmed: boolean; because: string }>;
   /** Makes every member's edge refuse these serials; who confirmed, and who didn't yet. */
   refuseEverywhere(serials: readonly string[]): Promise<EdgeReport>;
 }
 
 export function createEdgeRunner(host: EdgeHost): EdgeRunner {
-  const { node, keeper, peers, ca } = host;
-  let active = false;
+  const { node, keeper, peers, ca, log } = host;
+  const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
+  let state: EdgeState | undefined;
   let because = "not started yet";
-  let identity = "";
-  const refuse = async (_keys: string[]) => ({ confirmed: true, because: "" });
+  const replays = createCounter();
+  let confirmed = { crl: 0, workers: "", keys: new Set<string>() };
+
+  const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
+  /** Workers come and go, so a new one is told everything; else only what is new is confirmed. */
+  const syncRevocations = async (workers: string) => {
+    const { crlNumber } = ca.state();
+    const issuer = ca.issuerText();
+    const all = ca.revocations().map(({ serial }) => revocationKey(issuer, serial));
+    const known = confirmed.workers === workers ? confirmed.keys : new Set<string>();
+    const fresh = all.filter((key) => !known.has(key));
+    if (fresh.length > 0) {
+      const outcome = await refuse(fresh);
+      if (!outcome.confirmed) throw new Error(`revocations aren't confirmed: ${outcome.because}`);
+    }
+    confirmed = { crl: crlNumber, workers, keys: new Set(all) };
+  };
+  const configure = async (view: View): Promise<boolean> => {
+    const config = await readConfig(host, view);
+    if (config === undefined) {
+      because = "this server has no Puppet certificate with the shared name yet";
+      return false;
+    }
+    for (const action of planEdge(config, await observeEdge(runtime))) {
+      log.notice(`edge: ${action.do}: ${action.because}`);
+      await applyEdge(action, config, runtime);
+    }
+    return true;
+  };
   return {
     refuse,
     async tick() {
       const view = keeper.current();
-      if (view === undefined) return;
-      const kept = await keepEdgeIdentity(host.layout, node.sharedName);
-      if (kept === undefined) {
-        because = "this server has no Puppet certificate with the shared name yet";
-        return;
-      }
-      const config = desiredEdge(view, {
-        id: node.id,
-        memoryMiB: host.memoryMiB,
-        certificateFile: EDGE_CERTIFICATE,
-        puppetCaFile: PUPPET_CA,
-        issuers: kept.issuers,
-      });
-      const changed = await writeEdgeFiles(config);
-      for (const name of FILES_UNITS) {
-        if (!(await isActive(name))) await unit("start", name);
-      }
-      if (!(await isActive(EDGE_UNIT))) {
-        await unit("enable", EDGE_UNIT);
-        await unit("restart", EDGE_UNIT);
-      } else if (changed.length > 0 || (identity !== "" && identity !== kept.fingerprint)) {
-        await unit("reload", EDGE_UNIT);
-      }
-      identity = kept.fingerprint;
-      active = true;
-      because = "";
+      if (view === undefined || !(await configure(view))) return;
+      await startUnits();
+      state = await observeEdge(runtime);
+      replays.see(state.replays);
+      because = state.running ? "" : "HAProxy doesn't answer";
+      const workers = state.workers.map(({ pid }) => pid).join(" ");
+      if (state.running) await syncRevocations(workers);
     },
-    status: () => ({ active, because, confirmedCrl: 0, replays: 0, poisonous: [], backends: [] }),
+    status: () => ({
+      active: state?.running === true,
+      because,
+      confirmedCrl: confirmed.crl,
+      replays: replays.total(),
+      poisonous: (state?.poisonous ?? []).map((each) => ({
+        certname: each.certname,
+        at: isoTime(each.at * 1000),
+      })),
+      backends: state === undefined ? [] : backendsOf(state, keeper.current()),
+    }),
     async refuseEverywhere(serials) {
       const keys = serials.map((serial) => revocationKey(ca.issuerText(), serial));
       const view = keeper.current();
-      const servers = view === undefined ? [] : serversOf(view);
       const report: EdgeReport = { confirmed: [], missing: [] };
+      const ask = async (member: { id: string; address: string }) => {
+        if (member.id === node.id) return refuse(keys);
+        const options = { body: { keys }, answer: RefuseAnswer, withinMs: CONFIRM_MS };
+        return peers.call(member.address, "/v1/edge/refuse", options);
+      };
       await Promise.all(
-        servers.map(async (member) => {
-          const answer =
-            member.id === node.id
-              ? refuse(keys)
-              : peers.call(member.address, "/v1/edge/refuse", {
-                  body: { keys },
-                  answer: RefuseAnswer,
-                  withinMs: CONFIRM_MS,
-                });
-          const said = await answer.catch((error: unknown) => ({
+        (view === undefined ? [] : serversOf(view)).map(async (member) => {
+          const said = await ask(member).catch((error: unknown) => ({
             confirmed: false,
             because: messageOf(error),
           }));
@@ -106,5 +128,58 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       );
       return report;
     },
+  };
+}
+
+/** The configuration that the view asks for; undefined while this server has no certificate for it. */
+async function readConfig(host: EdgeHost, view: View): Promise<EdgeConfig | undefined> {
+  const kept = await keepEdgeIdentity(host.layout, host.node.sharedName);
+  if (kept === undefined) return undefined;
+  const config = desiredEdge(view, {
+    id: host.node.id,
+    memoryMiB: host.memoryMiB,
+    certificateFile: EDGE_CERTIFICATE,
+    puppetCaFile: PUPPET_CA,
+    issuers: kept.issuers,
+  });
+  return { ...config, inputsDigest: await digestInputs(config) };
+}
+
+async function startUnits(): Promise<void> {
+  for (const name of [FILES_UNIT, EDGE_UNIT]) {
+    if (await isActive(name)) continue;
+    await unit("enable", name);
+    await unit("start", name);
+  }
+}
+
+function backendsOf(state: EdgeState, view: View | undefined) {
+  return state.servers.map((server): BackendStatus & { member: string } => ({
+    name: server.name,
+    member: memberOf(server.name, view),
+    state: server.state,
+    jrubies: server.maxconn ?? 0,
+    busy: server.busy,
+    waiting: state.waiting,
+    because: server.state === "up" ? "" : server.because,
+  }));
+}
+
+/** The member whose puppetserver has this name at the edge: see backendName. */
+function memberOf(name: string, view: View | undefined): string {
+  const ids = view?.members.map((member) => member.id) ?? [];
+  return ids.find((id) => name === id || name.startsWith(`${id}_`)) ?? name;
+}
+
+/** Adds up a counter that starts at 0 again with every new worker. */
+function createCounter() {
+  let sum = 0;
+  let last = 0;
+  return {
+    see(now: number) {
+      sum += now >= last ? now - last : now;
+      last = now;
+    },
+    total: () => sum,
   };
 }

@@ -11,9 +11,8 @@ export const EDGE_CERTIFICATE = join(PATHS.edgePki, "agents.pem");
 export const PUPPET_CA = join(PATHS.edgePki, "puppet-ca.pem");
 
 export interface EdgeIdentity {
+  /** RFC 2253 text of the CA that signs agents. */
   issuers: string[];
-  /** Changes when HAProxy must read its certificate anew. */
-  fingerprint: string;
 }
 
 /** Writes both files; undefined while this server has no certificate with the shared name yet. */
@@ -34,7 +33,7 @@ export async function keepEdgeIdentity(
   await writeIfChanged(PUPPET_CA, bundle, { mode: 0o644 });
   const [issuing] = parseCertificates(bundle);
   if (issuing === undefined) return undefined;
-  return { issuers: [issuing.subjectText], fingerprint: `${text}${bundle}` };
+  return { issuers: [issuing.subjectText] };
 }
 
 function hasName(pem: string, name: string): boolean {

@@ -6,11 +6,10 @@ import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../c
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { readKeptView, voterEndpoints } from "../cluster/view.ts";
-import { edgePaths } from "../edge/config.ts";
 import { revocationKey } from "../edge/identity.ts";
+import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { readIfThere, writeIfChanged } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 
 /** How long agents wait for an edge that is alone. */
@@ -27,13 +26,8 @@ export async function prepareEdge(): Promise<void> {
   });
   try {
     const keys = await readRevocationKeys(etcd);
-    const path = edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).revoked;
-    const kept = ((await readIfThere(path)) ?? "").split("\n").filter((line) => line !== "");
-    const all = [...new Set([...kept, ...keys])];
-    await writeIfChanged(path, all.map((line) => `${line}\n`).join(""));
-    process.stderr.write(
-      `<6>the edge starts with ${all.length} revocations, as the record has them\n`,
-    );
+    await addRevokedToFile(PATHS.edge, keys);
+    process.stderr.write(`<6>the edge starts with all ${keys.length} revocations of the record\n`);
   } catch (error) {
     process.stderr.write(
       `<4>the edge starts with the revocations it has: the record can't be read: ${messageOf(error)}\n`,
