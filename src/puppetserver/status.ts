@@ -74,7 +74,7 @@ export async function readPuppetserverStatus(
     body = await fetchStatus(access, deadline(ASK_MS, signal));
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault("puppetserver.unreachable", `${where}: ${messageOf(error)}`, { cause: error });
+    throw new Fault("puppetserver.unreachable", `${where}: ${messageOf(error).trim()}`, { cause: error });
   }
   return parseStatus(body, where);
 }

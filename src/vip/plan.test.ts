@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { parseAddresses } from "./observe.ts";
+import { configHash, planVip, type VipDesired, type VipObserved } from "./plan.ts";
+import { decideStanding, parsePriority, REFUSING, RELUCTANT, WILLING } from "./priority.ts";
+
+const standing = { priority: WILLING, because: "takes addresses" };
+const desired: VipDesired = { config: "new", edgeWatch: "watch", standing };
+const nothing: VipObserved = {
+  config: undefined,
+  loaded: undefined,
+  edgeWatch: undefined,
+  priority: undefined,
+  active: false,
+  enabled: false,
+};
+const settled: VipObserved = {
+  config: "new",
+  loaded: configHash("new"),
+  edgeWatch: "watch",
+  priority: WILLING,
+  active: true,
+  enabled: true,
+};
+const verbs = (want: VipDesired, observed: VipObserved) =>
+  planVip(want, observed).map((action) => action.do);
+
+test("planVip sets up a fresh server, what it needs first", () => {
+  assert.deepEqual(verbs(desired, nothing), [
+    "write-edge-watch",
+    "set-priority",
+    "write-config",
+    "enable",
+    "start",
+  ]);
+});
+
+const CASES: [string, Partial<VipDesired>, Partial<VipObserved>, string[]][] = [
+  ["leaves a settled server alone", {}, {}, []],
+  [
+    "reloads for a new configuration",
+    {},
+    { config: "old", loaded: "x" },
+    ["write-config", "reload"],
+  ],
+  ["finishes an interrupted reload", {}, { loaded: configHash("old") }, ["reload"]],
+  ["starts what was stopped", {}, { active: false }, ["start"]],
+  ["writes a number without a reload", {}, { priority: REFUSING }, ["set-priority"]],
+  ["stops where there are no addresses any more", { config: undefined }, {}, ["stop"]],
+  ["has nothing to stop twice", { config: undefined }, { active: false, enabled: false }, []],
+];
+for (const [what, want, have, expected] of CASES) {
+  test(`planVip ${what}`, () => {
+    assert.deepEqual(verbs({ ...desired, ...want }, { ...settled, ...have }), expected);
+  });
+}
+
+test("decideStanding gives an address up only to somebody, and takes it back after", () => {
+  assert.equal(decideStanding({ wantsAway: false, othersReady: true }).priority, WILLING);
+  assert.equal(decideStanding({ wantsAway: false, othersReady: false }).priority, WILLING);
+  assert.equal(decideStanding({ wantsAway: true, othersReady: true }).priority, REFUSING);
+  assert.equal(decideStanding({ wantsAway: true, othersReady: false }).priority, RELUCTANT);
+});
+
+test("parsePriority reads what is written and nothing else", () => {
+  assert.equal(parsePriority("-254\n"), -254);
+  for (const text of [undefined, "", "x", "1 2", "0x1", "-"]) {
+    assert.equal(parsePriority(text), undefined);
+  }
+});
+
+test("parseAddresses reads ip's list, and any other text as none", () => {
+  const json = JSON.stringify([
+    { ifname: "eth0", addr_info: [{ local: "10.88.0.11" }, { local: "10.88.0.10" }] },
+    { ifname: "eth1" },
+  ]);
+  assert.deepEqual([...parseAddresses(json)], ["10.88.0.11", "10.88.0.10"]);
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      assert.ok(parseAddresses(text) instanceof Set);
+    }),
+  );
+});

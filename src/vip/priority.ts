@@ -1,0 +1,37 @@
+// The number that a server's daemon writes for its keepalived: how much it wants addresses. keepalived
+// adds it to the priority; below -253 the server gives its addresses up. Written to a file that outlives
+// the daemon and a reboot, so a dead daemon changes nothing.
+
+/** The normal case: takes an address when its holder is gone. */
+export const WILLING = 0;
+/** Last in line: keeps what it has, takes an address only when nobody else does. */
+export const RELUCTANT = -150;
+/** Gives up what it has, at once, and takes nothing. */
+export const REFUSING = -254;
+
+export interface StandingFacts {
+  /** Drained, leaving, or its edge isn't fit to serve by the daemon's own judgement. */
+  wantsAway: boolean;
+  /** Whether another server is known to be ready to take the addresses now. */
+  othersReady: boolean;
+}
+
+export interface Standing {
+  priority: number;
+  because: string;
+}
+
+/** The number for `facts`. An address is never given up to nobody. */
+export function decideStanding(facts: StandingFacts): Standing {
+  if (!facts.wantsAway) return { priority: WILLING, because: "takes addresses" };
+  if (facts.othersReady) {
+    return { priority: REFUSING, because: "leaves addresses to the other servers" };
+  }
+  return { priority: RELUCTANT, because: "holds addresses only as no other server is ready to" };
+}
+
+/** The number in the file; undefined when there is none. keepalived reads nothing as 0. */
+export function parsePriority(text: string | undefined): number | undefined {
+  const match = /^\s*(-?\d{1,3})\s*$/.exec(text ?? "");
+  return match?.[1] === undefined ? undefined : Number(match[1]);
+}
