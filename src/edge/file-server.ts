@@ -5,29 +5,60 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { isMissing } from "../host/files.ts";
-import { readPuppetLayout } from "../host/puppet-layout.ts";
+import { Fault } from "../base/fault.ts";
+import { exists, isMissing, readIfThere } from "../host/files.ts";
 
 /** systemd hands the socket over as the first descriptor after standard error (sd_listen_fds(3)). */
 const SYSTEMD_SOCKET = 3;
 const KEEP_ALIVE_MS = 75_000;
-const NAME = /^(?!\.)[a-z0-9._-]{1,253}$/;
+const NAME = /^(?!\.)[a-z0-9._-]{1,250}$/;
+
+/** A CRL of 500,000 entries is some 25 MB. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
+
+const PUPPET_CONFS = ["/etc/puppetlabs/puppet/puppet.conf", "/etc/puppet/puppet.conf"];
+const CA_DIRECTORIES = [
+  "/etc/puppetlabs/puppetserver/ca",
+  "/etc/puppet/puppetserver/ca",
+  "/etc/puppetlabs/puppet/ssl/ca",
+  "/var/lib/puppet/ssl/ca",
+];
 
 interface Answer {
   status: number;
   body: string | Buffer;
 }
 
-/** Serves on the socket that systemd holds. */
+/** Serves on the socket that systemd holds. Throws Fault `edge.no-ca-directory`. */
 export async function runFileServer(): Promise<void> {
-  const { cadir } = await readPuppetLayout();
-  const server = createFileServer(cadir);
+  const server = createFileServer(await findCaDirectory());
   server.listen({ fd: SYSTEMD_SOCKET });
+}
+
+/**
+ * The CA directory of this server: the `cadir` setting, else where the packages keep it. puppet itself
+ * can't be asked, since for a user other than root it answers with settings of that user.
+ */
+export async function findCaDirectory(root = "/"): Promise<string> {
+  const set = await Promise.all(PUPPET_CONFS.map(async (path) => cadirIn(join(root, path))));
+  const candidates = [...set.filter((path) => path !== undefined), ...CA_DIRECTORIES];
+  for (const path of candidates.map((each) => join(root, each))) {
+    if (await exists(join(path, "ca_crt.pem"))) return path;
+  }
+  throw new Fault("edge.no-ca-directory", "there is no Puppet CA directory on this server", {
+    hints: [`Looked for ca_crt.pem in ${candidates.join(", ")}.`],
+  });
+}
+
+async function cadirIn(conf: string): Promise<string | undefined> {
+  const text = (await readIfThere(conf).catch(() => undefined)) ?? "";
+  return /^\s*cadir\s*=\s*(\/[^\s$#]*)\s*$/m.exec(text)?.[1];
 }
 
 /** An HTTP server over the CA directory `cadir`; the caller listens. */
 export function createFileServer(cadir: string): Server {
   return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
+    incoming.resume();
     void answer(incoming, cadir).then((said) => send(outgoing, said));
   });
 }
@@ -38,31 +69,35 @@ async function answer(incoming: IncomingMessage, cadir: string): Promise<Answer>
   if (path === "/health") return { status: 200, body: "running" };
   const [, endpoint, name = ""] =
     /^\/puppet-ca\/v1\/(certificate|certificate_revocation_list)\/([^/]+)$/.exec(path) ?? [];
-  if (endpoint === "certificate_revocation_list")
-    return readAnswer(join(cadir, "ca_crl.pem"), name);
   if (endpoint === undefined) return unavailable();
-  if (name === "ca") return readAnswer(join(cadir, "ca_crt.pem"), name);
-  if (!NAME.test(name)) return missing(name);
-  return readAnswer(join(cadir, "signed", `${name}.pem`), name);
+  if (endpoint === "certificate_revocation_list") return read(join(cadir, "ca_crl.pem"), "the CRL");
+  if (name === "ca") return read(join(cadir, "ca_crt.pem"), "certificate ca");
+  if (!NAME.test(name)) return missing(`certificate ${name}`);
+  return read(join(cadir, "signed", `${name}.pem`), `certificate ${name}`);
 }
 
-async function readAnswer(path: string, name: string): Promise<Answer> {
+async function read(path: string, what: string): Promise<Answer> {
   try {
-    return { status: 200, body: await readFile(path) };
+    const body = await readFile(path);
+    // Cut short by a full disk or a copy under way: an agent would store it.
+    const whole = body.length > 0 && body.length <= FILE_BYTES_MAX && body.includes("-----END ");
+    return whole
+      ? { status: 200, body }
+      : { status: 503, body: `${what} is damaged on this server` };
   } catch (error) {
-    if (isMissing(error)) return missing(name);
-    return { status: 500, body: "the file can't be read" };
+    if (isMissing(error)) return missing(what);
+    return { status: 503, body: `${what} can't be read on this server` };
   }
 }
 
-function missing(name: string): Answer {
-  return { status: 404, body: `Could not find certificate ${name}` };
+function missing(what: string): Answer {
+  return { status: 404, body: `Could not find ${what}` };
 }
 
 function unavailable(): Answer {
   return {
     status: 503,
-    body: "no certificate authority answers: only certificates and the CRL can be had",
+    body: "No certificate authority answers: only certificates and the CRL can be had.",
   };
 }
 
