@@ -22,6 +22,16 @@ export interface LabPlace {
   base: string;
 }
 
+/** The environment in which a program of a host sees its clock `offset` off: "+10m", "-2h". For exec. */
+export function skewEnv(offset: string): Record<string, string> {
+  return {
+    LD_PRELOAD: "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    FAKETIME: offset,
+    // Only what people and certificates call time; deadlines go on as they would.
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+  };
+}
+
 export class LabHost {
   readonly name: string;
   /** "s1.lab.test" */
@@ -124,6 +134,21 @@ export class LabHost {
 
   async heal(): Promise<void> {
     await heal(this.name);
+  }
+
+  /**
+   * Sets the clock that these units see when they start next: "+10m", "-2h"; undefined is the true
+   * time again. Restarts none of them. Not for etcd, whose Go asks the kernel itself.
+   */
+  async skewClock(offset: string | undefined, units: readonly string[]): Promise<void> {
+    const lines = Object.entries(skewEnv(offset ?? "+0")).map(([key, value]) => `${key}=${value}`);
+    const text = `[Service]\n${lines.map((line) => `Environment=${line}\n`).join("")}`;
+    for (const unit of units) {
+      const path = `/etc/systemd/system/${unit.replace(/\.service$/, "")}.service.d/lab-clock.conf`;
+      if (offset === undefined) await this.run(["rm", "-f", path]);
+      else await this.writeFile(path, text);
+    }
+    await this.run(["systemctl", "daemon-reload"]);
   }
 
   /** Makes every packet to and from the host late, or lost by chance. */

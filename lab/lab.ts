@@ -50,9 +50,14 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     const base = await ensureBase(folder, say);
     const kept = options.kept ?? false;
     await writeLab({ owner: selfAsOwner(), kept, folder, base });
-    await makeSwitch();
     const lab = new Lab({ folder, base }, kept ? unlock : downOnSignals(unlock));
-    await lab.add(...options.hosts);
+    try {
+      await makeSwitch();
+      await lab.add(...options.hosts);
+    } catch (error) {
+      await clear(say);
+      throw error;
+    }
     return lab;
   } catch (error) {
     await unlock();

@@ -10,6 +10,7 @@ import { isFault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
 import { run } from "../../src/host/process.ts";
 import { createAgents, listConnections } from "../agents.ts";
+import { skewEnv } from "../host.ts";
 import { GROUP, hostsFolder, labFolder, PREFIX } from "../instance.ts";
 import { type Lab, openLab, takeLabDown } from "../lab.ts";
 import { identify } from "../process-tree.ts";
@@ -169,6 +170,19 @@ describe("two hosts of a lab", () => {
       withinMs: 20_000,
     });
     assert.match(await s1.journal("haproxy"), /killed/i);
+  });
+
+  it("skewClock and skewEnv change the time that units and commands see, and nothing else", async () => {
+    const s1 = lab.host("s1");
+    const seconds = async (command: string, env = {}) => Number(await s1.run(command, { env }));
+    const now = await seconds("date +%s");
+    assert.ok((await seconds("date +%s", skewEnv("+10m"))) >= now + 600);
+    const unit = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'date +%%s > /run/clock'\n";
+    await s1.writeFile("/etc/systemd/system/clock.service", unit);
+    await s1.skewClock("-2h", ["clock"]);
+    assert.ok((await seconds("systemctl start clock; cat /run/clock")) < now);
+    await s1.skewClock(undefined, ["clock"]);
+    assert.ok((await seconds("systemctl start clock; cat /run/clock")) >= now);
   });
 
   it("startProber and listConnections see what an agents' host sees", async () => {
