@@ -106,7 +106,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     refuseWrongClock(deps.clockOffsetMs());
     return { ...judge(), blocks, issuer: issuer(), key: key.get(), member: deps.member };
   };
-  const revoker = createRevoker(signer);
+  const revoker = createRevoker({ signer, publish: publisher.publish });
   const core: Core = {
     deps,
     mirror,

@@ -161,7 +161,8 @@ async function appendInventory(
   lines: readonly InventoryLine[],
   owned: WriteOptions,
 ): Promise<void> {
-  const fresh = lines.filter(({ serial }) => !known.has(serial));
+  const bySerial = new Map(lines.map((line) => [line.serial, line]));
+  const fresh = [...bySerial.values()].filter(({ serial }) => !known.has(serial));
   if (fresh.length === 0) return;
   const file = await open(path, "a+", FILE_MODE);
   try {

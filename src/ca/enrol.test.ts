@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
+import { subjectAltName, type Extension } from "../x509/extensions.ts";
+import { parseInventory } from "./inventory.ts";
 import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -47,4 +50,112 @@ void test("routes let an agent enrol on one server and collect its certificate o
   const admin = await adminOf(one);
   const listed = await one.fetch("GET", "/puppet-ca/v1/certificate_statuses/any", { as: admin });
   assert.equal(listed.status, 200);
+});
+
+void test("submit takes one of eight requests for one name, whichever server they reach", async () => {
+  const servers = [await fleet.server("s1"), await fleet.server("s2")];
+  for (const server of servers) server.run();
+  for (const autosign of [false, true]) {
+    fleet.settings.autosign = autosign;
+    const name = `eight-${autosign}.lab.test`;
+    const body = await agentRequest(name);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        const server = servers[index % 2];
+        return server?.fetch("PUT", `/puppet-ca/v1/certificate_request/${name}`, { body });
+      }),
+    );
+    const codes = answers.map((answer) => answer?.status ?? 0).sort();
+    assert.deepEqual(codes, [200, 400, 400, 400, 400, 400, 400, 400]);
+    for (const answer of answers) {
+      if (answer?.status !== 400) continue;
+      const state = autosign ? "signed" : "requested";
+      const text = `${name} already has a ${state} certificate; ignoring certificate request`;
+      assert.equal(await answer.text(), text);
+    }
+  }
+});
+
+void test("sign lets one of two servers win, and tells the other that there is no request", async () => {
+  const [one, two] = [await fleet.server("s1"), await fleet.server("s2")];
+  one.run();
+  two.run();
+  const admin = await adminOf(one);
+  for (let round = 0; round < 5; round += 1) {
+    const name = `race-${round}.lab.test`;
+    await one.ca.submit({ pem: await agentRequest(name), key: name });
+    const body = JSON.stringify({ desired_state: "signed" });
+    const path = `/puppet-ca/v1/certificate_status/${name}`;
+    const answers = await Promise.all(
+      [one, two, one, two].map((server) => server.fetch("PUT", path, { body, as: admin })),
+    );
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409, 409, 409]);
+    assert.equal(one.ca.list("signed").filter((status) => status.name === name).length, 1);
+  }
+});
+
+void test("two servers that sign at once never give a serial twice", async () => {
+  const servers = [await fleet.server("s1"), await fleet.server("s2")];
+  for (const server of servers) server.run();
+  fleet.settings.autosign = true;
+  const names = Array.from({ length: 60 }, (_, index) => `many-${index}.lab.test`);
+  await Promise.all(
+    names.map(async (name, index) => {
+      const submitted = await servers[index % 2]?.ca.submit({
+        pem: await agentRequest(name),
+        key: name,
+      });
+      assert.equal(submitted?.outcome, "signed");
+    }),
+  );
+  for (const { ca, cadir } of servers) {
+    await until("all names", () => ca.list("signed").length === 60, { withinMs: 5000 });
+    const serials = new Set(ca.list("signed").map((status) => status.serial_number));
+    assert.equal(serials.size, 60);
+    await ca.repair();
+    const { lines, odd } = parseInventory(await readFile(join(cadir, "inventory.txt"), "utf8"));
+    assert.deepEqual(odd, []);
+    assert.deepEqual(new Set(lines.map(({ serial }) => Number.parseInt(serial, 16))), serials);
+    assert.equal(lines.length, 60);
+  }
+});
+
+void test("submit signs by the allowlist, and keeps what policy refuses waiting", async () => {
+  const one = await fleet.server("s1");
+  const allowlist = join(fleet.folder, "autosign.conf");
+  await writeFile(allowlist, "*.auto.test\ns2.lab.test\n");
+  fleet.settings.autosign = allowlist;
+  const put = async (name: string, extensions: Extension[] = []) => {
+    const body = await agentRequest(name, extensions);
+    return one.fetch("PUT", `/puppet-ca/v1/certificate_request/${name}`, { body });
+  };
+  const stateOf = (name: string) => one.ca.list().find((status) => status.name === name)?.state;
+
+  assert.equal((await put("a.auto.test")).status, 200);
+  assert.equal(stateOf("a.auto.test"), "signed");
+  assert.equal((await put("b.other.test")).status, 200);
+  assert.equal(stateOf("b.other.test"), "requested");
+  // A member's own name is never signed unasked.
+  assert.equal((await put("s2.lab.test")).status, 200);
+  assert.equal(stateOf("s2.lab.test"), "requested");
+
+  const refused = await put("c.auto.test", [subjectAltName([{ type: "DNS", value: "web" }])]);
+  assert.equal(refused.status, 400);
+  assert.match(await refused.text(), /^CSR 'c\.auto\.test' contains extra subject alternative/);
+  assert.equal(stateOf("c.auto.test"), "requested");
+  const outcome = await one.ca.sign(["c.auto.test", "s2.lab.test", "nobody.lab.test"]);
+  assert.deepEqual(
+    outcome.results.map(({ why }) => why),
+    ["refused", "refused", "no-request"],
+  );
+  const forced = await one.ca.sign(["s2.lab.test"], { force: true, ttlSeconds: 60 });
+  assert.equal(forced.results[0]?.ok, true);
+});
+
+void test("sign refuses on a server whose clock is off; requests wait there", async () => {
+  fleet.settings.autosign = true;
+  const one = await fleet.server("s1", { clockOffsetMs: () => -61_000 });
+  const submitted = await one.ca.submit({ pem: await agentRequest("a.test"), key: "a.test" });
+  assert.equal(submitted.outcome, "waiting");
+  await assert.rejects(one.ca.sign(["a.test"]), { code: "ca.clock-off" });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parseInventory, renderInventoryLine, renderPuppetTime } from "./inventory.ts";
 import {
   compareSerials,
@@ -14,12 +14,15 @@ import {
 
 void test("parseInventory reads what renderInventoryLine wrote", () => {
   const time = fc.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => seconds * 1000);
-  const line = fc.record({
-    serial: fc.integer({ min: 1, max: SERIAL_MAX }).map(serialOf),
-    notBeforeMs: time,
-    notAfterMs: time,
-    certname: fc.constantFrom("a", "a1.lab.test", "x_y.z."),
-  });
+  const line = fc.record(
+    {
+      serial: fc.integer({ min: 1, max: SERIAL_MAX }).map(serialOf),
+      notBeforeMs: time,
+      notAfterMs: time,
+      certname: fc.constantFrom("a", "a1.lab.test", "x_y.z."),
+    },
+    { noNullPrototype: true },
+  );
   fc.assert(
     fc.property(fc.array(line), (lines) => {
       const text = lines.map(renderInventoryLine).join("");

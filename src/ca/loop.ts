@@ -99,10 +99,8 @@ export async function repair(core: Core): Promise<void> {
 }
 
 /** Signs the CRL anew when it is a month old. Returns whether this server did. */
-export async function refreshCrl(core: Core): Promise<boolean> {
-  const done = await core.revoker.refresh(CRL_REFRESH_MS, wallMs());
-  if (done) await core.publisher.publishCrl();
-  return done;
+export function refreshCrl(core: Core): Promise<boolean> {
+  return core.revoker.refresh(CRL_REFRESH_MS, wallMs());
 }
 
 /** Compares every key's revision with memory and reads anew what differs. */

@@ -71,10 +71,10 @@ export function createPublisher(deps: PublishDeps): Publisher {
     return crlJobs(directory, newest, deps.hostCrlPath);
   };
   const publishCrl = async (again = false) => {
-    // One after the other: a slow rebuild must not overtake a newer one.
-    const renewed = turn.then(() => renewCrl(again));
-    turn = renewed.catch(() => undefined);
-    return directory.apply(await renewed);
+    // One after the other, into the directory's queue too: an older list must not overtake a newer.
+    const queued = turn.then(async () => ({ written: directory.apply(await renewCrl(again)) }));
+    turn = queued.catch(() => undefined);
+    return (await queued).written;
   };
   return {
     async publish(touched) {

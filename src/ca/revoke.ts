@@ -11,6 +11,7 @@ import {
 } from "./crl-issue.ts";
 import { noRecord } from "./blocks.ts";
 import { crlKey } from "./record.ts";
+import type { Touched } from "./mirror.ts";
 import type { Serial } from "./serial.ts";
 
 /** RFC 5280's keyCompromise, which Puppet gives to every entry. */
@@ -34,8 +35,15 @@ interface Asked {
   reject: (error: unknown) => void;
 }
 
-/** A revoker that signs with what `signer()` gives, or throws when this server may not sign now. */
-export function createRevoker(signer: () => CrlSigner): Revoker {
+export interface RevokerDeps {
+  /** What signs; throws when this server may not sign now. */
+  signer: () => CrlSigner;
+  /** Brings a new CRL to this server's disk. */
+  publish: (touched: Touched) => Promise<unknown>;
+}
+
+/** A revoker; what it resolves is published on this server. */
+export function createRevoker(deps: RevokerDeps): Revoker {
   let asked: Asked[] = [];
   let running: Promise<void> | undefined;
 
@@ -45,7 +53,7 @@ export function createRevoker(signer: () => CrlSigner): Revoker {
       asked = [];
       try {
         const serials = [...new Set(batch.flatMap(({ serials }) => serials))];
-        const revision = await revokeAll(signer(), serials);
+        const revision = await revokeAll(deps, serials);
         for (const { resolve } of batch) resolve({ revision });
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -62,19 +70,22 @@ export function createRevoker(signer: () => CrlSigner): Revoker {
       return done;
     },
     async refresh(olderThanMs, nowMs) {
-      const able = signer();
+      const able = deps.signer();
       const { crlHead, crls } = able.store.mirror.tables;
       await completeRevocations(able.store);
       const number = crlHead.get("")?.number;
       if (number === undefined) throw noRecord();
       const newest = crls.get(crlKey(number).slice(crls.prefix.length));
       if (newest !== undefined && nowMs - Date.parse(newest.thisUpdate) < olderThanMs) return false;
-      return (await issueCrl(able, { number: number + 1, revoke: [] })).ok;
+      const done = await issueCrl(able, { number: number + 1, revoke: [] });
+      if (done.ok) await deps.publish(done.touched);
+      return done.ok;
     },
   };
 }
 
-async function revokeAll(signer: CrlSigner, serials: readonly Serial[]): Promise<number> {
+async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise<number> {
+  const signer = deps.signer();
   const { tables } = signer.store.mirror;
   let revision = 0;
   for (let tries = 0; tries < TRIES_MAX;) {
@@ -93,8 +104,12 @@ async function revokeAll(signer: CrlSigner, serials: readonly Serial[]): Promise
       };
     });
     const done = await issueCrl(signer, { number: number + 1, revoke });
-    if (done.ok) revision = done.revision;
-    else tries += 1;
+    if (!done.ok) {
+      tries += 1;
+      continue;
+    }
+    revision = done.revision;
+    await deps.publish(done.touched);
   }
   throw new Fault("ca.busy", `other servers revoked ${TRIES_MAX} times in between: try again`);
 }

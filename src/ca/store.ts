@@ -3,6 +3,7 @@
 // the failed transaction brings what is there now, and the caller decides anew.
 
 import { isFault } from "../base/fault.ts";
+import { monotonicMs } from "../host/clock.ts";
 import type { Compare, Etcd, KeyValue, Op, Settle } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 
@@ -10,6 +11,11 @@ import type { Change, Mirror, Touched } from "./mirror.ts";
 export const COMMIT_WITHIN_MS = 10_000;
 /** How long a read that must be certain waits, in milliseconds. */
 export const READ_WITHIN_MS = 2000;
+/**
+ * How long after such a read came to nothing the next ones don't even try, in milliseconds: without
+ * quorum a thousand agents that poll must not wait one after the other.
+ */
+const HOPELESS_MS = 1000;
 
 export interface Commit {
   when: Compare[];
@@ -34,7 +40,7 @@ export interface Store {
   readonly mirror: Mirror;
   /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
-  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` after READ_WITHIN_MS. */
+  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` after READ_WITHIN_MS at most. */
   refresh(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Reads all keys with `prefix` into memory. Throws Fault `etcd.…`. */
   reload(prefix: string): Promise<void>;
@@ -42,6 +48,7 @@ export interface Store {
 
 export function createStore(deps: StoreDeps): Store {
   const { etcd, mirror, commitWithinMs: withinMs = COMMIT_WITHIN_MS } = deps;
+  let hopeless: { untilMs: number; error: unknown } | undefined;
   const takeReads = (keys: readonly string[], reads: readonly KeyValue[][], revision: number) => {
     const changes = keys.map((key, index): Change => {
       const kv = reads[index]?.[0];
@@ -77,11 +84,17 @@ export function createStore(deps: StoreDeps): Store {
     },
     async refresh(keys, signal) {
       if (keys.length === 0) return;
-      const { reads, revision } = await etcd.transact(
-        { when: [], then: keys.map((key): Op => ({ get: key })) },
-        { withinMs: READ_WITHIN_MS, ...(signal && { signal }) },
-      );
-      takeReads(keys, reads, revision);
+      if (hopeless !== undefined && monotonicMs() < hopeless.untilMs) throw hopeless.error;
+      const then = keys.map((key): Op => ({ get: key }));
+      const options = { withinMs: READ_WITHIN_MS, ...(signal && { signal }) };
+      try {
+        const { reads, revision } = await etcd.transact({ when: [], then }, options);
+        hopeless = undefined;
+        takeReads(keys, reads, revision);
+      } catch (error) {
+        if (isUnreachable(error)) hopeless = { untilMs: monotonicMs() + HOPELESS_MS, error };
+        throw error;
+      }
     },
     async reload(prefix) {
       const { kvs } = await etcd.range(prefix);

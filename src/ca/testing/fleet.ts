@@ -145,6 +145,7 @@ async function startServer(fleet: Fleet, deps: StartDeps): Promise<TestServer> {
         as === undefined
           ? { "X-Client-Verify": "NONE" }
           : {
+              "Content-Type": "application/json",
               "X-Client-Verify": "SUCCESS",
               "X-Client-DN": `"CN=${as.certname}"`,
               "X-Client-Cert": encodeURIComponent(as.pem),

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { until } from "../base/retry.ts";
+import { run } from "../host/process.ts";
+import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
+
+let fleet: Fleet;
+before(async () => {
+  fleet = await startFleet();
+});
+after(() => fleet.close());
+beforeEach(() => fleet.reset());
+
+async function enrol(server: TestServer, name: string, autosign = true): Promise<void> {
+  fleet.settings.autosign = autosign;
+  await server.ca.submit({ pem: await agentRequest(name), key: name });
+}
+
+/** Every file below the directory with its content, but what is each server's own. */
+async function content(cadir: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for (const entry of await readdir(cadir, { recursive: true, withFileTypes: true })) {
+    const own = ["serial", "root_key.pem"].includes(entry.name);
+    if (!entry.isFile() || own) continue;
+    const path = join(entry.parentPath, entry.name);
+    files[path.slice(cadir.length + 1)] = await readFile(path, "utf8");
+  }
+  return files;
+}
+
+void test("repair gives a joining server the whole CA directory, the same as the others'", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  await enrol(one, "a.test");
+  await enrol(one, "b.test");
+  await enrol(one, "c.test", false);
+  await one.ca.revoke({ names: ["b.test"] });
+  const two = await fleet.server("s2");
+  await two.ca.repair();
+  assert.deepEqual(await content(two.cadir), await content(one.cadir));
+  const modes = async (name: string) =>
+    ((await stat(join(two.cadir, name))).mode & 0o777).toString(8);
+  assert.equal(await modes("ca_key.pem"), "640");
+  assert.equal(await modes("ca_crt.pem"), "644");
+  assert.equal(await modes("inventory.txt"), "644");
+  assert.equal(await modes("signed"), "755");
+  // Each server's stock tools would start at a serial of their own.
+  const serials = await Promise.all(
+    [one, two].map(async ({ cadir }) => readFile(join(cadir, "serial"), "utf8")),
+  );
+  assert.notEqual(serials[0], serials[1]);
+  for (const serial of serials) assert.match(serial, /^[0-9A-F]{4,}$/);
+  await two.ca.repair();
+  assert.equal(await readFile(join(two.cadir, "serial"), "utf8"), serials[1]);
+  await run([
+    ...["openssl", "verify", "-crl_check_all", "-CRLfile", join(two.cadir, "ca_crl.pem")],
+    ...["-CAfile", join(two.cadir, "ca_crt.pem"), join(two.cadir, "signed/a.test.pem")],
+  ]);
+});
+
+void test("a signature stands in the record while the directory can't be written, and gets there later", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  // A file where the folder should be fails every write, also root's.
+  const signed = join(one.cadir, "signed");
+  await rename(signed, `${signed}.away`);
+  await writeFile(signed, "in the way");
+  await enrol(one, "a.test");
+  assert.equal(one.ca.list("signed").length, 1);
+  const { directory, directoryBehind } = one.ca.state();
+  assert.ok(directory.behind > 0);
+  assert.match(directoryBehind, /changes wait: /);
+  assert.equal((await one.fetch("GET", "/puppet-ca/v1/certificate/a.test")).status, 200);
+  await rm(signed);
+  await rename(`${signed}.away`, signed);
+  // Any later change takes what waited along.
+  await enrol(one, "b.test");
+  assert.deepEqual((await readdir(signed)).sort(), ["a.test.pem", "b.test.pem"]);
+  assert.equal(one.ca.state().directoryBehind, "");
+  const inventory = await readFile(join(one.cadir, "inventory.txt"), "utf8");
+  assert.equal(inventory.trim().split("\n").length, 2);
+});
+
+void test("repair brings back what a crash between record and directory left undone", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  await enrol(one, "a.test");
+  await enrol(one, "waits.test", false);
+  const before = `${one.cadir}.before`;
+  await cp(one.cadir, before, { recursive: true });
+  await enrol(one, "b.test");
+  await one.ca.sign(["waits.test"]);
+  await one.ca.clean(["a.test"]);
+  const wanted = await content(one.cadir);
+  const cadir = one.cadir;
+  await one.stop();
+  await rm(cadir, { recursive: true });
+  await rename(before, cadir);
+  // As if the power went while the inventory grew and a temporary file was there.
+  await writeFile(join(cadir, "inventory.txt"), "0x0001 2026-01-01T00", { flag: "a" });
+
+  const again = await fleet.server("s1", { cadir });
+  again.run();
+  await until(
+    "the directory as it was",
+    async () => {
+      const now = await content(cadir);
+      return Object.keys(now).length === Object.keys(wanted).length && again.ca.state().crlNumber;
+    },
+    { withinMs: 5000 },
+  );
+  await again.ca.repair();
+  const now = await content(cadir);
+  const lines = (text: string | undefined) => new Set((text ?? "").split("\n"));
+  const inventory = lines(now["inventory.txt"]);
+  for (const line of lines(wanted["inventory.txt"])) assert.ok(inventory.has(line), line);
+  delete now["inventory.txt"];
+  delete wanted["inventory.txt"];
+  assert.deepEqual(now, wanted);
+});
+
+void test("repair never removes or replaces a file that the record has never heard of", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  await enrol(one, "a.test");
+  await mkdir(join(one.cadir, "requests"), { recursive: true });
+  const foreign = {
+    "signed/hand.test.pem": "somebody put this here",
+    "requests/hand.test.pem": await agentRequest("hand.test"),
+  };
+  for (const [name, text] of Object.entries(foreign)) await writeFile(join(one.cadir, name), text);
+  await writeFile(join(one.cadir, "signed/a.test.pem"), "changed by hand");
+  await one.ca.repair();
+  for (const [name, text] of Object.entries(foreign)) {
+    assert.equal(await readFile(join(one.cadir, name), "utf8"), text);
+  }
+  assert.equal(await readFile(join(one.cadir, "signed/a.test.pem"), "utf8"), "changed by hand");
+  assert.deepEqual(
+    one.ca.state().directory.unknown.map((path) => path.slice(one.cadir.length + 1)),
+    ["requests/hand.test.pem", "signed/a.test.pem", "signed/hand.test.pem"],
+  );
+  // What is asked for is still answered from the record.
+  const got = await one.fetch("GET", "/puppet-ca/v1/certificate/a.test");
+  assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
+});
+
+void test("createCa refuses to sign with another CA's key, and serves all the same", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, "a.test");
+  const two = await fleet.server("s2");
+  const cadir = two.cadir;
+  await two.stop();
+  const key = await run(["openssl", "genrsa", "-traditional", "2048"]);
+  await writeFile(join(cadir, "ca_key.pem"), key);
+  await chmod(join(cadir, "ca_key.pem"), 0o640);
+  await assert.rejects(fleet.server("s2", { cadir }), { code: "ca.other-key" });
+  await rm(join(cadir, "ca_key.pem"));
+  await mkdir(join(cadir, "ca_key.pem"));
+  await assert.rejects(fleet.server("s2", { cadir }));
+});
