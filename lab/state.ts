@@ -7,15 +7,16 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault } from "../src/base/fault.ts";
-import { isoTime, wallMs } from "../src/host/clock.ts";
+import { pause } from "../src/base/retry.ts";
+import { isoTime, monotonicMs, wallMs } from "../src/host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../src/host/files.ts";
 import { STATE_FOLDER } from "./instance.ts";
-import { identify } from "./process-tree.ts";
+import { identify, isAlive } from "./process-tree.ts";
 
 const LOCK = join(STATE_FOLDER, "lock");
 const LAB_FILE = join(STATE_FOLDER, "lab.json");
 const HOSTS_FOLDER = join(STATE_FOLDER, "hosts");
-const LOCK_TAKEN = 75;
+const RELEASE_MS_MAX = 1000;
 
 const processId = z.object({ pid: z.number().int(), startTicks: z.number() });
 
@@ -40,19 +41,34 @@ export type HostRecord = z.infer<typeof hostRecord>;
 /** Lets go of the lock. */
 export type Unlock = () => Promise<void>;
 
-/** Takes the machine's one lab lock, or says who has it: Fault `lab.busy`. */
+/** Takes the lab's lock, or says who has it: Fault `lab.busy`. */
 export async function lockLab(): Promise<Unlock> {
   await mkdir(STATE_FOLDER, { recursive: true, mode: 0o700 });
+  const patience = monotonicMs() + RELEASE_MS_MAX;
+  for (;;) {
+    const unlock = await tryLock();
+    if (unlock !== undefined) return unlock;
+    const record = await readLab();
+    const ownerRuns = record !== undefined && isAlive(record.owner);
+    // A holder that was killed this instant takes a moment to let go.
+    if (ownerRuns || monotonicMs() > patience) throw busyFault(record);
+    await pause(20);
+  }
+}
+
+async function tryLock(): Promise<Unlock | undefined> {
   // The holder is a child that lives as long as our end of its pipe.
   const hold = ["-c", "echo held; exec cat"];
-  const args = ["--nonblock", "--conflict-exit-code", `${LOCK_TAKEN}`, LOCK, "sh", ...hold];
-  const child = spawn("flock", args, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+  const child = spawn("flock", ["--nonblock", LOCK, "sh", ...hold], {
+    stdio: ["pipe", "pipe", "inherit"],
+    detached: true,
+  });
   const ended = once(child, "exit");
   const held = await Promise.race([
     once(child.stdout, "data").then(() => true),
     ended.then(() => false),
   ]);
-  if (!held) throw await busyFault();
+  if (!held) return undefined;
   child.unref();
   return async () => {
     child.ref();
@@ -61,8 +77,7 @@ export async function lockLab(): Promise<Unlock> {
   };
 }
 
-async function busyFault(): Promise<Fault> {
-  const record = await readLab();
+function busyFault(record: LabRecord | undefined): Fault {
   if (record === undefined) return new Fault("lab.busy", "another lab is being set up or cleared");
   const { pid, command, since } = record.owner;
   return new Fault("lab.busy", `the lab is in use by pid ${pid} since ${since}: ${command}`, {
