@@ -42,6 +42,9 @@ export interface Ask {
   port?: number;
 }
 
+/** How many puppetservers and other servers' authorities, and whatever differs in the configuration. */
+export type EdgeOptions = { puppetservers?: number; others?: number } & Partial<EdgeConfig>;
+
 /** A toy server's process. */
 export interface ToyProcess {
   name: string;
@@ -68,14 +71,12 @@ export class TestEdge implements AsyncDisposable {
   }
 
   /** Makes keys and folders and chooses ports; starts nothing. */
-  static async make(
-    options: { backends?: number; authorities?: number } & Partial<EdgeConfig> = {},
-  ): Promise<TestEdge> {
+  static async make(options: EdgeOptions = {}): Promise<TestEdge> {
     const folder = await mkdtemp(join(tmpdir(), "edge-"));
     await Promise.all(["pki", "state", "run"].map((name) => mkdir(join(folder, name))));
-    const { backends: backendCount = 2, authorities: authorityCount = 0, ...more } = options;
+    const { puppetservers = 2, others = 0, ...more } = options;
     const pki = await makePki(join(folder, "pki"));
-    const ports = await freePorts(1 + backendCount + authorityCount);
+    const ports = await freePorts(1 + puppetservers + others);
     const port = () => ports.pop() ?? 0;
     const where = (prefix: string, index: number) => ({
       name: `${prefix}${index + 1}`,
@@ -92,11 +93,11 @@ export class TestEdge implements AsyncDisposable {
       issuers: [pki.issuer],
       edgeClientPem: pki.edgeClient.pemFile,
       edgeCaFile: pki.edgeCaFile,
-      backends: Array.from({ length: backendCount }, (_, index) => ({
+      backends: Array.from({ length: puppetservers }, (_, index) => ({
         ...where("p", index),
         jrubies: 4,
       })),
-      authorities: Array.from({ length: authorityCount }, (_, index) => where("a", index)),
+      authorities: Array.from({ length: others }, (_, index) => where("a", index)),
       caSocket: join(folder, "run", "ca.sock"),
       filesSocket: join(folder, "run", "files.sock"),
       memoryMiB: 512,
@@ -107,8 +108,13 @@ export class TestEdge implements AsyncDisposable {
     return new TestEdge(folder, pki, config);
   }
 
+  /** The same folder and keys with another configuration; ends on its own. */
+  with(config: EdgeConfig): TestEdge {
+    return new TestEdge(this.folder, this.pki, config);
+  }
+
   /** Makes an edge, starts every backend's toy and HAProxy. */
-  static async start(options: Parameters<typeof TestEdge.make>[0] = {}): Promise<TestEdge> {
+  static async start(options: EdgeOptions = {}): Promise<TestEdge> {
     const edge = await TestEdge.make(options);
     try {
       await Promise.all(edge.config.backends.map(({ name }) => edge.startToy(name)));
@@ -150,6 +156,16 @@ export class TestEdge implements AsyncDisposable {
       () => true,
       () => false,
     );
+  }
+
+  /** Waits for a line of HAProxy's that matches `pattern`, and returns it. */
+  async logged(pattern: RegExp): Promise<string> {
+    const find = () =>
+      this.output
+        .join("")
+        .split("\n")
+        .find((line) => pattern.test(line));
+    return until(`a log line like ${pattern}`, find, { withinMs: 20_000, everyMs: 20 });
   }
 
   /** Everything HAProxy has written. */

@@ -1,7 +1,7 @@
 // A process that plays puppetserver (or a certificate authority) in tests of the edge, so that it can
 // be stopped, continued and killed. What it is to do with a request stands in the request's query:
 // ms=N answers after N ms; die=N kills the whole process after N ms; cut=N closes the connection;
-// status=N answers so; bytes=N sends so many bytes. Each request is a line in its log file.
+// status=N answers so; bytes=N sends so many bytes; retryafter=N adds that header. Each request is a line in its log file.
 
 import { appendFileSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -69,7 +69,12 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
         bodyBytes,
         sha256: hash.digest("hex"),
       };
-      response.writeHead(number("status") || 200, { "content-type": "application/json" });
+      const headers = { "content-type": "application/json" };
+      const wait = url.searchParams.get("retryafter");
+      response.writeHead(number("status") || 200, {
+        ...headers,
+        ...(wait === null ? {} : { "retry-after": wait }),
+      });
       const filler = "x".repeat(number("bytes"));
       response.end(JSON.stringify(filler === "" ? about : { ...about, filler }));
     }, number("ms"));

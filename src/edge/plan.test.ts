@@ -1,0 +1,179 @@
+// What is done for which difference between the wanted edge and the running one.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as fc from "fast-check";
+import type { EdgeConfig } from "./config.ts";
+import type { EdgeServer, EdgeState } from "./observe.ts";
+import { serverOf } from "./observe.ts";
+import { planEdge, WEIGHT } from "./plan.ts";
+import { renderEdge } from "./render.ts";
+
+const backend = (name: string, jrubies = 4, drained = false) => ({
+  name,
+  host: `${name}.test`,
+  address: "192.0.2.1",
+  port: 8141,
+  jrubies,
+  drained,
+});
+
+const CONFIG: EdgeConfig = {
+  memberId: "m1",
+  bind: [{ address: "0.0.0.0", port: 8140 }],
+  acceptProxyFrom: [],
+  certificateFile: "/c.pem",
+  puppetCaFile: "/ca.pem",
+  issuers: ["CN=ca"],
+  edgeClientPem: "/e.pem",
+  edgeCaFile: "/eca.pem",
+  backends: [backend("p1"), backend("p2")],
+  authorities: [],
+  caSocket: "/run/ca.sock",
+  filesSocket: "/run/files.sock",
+  memoryMiB: 1024,
+  stateDir: "/state",
+  runDir: "/run",
+};
+
+/** An edge that runs exactly as `config` says. */
+function settled(config: EdgeConfig): EdgeState {
+  const files = renderEdge(config);
+  const server = (each: EdgeConfig["backends"][number]): EdgeServer => ({
+    name: each.name,
+    state: "up",
+    because: "",
+    sinceS: 1,
+    busy: 0,
+    maxconn: each.jrubies,
+    weight: each.drained === true ? 0 : WEIGHT,
+  });
+  return {
+    running: true,
+    structure: files.structure,
+    workers: [{ pid: 1, former: false }],
+    servers: config.backends.map(server),
+    waiting: 0,
+    replays: 0,
+    authority: true,
+    poisonous: [],
+    files: { haproxyCfg: files.haproxyCfg, waitLua: files.waitLua },
+  };
+}
+
+const what = (config: EdgeConfig, state: EdgeState) =>
+  planEdge(config, state).map((action) => action.do);
+
+describe("planEdge", () => {
+  test("planEdge does nothing where all is as wanted", () => {
+    assert.deepEqual(planEdge(CONFIG, settled(CONFIG)), []);
+  });
+
+  test("planEdge writes only, where HAProxy doesn't run", () => {
+    const state = { ...settled(CONFIG), running: false, structure: undefined, servers: [] };
+    assert.deepEqual(what(CONFIG, state), []);
+    const empty = { ...state, files: { haproxyCfg: undefined, waitLua: undefined } };
+    assert.deepEqual(what(CONFIG, empty), ["write"]);
+  });
+
+  test("planEdge spares a reload for JRubies and drains, but writes the file first", () => {
+    const backends = [backend("p1", 6), backend("p2", 4, true)];
+    assert.deepEqual(planEdge({ ...CONFIG, backends }, settled(CONFIG)), [
+      { do: "write", because: "it has changed" },
+      {
+        do: "set-maxconn",
+        server: "p1",
+        maxconn: 6,
+        because: "p1 has 6 JRubies, HAProxy believes 4",
+      },
+      { do: "set-weight", server: "p2", weight: 0, because: "p2 is drained" },
+    ]);
+  });
+
+  test("planEdge goes on where it was interrupted after the file was written", () => {
+    const wanted = { ...CONFIG, backends: [backend("p1", 6), backend("p2")] };
+    const state = { ...settled(CONFIG), files: settled(wanted).files };
+    assert.deepEqual(what(wanted, state), ["set-maxconn"]);
+    const more = { ...CONFIG, backends: [...CONFIG.backends, backend("p3")] };
+    assert.deepEqual(what(more, { ...settled(CONFIG), files: settled(more).files }), ["reload"]);
+  });
+
+  const RELOADS: [string, Partial<EdgeConfig>][] = [
+    ["a new puppetserver", { backends: [...CONFIG.backends, backend("p3")] }],
+    ["a puppetserver less", { backends: [backend("p1")] }],
+    ["another address", { bind: [{ address: "::", port: 8140 }] }],
+    ["another issuer", { issuers: ["CN=other"] }],
+    ["a renewed certificate", { inputsDigest: "0123" }],
+    ["another authority", { authorities: [{ ...backend("a1"), port: 8142 }] }],
+    ["balancers", { acceptProxyFrom: ["192.0.2.9"] }],
+    ["more memory", { memoryMiB: 2048 }],
+  ];
+  for (const [name, change] of RELOADS) {
+    test(`planEdge reloads for ${name}`, () => {
+      assert.equal(what({ ...CONFIG, ...change }, settled(CONFIG)).at(-1), "reload");
+    });
+  }
+
+  test("planEdge reloads at most once, and what it lists settles any change of puppetservers", () => {
+    const one = fc.record({
+      name: fc.constantFrom("p1", "p2", "p3"),
+      jrubies: fc.integer({ min: 1, max: 32 }),
+      drained: fc.boolean(),
+    });
+    const list = fc.uniqueArray(one, { selector: ({ name }) => name }).map((some) => ({
+      ...CONFIG,
+      backends: some.map(({ name, jrubies, drained }) => backend(name, jrubies, drained)),
+    }));
+    fc.assert(
+      fc.property(list, list, (before, wanted) => {
+        const state = settled(before);
+        const actions = planEdge(wanted, state);
+        const reloads = actions.some((action) => action.do === "reload");
+        const same = before.backends.map(({ name }) => name).join();
+        assert.equal(reloads, same !== wanted.backends.map(({ name }) => name).join());
+        const after = reloads ? settled(wanted) : { ...state, files: settled(wanted).files };
+        for (const action of actions) {
+          const server = after.servers.find(
+            (each) => "server" in action && each.name === action.server,
+          );
+          if (action.do === "set-maxconn" && server) server.maxconn = action.maxconn;
+          if (action.do === "set-weight" && server) server.weight = action.weight;
+        }
+        assert.deepEqual(planEdge(wanted, after), []);
+      }),
+    );
+  });
+});
+
+const STATES: [string, string, number, EdgeServer["state"]][] = [
+  ["UP", "L7OK", 100, "up"],
+  ["UP 2/3", "L6TOUT", 100, "up"],
+  ["UP", "L7OK", 0, "drained"],
+  ["DRAIN", "L7OK", 100, "drained"],
+  ["MAINT", "", 100, "drained"],
+  ["DOWN", "L4CON", 100, "down"],
+  ["DOWN 1/2", "L7STS", 100, "starting"],
+  ["DOWN", "L6TOUT", 100, "silent"],
+  ["DOWN", "L7TOUT", 0, "silent"],
+  ["no check", "", 100, "unknown"],
+];
+for (const [status, check, weight, state] of STATES) {
+  test(`serverOf calls ${status} after ${check || "no check"} with weight ${weight} ${state}`, () => {
+    const row = {
+      proxy: "compilers",
+      server: "p1",
+      status,
+      check,
+      checkCode: undefined,
+      sessions: 2,
+      queued: 0,
+      maxconn: 4,
+      weight: 1,
+      sinceS: 3,
+      redispatched: 0,
+    };
+    const server = serverOf(row, new Map([["compilers/p1", weight]]));
+    assert.equal(server.state, state);
+    assert.equal(server.busy, 2);
+  });
+}
