@@ -8,12 +8,9 @@ import { createMemberApp } from "./api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "./api/serve.ts";
 import { Fault } from "./base/fault.ts";
 import { createLog, type Log } from "./base/log.ts";
-import { startLoop } from "./base/loop.ts";
 import type { Ca } from "./ca/authority.ts";
 import { caLayout } from "./ca/layout.ts";
-import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile, writeNodeFile } from "./cluster/node-file.ts";
-import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "./cluster/own-etcd.ts";
 import { createPeers, type Peers } from "./cluster/peer.ts";
 import type { LeafName } from "./cluster/pki.ts";
 import { type PkiOwners, readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -21,12 +18,12 @@ import type { NodeFile } from "./cluster/schema.ts";
 import { listTokens, revokeToken } from "./cluster/tokens.ts";
 import { startViewKeeper, type ViewKeeper } from "./cluster/view-keeper.ts";
 import { voterEndpoints } from "./cluster/view.ts";
-import { stepVoters } from "./cluster/voters-loop.ts";
 import { caCommands, caStatus, signMember, startCa } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Copier, startCopier } from "./daemon/copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./daemon/edge.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
+import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import {
   askToLeave,
   finishMember,
@@ -37,10 +34,7 @@ import {
   setVoters,
 } from "./daemon/membership.ts";
 import { createNeighbours, type Neighbours } from "./daemon/neighbours.ts";
-import { keepOwnRecord } from "./daemon/own-record.ts";
 import { createRefusals, type Refusals } from "./daemon/pki-loop.ts";
-import { applyVip, desiredVip } from "./daemon/vip.ts";
-import { edgePaths } from "./edge/config.ts";
 import { createEtcd } from "./etcd/client.ts";
 import type { Etcd } from "./etcd/types.ts";
 import { wallMs } from "./host/clock.ts";
@@ -56,8 +50,6 @@ import { readSetupHost } from "./setup/setup-host.ts";
 import { VERSION } from "./version.ts";
 
 const SECOND_MS = 1000;
-const EDGE_TICK_MS = 3 * SECOND_MS;
-const UPKEEP_TICK_MS = 5 * SECOND_MS;
 const CLOCK_REFUSE_MS = 60 * SECOND_MS;
 
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
@@ -126,7 +118,8 @@ async function assemble(log: Log, signal: AbortSignal) {
       warnings: () => warningsOf(core, server),
     });
   const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
-  startLoops(core, server);
+  startMemberLoops(core);
+  if (server !== undefined) startServerLoops(core, server);
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -183,77 +176,6 @@ async function createServer(core: Core): Promise<ServerParts> {
   const edge = createEdgeRunner({ ...core, memoryMiB, ca });
   parts.edge = edge;
   return { ca, copier, edge, onWake: (wake) => (parts.wake = wake) };
-}
-
-function startLoops(core: Core, server: ServerParts | undefined): void {
-  const { node, etcd, keeper, refusals, log, signal } = core;
-  const leadership = createLeadership(etcd, node.id);
-  const self = { ...node, owner: core.owners.etcd };
-  const common = { log, signal };
-  startLoop({ ...common, name: "refusals", everyMs: UPKEEP_TICK_MS, body: () => refusals.sync() });
-  startLoop({
-    ...common,
-    name: "own record",
-    everyMs: UPKEEP_TICK_MS,
-    body: async () => {
-      const view = keeper.current();
-      if (view !== undefined && keeper.record().reachable) await keepOwnRecord(etcd, view, node);
-    },
-  });
-  if (server === undefined) return;
-  void server.ca.loop(signal);
-  const edgeLoop = startLoop({
-    ...common,
-    name: "edge",
-    everyMs: EDGE_TICK_MS,
-    body: () => server.edge.tick(),
-  });
-  server.onWake(() => edgeLoop.wake());
-  const vipLoop = startLoop({
-    ...common,
-    name: "virtual IPs",
-    everyMs: EDGE_TICK_MS,
-    body: async () => {
-      const view = keeper.current();
-      // No edge, no address: keepalived starts once there is an edge to watch.
-      if (view === undefined || server.edge.status()?.active !== true) return;
-      const stats = edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats;
-      const desired = desiredVip(view, node, stats);
-      if (desired !== undefined) await applyVip(desired, false);
-    },
-  });
-  const etcdLoop = startLoop({
-    ...common,
-    name: "own etcd",
-    everyMs: UPKEEP_TICK_MS,
-    body: async () => {
-      if (!keeper.record().reachable) return;
-      // Read anew: data must never be set aside on the word of an old list.
-      const members = (await etcd.members.list()).map(({ id, ...rest }) => ({
-        etcdId: id,
-        ...rest,
-      }));
-      for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
-        await applyOwnEtcd(action, self, log);
-      }
-    },
-  });
-  startLoop({
-    ...common,
-    name: "voters",
-    everyMs: UPKEEP_TICK_MS,
-    body: async () => {
-      const view = keeper.current();
-      if (view === undefined || !keeper.record().reachable) return;
-      if (!(await leadership.tick())) return;
-      await stepVoters(etcd, view, (id) => core.neighbours.reachable(id), log);
-    },
-  });
-  keeper.onChange(() => {
-    edgeLoop.wake();
-    vipLoop.wake();
-    etcdLoop.wake();
-  });
 }
 
 type Shared = {

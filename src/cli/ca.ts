@@ -92,7 +92,9 @@ function addChange(ca: Command, change: Change): void {
 export function renderOutcome(outcome: CaOutcome, past: string): string {
   const lines = outcome.results.map(({ name, ok, because, serial }) => {
     if (!ok) return `${name}: not ${past}: ${because}`;
-    return serial === undefined ? `${name}: ${past}` : `${name}: ${past} (serial ${serial})`;
+    return serial === undefined
+      ? `${name}: ${past}`
+      : `${name}: ${past} (serial ${shortSerial(serial)})`;
   });
   if (lines.length === 0) lines.push("Nothing to do.");
   const { edges } = outcome;
@@ -108,6 +110,11 @@ export function renderOutcome(outcome: CaOutcome, past: string): string {
     lines.push("1 copy: only this server has the change on disk. Join more servers.");
   }
   return lines.join("\n");
+}
+
+/** A serial as Puppet's own files write it: at least four digits. */
+function shortSerial(serial: string): string {
+  return serial.replace(/^0+/, "").toUpperCase().padStart(4, "0");
 }
 
 export function exitCodeOf(outcome: CaOutcome): number {

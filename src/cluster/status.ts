@@ -152,6 +152,11 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   if (!local.record.reachable)
     warnings.push(`${id} can't reach the record: ${local.record.because}`);
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
+  for (const { state, member, because } of local.edge?.backends ?? []) {
+    // Every edge sees every puppetserver; its own server's is enough to name it once.
+    if (member !== id || state === "up" || state === "drained") continue;
+    warnings.push(`${id}'s puppetserver is ${state}: ${because}`.trimEnd());
+  }
   if (local.ca?.serving === false) warnings.push(`${id}'s CA can't serve: ${local.ca.because}`);
   if (local.ca !== undefined && local.ca.directoryBehind !== "") {
     warnings.push(`${id}'s CA directory is behind the record: ${local.ca.directoryBehind}`);

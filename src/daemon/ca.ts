@@ -91,19 +91,18 @@ export async function signMember(
   if (!verifyRequest(parsed) || parsed.commonName !== request.id) {
     throw new Fault("join.malformed", `the Puppet certificate request isn't ${request.id}'s own`);
   }
-  const subject = {
+  const { pem: certificate } = await ca.signServerCertificate({
     certname: request.id,
     spkiDer: parsed.spkiDer,
-    altNames: request.altNames.map((value) => ({ type: "DNS" as const, value })),
-    altNamesCritical: false,
-    extensions: [],
-  };
-  await ca.signServer(subject, SERVER_TTL_SECONDS);
+    altNames: request.altNames,
+    ttlSeconds: SERVER_TTL_SECONDS,
+  });
   const files = caLayout(layout.cadir);
-  const [certificate, bundle, crl] = await Promise.all(
-    [files.signedFile(request.id), files.bundle, files.crl].map((path) => readFile(path, "utf8")),
-  );
-  return { certificate: certificate ?? "", bundle: bundle ?? "", crl: crl ?? "" };
+  const [bundle, crl] = await Promise.all([
+    readFile(files.bundle, "utf8"),
+    readFile(files.crl, "utf8"),
+  ]);
+  return { certificate, bundle, crl };
 }
 
 /** The CA's part of this member's status. */

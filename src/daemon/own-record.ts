@@ -39,7 +39,9 @@ async function measure(backend: Backend, node: NodeFile): Promise<Backend> {
       address: node.address,
       port: backend.port,
       serverName: leafHostname("listener", node.id),
-      ...{ ca, cert, key },
+      ca,
+      cert,
+      key,
     },
     AbortSignal.timeout(STATUS_MS),
   ).catch(() => undefined);

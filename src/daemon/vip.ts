@@ -1,58 +1,49 @@
-// Virtual IPs on this server: keepalived configured from the view, fed one number.
+// Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The judgement
+// is vip/plan.ts.
 
-import { join } from "node:path";
+import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf, type View } from "../cluster/view.ts";
-import { makeFolder, writeIfChanged } from "../host/files.ts";
+import { edgePaths } from "../edge/config.ts";
 import { interfaceFor, parseCidr } from "../host/network.ts";
 import { PATHS } from "../host/paths.ts";
-import { run } from "../host/process.ts";
-import { isActive, unit } from "../host/systemd.ts";
+import { applyVip } from "../vip/apply.ts";
 import { renderEdgeWatch } from "../vip/edge-watch.ts";
+import { observeVip } from "../vip/observe.ts";
+import { vipPaths } from "../vip/paths.ts";
+import { planVip } from "../vip/plan.ts";
 import { decideStanding } from "../vip/priority.ts";
-import { renderKeepalived, type VipConfig } from "../vip/render.ts";
+import { renderKeepalived } from "../vip/render.ts";
 
-const VIP_UNIT = "understudy-vip.service";
-const CONFIG = join(PATHS.vip, "keepalived.conf");
-const CANDIDATE = join(PATHS.vip, "keepalived.conf.candidate");
-
-/** What the view means for this server's keepalived; undefined where there is no virtual IP. */
-export function desiredVip(view: View, node: NodeFile, edgeSocket: string): VipConfig | undefined {
+/** Brings keepalived to what the view wants of this server. */
+export async function keepVip(view: View, node: NodeFile, log: Log): Promise<void> {
   const addresses = view.settings.virtualIps.flatMap((address) => {
     const device = interfaceFor(parseCidr(address));
     return device === undefined ? [] : [{ address, interface: device.interface }];
   });
-  if (addresses.length === 0) return undefined;
-  return {
-    memberId: node.id,
+  const peers = serversOf(view).filter((member) => member.id !== node.id);
+  const own = view.members.find((member) => member.id === node.id);
+  const paths = vipPaths();
+  const config = {
     addresses,
+    memberId: node.id,
     self: node.address,
-    peers: serversOf(view)
-      .filter((member) => member.id !== node.id)
-      .map((member) => member.address),
+    peers: peers.map((member) => member.address),
     routerIdSeed: view.meta.clusterId,
-    priorityFile: join(PATHS.vip, "priority"),
-    edgeWatch: join(PATHS.vip, "edge-watch"),
-    edgeSocket,
+    priorityFile: paths.priority,
+    edgeWatch: paths.edgeWatch,
+    edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
-}
-
-/** Brings keepalived to `config`; it is reloaded only when the configuration changed and is valid. */
-export async function applyVip(config: VipConfig, wantsAway: boolean): Promise<void> {
-  await makeFolder(PATHS.vip);
-  const standing = decideStanding({ wantsAway, othersReady: config.peers.length > 0 });
-  await writeIfChanged(config.priorityFile, `${standing.priority}\n`);
-  await writeIfChanged(config.edgeWatch, renderEdgeWatch(), { mode: 0o755 });
-  const text = renderKeepalived(config);
-  let changed = false;
-  if (await writeIfChanged(CANDIDATE, text)) {
-    await run(["keepalived", `--use-file=${CANDIDATE}`, "--config-test"]);
-    changed = await writeIfChanged(CONFIG, text);
-  }
-  if (!(await isActive(VIP_UNIT))) {
-    await unit("enable", VIP_UNIT);
-    await unit("start", VIP_UNIT);
-  } else if (changed) {
-    await unit("reload", VIP_UNIT);
+  const desired = {
+    config: addresses.length === 0 ? undefined : renderKeepalived(config),
+    edgeWatch: renderEdgeWatch(),
+    standing: decideStanding({
+      wantsAway: own?.phase === "leaving",
+      othersReady: peers.some((member) => member.phase === "ready"),
+    }),
+  };
+  for (const action of planVip(desired, await observeVip())) {
+    log.notice(`virtual IPs: ${action.do}: ${action.because}`);
+    await applyVip(action);
   }
 }

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judgeStatus, type LocalStatus, type MemberAnswer } from "./status.ts";
+
+const nowMs = Date.parse("2026-11-20T12:00:00Z");
+
+function local(id: string, more: Partial<LocalStatus> = {}): LocalStatus {
+  return {
+    id,
+    role: "server",
+    version: "1.0.0",
+    phase: "ready",
+    wallMs: nowMs,
+    record: { reachable: true, because: "", ageMs: 100 },
+    etcd: { runs: "voter", dbSizeBytes: 1, because: "" },
+    addresses: [],
+    edge: {
+      active: true,
+      because: "",
+      confirmedCrl: 4,
+      replays: 0,
+      poisonous: [],
+      backends: [
+        { member: id, name: id, state: "up", jrubies: 4, busy: 0, waiting: 0, because: "" },
+      ],
+    },
+    ca: {
+      serving: true,
+      because: "",
+      requests: 0,
+      certificates: 3,
+      crlNumber: 4,
+      crlNextUpdate: "2031-11-20T12:00:00.000Z",
+      directoryBehind: "",
+    },
+    warnings: [],
+    ...more,
+  };
+}
+
+function answer(id: string, said: LocalStatus | undefined): MemberAnswer {
+  const member: MemberAnswer["member"] = {
+    id,
+    role: "server",
+    address: "10.0.0.1",
+    phase: "ready",
+    mayVote: true,
+    backends: [],
+    version: "1.0.0",
+    joinedAt: "2026-11-20T10:00:00.000Z",
+  };
+  return {
+    member,
+    because: said === undefined ? "no answer in time" : "",
+    ...(said && { local: said }),
+  };
+}
+
+function judge(
+  members: MemberAnswer[],
+  etcd: Partial<Parameters<typeof judgeStatus>[0]["etcd"]> = {},
+) {
+  return judgeStatus({
+    answeredBy: "s1",
+    meta: {
+      format: 1,
+      clusterId: "8f0e8e8a-1c1b-4c0a-9d0e-0a0b0c0d0e0f",
+      generation: 1,
+      createdAt: "2026-11-20T10:00:00.000Z",
+    },
+    settings: {
+      sharedName: "puppet.lab.test",
+      virtualIps: ["10.0.0.10/24"],
+      acceptProxyFrom: [],
+      voters: 3,
+    },
+    members,
+    etcd: { voters: 3, answering: 3, quorum: true, viewAgeMs: 100, ...etcd },
+    nowMs,
+  });
+}
+
+const holder = local("s1", { addresses: ["10.0.0.10"] });
+const healthy = [answer("s1", holder), answer("s2", local("s2")), answer("s3", local("s3"))];
+
+test("judgeStatus says that every promise holds where it does", () => {
+  const status = judge(healthy);
+  assert.equal(status.toleratedFailures, 1);
+  assert.deepEqual(status.warnings, []);
+  assert.match(
+    status.verdict,
+    /^puppet.lab.test: 3 servers, tolerates 1 failure\. Every promise holds\.$/,
+  );
+});
+
+test("judgeStatus tolerates nothing with fewer than three voters, with a dead one, or without quorum", () => {
+  const dead = [...healthy.slice(0, 2), answer("s3", undefined)];
+  assert.equal(judge(dead, { answering: 2 }).toleratedFailures, 0);
+  assert.equal(judge(healthy, { voters: 1, answering: 1 }).toleratedFailures, 0);
+  const without = judge(healthy, { answering: 1, quorum: false, viewAgeMs: 65_000 });
+  assert.equal(without.toleratedFailures, 0);
+  assert.match(without.warnings[0] ?? "", /no quorum \(1 of 3 members answer\).*1m 5s old/);
+});
+
+test("judgeStatus names what is to be looked at", () => {
+  const edge = holder.edge;
+  assert.ok(edge);
+  const down = {
+    member: "s1",
+    name: "s1",
+    state: "down",
+    jrubies: 1,
+    busy: 0,
+    waiting: 0,
+    because: "refused",
+  };
+  const cases: [string, Partial<LocalStatus>, RegExp][] = [
+    ["no holder", { addresses: [] }, /Nobody that answers holds 10.0.0.10/],
+    ["edge down", { edge: { ...edge, active: false, because: "x" } }, /s1's edge is down: x/],
+    [
+      "revocation open",
+      { edge: { ...edge, confirmedCrl: 3 } },
+      /s1's edge has confirmed.*CRL 3, not 4/,
+    ],
+    [
+      "poison",
+      { edge: { ...edge, poisonous: [{ certname: "web1", at: "t" }] } },
+      /catalog of web1/,
+    ],
+    [
+      "puppetserver",
+      { edge: { ...edge, backends: [down as never] } },
+      /s1's puppetserver is down: refused/,
+    ],
+    ["clock", { wallMs: nowMs + 60_000 }, /s1's clock is 60 s off/],
+    ["setup", { phase: "setup" }, /s1 hasn't finished setting up/],
+    ["own warning", { warnings: ["w"] }, /^s1: w$/],
+  ];
+  for (const [name, more, expected] of cases) {
+    const said = local("s1", { addresses: ["10.0.0.10"], ...more });
+    const { warnings } = judge([answer("s1", said), ...healthy.slice(1)]);
+    assert.ok(
+      warnings.some((warning) => expected.test(warning)),
+      `${name}: ${warnings.join("|")}`,
+    );
+  }
+  const both = [answer("s1", holder), answer("s2", local("s2", { addresses: ["10.0.0.10"] }))];
+  assert.ok(judge(both).warnings.some((warning) => warning.includes("held by s1 and s2 at once")));
+});

@@ -1,0 +1,102 @@
+// The loops of a daemon: each brings one thing to what the record wants, on a timer and when woken.
+// Any error from etcd means "the record is unknown": the loop fails, and everything stays as it is.
+
+import type { Log } from "../base/log.ts";
+import { startLoop } from "../base/loop.ts";
+import type { Ca } from "../ca/authority.ts";
+import { createLeadership } from "../cluster/leader.ts";
+import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "../cluster/own-etcd.ts";
+import type { PkiOwners } from "../cluster/pki-store.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import type { View } from "../cluster/view.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import { stepVoters } from "../cluster/voters-loop.ts";
+import type { Etcd } from "../etcd/types.ts";
+import type { EdgeRunner } from "./edge.ts";
+import type { Neighbours } from "./neighbours.ts";
+import { keepOwnRecord } from "./own-record.ts";
+import type { Refusals } from "./pki-loop.ts";
+import { keepVip } from "./vip.ts";
+
+const EDGE_TICK_MS = 3000;
+const UPKEEP_TICK_MS = 5000;
+
+export interface LoopHost {
+  node: NodeFile;
+  owners: PkiOwners;
+  etcd: Etcd;
+  keeper: ViewKeeper;
+  neighbours: Neighbours;
+  refusals: Refusals;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** The loops of every member. */
+export function startMemberLoops(host: LoopHost): void {
+  const { etcd, node, refusals } = host;
+  startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() });
+  startLoop({
+    ...named(host, "own record"),
+    body: async () => withRecord(host, async (view) => keepOwnRecord(etcd, view, node)),
+  });
+}
+
+/** The loops of a server. A new CRL wakes the edge through `onWake`. */
+export function startServerLoops(
+  host: LoopHost,
+  server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
+): void {
+  const { etcd, keeper, log, node, signal } = host;
+  const { edge } = server;
+  void server.ca.loop(signal);
+  const edgeLoop = startLoop({
+    ...named(host, "edge", EDGE_TICK_MS),
+    body: async () => edge.tick(),
+  });
+  const vipLoop = startLoop({
+    ...named(host, "virtual IPs", EDGE_TICK_MS),
+    body: async () => {
+      const view = keeper.current();
+      // keepalived watches the edge itself; before there is one, it has nothing to watch.
+      if (view !== undefined && edge.status().active) await keepVip(view, node, log);
+    },
+  });
+  const etcdLoop = startLoop({
+    ...named(host, "own etcd"),
+    body: async () => withRecord(host, async () => keepOwnEtcd(host)),
+  });
+  const leadership = createLeadership(etcd, node.id);
+  startLoop({
+    ...named(host, "voters"),
+    body: async () =>
+      withRecord(host, async (view) => {
+        if (!(await leadership.tick())) return;
+        await stepVoters(etcd, view, (id) => host.neighbours.reachable(id), log);
+      }),
+  });
+  server.onWake(() => edgeLoop.wake());
+  keeper.onChange(() => {
+    edgeLoop.wake();
+    vipLoop.wake();
+    etcdLoop.wake();
+  });
+}
+
+async function keepOwnEtcd({ etcd, node, owners, log }: LoopHost): Promise<void> {
+  // Read anew: data must never be set aside on the word of an old list.
+  const members = (await etcd.members.list()).map(({ id, ...rest }) => ({ etcdId: id, ...rest }));
+  for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
+    await applyOwnEtcd(action, { ...node, owner: owners.etcd }, log);
+  }
+}
+
+/** Runs `body` with the view while the record can be read; does nothing otherwise. */
+async function withRecord(host: LoopHost, body: (view: View) => Promise<void>): Promise<void> {
+  const view = host.keeper.current();
+  if (view !== undefined && host.keeper.record().reachable) await body(view);
+}
+
+function named({ log, signal }: LoopHost, name: string, everyMs = UPKEEP_TICK_MS) {
+  return { name, everyMs, log, signal };
+}
