@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
 import { run, tryRun } from "../src/host/process.ts";
@@ -46,6 +46,11 @@ const EDITS: readonly { path: string; line: string; becomes: string }[] = [
     becomes: "    max-active-instances: 1",
   },
 ];
+
+/** Files of ours. Journals are evidence: they must outlive a power cut that comes seconds later. */
+const ADDITIONS: Record<string, string> = {
+  "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nSyncIntervalSec=2s\n",
+};
 
 /** The base for the present ingredients, built first if it isn't there. `say` gets lines for people. */
 export async function ensureBase(folder: string, say: (line: string) => void): Promise<string> {
@@ -89,7 +94,7 @@ export function parseIndexTargets(text: string): string[] {
 
 async function fingerprint(sources: string[]): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([PACKAGES, MASKED, EDITS]));
+  hash.update(JSON.stringify([PACKAGES, MASKED, EDITS, ADDITIONS]));
   for (const file of sources) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 12);
 }
@@ -128,6 +133,10 @@ async function customise(root: string): Promise<void> {
     const after = before.replace(new RegExp(`^${line}$`, "m"), becomes);
     if (after === before) throw new Fault("lab.base-failed", `nothing to change in ${path}`);
     await writeFile(join(root, path), after);
+  }
+  for (const [path, text] of Object.entries(ADDITIONS)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
   }
   // No resolver: what isn't in /etc/hosts fails at once instead of waiting for a time-out.
   await writeFile(join(root, "etc/resolv.conf"), "");

@@ -154,19 +154,23 @@ export class Cluster {
     return until(what, ask, { withinMs, everyMs: 500 });
   }
 
+  /** In words what is missing until every server is in every list; empty when nothing is. */
+  async missing(options: { puppetservers?: boolean } = {}): Promise<string[]> {
+    const servers = this.servers.map(({ fqdn }) => fqdn);
+    const vips = this.vip === undefined ? [] : [this.vip];
+    try {
+      return listMissing(await this.status(), { servers, vips, ...options });
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  }
+
   /** Waits until every server is in every list. Fault `lab.not-whole` that says what is missing. */
-  async untilWhole(withinMs: number = WHOLE_MS_MAX): Promise<ClusterStatus> {
-    const whole = {
-      servers: this.servers.map(({ fqdn }) => fqdn),
-      vips: this.vip === undefined ? [] : [this.vip],
-    };
+  async untilWhole(withinMs: number = WHOLE_MS_MAX): Promise<void> {
     const end = monotonicMs() + withinMs;
     for (;;) {
-      const { status, missing } = await this.status().then(
-        (status) => ({ status, missing: listMissing(status, whole) }),
-        (error: unknown) => ({ status: undefined, missing: [messageOf(error)] }),
-      );
-      if (status !== undefined && missing.length === 0) return status;
+      const missing = await this.missing();
+      if (missing.length === 0) return;
       if (monotonicMs() >= end) {
         const seconds = Math.round(withinMs / 1000);
         throw new Fault("lab.not-whole", `the cluster was not whole within ${seconds} s`, {
@@ -179,12 +183,7 @@ export class Cluster {
 
   /** The server whose interface has the virtual address now, asked of the kernel and nobody else. */
   async holder(): Promise<LabHost | undefined> {
-    for (const server of this.servers) {
-      if (!(await server.isUp())) continue;
-      const found = await server.exec(["ip", "-o", "addr", "show", "to", `${this.vip}/32`]);
-      if (found.stdout.trim() !== "") return server;
-    }
-    return undefined;
+    return this.vip === undefined ? undefined : findHolder(this.servers, this.vip);
   }
 
   /** Sets how the catalogs of `certname` are compiled, on every server that runs. */
@@ -214,6 +213,19 @@ export class Cluster {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
   }
+}
+
+/** The host among `servers` whose interface has `address` now. */
+export async function findHolder(
+  servers: readonly LabHost[],
+  address: string,
+): Promise<LabHost | undefined> {
+  for (const server of servers) {
+    if (!(await server.isUp())) continue;
+    const found = await server.exec(["ip", "-o", "addr", "show", "to", `${address}/32`]);
+    if (found.stdout.trim() !== "") return server;
+  }
+  return undefined;
 }
 
 function required<T>(value: T | undefined, otherwise: string): T {

@@ -146,9 +146,12 @@ async function describeHosts(lab: Lab) {
 
 async function linkText(up: boolean, lab: Lab, name: string): Promise<string> {
   if (!up) return "-";
-  const { plugged, dropped } = await lab.host(name).link();
-  if (!plugged) return "unplugged";
-  return dropped.length === 0 ? "fine" : `drops ${dropped.join(" and ")}`;
+  const { plugged, dropped, slow } = await lab.host(name).link();
+  const wrong: string[] = [];
+  if (!plugged) wrong.push("unplugged");
+  if (dropped.length > 0) wrong.push(`drops ${dropped.join(" and ")}`);
+  if (slow) wrong.push("slow");
+  return wrong.length === 0 ? "fine" : wrong.join(", ");
 }
 
 async function enter(name: string, command: string[]): Promise<void> {

@@ -24,6 +24,8 @@ export interface LinkState {
   plugged: boolean;
   /** Directions in which packets vanish without a trace. */
   dropped: ("in" | "out")[];
+  /** Whether packets go through a relay that delays or loses them. */
+  slow: boolean;
 }
 
 /** Makes the switch. */
@@ -74,7 +76,8 @@ export async function linkState(host: string): Promise<LinkState> {
   const dropped: LinkState["dropped"] = [];
   if (parseSetElements(to).includes(host)) dropped.push("in");
   if (parseSetElements(from).includes(host)) dropped.push("out");
-  return { plugged: link.ok && link.stdout.includes('"UP"'), dropped };
+  const relay = await tryRun(["ip", "-n", SWITCH_NS, "link", "show", relayPort(host).port]);
+  return { plugged: link.ok && link.stdout.includes('"UP"'), dropped, slow: relay.ok };
 }
 
 /** The elements of the one set in `nft -j list set`. */
