@@ -85,6 +85,8 @@ interface Core {
   keeper: ViewKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
+  /** Run when the CRLs of our own CAs have changed on disk. */
+  reloads: (() => Promise<void>)[];
   log: Log;
   signal: AbortSignal;
 }
@@ -147,6 +149,7 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
   const neighbours = createNeighbours({ id: node.id, keeper, peers, log, signal });
+  const reloads: Core["reloads"] = [];
   const refusals = createRefusals({
     etcd,
     role: node.role,
@@ -154,9 +157,10 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
     onChange: async (names) => {
       log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
       control = await readLeaf("control");
+      for (const reload of reloads) await reload();
     },
   });
-  return { node, layout, owners, etcd, peers, keeper, neighbours, refusals, log, signal };
+  return { reloads, node, layout, owners, etcd, peers, keeper, neighbours, refusals, log, signal };
 }
 
 async function createServer(core: Core): Promise<ServerParts> {
@@ -251,20 +255,23 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
     remove: async (id) => removeMember(membership, id),
     wake: () => keeper.loop.wake(),
   });
-  const tls = await tlsOf("control", { requestCert: true, rejectUnauthorized: false });
-  return [await listenWithTls(app, { address: "0.0.0.0", port: PORTS.control, tls })];
+  // The token exchange of join comes without a certificate; every other route asks for one.
+  const readTls = async () => tlsOf("control", { requestCert: true, rejectUnauthorized: false });
+  const where = { address: "0.0.0.0", port: PORTS.control };
+  const listener = await listenWithTls(app, { ...where, tls: await readTls() });
+  core.reloads.push(async () => listener.reload(await readTls()));
+  return [listener];
 }
 
 /** The CA for edges: this server's own over a socket, the others' over mutual TLS with an edge certificate. */
 async function listenForEdges(core: Core, { ca }: ServerParts) {
   const haproxy = await findOwner("haproxy");
   const socket = { mode: 0o660, ...(haproxy === undefined ? {} : { gid: haproxy.gid }) };
-  const tls = await tlsOf("authority", { requestCert: true, rejectUnauthorized: true });
-  const { address } = core.node;
-  return [
-    await listenOnSocket(ca.routes, PATHS.caSocket, socket),
-    await listenWithTls(ca.routes, { address, port: PORTS.authority, tls }),
-  ];
+  const readTls = async () => tlsOf("authority", { requestCert: true, rejectUnauthorized: true });
+  const where = { address: "0.0.0.0", port: PORTS.authority };
+  const listener = await listenWithTls(ca.routes, { ...where, tls: await readTls() });
+  core.reloads.push(async () => listener.reload(await readTls()));
+  return [await listenOnSocket(ca.routes, PATHS.caSocket, socket), listener];
 }
 
 async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {

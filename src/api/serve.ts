@@ -26,6 +26,11 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** `reload` takes renewed certificates and CRLs, for every connection from then on. */
+export interface TlsListener extends Listener {
+  reload(tls: ServerOptions): void;
+}
+
 /** Listens on a Unix socket with `mode`; takes over a socket that a dead process left behind. */
 export async function listenOnSocket(
   app: App,
@@ -39,11 +44,11 @@ export async function listenOnSocket(
   return closerOf(server);
 }
 
-/** Listens with mutual TLS; `reload` takes renewed certificates and CRLs for new connections. */
+/** Listens with TLS. Throws Fault `api.listen`. */
 export async function listenWithTls(
   app: App,
   options: { address: string; port: number; tls: ServerOptions },
-): Promise<Listener & { reload(tls: ServerOptions): void }> {
+): Promise<TlsListener> {
   const server = createHttpsServer(
     { ...options.tls, keepAliveTimeout: KEEP_ALIVE_MS, minVersion: "TLSv1.2" },
     listenerOf(app),
@@ -51,7 +56,14 @@ export async function listenWithTls(
   // Garbage on the port ends that connection and nothing else.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   await listen(server, { host: options.address, port: options.port }, String(options.port));
-  return { ...closerOf(server), reload: (tls) => server.setSecureContext(tls) };
+  return {
+    ...closerOf(server),
+    reload(tls) {
+      server.setSecureContext(tls);
+      // Whoever was let in under the former CRL has to knock again.
+      server.closeIdleConnections();
+    },
+  };
 }
 
 /** Turns what a handler threw into an answer. Give it to `app.onError`. */
