@@ -13,6 +13,8 @@ const INTO_COMPILE_MS = 1000;
 export interface Kill {
   server: LabHost;
   certname: string;
+  /** The process that got SIGKILL. */
+  jvm: number;
   /** Milliseconds since the epoch, right before SIGKILL. */
   atMs: number;
 }
@@ -38,9 +40,24 @@ async function tryKill(
     if (found === undefined) continue;
     await pause(INTO_COMPILE_MS);
     const atMs = wallMs();
-    if (await killIfCompiling(server, found)) return { server, certname: found.certname, atMs };
+    const { certname, jvm } = found;
+    if (await killIfCompiling(server, found)) return { server, certname, jvm, atMs };
   }
   return undefined;
+}
+
+/** Waits until systemd has started the killed puppetserver anew and it serves. Fault `base.deadline`. */
+export async function untilRestarted(kill: Kill, withinMs: number): Promise<void> {
+  const { server, jvm } = kill;
+  const ask = ["systemctl", "show", "-P", "ActiveState", "-P", "MainPID", "puppetserver"];
+  await until(
+    `${server.name}: a new puppetserver`,
+    async () => {
+      const said = (await server.exec(ask)).stdout.trim().split("\n");
+      return said.includes("active") && !said.includes(`${jvm}`) && !said.includes("0");
+    },
+    { withinMs, everyMs: 500 },
+  );
 }
 
 /** Kills only while the compile's script still runs: one that has just ended would prove nothing. */

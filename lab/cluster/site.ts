@@ -2,6 +2,7 @@
 // catalogs can be made slow, or deadly for the JVM that compiles them, for one node at a time.
 // The idea: each compile runs a script (generate() in site.pp) that looks for a flag file of its node.
 
+import { dirname } from "node:path";
 import type { LabHost } from "../host.ts";
 
 const ENVIRONMENT = "/etc/puppet/code/environments/production";
@@ -28,8 +29,13 @@ export interface SiteFile {
   mode: number;
 }
 
-/** The control repository: some 40 files by content and five sourced ones for each node. */
+/** The control repository: some 40 files by content, five sourced ones and 20 facts for each node. */
 export function siteFiles(): SiteFile[] {
+  const facts = Array.from({ length: 20 }, (_, index) => ({
+    path: `${ENVIRONMENT}/modules/demo/lib/facter/lab_${index + 1}.rb`,
+    text: `Facter.add(:lab_${index + 1}) { setcode { 'fact ${index + 1} of the lab' } }\n`,
+    mode: 0o644,
+  }));
   const sources = [1, 2, 3, 4, 5].map((number) => ({
     path: `${ENVIRONMENT}/modules/demo/files/sourced-${number}`,
     text: `file ${number} of the lab's module\n`.repeat(200 * number),
@@ -43,13 +49,21 @@ export function siteFiles(): SiteFile[] {
     { path: SCRIPT, text: COMPILE, mode: 0o755 },
     { path: "/etc/puppet/autosign.conf", text: `*.${AUTOSIGNED}\n`, mode: 0o644 },
     ...sources,
+    ...facts,
   ];
 }
 
 /** Puts the control repository and the allowlist of names to sign on a server. */
 export async function writeSite(server: LabHost): Promise<void> {
-  for (const { path, text, mode } of siteFiles()) await server.writeFile(path, text, { mode });
-  await server.run(["mkdir", "-p", FLAGS]);
+  const script = [...siteFiles().map(renderWrite), `mkdir -p ${FLAGS}`].join("\n");
+  await server.run(["bash", "-e"], { input: `${script}\n` });
+}
+
+/** Lines of shell that write a file: one visit to the host instead of one per file. */
+function renderWrite({ path, text, mode }: SiteFile): string {
+  const content = Buffer.from(text).toString("base64");
+  const folder = dirname(path);
+  return `mkdir -p ${folder}; base64 -d > ${path} <<< ${content}; chmod ${mode.toString(8)} ${path}`;
 }
 
 /** Sets how catalogs of `certname` are compiled on each of `servers` from now on. */

@@ -1,13 +1,15 @@
 // What a cluster still lacks until it is whole, from its own status: what waiting waits for, and what
 // a wait that failed has to say.
 
-import type { ClusterStatus, MemberAnswer } from "../../src/cluster/status.ts";
+import type { ClusterStatus, LocalStatus, MemberAnswer } from "../../src/cluster/status.ts";
 
 export interface Whole {
   /** Names of the servers, as in s1.lab.test. */
   servers: readonly string[];
   /** Virtual addresses without prefix. */
   vips: readonly string[];
+  /** Whether puppetservers have to be up. Default true. */
+  puppetservers?: boolean;
 }
 
 /** In words what is missing; empty when every server is back in every list and nothing is warned of. */
@@ -19,7 +21,7 @@ export function listMissing(status: ClusterStatus, whole: Whole): string[] {
   if (status.etcd.answering < status.etcd.voters) missing.push("an etcd member doesn't answer");
   for (const name of whole.servers) {
     const answer = status.members.find(({ member }) => member.id === name);
-    missing.push(...missingOf(answer, whole.servers).map((text) => `${name}: ${text}`));
+    missing.push(...missingOf(answer, whole).map((text) => `${name}: ${text}`));
   }
   for (const vip of whole.vips) {
     const holders = status.members.filter(({ local }) => local?.addresses.includes(vip) === true);
@@ -28,7 +30,7 @@ export function listMissing(status: ClusterStatus, whole: Whole): string[] {
   return missing;
 }
 
-function missingOf(answer: MemberAnswer | undefined, servers: readonly string[]): string[] {
+function missingOf(answer: MemberAnswer | undefined, whole: Whole): string[] {
   if (answer === undefined) return ["is no member"];
   const { local, member } = answer;
   if (local === undefined) return [`doesn't answer (${answer.because})`];
@@ -37,6 +39,12 @@ function missingOf(answer: MemberAnswer | undefined, servers: readonly string[])
   if (!local.record.reachable) missing.push(`can't reach the record (${local.record.because})`);
   if (local.edge?.active !== true) missing.push(`edge is down (${local.edge?.because ?? "none"})`);
   if (local.ca?.serving !== true) missing.push(`CA doesn't serve (${local.ca?.because ?? "none"})`);
+  if (whole.puppetservers !== false) missing.push(...missingBackends(local, whole.servers));
+  return missing;
+}
+
+function missingBackends(local: LocalStatus, servers: readonly string[]): string[] {
+  const missing: string[] = [];
   // Every edge must see every puppetserver, not only its own.
   for (const server of servers) {
     const backends = local.edge?.backends.filter(({ member }) => member === server) ?? [];

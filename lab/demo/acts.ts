@@ -4,7 +4,7 @@ import { until } from "../../src/base/retry.ts";
 import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { monotonicMs, wallMs } from "../../src/host/clock.ts";
 import type { Agent } from "../agents.ts";
-import { killMidCompile } from "../cluster/kill.ts";
+import { killMidCompile, untilRestarted } from "../cluster/kill.ts";
 import { runAt } from "../cluster/outage.ts";
 import type { LabHost } from "../host.ts";
 import type { DemoFacts } from "./judge.ts";
@@ -12,6 +12,7 @@ import type { Stage } from "./stage.ts";
 
 const COMPILE_SECONDS = 4;
 const KILL_MS_MAX = 120_000;
+const RESTART_MS_MAX = 240_000;
 const RUN_END_MS_MAX = 240_000;
 const MOMENT_MS_MAX = 180_000;
 const GAP_MS_MAX = 60_000;
@@ -37,6 +38,7 @@ export async function killCompiling(stage: Stage, count: number): Promise<DemoFa
     );
     const outcome = run.ok ? "succeeded all the same" : `FAILED: ${run.because}`;
     say(`that run ${outcome}, in ${(run.ms / 1000).toFixed(1)} s`);
+    await untilRestarted(kill, RESTART_MS_MAX);
     await cluster.untilWhole();
     say(`${server.fqdn} compiles again (${number} of ${count})`);
   }

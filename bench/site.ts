@@ -1,0 +1,79 @@
+// What benches need of a set-up under test, so that one measurement serves Understudy and the baseline.
+
+import { Fault } from "../src/base/fault.ts";
+import { pause } from "../src/base/retry.ts";
+import { monotonicMs } from "../src/host/clock.ts";
+import { type Agent, createAgents } from "../lab/agents.ts";
+import type { Cluster } from "../lab/cluster.ts";
+import { AUTOSIGNED, type CompileMood } from "../lab/cluster/site.ts";
+import type { LabHost } from "../lab/host.ts";
+import type { Lab } from "../lab/lab.ts";
+
+const STANDBY_MS_MAX = 120_000;
+
+export interface Site {
+  kind: "understudy" | "baseline";
+  lab: Lab;
+  servers: readonly LabHost[];
+  agentHost: LabHost;
+  /** The virtual address without prefix. */
+  vip: string;
+  holder(): Promise<LabHost | undefined>;
+  /** Sets how catalogs of a node are compiled on every server. */
+  mood(certname: string, mood: CompileMood): Promise<void>;
+  /** Agents that have their certificate and have run once. */
+  agents(names: readonly string[]): Promise<Agent[]>;
+  /** An agent that has done nothing yet. */
+  newcomer(name: string): Promise<Agent>;
+  /** Waits until everything runs everywhere. */
+  untilWhole(): Promise<void>;
+  /** Waits until every server could take the address; puppetservers may be down. */
+  untilStandby(): Promise<void>;
+}
+
+/** A cluster of ours as benches see it. */
+export function siteOf(cluster: Cluster): Site {
+  const { lab, servers, agentHost, vip } = cluster;
+  if (vip === undefined) throw new Fault("bench.no-address", "the cluster has no virtual address");
+  const full = (name: string) => (name.includes(".") ? name : `${name}.${AUTOSIGNED}`);
+  return {
+    kind: "understudy",
+    lab,
+    servers,
+    agentHost,
+    vip,
+    holder: () => cluster.holder(),
+    mood: (certname, mood) => cluster.mood(certname, mood),
+    agents: async (names) => {
+      const agents = await createAgents(agentHost, names.map(full));
+      for (const agent of agents) {
+        const run = await agent.run();
+        if (!run.ok) throw new Fault("bench.no-agent", `${agent.certname}: ${run.output}`);
+      }
+      return agents;
+    },
+    newcomer: async (name) => {
+      const [agent] = await createAgents(agentHost, [full(name)]);
+      if (agent !== undefined) return agent;
+      throw new Fault("bench.no-agent", `no agent ${name} was made`);
+    },
+    untilWhole: async () => {
+      await cluster.untilWhole();
+    },
+    untilStandby: () => untilStandby(cluster),
+  };
+}
+
+async function untilStandby(cluster: Cluster): Promise<void> {
+  const end = monotonicMs() + STANDBY_MS_MAX;
+  for (;;) {
+    const missing = await cluster.missing({ puppetservers: false });
+    if (missing.length === 0) return;
+    if (monotonicMs() >= end) {
+      throw new Fault("bench.no-standby", "not every server could take the address", {
+        hints: missing,
+      });
+    }
+    await pause(500);
+  }
+}
