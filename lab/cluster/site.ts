@@ -8,6 +8,8 @@ import type { LabHost } from "../host.ts";
 const ENVIRONMENT = "/etc/puppet/code/environments/production";
 const SCRIPT = "/usr/local/bin/lab-compile";
 const FLAGS = "/srv/lab-compile";
+/** A line "CERTNAME" for each compile that has begun on the server. */
+const STARTS = "/srv/lab-compile-starts";
 /** Certnames below this domain are signed as they come; all others wait for an administrator. */
 export const AUTOSIGNED = "auto.lab.test";
 
@@ -55,7 +57,7 @@ export function siteFiles(): SiteFile[] {
 
 /** Puts the control repository and the allowlist of names to sign on a server. */
 export async function writeSite(server: LabHost): Promise<void> {
-  const script = [...siteFiles().map(renderWrite), `mkdir -p ${FLAGS}`].join("\n");
+  const script = [...siteFiles().map(renderWrite), `mkdir -p ${FLAGS}`, OPEN_STARTS].join("\n");
   await server.run(["bash", "-e"], { input: `${script}\n` });
 }
 
@@ -81,6 +83,13 @@ export async function setMood(
 
 function renderMood(mood: Exclude<CompileMood, { is: "plain" }>): string {
   return mood.is === "slow" ? `slow ${mood.seconds}\n` : "deadly\n";
+}
+
+/** How many compiles for `certname` have ever begun on a server. Zero also when it is off. */
+export async function countStarts(server: LabHost, certname: string): Promise<number> {
+  if (!(await server.isUp())) return 0;
+  const counted = await server.exec(["grep", "-cxF", "--", certname, STARTS]);
+  return Number(counted.stdout.trim());
 }
 
 /** The slow compiles that go on in a server now. Empty also when it is off. */
@@ -139,8 +148,12 @@ const SOURCED = `class demo::sourced {
 }
 `;
 
+/** Puppetservers run as a user of their own. */
+const OPEN_STARTS = `touch ${STARTS}; chmod 666 ${STARTS}`;
+
 const COMPILE = `#!/bin/sh
 # Part of every compile: takes as long as the flag file of the node says, or ends the JVM it runs for.
+echo "$1" >> ${STARTS}
 mood= seconds=
 [ -e "${FLAGS}/$1" ] && read -r mood seconds < "${FLAGS}/$1"
 case "$mood" in
