@@ -12,7 +12,9 @@ export const RUN_MS_MAX = 120_000;
 const AGENTS_FOLDER = "/srv/agents";
 /** Carries the agent's name in the environment of its processes, since puppet changes its title. */
 const NAME_VARIABLE = "LAB_AGENT";
-/** Before the next run of a loop after one that failed at once, so that a dead server isn't flooded. */
+/**
+ * Before the next run of a loop after one that failed at once, so that a dead server isn't flooded.
+ */
 const AFTER_FAILURE_MS = 200;
 
 export interface AgentOptions {
@@ -36,6 +38,11 @@ export interface RunOptions {
   withinMs?: number;
   /** Further arguments of `puppet agent`. */
   args?: string[];
+}
+
+export interface LoopOptions extends RunOptions {
+  /** Milliseconds between the end of a run and the next. Default 0. */
+  restMs?: number;
 }
 
 /** Agents that run back to back until stopped. */
@@ -104,7 +111,9 @@ export class Agent {
     };
   }
 
-  /** `puppet ssl SUBCOMMAND`, for enrolment without a run ("submit_request", "bootstrap", "verify"). */
+  /**
+   * `puppet ssl SUBCOMMAND`, for enrolment without a run ("submit_request", "bootstrap", "verify").
+   */
   async ssl(subcommand: string, options: RunOptions = {}) {
     const args = ["ssl", subcommand, "--color=false", ...(options.args ?? [])];
     return this.#puppet(args, options.withinMs ?? RUN_MS_MAX);
@@ -129,14 +138,14 @@ export async function createAgents(
 }
 
 /** Keeps every agent running back to back, each in its own loop. */
-export function loopAgents(agents: readonly Agent[], options: RunOptions = {}): AgentLoop {
+export function loopAgents(agents: readonly Agent[], options: LoopOptions = {}): AgentLoop {
   const runs: AgentRun[] = [];
   const stopping = new AbortController();
   const loops = agents.map(async (agent) => {
     while (!stopping.signal.aborted) {
       const run = await agent.run(options);
       runs.push(run);
-      if (!run.ok) await pause(AFTER_FAILURE_MS, stopping.signal);
+      await pause(Math.max(run.ok ? 0 : AFTER_FAILURE_MS, options.restMs ?? 0), stopping.signal);
     }
   });
   return {
@@ -170,7 +179,10 @@ export async function listConnections(host: LabHost, address: string): Promise<C
   return parseConnections(await host.run(["bash", "-c", script, "list", address]));
 }
 
-/** Reads lines "STATE RECV-Q SEND-Q LOCAL PEER PROCESS|AGENT". Those that only wait for their end don't count. */
+/**
+ * Reads lines "STATE RECV-Q SEND-Q LOCAL PEER PROCESS|AGENT". Those that only wait for their end
+ * don't count.
+ */
 export function parseConnections(text: string): Connection[] {
   return text
     .split("\n")

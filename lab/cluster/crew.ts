@@ -1,0 +1,77 @@
+// Agents that run back to back while a scenario does its worst: the witnesses of "no failed run".
+// The idea: a hazard is over only when every agent has made a whole run after it. A run that the edge
+// took with it when it died itself is excused, by the listing of connections right before, and no other.
+
+import assert from "node:assert/strict";
+import { until } from "../../src/base/retry.ts";
+import { wallMs } from "../../src/host/clock.ts";
+import { type Agent, type AgentLoop, type AgentRun, createAgents, loopAgents } from "../agents.ts";
+import type { Cluster } from "../cluster.ts";
+import { AUTOSIGNED } from "./site.ts";
+
+/** Agents wait up to 10 minutes for an answer; whoever waits that long has not been served. */
+export const HUNG_MS = 300_000;
+/** Between two runs of an agent: three puppetservers share the machine's cores with them. */
+const REST_MS = 1500;
+
+export class Crew {
+  readonly #loop: AgentLoop;
+  readonly #certnames: readonly string[];
+
+  constructor(agents: readonly Agent[], loop: AgentLoop) {
+    this.#certnames = agents.map(({ certname }) => certname);
+    this.#loop = loop;
+  }
+
+  /** Runs that have ended since `fromMs` (ms since the epoch). */
+  since(fromMs: number): AgentRun[] {
+    return this.#loop.runs.filter(({ endedAt }) => endedAt > fromMs);
+  }
+
+  /** Waits until every agent has made a run that began later than now. Fault `base.deadline`. */
+  async allRun(): Promise<void> {
+    const fromMs = wallMs();
+    const lacking = () =>
+      this.#certnames.filter(
+        (name) => !this.#loop.runs.some((run) => run.agent === name && run.startedAt > fromMs),
+      );
+    await until("a whole run of every agent", () => lacking().length === 0, {
+      withinMs: 2 * HUNG_MS,
+      everyMs: 200,
+    });
+  }
+
+  /** Waits for a whole run of everyone, then asserts that no run since `fromMs` failed but excused ones. */
+  async assertUnharmed(fromMs: number, isExcused = (_run: AgentRun) => false): Promise<AgentRun[]> {
+    await this.allRun();
+    const runs = this.since(fromMs);
+    const failed = runs.filter((run) => !run.ok && !isExcused(run));
+    assert.deepEqual(failed.map(describe), [], "runs failed");
+    return runs;
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+  }
+}
+
+/** What a message says of a run. */
+export function describe(run: AgentRun): string {
+  const at = new Date(run.startedAt).toISOString();
+  return `${run.agent} from ${at} for ${run.ms} ms: ${run.because || "fine"}\n${run.output}`;
+}
+
+/** Enrols agents `names` (below the allowlisted domain) with a first run each, which must succeed. */
+export async function enrol(cluster: Cluster, names: readonly string[]): Promise<Agent[]> {
+  const full = names.map((name) => `${name}.${AUTOSIGNED}`);
+  const agents = await createAgents(cluster.agentHost, full);
+  const runs = await Promise.all(agents.map((agent) => agent.run({ withinMs: HUNG_MS })));
+  assert.deepEqual(runs.filter(({ ok }) => !ok).map(describe), [], "first runs failed");
+  return agents;
+}
+
+/** Enrols agents and keeps them running until `stop`. */
+export async function startCrew(cluster: Cluster, names: readonly string[]): Promise<Crew> {
+  const agents = await enrol(cluster, names);
+  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS }));
+}

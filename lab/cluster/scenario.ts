@@ -1,0 +1,109 @@
+// What scenarios on a whole cluster share: one cluster per file, a crew of agents that runs all the while,
+// and hazards that leave the cluster as they found it.
+//
+//   const { hazard } = scenario({ crew: ["crew1", "crew2"] });
+//   hazard("a puppetserver dies …", async ({ cluster, crew, t }) => { … });
+//
+// UNDERSTUDY_LAB_KEEP=1 leaves the cluster up for the next run of the file: for whoever writes hazards.
+
+import { after, before, test, type TestContext } from "node:test";
+import { wallMs } from "../../src/host/clock.ts";
+import type { AgentRun } from "../agents.ts";
+import { Cluster, openCluster } from "../cluster.ts";
+import { attachLab } from "../lab.ts";
+import { explainFailure } from "./journals.ts";
+import { type Crew, startCrew } from "./crew.ts";
+import { writeSite } from "./site.ts";
+
+const KEEP = process.env["UNDERSTUDY_LAB_KEEP"] === "1";
+
+/** What a hazard is given. */
+export interface Scene {
+  cluster: Cluster;
+  crew: Crew;
+  t: TestContext;
+  /** Prints a figure in the test's report. */
+  report(text: string): void;
+  /** Says which failed runs of the crew nothing could have saved. */
+  excuse(isExcused: (run: AgentRun) => boolean): void;
+  /** Put on the list of what is undone at the end, last first, also when the hazard fails. */
+  undo(step: () => Promise<unknown>): void;
+}
+
+export interface ScenarioOptions {
+  /** Names of the agents that run all the while, below the allowlisted domain. */
+  crew: readonly string[];
+}
+
+/** Registers the cluster's set-up and end; returns what registers hazards on it. */
+export function scenario(options: ScenarioOptions) {
+  let cluster: Cluster | undefined;
+  let crew: Crew | undefined;
+  before(async () => {
+    cluster = await open();
+    crew = await startCrew(cluster, options.crew);
+  });
+  after(async () => {
+    await crew?.stop();
+    if (!KEEP) await cluster?.down();
+  });
+  return {
+    /** The cluster, for further before() hooks. */
+    ready(): Cluster {
+      if (cluster === undefined) throw new Error("there is no cluster");
+      return cluster;
+    },
+    /** A test that ends with a whole cluster in which no run of the crew has failed. */
+    hazard(title: string, body: (scene: Scene) => Promise<void>): void {
+      test(title, async (t) => {
+        if (cluster === undefined || crew === undefined) throw new Error("there is no cluster");
+        try {
+          await play({ cluster, crew, t }, body);
+        } catch (error) {
+          throw await explainFailure(error, cluster.servers);
+        }
+      });
+    },
+  };
+}
+
+async function play(
+  { cluster, crew, t }: Pick<Scene, "cluster" | "crew" | "t">,
+  body: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await cluster.untilWhole();
+  const fromMs = wallMs();
+  const steps: (() => Promise<unknown>)[] = [];
+  const excuses: ((run: AgentRun) => boolean)[] = [];
+  const report = (text: string) => t.diagnostic(text);
+  const undo = (step: () => Promise<unknown>) => void steps.push(step);
+  const excuse = (isExcused: (run: AgentRun) => boolean) => void excuses.push(isExcused);
+  try {
+    await body({ cluster, crew, t, report, undo, excuse });
+  } finally {
+    for (const step of steps.reverse()) await step();
+  }
+  await cluster.untilWhole();
+  const isExcused = (run: AgentRun) => excuses.some((excused) => excused(run));
+  const runs = await crew.assertUnharmed(fromMs, isExcused);
+  const longest = Math.max(...runs.map(({ ms }) => ms));
+  report(`${runs.length} runs of the crew meanwhile, the longest took ${seconds(longest)}`);
+}
+
+/** A cluster of three servers and an agents' host: a kept one if that is wanted and there is one. */
+async function open(): Promise<Cluster> {
+  const kept = KEEP ? await attachLab().catch(() => undefined) : undefined;
+  if (kept === undefined) {
+    const cluster = await openCluster({ servers: 3, agentHosts: 1 });
+    if (KEEP) await cluster.lab.leaveUp();
+    return cluster;
+  }
+  const cluster = new Cluster(kept, ["s1", "s2", "s3"], ["a1"], true);
+  await Promise.all(cluster.servers.map(writeSite));
+  return cluster;
+}
+
+/** Milliseconds as text for a report. */
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
