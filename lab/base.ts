@@ -14,7 +14,8 @@ const BUILD_MS_MAX = 900_000;
 const BUILDING = ".building";
 
 const PACKAGES = [
-  "systemd,systemd-sysv,dbus,udev,iproute2,iputils-ping,ca-certificates,procps,nftables,libcap2-bin",
+  "systemd,systemd-sysv,dbus,udev,iproute2,iputils-ping,ca-certificates,procps",
+  "nftables,libcap2-bin",
   "puppetserver,puppet-agent,puppet-terminus-puppetdb",
   "haproxy,keepalived,etcd-server,etcd-client,openssl,curl,git,bash-completion",
   // A host with a wrong clock: the kernel has one clock for all, so programs get LD_PRELOAD.
@@ -37,7 +38,9 @@ const JAVA_ARGS = [
   "-Djruby.logger.class=com.puppetlabs.jruby_utils.jruby.Slf4jLogger",
 ].join(" ");
 
-/** Lines that differ from what the packages bring: file below the root, the line, its replacement. */
+/**
+ * Lines that differ from what the packages bring: file below the root, the line, its replacement.
+ */
 const EDITS: readonly { path: string; line: string; becomes: string }[] = [
   { path: "etc/default/puppetserver", line: "JAVA_ARGS=.*", becomes: `JAVA_ARGS="${JAVA_ARGS}"` },
   {
@@ -52,7 +55,9 @@ const ADDITIONS: Record<string, string> = {
   "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nSyncIntervalSec=2s\n",
 };
 
-/** The base for the present ingredients, built first if it isn't there. `say` gets lines for people. */
+/**
+ * The base for the present ingredients, built first if it isn't there. `say` gets lines for people.
+ */
 export async function ensureBase(folder: string, say: (line: string) => void): Promise<string> {
   const sources = await debianSources();
   const base = join(folder, `base-${await fingerprint(sources)}`);

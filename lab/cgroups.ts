@@ -9,7 +9,10 @@ import { GROUP } from "./instance.ts";
 
 const GONE_MS_MAX = 20_000;
 
-/** Where systemd keeps services: the unified hierarchy, and beside it "name=systemd" on hybrid machines. */
+/**
+ * Where systemd keeps services: the unified hierarchy, and beside it "name=systemd" on hybrid
+ * machines.
+ */
 export function parseHierarchies(mounts: string): string[] {
   const found: string[] = [];
   for (const line of mounts.split("\n")) {
@@ -24,7 +27,9 @@ function hierarchies(): string[] {
   return parseHierarchies(readFileSync("/proc/mounts", "utf8"));
 }
 
-/** Makes the groups of `host` and returns their cgroup.procs files: writing a pid there moves it in. */
+/**
+ * Makes the groups of `host` and returns their cgroup.procs files: writing a pid there moves it in.
+ */
 export async function makeGroups(host: string): Promise<string[]> {
   const groups = hierarchies().map((top) => join(top, GROUP, host));
   for (const group of groups) await mkdir(group, { recursive: true });

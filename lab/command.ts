@@ -1,4 +1,4 @@
-// npm run lab -- …: the lab by hand. Each command is short-lived; the lab itself goes on without it.
+// npm run lab -- …: the lab by hand. Each command is short-lived; the lab goes on without it.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -24,8 +24,8 @@ function program(): Command {
     .addHelpText(
       "after",
       `
-Hosts: s1…s9 servers (10.88.0.11…), a1…a9 agents' hosts (10.88.0.21…), c1…c9 compilers, w1…w9 witnesses.
-puppet.lab.test is ${VIRTUAL_ADDRESS} on each of them.
+Hosts: s1…s9 servers (10.88.0.11…), a1…a9 agents' hosts (10.88.0.21…), c1…c9 compilers,
+w1…w9 witnesses. puppet.lab.test is ${VIRTUAL_ADDRESS} on each of them.
 Exit codes: 0 done, 1 failed (the message says why), 2 wrong usage, 3 status: no lab is up;
 exec and shell: that of the command.`,
     );

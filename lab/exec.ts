@@ -8,12 +8,17 @@ import { childrenOf, signalProcess, signalTree } from "./process-tree.ts";
 
 const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 const DEFAULT_MS = 120_000;
-/** An ended program's pipes may be held by a daemon it left behind; its output is complete by then. */
+/**
+ * An ended program's pipes may be held by a daemon it left behind; its output is complete by then.
+ */
 const PIPES_MS_MAX = 500;
 const COLLECT_MS = 100;
 
 export interface ExecOptions {
-  /** Milliseconds until the command and its children are killed. Default 120,000; Infinity in `start`. */
+  /**
+   * Milliseconds until the command and its children are killed. Default 120,000; Infinity in
+   * `start`.
+   */
   withinMs?: number;
   input?: string | Buffer;
   /** Added to a clean environment (PATH, HOME, LANG). */
@@ -51,7 +56,10 @@ const ENVIRONMENT: Record<string, string> = {
   TERM: "dumb",
 };
 
-/** The command line that runs `command` (a script for bash, or argv) in the host whose PID 1 is `init`. */
+/**
+ * The command line that runs `command` (a script for bash, or argv) in the host whose PID 1 is
+ * `init`.
+ */
 export function enterArgs(
   init: number,
   command: string | readonly string[],
@@ -81,7 +89,8 @@ export function start(argv: readonly string[], options: ExecOptions = {}): Runni
     if (pid === undefined || !running()) return;
     const below = childrenOf(pid);
     for (const one of below) signalTree(one, signal);
-    // nsenter ends by itself once it has collected what it started; ended first, it would leave a zombie.
+    // nsenter ends by itself once it has collected what it started; ended first, it would leave a
+    // zombie.
     const rest = () => running() && signalProcess(pid, signal);
     if (below.length === 0) rest();
     else setTimeout(rest, COLLECT_MS).unref();

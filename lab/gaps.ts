@@ -19,8 +19,8 @@ export interface Gap {
 }
 
 /**
- * Gaps between successes in which at least one attempt was begun that failed. A success counts at its
- * end, when the answer was there. Without failures there is no gap: the prober itself was slow then.
+ * Gaps between successes in which at least one attempt was begun that failed. A success counts at
+ * its end, when the answer was there. Without failures there is no gap: the prober was slow then.
  */
 export function findGaps(attempts: readonly Attempt[]): Gap[] {
   const successes = attempts

@@ -22,7 +22,10 @@ export interface LabPlace {
   base: string;
 }
 
-/** The environment in which a program of a host sees its clock `offset` off: "+10m", "-2h". For exec. */
+/**
+ * The environment in which a program of a host sees its clock `offset` off: "+10m", "-2h". For
+ * exec.
+ */
 export function skewEnv(offset: string): Record<string, string> {
   return {
     LD_PRELOAD: "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -51,12 +54,17 @@ export class LabHost {
     return record !== undefined && isAlive(record.init);
   }
 
-  /** Runs argv, or a bash script, as root in the host. Never throws for what it did. Default limit 120 s. */
+  /**
+   * Runs argv, or a bash script, as root in the host. Never throws for what it did. Default limit
+   * 120 s.
+   */
   async exec(command: string | readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return runToEnd(enterArgs(await this.#init(), command, options.env), options);
   }
 
-  /** Like exec, but anything but exit code 0 is Fault `lab.command-failed`. Returns standard output. */
+  /**
+   * Like exec, but anything but exit code 0 is Fault `lab.command-failed`. Returns standard output.
+   */
   async run(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
     const result = await this.exec(command, options);
     if (result.ok) return result.stdout;
@@ -113,13 +121,18 @@ export class LabHost {
     });
   }
 
-  /** Boots a host that is off; its disk is as it was. Returns once systemd has started everything. */
+  /**
+   * Boots a host that is off; its disk is as it was. Returns once systemd has started everything.
+   */
   async boot(): Promise<void> {
     if (await this.isUp()) throw new Fault("lab.host-up", `${this.name} is running already`);
     await powerOn(this.#place.folder, this.#place.base, this.name);
   }
 
-  /** Pulls the plug: no FIN, no RST, no ARP answer leaves the host, and what it had not fsynced is lost. */
+  /**
+   * Pulls the plug: no FIN, no RST, no ARP answer leaves the host, and what it had not fsynced is
+   * lost.
+   */
   async powerCut(): Promise<void> {
     await powerOff(this.#place.folder, this.name, await this.#record());
   }

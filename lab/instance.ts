@@ -1,6 +1,6 @@
 // Which lab of this machine is meant, and where it keeps its things. There is one, unless
 // UNDERSTUDY_LAB_NAME names another: its network is a world of its own, so labs don't meet.
-// Everything on the machine carries the names below, so that leftovers are told from others' things.
+// All of it carries the names below, so that leftovers are told from others' things.
 
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";

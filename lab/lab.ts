@@ -1,13 +1,13 @@
 // Real Debian servers on this machine, for scenarios:
 //
-//   const lab = await openLab({ hosts: ["s1", "s2", "a1"] });      // one at a time; lab.busy if taken
+//   const lab = await openLab({ hosts: ["s1", "s2", "a1"] });      // lab.busy if there is one
 //   const s1 = lab.host("s1");                                     // see host.ts for all it can do
 //   await s1.installDeb(deb); const { code, stdout } = await s1.exec("understudy status --json");
 //   await s1.powerCut(); await s1.boot(); await s1.cutLink({ direction: "out" }); await s1.heal();
-//   await lab.down();                                              // nothing is left on the machine
+//   await lab.down();                                              // nothing is left
 //
-// UNDERSTUDY_LAB_NAME=x in the environment means a second lab beside the usual one, apart in everything.
-// Hosts s1…s9 have 10.88.0.11…19, a1…a9 10.88.0.21…29; 10.88.0.10 is puppet.lab.test on all of them.
+// Hosts s1…s9 have 10.88.0.11…19, a1…a9 10.88.0.21…29; 10.88.0.10 is puppet.lab.test on all.
+// UNDERSTUDY_LAB_NAME=x in the environment means a second lab beside the usual one, wholly apart.
 
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
@@ -65,14 +65,20 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-/** The lab that is there, whoever owns it, for commands that look or act on single hosts. Fault `lab.none`. */
+/**
+ * The lab that is there, whoever owns it, for commands that look or act on single hosts. Fault
+ * `lab.none`.
+ */
 export async function attachLab(): Promise<Lab> {
   const record = await readLab();
   if (record !== undefined) return new Lab(record, async () => undefined);
   throw new Fault("lab.none", "no lab is up", { hints: ["npm run lab -- up s1 s2 s3 a1"] });
 }
 
-/** Ends the lab that was left up, or what a dead owner left behind. Fault `lab.busy` when it is in use. */
+/**
+ * Ends the lab that was left up, or what a dead owner left behind. Fault `lab.busy` when it is in
+ * use.
+ */
 export async function takeLabDown(say: (line: string) => void): Promise<void> {
   refuseUnlessRoot();
   const unlock = await lockLab();
@@ -163,7 +169,10 @@ export class Lab {
   }
 }
 
-/** Takes the lab down when this process is told to end. Returns an unlock that ends the watch as well. */
+/**
+ * Takes the lab down when this process is told to end. Returns an unlock that ends the watch as
+ * well.
+ */
 function downOnSignals(unlock: Unlock): Unlock {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const forget = () => signals.forEach((signal) => process.off(signal, onSignal));
@@ -197,7 +206,10 @@ async function refuseKept(): Promise<void> {
   });
 }
 
-/** Removes every trace of a lab: by record, and by the names that only we use. The lock must be held. */
+/**
+ * Removes every trace of a lab: by record, and by the names that only we use. The lock must be
+ * held.
+ */
 async function clear(say: (line: string) => void): Promise<void> {
   const folder = (await readLab())?.folder ?? labFolder();
   const namespaces = (await listNamespaces()).filter((name) => name !== SWITCH_NS);

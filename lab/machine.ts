@@ -120,7 +120,10 @@ async function waitForBoot(host: string, record: HostRecord): Promise<void> {
   );
 }
 
-/** Ends the host as a pulled plug does: no packet leaves it any more, nothing unsynced stays on disk. */
+/**
+ * Ends the host as a pulled plug does: no packet leaves it any more, nothing unsynced stays on
+ * disk.
+ */
 export async function powerOff(folder: string, host: string, record: HostRecord): Promise<void> {
   // The cable first: what the dying processes' kernel would send (FIN, RST, ARP) must not get out.
   await cut(host, "both");
@@ -153,7 +156,10 @@ async function loopsOf(image: string): Promise<string> {
   return (await tryRun(["losetup", "--noheadings", "-O", "NAME", "-j", image])).stdout.trim();
 }
 
-/** Ends whatever runs of `host`, recorded or not, and removes its disk. For leftovers and for `down`. */
+/**
+ * Ends whatever runs of `host`, recorded or not, and removes its disk. For leftovers and for
+ * `down`.
+ */
 export async function destroy(folder: string, host: string): Promise<void> {
   await killGroup(host);
   await waitUntilGone(folder, host);

@@ -16,7 +16,10 @@ import {
   switchCommands,
 } from "./plan.ts";
 
-/** "in": nothing reaches the host. "out": nothing leaves it. "both": the cable is out, and the host sees that. */
+/**
+ * "in": nothing reaches the host. "out": nothing leaves it. "both": the cable is out, and the host
+ * sees that.
+ */
 export type CutDirection = "both" | "in" | "out" | "silent";
 
 export interface LinkState {

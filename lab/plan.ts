@@ -19,7 +19,10 @@ const ADDRESS_BASE: Record<string, number> = { s: 10, a: 20, c: 30, w: 40 };
 /** Hosts that /etc/hosts lists, booted or not: servers, agents' hosts, compilers, witnesses. */
 const KNOWN_HOSTS = "s1 s2 s3 s4 s5 s6 a1 a2 a3 c1 c2 c3 w1".split(" ");
 
-/** The address of host "s1" (servers), "a1" (agents' hosts), "c1" (compilers), "w1". Fault `lab.host-name`. */
+/**
+ * The address of host "s1" (servers), "a1" (agents' hosts), "c1" (compilers), "w1". Fault
+ * `lab.host-name`.
+ */
 export function addressOf(host: string): string {
   const [, letter = "", digit = ""] = /^([a-z])([1-9])$/.exec(host) ?? [];
   const base = ADDRESS_BASE[letter];

@@ -1,12 +1,14 @@
-// Connects to an address every few milliseconds and writes a line per attempt: "START END ok|failed".
+// Connects to an address every few milliseconds; a line per attempt: "START END ok|failed".
 // Runs in a host's network namespace, beside the host's own programs, until it gets SIGTERM.
-// Danger: a connection must not wait for the one before it, or an outage would thin the attempts out.
+// Danger: no attempt may wait for the one before it, or an outage would thin them out.
 
 import { connect } from "node:net";
 import { monotonicMs, wallMs } from "../src/host/clock.ts";
 
 const [address = "", port = "", everyMs = "", limitMs = ""] = process.argv.slice(2);
-/** Wall clock at the start, then monotonic: can be set beside other programs' times, never jumps. */
+/**
+ * Wall clock at the start, then monotonic: can be set beside other programs' times, never jumps.
+ */
 const origin = wallMs() - monotonicMs();
 const now = () => origin + monotonicMs();
 

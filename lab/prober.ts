@@ -1,4 +1,4 @@
-// Watches whether an address takes TCP connections, from inside a lab host's network: how long was it gone?
+// Watches from a lab host's network whether an address takes TCP connections: how long was it gone?
 
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
@@ -37,7 +37,10 @@ export interface Prober {
   stop(): Promise<ProbeResult>;
 }
 
-/** Starts probing and returns after the first success. Fault `base.deadline` when nothing answers for 10 s. */
+/**
+ * Starts probing and returns after the first success. Fault `base.deadline` when nothing answers
+ * for 10 s.
+ */
 export async function startProber(lab: Lab, options: ProbeOptions): Promise<Prober> {
   const timing = [`${options.everyMs ?? 5}`, `${options.limitMs ?? 100}`];
   const argv = [process.execPath, PROGRAM, options.address, `${options.port}`, ...timing];

@@ -21,7 +21,10 @@ export interface Slowness {
   lossPercent?: number;
 }
 
-/** Makes the link of `host` slow, lossy or both, instead of any slowness it had. Fault `lab.slowness`. */
+/**
+ * Makes the link of `host` slow, lossy or both, instead of any slowness it had. Fault
+ * `lab.slowness`.
+ */
 export async function slow(host: string, slowness: Slowness): Promise<void> {
   const { delayMs = 0, lossPercent = 0 } = slowness;
   if (!(delayMs >= 0 && delayMs <= DELAY_MS_MAX && lossPercent >= 0 && lossPercent <= 100)) {

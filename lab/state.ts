@@ -1,4 +1,4 @@
-// What the lab remembers outside its processes, below STATE_FOLDER: who owns it, which hosts it has.
+// What the lab remembers outside its processes, in STATE_FOLDER: who owns it, what hosts it has.
 // The idea: a lock that the kernel drops when its holder dies, however it dies.
 
 import { spawn } from "node:child_process";
@@ -93,7 +93,10 @@ export function selfAsOwner(): LabRecord["owner"] {
   return { ...self, command, since: isoTime(wallMs()) };
 }
 
-/** The record of the lab that is there, or undefined. A damaged one counts as none: leftovers are found by name. */
+/**
+ * The record of the lab that is there, or undefined. A damaged one counts as none: leftovers are
+ * found by name.
+ */
 export async function readLab(): Promise<LabRecord | undefined> {
   return parseRecord(labRecord, await readIfThere(LAB_FILE));
 }

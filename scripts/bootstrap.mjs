@@ -95,7 +95,7 @@ function ensurePrograms(file, programs) {
   if (packages.length === 0) return;
   if (!isOnPath("apt-get")) {
     fail(
-      `${file} needs ${missing.join(", ")}, and this is no Debian system where they could be installed.`,
+      `${file} needs ${missing.join(", ")}. This is no Debian system, so they can't be installed.`,
       `Install what Debian calls ${packages.join(", ")}.`,
     );
   }

@@ -26,7 +26,10 @@ interface Step {
   argv: string[];
 }
 
-/** Runs every step, also after one has failed, and prints a verdict for each. Returns whether all hold. */
+/**
+ * Runs every step, also after one has failed, and prints a verdict for each. Returns whether all
+ * hold.
+ */
 export async function runOk(): Promise<boolean> {
   await ensureTools((line) => console.log(`   ${line}`));
   const outcomes: boolean[] = [];

@@ -38,7 +38,10 @@ cp package-lock.json node_modules/.package-lock.json`;
   return top;
 }
 
-/** The lower folder must not lie in the project, whose own entries the bootstrap takes off the path for npm. */
+/**
+ * The lower folder must not lie in the project, whose own entries the bootstrap takes off the path
+ * for npm.
+ */
 function start(top: string, args: string[], options: { path?: string } = {}) {
   const bin = join(folder, `bin-${Math.random()}`);
   symlinkSync(join(top, "bin"), bin);

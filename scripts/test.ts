@@ -1,4 +1,4 @@
-// npm test: `npm run ok`, then every lab scenario, one after the other, on real servers. Needs root.
+// npm test: `npm run ok`, then every lab scenario in turn, on real servers. Needs root.
 // npm test -- WORD…: only scenarios whose file name has one of the words.
 
 import { spawn } from "node:child_process";

@@ -24,7 +24,10 @@ const PACKAGE_OF = {
 
 export type ToolName = keyof typeof PACKAGE_OF;
 
-/** The path of a program: the machine's own if installed, else the unpacked one. Throws Fault `scripts.no-tool`. */
+/**
+ * The path of a program: the machine's own if installed, else the unpacked one. Throws Fault
+ * `scripts.no-tool`.
+ */
 export function toolPath(name: ToolName): string {
   const found = findTool(name);
   if (found !== undefined) return found;
@@ -33,7 +36,10 @@ export function toolPath(name: ToolName): string {
   });
 }
 
-/** The environment to start these programs in: ours, with the unpacked libraries where they are needed. */
+/**
+ * The environment to start these programs in: ours, with the unpacked libraries where they are
+ * needed.
+ */
 export function toolEnv(): NodeJS.ProcessEnv {
   const folders = [join(ROOT, "usr", "lib"), join(ROOT, "lib")].flatMap(libraryFolders);
   if (folders.length === 0) return process.env;
@@ -103,7 +109,10 @@ async function refuseUnlessDebian(missing: string[]): Promise<void> {
   });
 }
 
-/** Downloads `wanted` and what this machine lacks of their dependencies, and unpacks all into `work`/root. */
+/**
+ * Downloads `wanted` and what this machine lacks of their dependencies, and unpacks all into
+ * `work`/root.
+ */
 async function fetchInto(work: string, wanted: string[]): Promise<void> {
   const options = await aptOptions(work, wanted);
   const debs = join(work, "debs");

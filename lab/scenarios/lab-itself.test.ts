@@ -1,4 +1,5 @@
-// The lab must not lie: a dead server has to be silent, a cut link cut, and nothing may be left behind.
+// The lab must not lie: a dead server has to be silent, a cut link cut, and nothing may be left
+// behind.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -20,8 +21,9 @@ import { readHost, readLab } from "../state.ts";
 const quiet = () => undefined;
 /** A server for one line of work: `command` with each connection as its input and output. */
 const serve = (port: number, command: string) =>
-  `systemd-run --quiet --unit=serve-${port} systemd-socket-activate --inetd --accept -l ${port} ${command}
-   for i in $(seq 100); do ss -Hltn sport = :${port} | grep -q . && exit 0; sleep 0.05; done; exit 1`;
+  `systemd-run --quiet --unit=serve-${port} \\
+     systemd-socket-activate --inetd --accept -l ${port} ${command}
+   for i in $(seq 100); do ss -Hltn sport = :${port} | grep -q . && exit; sleep 0.05; done; exit 1`;
 
 /** A process that opens a lab with `hosts`, says so, and waits to be killed. */
 function owner(hosts: string[]) {
@@ -44,7 +46,9 @@ async function firstLine(child: ReturnType<typeof owner>): Promise<string> {
   return data.toString().trim();
 }
 
-/** What of a lab is on the machine: namespaces, mounts, loop devices, groups, processes' records. */
+/**
+ * What of a lab is on the machine: namespaces, mounts, loop devices, groups, processes' records.
+ */
 async function traces(): Promise<string[]> {
   const namespaces = readdirSync("/run/netns").filter((name) => name.startsWith(`${PREFIX}-`));
   const hosts = hostsFolder(labFolder());
