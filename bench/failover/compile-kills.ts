@@ -1,0 +1,80 @@
+// What becomes of an agent's run whose catalog is being compiled by a puppetserver that is killed (SIGKILL)
+// in mid-compile. A catalog from the agent's cache is a failed run, whatever the exit code, and so is a hang.
+
+import type { AgentRun } from "../../lab/agents.ts";
+import { killMidCompile, untilRestarted } from "../../lab/cluster/kill.ts";
+import { figure } from "../figure.ts";
+import type { Group, Measuring, Seen } from "../group.ts";
+import type { Site } from "../site.ts";
+import { median, worst } from "../stats.ts";
+
+const COMPILE_SECONDS = 4;
+const KILL_MS_MAX = 120_000;
+const RESTART_MS_MAX = 240_000;
+
+interface Trial {
+  server: string;
+  run: Pick<AgentRun, "ok" | "hung" | "because" | "ms" | "code">;
+}
+
+export function compileKills(): Group {
+  const seen: Seen<Trial[]> = {};
+  return {
+    name: "compile-kills",
+    about: "failed runs when the puppetserver that compiles their catalog is killed",
+    trials: { full: 20, quick: 2, baseline: 6 },
+    measure: async (site, measuring) => {
+      const trials: Trial[] = [];
+      seen[site.kind] = trials;
+      await measureKills(site, measuring, trials);
+    },
+    figures: () => {
+      if (seen.understudy === undefined) return [];
+      const ours = seen.understudy;
+      const theirs = seen.baseline;
+      const good = ours.filter(({ run }) => run.ok).map(({ run }) => run.ms / 1000);
+      const figures = [
+        figure(
+          `failed runs of ${ours.length} whose compiling server is killed`,
+          failed(ours),
+          "runs",
+          {
+            goal: { atMost: 0 },
+          },
+        ),
+        figure("failed runs per kill", failed(ours) / ours.length, "", {
+          baseline: theirs && failed(theirs) / theirs.length,
+          goal: { atMost: 0 },
+        }),
+      ];
+      if (good.length > 0) {
+        figures.push(figure("such a run's length, median", median(good), "s"));
+        figures.push(figure("such a run's length, worst", worst(good), "s"));
+      }
+      return figures;
+    },
+    raw: () => seen,
+  };
+}
+
+function failed(trials: readonly Trial[]): number {
+  return trials.filter(({ run }) => !run.ok).length;
+}
+
+async function measureKills(site: Site, measuring: Measuring, trials: Trial[]): Promise<void> {
+  const [agent] = await site.agents(["killed"]);
+  if (agent === undefined) return;
+  await site.mood(agent.certname, { is: "slow", seconds: COMPILE_SECONDS });
+  for (let number = 1; number <= measuring.trials; number += 1) {
+    await site.untilWhole();
+    const running = agent.run();
+    const kill = await killMidCompile(site.servers, [agent.certname], KILL_MS_MAX);
+    const { ok, hung, because, ms, code } = await running;
+    trials.push({ server: kill.server.name, run: { ok, hung, because, ms, code } });
+    const outcome = ok ? `succeeded in ${(ms / 1000).toFixed(1)} s` : `failed: ${because}`;
+    measuring.say(`${site.kind}: kill ${number} (${kill.server.name}): the run ${outcome}`);
+    await untilRestarted(kill, RESTART_MS_MAX);
+  }
+  await site.mood(agent.certname, { is: "plain" });
+  await site.untilWhole();
+}

@@ -1,0 +1,90 @@
+// How long the virtual address is gone when its holder loses power: TCP connections every 5 ms from an
+// agent's host, from the last success to the first one after it. puppetservers are stopped meanwhile, so
+// that nothing but the address and what accepts on it is measured.
+
+import { Fault } from "../../src/base/fault.ts";
+import { pause, until } from "../../src/base/retry.ts";
+import { wallMs } from "../../src/host/clock.ts";
+import { startProber } from "../../lab/prober.ts";
+import { figure } from "../figure.ts";
+import type { Group, Measuring, Seen } from "../group.ts";
+import type { Site } from "../site.ts";
+import { median, worst } from "../stats.ts";
+
+const AGENTS_PORT = 8140;
+const BACK_MS_MAX = 30_000;
+const RESTART_MS_MAX = 300_000;
+/** Adverts are sent every second, or ten times a second: cuts are spread over that second. */
+const PHASE_MS = 1000;
+const PHASE_STEP_MS = 370;
+/** How long probing goes on after the address's return: it might be gone again. */
+const AFTER_MS = 2000;
+
+interface Trial {
+  server: string;
+  gapMs: number;
+  /** How late the prober itself was at worst. */
+  stallMs: number;
+}
+
+export function vipGap(): Group {
+  const seen: Seen<Trial[]> = {};
+  return {
+    name: "vip-gap",
+    about: "gap of the virtual address when its holder loses power",
+    trials: { full: 10, quick: 2, baseline: 10 },
+    measure: async (site, measuring) => {
+      const trials: Trial[] = [];
+      seen[site.kind] = trials;
+      await setPuppetservers(site, "disable");
+      for (let number = 0; number < measuring.trials; number += 1) {
+        trials.push(await measureCut(site, number, measuring));
+      }
+      await setPuppetservers(site, "enable");
+      await site.untilWhole();
+    },
+    figures: () => {
+      if (seen.understudy === undefined) return [];
+      const ours = seen.understudy.map(({ gapMs }) => gapMs / 1000);
+      const theirs = seen.baseline?.map(({ gapMs }) => gapMs / 1000);
+      const baseline = (of: (values: number[]) => number) => theirs && of(theirs);
+      return [
+        figure("gap of the virtual IP at a power cut, median", median(ours), "s", {
+          baseline: baseline(median),
+          goal: { under: 0.6 },
+        }),
+        figure("gap of the virtual IP at a power cut, worst", worst(ours), "s", {
+          baseline: baseline(worst),
+        }),
+      ];
+    },
+    raw: () => seen,
+  };
+}
+
+async function setPuppetservers(site: Site, verb: "enable" | "disable"): Promise<void> {
+  const command = `systemctl ${verb} --now puppetserver && sync -f /etc`;
+  await Promise.all(
+    site.servers.map((server) => server.run(command, { withinMs: RESTART_MS_MAX })),
+  );
+}
+
+async function measureCut(site: Site, number: number, { say }: Measuring): Promise<Trial> {
+  await site.untilStandby();
+  const holder = await site.holder();
+  if (holder === undefined) throw new Fault("bench.no-address", "nobody holds the address");
+  const place = { host: site.agentHost.name, address: site.vip, port: AGENTS_PORT };
+  const prober = await startProber(site.lab, place);
+  await pause(PHASE_MS + ((number * PHASE_STEP_MS) % PHASE_MS));
+  const atMs = wallMs();
+  await holder.powerCut();
+  const isOver = () => prober.soFar().gaps.some(({ toMs }) => toMs !== undefined && toMs > atMs);
+  await until("the address's return", isOver, { withinMs: BACK_MS_MAX });
+  await pause(AFTER_MS);
+  const { gaps, worstStallMs } = await prober.stop();
+  const after = gaps.filter(({ fromMs, ms }) => fromMs + ms > atMs);
+  const gapMs = after.reduce((sum, { ms }) => sum + ms, 0);
+  say(`${site.kind}: cut ${number + 1} of the holder (${holder.name}): ${Math.round(gapMs)} ms`);
+  await holder.boot();
+  return { server: holder.name, gapMs, stallMs: worstStallMs };
+}
