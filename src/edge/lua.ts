@@ -11,8 +11,8 @@ export function renderLua(statsSocket: string): string {
   return `-- Rendered by Understudy; changes are overwritten.
 
 local stopping = false -- this worker was replaced by a reload; its health checks have stopped
-local lost = {}        -- request id -> which server it was lost with, until its replay asks
-local LOST_KEPT_S = 60
+local lost = {}        -- request id -> the server that it was lost with
+local LOST_KEPT_S = 660 -- longer than any replay waits
 
 local function sinceArrival(txn)
   local arrived = tonumber(txn:get_var("txn.arrived"))
@@ -37,7 +37,6 @@ core.register_action("again", { "http-req" }, function(txn, backend, limit)
   local id = txn:get_var("txn.id")
   if id ~= nil and lost[id] ~= nil then
     txn:set_var("txn.lost", lost[id].server)
-    lost[id] = nil
   end
   core.msleep(${REPLAY_LOOK_MS})
   hold(txn, backend, limit)

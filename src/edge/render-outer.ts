@@ -123,7 +123,7 @@ export function replaySection(paths: EdgePaths): string {
     "use-server once if TRUE",
     `server once unix@${paths.once} weight 0`,
     `server again unix@${paths.again} weight 1`,
-    `http-response set-map(${paths.poison}) %[var(txn.certname)] %[var(txn.now)]|%[res.hdr(x-understudy-lost)] if ${second} ${catalog}`,
+    `http-response set-map(${paths.poison}) %[var(txn.certname)] %[var(txn.now)]|%[res.fhdr(x-understudy-lost)] if ${second} ${catalog}`,
     "http-response del-header x-understudy-lost",
   ]);
 }

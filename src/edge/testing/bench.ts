@@ -10,7 +10,9 @@ import { join } from "node:path";
 import { until } from "../../base/retry.ts";
 import { toolEnv, toolPath } from "../../../scripts/tools.ts";
 import { type EdgeConfig, edgePaths } from "../config.ts";
+import { type EdgeServer, observeEdge } from "../observe.ts";
 import { renderEdge } from "../render.ts";
+import { edgeRuntime } from "../runtime.ts";
 import { type Leaf, makePki, type TestPki } from "./pki.ts";
 import type { ToyOptions } from "./toy-server.ts";
 
@@ -219,6 +221,32 @@ export class TestEdge implements AsyncDisposable {
       ),
     );
     return lists.flat().filter((line) => line.split(" ")[2] === id);
+  }
+
+  /** Waits until a toy has begun request `id`, and names the latest that has. */
+  async begun(id: string, times = 1): Promise<string> {
+    const find = async () => {
+      const starts = (await this.requests(id)).filter((line) => line.includes(": start "));
+      return starts.length >= times ? starts : undefined;
+    };
+    const starts = await until(`request ${id} begins`, find, { withinMs: 30_000, everyMs: 20 });
+    return starts.at(-1)?.split(":")[0] ?? "";
+  }
+
+  /** Which toys have begun request `id`. */
+  async servedBy(id: string): Promise<string[]> {
+    const starts = (await this.requests(id)).filter((line) => line.includes(": start "));
+    return starts.map((line) => line.split(":")[0] ?? "").sort();
+  }
+
+  /** Waits until the edge sees a puppetserver in `state`. */
+  async seen(name: string, state: EdgeServer["state"]): Promise<void> {
+    const runtime = edgeRuntime(this.config);
+    const find = async () =>
+      (await observeEdge(runtime)).servers.some(
+        (server) => server.name === name && server.state === state,
+      );
+    await until(`${name} is ${state}`, find, { withinMs: 30_000, everyMs: 50 });
   }
 
   /** A keep-alive connection of one agent. */
