@@ -43,7 +43,10 @@ export interface ClusterOptions {
   logs?: string;
 }
 
-/** Boots the lab and sets the cluster up in it. On failure the lab is gone and the fault has the journals' ends. */
+/**
+ * Boots the lab and sets the cluster up in it. On failure the lab is gone and the fault has the
+ * journals' ends.
+ */
 export async function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const say = options.say ?? ((line: string) => process.stderr.write(`cluster: ${line}\n`));
   const names = (letter: string, count: number) =>
@@ -125,7 +128,9 @@ export class Cluster {
     return required(found, `the cluster has no server ${name}`);
   }
 
-  /** The status as `via` tells it; by default the first server that answers. Fault `lab.no-status`. */
+  /**
+   * The status as `via` tells it; by default the first server that answers. Fault `lab.no-status`.
+   */
   async status(via?: LabHost): Promise<ClusterStatus> {
     const asked = via === undefined ? this.servers : [via];
     const failures: string[] = [];
@@ -141,7 +146,10 @@ export class Cluster {
     throw new Fault("lab.no-status", "no server tells the cluster's status", { hints: failures });
   }
 
-  /** Waits until `probe` returns true or a value for the status, and returns that. Fault `base.deadline`. */
+  /**
+   * Waits until `probe` returns true or a value for the status, and returns that. Fault
+   * `base.deadline`.
+   */
   async until<T>(
     what: string,
     probe: (status: ClusterStatus) => T | undefined | false,
@@ -181,7 +189,9 @@ export class Cluster {
     }
   }
 
-  /** The server whose interface has the virtual address now, asked of the kernel and nobody else. */
+  /**
+   * The server whose interface has the virtual address now, asked of the kernel and nobody else.
+   */
   async holder(): Promise<LabHost | undefined> {
     return this.vip === undefined ? undefined : findHolder(this.servers, this.vip);
   }

@@ -1,5 +1,6 @@
-// npm run demo: three real Puppet servers lose one, and no agent notices. Sets up the lab, shows it, judges
-// it, and takes everything down again. Prints each step with its time; writes out/demo.json.
+// npm run demo: three real Puppet servers lose one, and no agent notices. Sets up the lab, shows
+// it, judges it, and takes everything down again. Prints each step with its time; writes
+// out/demo.json.
 
 import { mkdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -148,7 +149,10 @@ function report(facts: DemoFacts, enrolment: Enrolment): void {
   say(`${agent}: ${how}, ${ok ? `first run done after ${(ms / 1000).toFixed(1)} s` : because}`);
 }
 
-/** Prints table and verdict, writes the result, and collects logs when there is something to look for. */
+/**
+ * Prints table and verdict, writes the result, and collects logs when there is something to look
+ * for.
+ */
 async function conclude(cluster: Cluster, facts: DemoFacts, failure: unknown): Promise<number> {
   if (failure !== undefined) console.error(`\n${renderFault(failure)}`);
   if (isFault(failure, "lab.interrupted")) return INTERRUPTED;

@@ -1,5 +1,6 @@
-// npm run package: builds dist/understudy_VERSION_ARCH.deb with tsc and dpkg-deb, from installed npm
-// packages, without root or network. Does nothing when the package there is made of these very inputs.
+// npm run package: builds dist/understudy_VERSION_ARCH.deb with tsc and dpkg-deb, from installed
+// npm packages, without root or network. Does nothing when the package there is made of these very
+// inputs.
 
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -30,8 +31,8 @@ const MANIFEST = z.object({ version: z.string().regex(/^\d[\w.+~]*$/), descripti
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
 /**
- * Builds the package if its inputs changed and returns its path. Several processes may do so at once.
- * Throws Fault `package.*` when it can't be built.
+ * Builds the package if its inputs changed and returns its path. Several processes may do so at
+ * once. Throws Fault `package.*` when it can't be built.
  */
 export async function buildPackage(
   options: { force?: boolean; say?: (line: string) => void } = {},
@@ -62,7 +63,10 @@ export async function buildPackage(
   return path;
 }
 
-/** What a package was built from, and which file it is: another build may have put its own there since. */
+/**
+ * What a package was built from, and which file it is: another build may have put its own there
+ * since.
+ */
 async function stampOf(fingerprint: string, path: string): Promise<string> {
   const file = await stat(path).catch(() => undefined);
   return `${fingerprint} ${file?.ino ?? 0} ${file?.size ?? 0}\n`;

@@ -1,5 +1,6 @@
-// The npm packages that the installed program needs, as package-lock.json records them. They are copied
-// from node_modules, where npm has verified them against the lock, so building needs no network.
+// The npm packages that the installed program needs, as package-lock.json records them. They are
+// copied from node_modules, where npm has verified them against the lock, so building needs no
+// network.
 
 import { cp, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -52,7 +53,10 @@ export async function readProductionPackages(): Promise<NpmPackage[]> {
   return productionPackages(JSON.parse(await readFile(join(TOP, "package-lock.json"), "utf8")));
 }
 
-/** Copies `packages` below `target`. Throws Fault `package.not-installed` when one is missing or another version. */
+/**
+ * Copies `packages` below `target`. Throws Fault `package.not-installed` when one is missing or
+ * another version.
+ */
 export async function copyPackages(packages: NpmPackage[], target: string): Promise<void> {
   for (const one of packages) {
     const from = join(TOP, one.path);

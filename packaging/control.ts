@@ -13,7 +13,9 @@ export interface PackageFacts {
 
 const MAINTAINER = "Understudy authors <understudy@understudy.invalid>";
 
-/** What must be there to run. puppetserver is not: a witness has none, and its packagings differ. */
+/**
+ * What must be there to run. puppetserver is not: a witness has none, and its packagings differ.
+ */
 const DEPENDS = [
   "etcd-client",
   "etcd-server",

@@ -1,5 +1,5 @@
-// What a package is made from, and whether that changed since the last one was built.
-// Danger: a file that goes into the package but not into the fingerprint leaves an old package in use.
+// What a package is made from, and whether that changed since the last one was built. Danger: a
+// file that goes into the package but not into the fingerprint leaves an old package in use.
 
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
@@ -41,8 +41,8 @@ export async function fingerprintInputs(epoch: number): Promise<string> {
 }
 
 /**
- * Seconds since 1970 that every file in the package carries: SOURCE_DATE_EPOCH if set, else the time of
- * the last commit that touched an input, else (no repository) the newest input's time.
+ * Seconds since 1970 that every file in the package carries: SOURCE_DATE_EPOCH if set, else the
+ * time of the last commit that touched an input, else (no repository) the newest input's time.
  */
 export async function sourceEpoch(): Promise<number> {
   const set = Number(process.env["SOURCE_DATE_EPOCH"]);

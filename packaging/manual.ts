@@ -10,7 +10,10 @@ export interface HelpText {
   text: string;
 }
 
-/** Reads the help of the program and of every command below it. `ask` runs `understudy WORDS --help`. */
+/**
+ * Reads the help of the program and of every command below it. `ask` runs `understudy WORDS
+ * --help`.
+ */
 export async function collectHelp(
   ask: (words: string[]) => Promise<string>,
   words: string[] = [],
@@ -24,7 +27,10 @@ export async function collectHelp(
   return [...found, ...below.flat()];
 }
 
-/** The names listed under "Commands:" in a help text. An alias ("list|ls") is left out, and so is "help". */
+/**
+ * The names listed under "Commands:" in a help text. An alias ("list|ls") is left out, and so is
+ * "help".
+ */
 export function commandsIn(help: string): string[] {
   const lines = help.split("\n");
   const start = lines.findIndex((line) => /^\S*commands:$/i.test(line.trim()));
@@ -90,7 +96,9 @@ function verbatim(text: string): string[] {
   return [".nf", ...text.trimEnd().split("\n").map(escapeRoff), ".fi"];
 }
 
-/** A line of plain text as roff prints it: no control line, no escapes, hyphens that can be copied. */
+/**
+ * A line of plain text as roff prints it: no control line, no escapes, hyphens that can be copied.
+ */
 export function escapeRoff(line: string): string {
   const plain = line.replaceAll("\\", "\\e").replaceAll("-", "\\-");
   return /^[.']/.test(plain) ? `\\&${plain}` : plain;

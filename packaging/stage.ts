@@ -29,7 +29,10 @@ const COMPILE_MS_MAX = 120_000;
 const PROGRAMS = new Set([`${LIB}/node`, "usr/bin/understudy"]);
 const MAINTAINER_SCRIPTS = new Set(["DEBIAN/postinst", "DEBIAN/prerm", "DEBIAN/postrm"]);
 
-/** Fills `root` with the package's content. Throws Fault `package.not-compiled`, `.no-node`, `.not-installed`. */
+/**
+ * Fills `root` with the package's content. Throws Fault `package.not-compiled`, `.no-node`,
+ * `.not-installed`.
+ */
 export async function stagePackage(root: string, release: Release): Promise<void> {
   const put = async (path: string, content: string | Buffer) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
@@ -137,7 +140,9 @@ async function measure(root: string): Promise<{ sums: [string, string][]; bytes:
   return { sums, bytes };
 }
 
-/** Gives everything its mode and time. Folders last, deepest first, as a change inside touches them. */
+/**
+ * Gives everything its mode and time. Folders last, deepest first, as a change inside touches them.
+ */
 async function settle(root: string, epoch: number): Promise<void> {
   const entries = await list(root);
   const paths = entries.map((one) => ({ one, path: join(one.parentPath, one.name) }));

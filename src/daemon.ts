@@ -1,5 +1,6 @@
-// The daemon: builds everything and wires it together. The only place that knows all the parts; what
-// they decide is theirs. Danger: nothing that serves agents may depend on this process being there (P5).
+// The daemon: builds everything and wires it together. The only place that knows all the parts;
+// what they decide is theirs. Danger: nothing that serves agents may depend on this process being
+// there (P5).
 
 import { readFile } from "node:fs/promises";
 import type { ServerOptions } from "node:https";
@@ -263,7 +264,10 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
   return [listener];
 }
 
-/** The CA for edges: this server's own over a socket, the others' over mutual TLS with an edge certificate. */
+/**
+ * The CA for edges: this server's own over a socket, the others' over mutual TLS with an edge
+ * certificate.
+ */
 async function listenForEdges(core: Core, { ca }: ServerParts) {
   const haproxy = await findOwner("haproxy");
   const socket = { mode: 0o660, ...(haproxy === undefined ? {} : { gid: haproxy.gid }) };

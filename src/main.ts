@@ -1,4 +1,5 @@
-// argv → a command or the daemon. Commands know how to fail: one place prints it and sets the exit code.
+// argv → a command or the daemon. Commands know how to fail: one place prints it and sets the exit
+// code.
 
 import { Command, CommanderError } from "commander";
 import { addCa } from "./cli/ca.ts";

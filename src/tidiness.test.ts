@@ -1,5 +1,5 @@
-// Holds the repository to its own rules: imports go down only, files stay small and say what they are,
-// every error code is in the book and nothing else is.
+// Holds the repository to its own rules: imports go down only, files stay small and say what they
+// are, every error code is in the book and nothing else is.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -10,7 +10,10 @@ const ROOT = join(import.meta.dirname, "..");
 const LINES_MAX = 400;
 const COLUMNS_MAX = 100;
 
-/** Floor by floor: a folder may import from those below it. Folders of one floor don't import each other. */
+/**
+ * Floor by floor: a folder may import from those below it. Folders of one floor don't import each
+ * other.
+ */
 const FLOORS: readonly (readonly string[])[] = [
   ["base"],
   ["host"],

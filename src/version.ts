@@ -1,4 +1,5 @@
-// The version of this software, from the package.json that lies beside the code in tree and package.
+// The version of this software, from the package.json that lies beside the code in tree and
+// package.
 
 import { readFileSync } from "node:fs";
 

@@ -1,5 +1,5 @@
-// Started by connections.ts in the network of an agents' host: prints, whenever it changes, which agents
-// have an open TCP connection to one address. Lines: "MS-SINCE-EPOCH AGENT AGENT …".
+// Started by connections.ts in the network of an agents' host: prints, whenever it changes, which
+// agents have an open TCP connection to one address. Lines: "MS-SINCE-EPOCH AGENT AGENT …".
 // Arguments: address, port, milliseconds between looks.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";

@@ -1,6 +1,6 @@
-// Which agents have an open connection to an address at a given instant: what a power cut of the server
-// behind it takes with it, and what it has no excuse for.
-// The idea: look all the time and ask afterwards, so that the last listing is milliseconds old.
+// Which agents have an open connection to an address at a given instant: what a power cut of the
+// server behind it takes with it, and what it has no excuse for. The idea: look all the time and
+// ask afterwards, so that the last listing is milliseconds old.
 
 import { join } from "node:path";
 import { Fault } from "../../src/base/fault.ts";
@@ -14,7 +14,9 @@ const FIRST_LOOK_MS_MAX = 10_000;
 const HOURS_MAX_MS = 6 * 3_600_000;
 
 export interface ConnectionWatch {
-  /** Agents that had an open connection in the last listing at or before `atMs` (since the epoch). */
+  /**
+   * Agents that had an open connection in the last listing at or before `atMs` (since the epoch).
+   */
   openAt(atMs: number): string[];
   stop(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // Agents that run back to back while a scenario does its worst: the witnesses of "no failed run".
-// The idea: a hazard is over only when every agent has made a whole run after it. A run that the edge
-// took with it when it died itself is excused, by the listing of connections right before, and no other.
+// The idea: a hazard is over only when every agent has made a whole run after it. A run that the
+// edge took with it when it died itself is excused, by the listing of connections right before, and
+// no other.
 
 import assert from "node:assert/strict";
 import { until } from "../../src/base/retry.ts";
@@ -41,7 +42,10 @@ export class Crew {
     });
   }
 
-  /** Waits for a whole run of everyone, then asserts that no run since `fromMs` failed but excused ones. */
+  /**
+   * Waits for a whole run of everyone, then asserts that no run since `fromMs` failed but excused
+   * ones.
+   */
   async assertUnharmed(fromMs: number, isExcused = (_run: AgentRun) => false): Promise<AgentRun[]> {
     await this.allRun();
     const runs = this.since(fromMs);
@@ -61,7 +65,9 @@ export function describe(run: AgentRun): string {
   return `${run.agent} from ${at} for ${run.ms} ms: ${run.because || "fine"}\n${run.output}`;
 }
 
-/** Enrols agents `names` (below the allowlisted domain) with a first run each, which must succeed. */
+/**
+ * Enrols agents `names` (below the allowlisted domain) with a first run each, which must succeed.
+ */
 export async function enrol(cluster: Cluster, names: readonly string[]): Promise<Agent[]> {
   const full = names.map((name) => `${name}.${AUTOSIGNED}`);
   const agents = await createAgents(cluster.agentHost, full);

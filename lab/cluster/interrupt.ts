@@ -11,7 +11,10 @@ export function interruption(): AbortSignal {
   return controller.signal;
 }
 
-/** What `work` comes to, or Fault `lab.interrupted` as soon as `signal` aborts. `work` is left to itself then. */
+/**
+ * What `work` comes to, or Fault `lab.interrupted` as soon as `signal` aborts. `work` is left to
+ * itself then.
+ */
 export async function orInterrupted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return work;
   work.catch(() => undefined);

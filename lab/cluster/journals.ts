@@ -1,5 +1,6 @@
-// What servers of the lab said: the tail of their journals for an error's text, all of them for a folder.
-// Danger: a host that is off has no running journal; its messages are in its own journal after a boot.
+// What servers of the lab said: the tail of their journals for an error's text, all of them for a
+// folder. Danger: a host that is off has no running journal; its messages are in its own journal
+// after a boot.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -36,7 +37,9 @@ async function tails(host: LabHost): Promise<string[]> {
   return lines;
 }
 
-/** Writes the whole journals of `hosts`, and what their own commands say of them, below `folder`. */
+/**
+ * Writes the whole journals of `hosts`, and what their own commands say of them, below `folder`.
+ */
 export async function collectLogs(hosts: readonly LabHost[], folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const wanted = {

@@ -1,5 +1,5 @@
-// Killing a puppetserver in the middle of a compile: found by the compile's own script, so that it is
-// really that server and really in the middle.
+// Killing a puppetserver in the middle of a compile: found by the compile's own script, so that it
+// is really that server and really in the middle.
 
 import { pause, until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
@@ -19,7 +19,10 @@ export interface Kill {
   atMs: number;
 }
 
-/** SIGKILLs the JVM that compiles for one of `certnames`, as soon as one does. Fault `base.deadline`. */
+/**
+ * SIGKILLs the JVM that compiles for one of `certnames`, as soon as one does. Fault
+ * `base.deadline`.
+ */
 export async function killMidCompile(
   servers: readonly LabHost[],
   certnames: readonly string[],
@@ -46,7 +49,10 @@ async function tryKill(
   return undefined;
 }
 
-/** Waits until systemd has started the killed puppetserver anew and it serves. Fault `base.deadline`. */
+/**
+ * Waits until systemd has started the killed puppetserver anew and it serves. Fault
+ * `base.deadline`.
+ */
 export async function untilRestarted(kill: Kill, withinMs: number): Promise<void> {
   const { server, jvm } = kill;
   const ask = ["systemctl", "show", "-P", "ActiveState", "-P", "MainPID", "puppetserver"];
@@ -60,7 +66,9 @@ export async function untilRestarted(kill: Kill, withinMs: number): Promise<void
   );
 }
 
-/** Kills only while the compile's script still runs: one that has just ended would prove nothing. */
+/**
+ * Kills only while the compile's script still runs: one that has just ended would prove nothing.
+ */
 async function killIfCompiling(server: LabHost, { script, jvm }: Compile): Promise<boolean> {
   const command = `kill -0 ${script} && kill -KILL ${jvm}`;
   return (await server.exec(command)).ok;

@@ -1,4 +1,5 @@
-// What a disturbance cost: which runs failed because of it, and which of them nothing could have saved. Pure.
+// What a disturbance cost: which runs failed because of it, and which of them nothing could have
+// saved. Pure.
 
 import type { AgentRun } from "../agents.ts";
 
@@ -40,7 +41,10 @@ export function runAt<T extends Run>(
   return runs.find((run) => run.agent === agent && run.startedAt <= atMs && run.endedAt >= atMs);
 }
 
-/** Judges a power cut: at `span.fromMs`, with `open` the agents that had an open connection right before. */
+/**
+ * Judges a power cut: at `span.fromMs`, with `open` the agents that had an open connection right
+ * before.
+ */
 export function judgeCut(runs: readonly Run[], span: Span, open: readonly string[]): CutOutcome {
   const ended = runsEndedIn(runs, span);
   const failed = ended.filter(({ ok }) => !ok);

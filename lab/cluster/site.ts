@@ -1,6 +1,7 @@
-// What puppetservers of the lab compile: a small control repository, the same on every server, whose
-// catalogs can be made slow, or deadly for the JVM that compiles them, for one node at a time.
-// The idea: each compile runs a script (generate() in site.pp) that looks for a flag file of its node.
+// What puppetservers of the lab compile: a small control repository, the same on every server,
+// whose catalogs can be made slow, or deadly for the JVM that compiles them, for one node at a
+// time. The idea: each compile runs a script (generate() in site.pp) that looks for a flag file of
+// its node.
 
 import { dirname } from "node:path";
 import type { LabHost } from "../host.ts";
@@ -31,7 +32,9 @@ export interface SiteFile {
   mode: number;
 }
 
-/** The control repository: some 40 files by content, five sourced ones and 20 facts for each node. */
+/**
+ * The control repository: some 40 files by content, five sourced ones and 20 facts for each node.
+ */
 export function siteFiles(): SiteFile[] {
   const facts = Array.from({ length: 20 }, (_, index) => ({
     path: `${ENVIRONMENT}/modules/demo/lib/facter/lab_${index + 1}.rb`,

@@ -1,5 +1,5 @@
-// What a cluster still lacks until it is whole, from its own status: what waiting waits for, and what
-// a wait that failed has to say.
+// What a cluster still lacks until it is whole, from its own status: what waiting waits for, and
+// what a wait that failed has to say.
 
 import type { ClusterStatus, LocalStatus, MemberAnswer } from "../../src/cluster/status.ts";
 
@@ -12,7 +12,9 @@ export interface Whole {
   puppetservers?: boolean;
 }
 
-/** In words what is missing; empty when every server is back in every list and nothing is warned of. */
+/**
+ * In words what is missing; empty when every server is back in every list and nothing is warned of.
+ */
 export function listMissing(status: ClusterStatus, whole: Whole): string[] {
   const missing: string[] = [];
   const voters = whole.servers.length < 3 ? 1 : 3;

@@ -58,7 +58,10 @@ export interface Outage {
   open: string[];
 }
 
-/** (b) Cuts the power of the server that holds the address, while runs go on and another server compiles. */
+/**
+ * (b) Cuts the power of the server that holds the address, while runs go on and another server
+ * compiles.
+ */
 export async function cutHolder(stage: Stage): Promise<Outage> {
   const { cluster, connections, say } = stage;
   const certnames = stage.agents.map(({ certname }) => certname);
@@ -114,7 +117,10 @@ export async function awaitRunsAfter(stage: Stage, outage: Outage): Promise<void
   );
 }
 
-/** (d) Boots the server again and waits until it is back in every list. Returns the milliseconds it took. */
+/**
+ * (d) Boots the server again and waits until it is back in every list. Returns the milliseconds it
+ * took.
+ */
 export async function bootAgain(stage: Stage, outage: Outage): Promise<number> {
   const begun = monotonicMs();
   await outage.server.boot();

@@ -125,7 +125,9 @@ class Server {
     this.#keepalived?.kill("SIGHUP");
   }
 
-  /** Kills all of keepalived at once: neither process can put the address away or restart the other. */
+  /**
+   * Kills all of keepalived at once: neither process can put the address away or restart the other.
+   */
   async killKeepalived(): Promise<void> {
     const parent = this.#keepalived?.pid;
     assert.ok(parent !== undefined);
@@ -226,7 +228,8 @@ async function removeNamespaces(): Promise<void> {
 
 test("nobody takes the address before an edge answers, then one server does", async () => {
   for (const server of servers) await server.startKeepalived();
-  // keepalived takes an address 0.4 s after its start when nothing holds it back; one run of the watch takes 0.9 s.
+  // keepalived takes an address 0.4 s after its start when nothing holds it back; one run of the
+  // watch takes 0.9 s.
   await new Promise((resolve) => {
     setTimeout(resolve, 3000);
   });

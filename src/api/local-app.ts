@@ -1,5 +1,5 @@
-// The API behind the daemon's root-only socket: what the commands of this server ask. A site map; what
-// the routes do is done elsewhere.
+// The API behind the daemon's root-only socket: what the commands of this server ask. A site map;
+// what the routes do is done elsewhere.
 
 import { Hono } from "hono";
 import { z } from "zod";

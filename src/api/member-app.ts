@@ -1,6 +1,6 @@
 // The API that members call: mutual TLS on the control CA. Only join's first call comes without a
-// certificate, and it carries a token. Danger: a kept-alive connection outlives a removal, so the caller
-// is checked at every request, not only in the handshake.
+// certificate, and it carries a token. Danger: a kept-alive connection outlives a removal, so the
+// caller is checked at every request, not only in the handshake.
 
 import type { TLSSocket } from "node:tls";
 import type { HttpBindings } from "@hono/node-server";
@@ -34,7 +34,10 @@ export interface MemberDeps {
   local(): Promise<LocalStatus>;
   admit(start: JoinStart): Promise<JoinAnswer>;
   joinKeys(caller: Caller): Promise<unknown>;
-  /** Waits until this server's durable copy of the record has `revision`; false if it doesn't in time. */
+  /**
+   * Waits until this server's durable copy of the record has `revision`; false if it doesn't in
+   * time.
+   */
   hasCopy(revision: number): Promise<boolean>;
   /** Makes this server's edge refuse `keys`; which workers confirmed. */
   refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;

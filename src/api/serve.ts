@@ -1,5 +1,6 @@
-// The listeners of the control API. A Fault becomes the same JSON body everywhere; its code decides the
-// status. Danger: Node's server closes idle connections after 5 s by default, the edge's after longer.
+// The listeners of the control API. A Fault becomes the same JSON body everywhere; its code decides
+// the status. Danger: Node's server closes idle connections after 5 s by default, the edge's after
+// longer.
 
 import { rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";

@@ -16,7 +16,10 @@ export class Fault extends Error {
   }
 }
 
-/** Whether `error` is a Fault whose code is `code` or lies below it ("etcd" covers "etcd.unreachable"). */
+/**
+ * Whether `error` is a Fault whose code is `code` or lies below it ("etcd" covers
+ * "etcd.unreachable").
+ */
 export function isFault(error: unknown, code: string): error is Fault {
   return error instanceof Fault && (error.code === code || error.code.startsWith(`${code}.`));
 }

@@ -1,5 +1,5 @@
-// Log lines for journald: one JSON object a line on standard error, behind an sd-daemon level prefix.
-// journald is the collector; nothing here rotates, buffers or sends.
+// Log lines for journald: one JSON object a line on standard error, behind an sd-daemon level
+// prefix. journald is the collector; nothing here rotates, buffers or sends.
 
 const LEVELS = { error: 3, warn: 4, notice: 5, info: 6, debug: 7 } as const;
 

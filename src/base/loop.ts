@@ -1,5 +1,6 @@
-// The level-triggered loop that every capability runs in: on a timer, sooner when woken, never twice at
-// once. A missed event costs one tick. A failing tick is logged once per new reason and tried again.
+// The level-triggered loop that every capability runs in: on a timer, sooner when woken, never
+// twice at once. A missed event costs one tick. A failing tick is logged once per new reason and
+// tried again.
 
 import { Fault, messageOf } from "./fault.ts";
 import type { Log } from "./log.ts";

@@ -1,5 +1,6 @@
-// understudy join: this server becomes a further member. The token comes from a prompt, a file or the
-// environment; on the command line it is accepted, hidden from the process list, and warned about.
+// understudy join: this server becomes a further member. The token comes from a prompt, a file or
+// the environment; on the command line it is accepted, hidden from the process list, and warned
+// about.
 
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";

@@ -1,5 +1,6 @@
-// How every command speaks: results on standard output, progress and errors on standard error, --json for
-// scripts. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 done but not confirmed everywhere.
+// How every command speaks: results on standard output, progress and errors on standard error,
+// --json for scripts. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 done but not
+// confirmed everywhere.
 
 import { Fault, renderFault } from "../base/fault.ts";
 

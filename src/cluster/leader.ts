@@ -1,6 +1,6 @@
-// Who runs the chores that need one runner (growing etcd's voters): an etcd lease. It only avoids double
-// work: every chore is safe when two run it (P6). Leadership ends here, by the monotonic clock from when
-// the renewal was sent, before etcd can give the key to somebody else.
+// Who runs the chores that need one runner (growing etcd's voters): an etcd lease. It only avoids
+// double work: every chore is safe when two run it (P6). Leadership ends here, by the monotonic
+// clock from when the renewal was sent, before etcd can give the key to somebody else.
 
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
@@ -25,7 +25,8 @@ export function createLeadership(etcd: Etcd, id: string): Leadership {
   const acquire = async () => {
     const sentMs = monotonicMs();
     const fresh = await etcd.lease.grant(LEASE_S);
-    // With the lease in it, the value is this attempt's own: a late copy of a former one isn't ours.
+    // With the lease in it, the value is this attempt's own: a late copy of a former one isn't
+    // ours.
     const value = JSON.stringify({ id, lease: fresh });
     const won = await etcd.transact(
       {

@@ -1,5 +1,5 @@
-// Certificates of our own CAs in the record: who was given which serial, and which of them are revoked.
-// So a removed member loses every right it was given, whoever signed it (decision 2).
+// Certificates of our own CAs in the record: who was given which serial, and which of them are
+// revoked. So a removed member loses every right it was given, whoever signed it (decision 2).
 
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";
@@ -48,7 +48,9 @@ export async function issueAndRecordLeaf(
   return pem;
 }
 
-/** Records a leaf that was issued already (init's own, before there was a record). Safe to repeat. */
+/**
+ * Records a leaf that was issued already (init's own, before there was a record). Safe to repeat.
+ */
 export async function recordLeaf(
   deps: { etcd: Etcd; wallMs(): number },
   name: AuthorityName,
@@ -70,8 +72,9 @@ export async function recordLeaf(
 }
 
 /**
- * Revokes every leaf that `member` was given by this CA, and writes the CRL that says so. With no member
- * it only makes sure that there is a CRL. Returns the serials of the leaves that the member had.
+ * Revokes every leaf that `member` was given by this CA, and writes the CRL that says so. With no
+ * member it only makes sure that there is a CRL. Returns the serials of the leaves that the member
+ * had.
  */
 export async function revokeLeaves(
   etcd: Etcd,
@@ -97,7 +100,10 @@ export async function revokeLeaves(
   return serials;
 }
 
-/** The CA's CRL as PEM and its revoked serials, from the record; undefined before init has written it. */
+/**
+ * The CA's CRL as PEM and its revoked serials, from the record; undefined before init has written
+ * it.
+ */
 export async function readAuthorityCrl(
   etcd: Etcd,
   name: AuthorityName,

@@ -6,7 +6,9 @@ import { PATHS } from "../host/paths.ts";
 import { dirname } from "node:path";
 import { NodeFile } from "./schema.ts";
 
-/** The node file, or undefined where neither init nor join ran. Throws Fault `cluster.node-file`. */
+/**
+ * The node file, or undefined where neither init nor join ran. Throws Fault `cluster.node-file`.
+ */
 export async function readNodeFile(path: string = PATHS.nodeFile): Promise<NodeFile | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;

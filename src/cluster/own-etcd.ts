@@ -1,6 +1,6 @@
 // This member's own etcd: started when the cluster has listed it, with the configuration for that.
-// Danger: data of a former membership must never meet a new one, so it is set aside; and nothing here may
-// act on an old list, or a member that is only cut off would lose its data.
+// Danger: data of a former membership must never meet a new one, so it is set aside; and nothing
+// here may act on an old list, or a member that is only cut off would lose its data.
 
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -92,7 +92,10 @@ export async function applyOwnEtcd(
   }
 }
 
-/** Writes the settings that understudy-etcd.service starts etcd with; `peers` are all etcd members with this one. */
+/**
+ * Writes the settings that understudy-etcd.service starts etcd with; `peers` are all etcd members
+ * with this one.
+ */
 export async function writeEtcdConfig(
   self: { id: string; address: string; clusterId: string; owner: Owner | undefined },
   cluster: { state: EtcdServerConfig["state"]; peers: { name: string; peerUrl: string }[] },

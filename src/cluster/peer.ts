@@ -25,7 +25,9 @@ export interface PeerTls {
 }
 
 export interface Peers {
-  /** Calls `path` at the member with `address`. Throws Fault `peer.unreachable` or the peer's own. */
+  /**
+   * Calls `path` at the member with `address`. Throws Fault `peer.unreachable` or the peer's own.
+   */
   call<S extends z.ZodType>(
     address: string,
     path: string,
@@ -54,7 +56,9 @@ export function createPeers(tls: () => PeerTls): Peers {
   };
 }
 
-/** Calls a member before one has certificates: only its CA is checked (the token exchange of join). */
+/**
+ * Calls a member before one has certificates: only its CA is checked (the token exchange of join).
+ */
 export async function callAsJoiner<S extends z.ZodType>(
   url: URL,
   path: string,

@@ -1,7 +1,8 @@
 // Our own three CAs (decision 2): etcd, edge, control. Each opens its own doors only, and a Puppet
-// certificate opens none. Keys of the CAs lie on servers only; leaves lie where their user can read them.
-// Danger: whoever holds an edge *client* certificate can claim to be any agent at a puppetserver, so
-// listeners' certificates are for servers only (extended key usage), and compilers hold no edge client.
+// certificate opens none. Keys of the CAs lie on servers only; leaves lie where their user can read
+// them. Danger: whoever holds an edge *client* certificate can claim to be any agent at a
+// puppetserver, so listeners' certificates are for servers only (extended key usage), and compilers
+// hold no edge client.
 
 import { createHash, type KeyObject, randomBytes } from "node:crypto";
 import { Fault } from "../base/fault.ts";

@@ -115,7 +115,9 @@ export async function deleteToken(etcd: Etcd, id: string): Promise<boolean> {
   return result.ok;
 }
 
-/** Reads, changes, writes with a compare; again when somebody else was first. Returns the revision. */
+/**
+ * Reads, changes, writes with a compare; again when somebody else was first. Returns the revision.
+ */
 export async function update<S extends z.ZodType>(
   etcd: Etcd,
   key: string,

@@ -1,5 +1,5 @@
-// The shapes of what the cluster keeps: in the shared record, and on each member's disk.
-// Danger: members of different versions read the same record, so fields are only ever added, with defaults.
+// The shapes of what the cluster keeps: in the shared record, and on each member's disk. Danger:
+// members of different versions read the same record, so fields are only ever added, with defaults.
 
 import { isIP } from "node:net";
 import { z } from "zod";

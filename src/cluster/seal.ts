@@ -1,6 +1,6 @@
-// Secrets for one reader: encrypted to the P-256 key of a member's control certificate, so that the CA key
-// can't be read by whoever records the join, or holds a copy of what was sent.
-// ECDH with a fresh key, HKDF-SHA-256, AES-256-GCM (RFC 5869, NIST SP 800-38D).
+// Secrets for one reader: encrypted to the P-256 key of a member's control certificate, so that the
+// CA key can't be read by whoever records the join, or holds a copy of what was sent. ECDH with a
+// fresh key, HKDF-SHA-256, AES-256-GCM (RFC 5869, NIST SP 800-38D).
 
 import {
   createCipheriv,

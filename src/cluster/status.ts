@@ -1,5 +1,6 @@
-// What is so, in the cluster: each member says it of itself, any member puts the answers together and
-// judges them in words. It needs no etcd: without quorum it says so, and how old the cluster's view is.
+// What is so, in the cluster: each member says it of itself, any member puts the answers together
+// and judges them in words. It needs no etcd: without quorum it says so, and how old the cluster's
+// view is.
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";

@@ -1,6 +1,6 @@
 // Join tokens (decision 12): U1.ROLE.ID.SECRET.CAHASH. The hash of the control CA lets the joiner
-// check whom it talks to before it sends anything; the secret is stored hashed; the first use binds the
-// token to the joiner's key, so that an interrupted join goes on and nobody else can use it.
+// check whom it talks to before it sends anything; the secret is stored hashed; the first use binds
+// the token to the joiner's key, so that an interrupted join goes on and nobody else can use it.
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
@@ -93,7 +93,9 @@ export type TokenVerdict =
   | { do: "bind" }
   | { do: "resume"; member: string };
 
-/** What becomes of a join with `secret` and the joiner's key `keyHash` (SHA-256 of its SPKI, hex). */
+/**
+ * What becomes of a join with `secret` and the joiner's key `keyHash` (SHA-256 of its SPKI, hex).
+ */
 export function decideToken(
   record: TokenRecord | undefined,
   use: { secret: string; keyHash: string; role: Role; nowMs: number },

@@ -1,5 +1,6 @@
-// Keeps the view fresh: a watch wakes it, a timer makes sure, the disk has the last one. Everybody else
-// reads `current()`; when etcd can't be read the old view stays, and `record()` says since when and why.
+// Keeps the view fresh: a watch wakes it, a timer makes sure, the disk has the last one. Everybody
+// else reads `current()`; when etcd can't be read the old view stays, and `record()` says since
+// when and why.
 
 import { Fault, messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
@@ -85,7 +86,9 @@ function endpointsOf(view: View, node: NodeFile): string[] {
   return endpoints.length > 0 ? endpoints : node.etcdEndpoints;
 }
 
-/** After a recovery by hand the record has a newer generation: a member of the old one stops (P6). */
+/**
+ * After a recovery by hand the record has a newer generation: a member of the old one stops (P6).
+ */
 function requireSameCluster(view: View, node: NodeFile): void {
   const { clusterId, generation } = view.meta;
   if (clusterId === node.clusterId && generation === node.generation) return;

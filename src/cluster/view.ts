@@ -1,5 +1,6 @@
-// One immutable picture of the cluster per reading. It is kept on disk, so that a member that starts
-// without etcd still knows its cluster (P5). Any error from etcd means "unknown": the old view stays.
+// One immutable picture of the cluster per reading. It is kept on disk, so that a member that
+// starts without etcd still knows its cluster (P5). Any error from etcd means "unknown": the old
+// view stays.
 
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";

@@ -1,6 +1,6 @@
-// Grows etcd from one voter to three or five as servers become ready, and replaces one that is gone for
-// good. The leader runs it; one step a tick, each taken from what is observed then, so an interruption
-// costs a tick. The judgement is etcd/voters.ts.
+// Grows etcd from one voter to three or five as servers become ready, and replaces one that is gone
+// for good. The leader runs it; one step a tick, each taken from what is observed then, so an
+// interruption costs a tick. The judgement is etcd/voters.ts.
 
 import type { Log } from "../base/log.ts";
 import { clientUrl, peerUrl } from "../etcd/server.ts";

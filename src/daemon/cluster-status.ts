@@ -1,5 +1,5 @@
-// The cluster's status as seen from here: every member is asked at once, each with a short deadline, so
-// that dead ones cost one deadline and not one each.
+// The cluster's status as seen from here: every member is asked at once, each with a short
+// deadline, so that dead ones cost one deadline and not one each.
 
 import { messageOf } from "../base/fault.ts";
 import type { Peers } from "../cluster/peer.ts";

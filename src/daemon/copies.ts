@@ -1,5 +1,5 @@
-// This server's durable copy of the record, and asking the others for theirs (decision 11): with fewer
-// than three voters a change counts as safe when another server has it on disk too.
+// This server's durable copy of the record, and asking the others for theirs (decision 11): with
+// fewer than three voters a change counts as safe when another server has it on disk too.
 
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
@@ -112,7 +112,8 @@ async function followOnce(options: {
   await journal.rewrite(events, revision);
   options.applied();
   options.caughtUp();
-  // Appends go one after the other; the first that fails ends this round, and the next reads all anew.
+  // Appends go one after the other; the first that fails ends this round, and the next reads all
+  // anew.
   let chain = Promise.resolve();
   const lost = new AbortController();
   const why = await new Promise<unknown>((resolve) => {

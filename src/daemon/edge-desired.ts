@@ -1,4 +1,5 @@
-// What the cluster's view means for this server's edge. Pure: view in, HAProxy's configuration data out.
+// What the cluster's view means for this server's edge. Pure: view in, HAProxy's configuration data
+// out.
 
 import { leafHostname } from "../cluster/pki.ts";
 import { leafFiles } from "../cluster/pki-store.ts";

@@ -1,5 +1,5 @@
-// The edge of this server as the daemon runs it: configuration from the view, revocations from the CA,
-// and what HAProxy says of itself for the status. The judgement is edge/plan.ts.
+// The edge of this server as the daemon runs it: configuration from the view, revocations from the
+// CA, and what HAProxy says of itself for the status. The judgement is edge/plan.ts.
 
 import { RefuseAnswer } from "../api/member-app.ts";
 import { messageOf } from "../base/fault.ts";
@@ -131,7 +131,9 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   };
 }
 
-/** The configuration that the view asks for; undefined while this server has no certificate for it. */
+/**
+ * The configuration that the view asks for; undefined while this server has no certificate for it.
+ */
 async function readConfig(host: EdgeHost, view: View): Promise<EdgeConfig | undefined> {
   const kept = await keepEdgeIdentity(host.layout, host.node.sharedName);
   if (kept === undefined) return undefined;

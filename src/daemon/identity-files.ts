@@ -1,5 +1,5 @@
-// This server's Puppet certificate and key as HAProxy wants them: one PEM file, root only, made anew
-// whenever either changes.
+// This server's Puppet certificate and key as HAProxy wants them: one PEM file, root only, made
+// anew whenever either changes.
 
 import { join } from "node:path";
 import { makeFolder, readIfThere, writeIfChanged } from "../host/files.ts";

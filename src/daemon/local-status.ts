@@ -1,5 +1,5 @@
-// What this member says of itself. Every part is read when asked or remembered by its loop; a part that
-// can't be read says why, and never keeps the rest from being said.
+// What this member says of itself. Every part is read when asked or remembered by its loop; a part
+// that can't be read says why, and never keeps the rest from being said.
 
 import { messageOf } from "../base/fault.ts";
 import type { NodeFile } from "../cluster/schema.ts";

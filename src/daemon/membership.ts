@@ -1,4 +1,5 @@
-// Joins and removals as the daemon carries them out: the pure judgement is in setup, the record in cluster.
+// Joins and removals as the daemon carries them out: the pure judgement is in setup, the record in
+// cluster.
 
 import { createPublicKey } from "node:crypto";
 import type { z } from "zod";
@@ -94,7 +95,9 @@ export async function finishMember(deps: MembershipDeps): Promise<void> {
   deps.keeper.loop.wake();
 }
 
-/** Takes `id` out: etcd first, then its certificates' rights, then its record; waits for the others. */
+/**
+ * Takes `id` out: etcd first, then its certificates' rights, then its record; waits for the others.
+ */
 export async function removeMember(deps: MembershipDeps, id: string): Promise<Removed> {
   const plan = planRemoval(await deps.status(), id);
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);

@@ -1,4 +1,5 @@
-// What this member knows of the others by asking them: who answers, and how far the clocks are apart.
+// What this member knows of the others by asking them: who answers, and how far the clocks are
+// apart.
 
 import type { Log } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
@@ -10,7 +11,9 @@ import { median } from "../host/facts.ts";
 
 const TICK_MS = 2000;
 const ASK_MS = 1500;
-/** A neighbour counts as there until it has been silent for this long: losing one takes steps back. */
+/**
+ * A neighbour counts as there until it has been silent for this long: losing one takes steps back.
+ */
 const SILENT_MS = 60_000;
 /** A clock reading older than this says nothing about now. */
 const CLOCK_MS = 10_000;

@@ -1,5 +1,5 @@
-// What this member says of itself in the record: its version and its puppetservers, with as many JRubies
-// as their status API tells. Edges take their queues' size from it.
+// What this member says of itself in the record: its version and its puppetservers, with as many
+// JRubies as their status API tells. Edges take their queues' size from it.
 
 import { leafHostname } from "../cluster/pki.ts";
 import type { Backend, NodeFile } from "../cluster/schema.ts";

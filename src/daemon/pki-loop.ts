@@ -1,5 +1,5 @@
-// Keeps what this member's doors refuse in step with the record: the CRLs of our own CAs, on disk where
-// etcd and puppetserver read them, in memory for the daemon's own listeners.
+// Keeps what this member's doors refuse in step with the record: the CRLs of our own CAs, on disk
+// where etcd and puppetserver read them, in memory for the daemon's own listeners.
 
 import type { Etcd } from "../etcd/types.ts";
 import { readAuthorityCrl } from "../cluster/leaves.ts";
@@ -9,7 +9,9 @@ import type { Role } from "../cluster/schema.ts";
 import { readIfThere } from "../host/files.ts";
 
 export interface Refusals {
-  /** Upper-case hex serials that each CA has revoked, as far as this member has put them into force. */
+  /**
+   * Upper-case hex serials that each CA has revoked, as far as this member has put them into force.
+   */
   serials(name: AuthorityName): ReadonlySet<string>;
   /** Reads the record and brings the files up to date. Throws what etcd throws. */
   sync(): Promise<void>;

@@ -1,5 +1,5 @@
-// Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The judgement
-// is vip/plan.ts.
+// Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The
+// judgement is vip/plan.ts.
 
 import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";

@@ -54,14 +54,18 @@ export async function readVersion(program: Program): Promise<string | undefined>
   return pattern.exec(result.stdout + result.stderr)?.[1];
 }
 
-/** The fully qualified name (hostname --fqdn), lower case; the short name when it can't be resolved. */
+/**
+ * The fully qualified name (hostname --fqdn), lower case; the short name when it can't be resolved.
+ */
 export async function readFqdn(): Promise<string> {
   const long = await run(["hostname", "--fqdn"], { withinMs: ASK_MS }).catch(() => "");
   const name = long.trim();
   return (name === "" || name === "localhost" ? hostname() : name).toLowerCase();
 }
 
-/** Median milliseconds of a 4 KiB write with fsync in `folder`. Throws what the file system throws. */
+/**
+ * Median milliseconds of a 4 KiB write with fsync in `folder`. Throws what the file system throws.
+ */
 export async function measureFsync(folder: string): Promise<number> {
   const path = join(folder, `.fsync-${process.pid}.tmp`);
   const block = Buffer.alloc(FSYNC_BYTES, 1);

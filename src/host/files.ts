@@ -12,7 +12,10 @@ export interface WriteOptions {
   owner?: { uid: number; gid: number };
 }
 
-/** Writes `content` to `path` so that a reader, also after a power cut, sees the old file or the new one. */
+/**
+ * Writes `content` to `path` so that a reader, also after a power cut, sees the old file or the new
+ * one.
+ */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,

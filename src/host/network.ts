@@ -81,11 +81,15 @@ export type AddressHolder =
   | { holder: "this-server"; interface: string }
   | { holder: "another"; mac: string | undefined };
 
-/** Who answers for `address` on `device` now: asked by ping and, for hosts that drop it, by ARP or ND. */
+/**
+ * Who answers for `address` on `device` now: asked by ping and, for hosts that drop it, by ARP or
+ * ND.
+ */
 export async function whoHolds(address: string, device: string): Promise<AddressHolder> {
   const here = localAddresses().find((each) => each.address === address);
   if (here !== undefined) return { holder: "this-server", interface: here.interface };
-  // An old entry of a host that is gone would pass for an answer. Needs root; without, it is only slower to judge.
+  // An old entry of a host that is gone would pass for an answer. Needs root; without, it is only
+  // slower to judge.
   await tryRun(["ip", "neigh", "del", address, "dev", device], { withinMs: ASK_MS });
   const family = isIPv4(address) ? "-4" : "-6";
   const ping = await tryRun(
@@ -99,7 +103,10 @@ export async function whoHolds(address: string, device: string): Promise<Address
   return ping.ok || mac !== undefined ? { holder: "another", mac } : { holder: "nobody" };
 }
 
-/** The link-layer address under which `address` is known in `ip -j neigh`; undefined when nobody answered for it. */
+/**
+ * The link-layer address under which `address` is known in `ip -j neigh`; undefined when nobody
+ * answered for it.
+ */
 export function parseNeighbour(json: string, address: string): string | undefined {
   let entries: unknown;
   try {
@@ -153,7 +160,10 @@ export function parseListener(text: string): string | undefined {
   return match === null ? undefined : `${match[1] ?? ""} (process ${match[2] ?? ""})`;
 }
 
-/** Addresses that `name` resolves to as programs here see it (hosts file and DNS); none when it doesn't. */
+/**
+ * Addresses that `name` resolves to as programs here see it (hosts file and DNS); none when it
+ * doesn't.
+ */
 export async function resolveName(name: string, signal?: AbortSignal): Promise<string[]> {
   const end = deadline(RESOLVE_MS, signal);
   const given = new Promise<never[]>((resolve) => {

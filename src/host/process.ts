@@ -25,7 +25,10 @@ export interface RunResult {
   ok: boolean;
 }
 
-/** Runs `argv` to its end and returns what came of it. Throws Fault `host.not-started` only when it can't start. */
+/**
+ * Runs `argv` to its end and returns what came of it. Throws Fault `host.not-started` only when it
+ * can't start.
+ */
 export async function tryRun(
   argv: readonly string[],
   options: RunOptions = {},
@@ -64,7 +67,10 @@ export async function tryRun(
   }
 }
 
-/** Like tryRun, but anything but exit code 0 is Fault `host.command-failed`. Returns standard output. */
+/**
+ * Like tryRun, but anything but exit code 0 is Fault `host.command-failed`. Returns standard
+ * output.
+ */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const result = await tryRun(argv, options);
   if (result.ok) return result.stdout;

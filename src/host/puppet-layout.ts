@@ -75,7 +75,10 @@ export async function readPuppetLayout(root = "/"): Promise<PuppetLayout> {
   };
 }
 
-/** `layout` with what puppet printed in place of defaults. Values without an absolute path are not paths and are kept out. */
+/**
+ * `layout` with what puppet printed in place of defaults. Values without an absolute path are not
+ * paths and are kept out.
+ */
 export function withSettings(
   layout: PuppetLayout,
   printed: Readonly<Record<string, string>>,
@@ -101,7 +104,9 @@ export function withSettings(
   };
 }
 
-/** Reads `puppet config print` of several settings: "name = value" lines; anything else is noise. */
+/**
+ * Reads `puppet config print` of several settings: "name = value" lines; anything else is noise.
+ */
 export function parseConfigPrint(text: string): Record<string, string> {
   const settings: Record<string, string> = {};
   for (const line of text.split("\n")) {

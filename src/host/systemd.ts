@@ -1,6 +1,7 @@
-// systemd, thinly: units through systemctl, messages to our own unit through systemd-notify, the end
-// of a unit's journal. Every call has a deadline; starting puppetserver may take minutes, so it is the
-// caller's to give. Node has no datagram sockets of its own, hence the program for sd_notify(3).
+// systemd, thinly: units through systemctl, messages to our own unit through systemd-notify, the
+// end of a unit's journal. Every call has a deadline; starting puppetserver may take minutes, so it
+// is the caller's to give. Node has no datagram sockets of its own, hence the program for
+// sd_notify(3).
 
 import { run, tryRun } from "./process.ts";
 
@@ -30,7 +31,9 @@ export interface UnitOptions {
   signal?: AbortSignal;
 }
 
-/** What systemd says of a unit. Words are systemd's own; absent and never loaded is `loaded: false`. */
+/**
+ * What systemd says of a unit. Words are systemd's own; absent and never loaded is `loaded: false`.
+ */
 export interface UnitState {
   loaded: boolean;
   /** active, activating, reloading, inactive, failed, deactivating. */
@@ -67,7 +70,10 @@ export async function isActive(unit: string): Promise<boolean> {
   return result !== undefined && ["active", "reloading"].includes(result.stdout.trim());
 }
 
-/** The named properties of `unit` as systemd prints them (systemctl show). Throws Fault `host.command-failed`. */
+/**
+ * The named properties of `unit` as systemd prints them (systemctl show). Throws Fault
+ * `host.command-failed`.
+ */
 export async function showUnit(
   unit: string,
   properties: readonly string[],
@@ -131,7 +137,10 @@ export async function notify(...lines: Notification[]): Promise<boolean> {
   return result?.ok === true;
 }
 
-/** How often the watchdog wants to hear from us, in milliseconds: half of what systemd allows. Undefined: no watchdog. */
+/**
+ * How often the watchdog wants to hear from us, in milliseconds: half of what systemd allows.
+ * Undefined: no watchdog.
+ */
 export function watchdogMs(env: NodeJS.ProcessEnv = process.env): number | undefined {
   const allowed = Number(env["WATCHDOG_USEC"]);
   if (!Number.isFinite(allowed) || allowed <= 0) return undefined;

@@ -1,5 +1,6 @@
-// Carries out what plan.ts lists, one action at a time, each repeatable. Danger: a restart ends running
-// compiles; the caller drains this puppetserver at the edges first, except on a server that isn't in use yet.
+// Carries out what plan.ts lists, one action at a time, each repeatable. Danger: a restart ends
+// running compiles; the caller drains this puppetserver at the edges first, except on a server that
+// isn't in use yet.
 
 import { readIfThere, writeFileAtomic } from "../host/files.ts";
 import { unit } from "../host/systemd.ts";
@@ -7,7 +8,10 @@ import { EDITED_STAMP } from "./observe.ts";
 import { editFile, putOriginalBack } from "./originals.ts";
 import type { PuppetserverAction, RevertAction } from "./plan.ts";
 
-/** puppetserver starts in 20 s alone, in two minutes on a busy server; systemd itself gives it 300 s. */
+/**
+ * puppetserver starts in 20 s alone, in two minutes on a busy server; systemd itself gives it 300
+ * s.
+ */
 const START_MS = 320_000;
 
 /** Does one action. Throws Fault `host.command-failed`, or what the file system throws. */
@@ -21,7 +25,8 @@ export async function applyPuppetserver(
     case "write":
       // Only puppet.conf may be missing.
       if ((await readIfThere(action.path)) === undefined) await writeFileAtomic(action.path, "");
-      // Before and after: whenever this is interrupted, the stamp is newer than puppetserver's start.
+      // Before and after: whenever this is interrupted, the stamp is newer than puppetserver's
+      // start.
       await writeFileAtomic(EDITED_STAMP, "");
       await editFile(action.path, action.text);
       await writeFileAtomic(EDITED_STAMP, "");
@@ -34,7 +39,9 @@ export async function applyPuppetserver(
   }
 }
 
-/** Puts one original back. The caller restarts puppetserver, where it is to run, when all are back. */
+/**
+ * Puts one original back. The caller restarts puppetserver, where it is to run, when all are back.
+ */
 export async function revertPuppetserver(action: RevertAction): Promise<void> {
   await putOriginalBack(action.path, action.ours);
 }

@@ -5,7 +5,10 @@ import { parseHoconPlaces, unknownConfig } from "./hocon-places.ts";
 
 const KEY = "allow-header-cert-info";
 
-/** `text` with allow-header-cert-info: true in its authorization block. Throws Fault `puppetserver.config-unknown`. */
+/**
+ * `text` with allow-header-cert-info: true in its authorization block. Throws Fault
+ * `puppetserver.config-unknown`.
+ */
 export function editAuthConf(text: string, file: string): string {
   const top = parseHoconPlaces(text, file);
   const block = top.find((entry) => entry.key === "authorization");

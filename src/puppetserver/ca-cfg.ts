@@ -9,7 +9,10 @@ const NO_CA =
 const WATCH =
   "puppetlabs.trapperkeeper.services.watcher.filesystem-watch-service/filesystem-watch-service";
 
-/** `text` with the CA service off. Throws Fault `puppetserver.config-unknown` for a service that isn't known. */
+/**
+ * `text` with the CA service off. Throws Fault `puppetserver.config-unknown` for a service that
+ * isn't known.
+ */
 export function editCaCfg(text: string, file: string): string {
   const lines = text.split("\n");
   const names = lines.map((line) => line.trim());

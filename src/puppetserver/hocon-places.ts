@@ -1,7 +1,7 @@
 // Where things stand in a HOCON file, so that an edit changes a few characters and leaves comments,
-// order and everything else as the administrator wrote it. Reads the part of HOCON that puppetserver's
-// files use. Danger: what it doesn't understand is refused, never guessed: a wrong splice in auth.conf
-// opens or shuts a server.
+// order and everything else as the administrator wrote it. Reads the part of HOCON that
+// puppetserver's files use. Danger: what it doesn't understand is refused, never guessed: a wrong
+// splice in auth.conf opens or shuts a server.
 
 import { Fault } from "../base/fault.ts";
 

@@ -1,6 +1,6 @@
-// A configuration file that we edit is kept as it was, beside it, once and for good. Danger: a second
-// run must never take our own edit for the original, nor a power cut leave half an original; so the
-// copy is written under another name and linked into place, which fails when there is one.
+// A configuration file that we edit is kept as it was, beside it, once and for good. Danger: a
+// second run must never take our own edit for the original, nor a power cut leave half an original;
+// so the copy is written under another name and linked into place, which fails when there is one.
 
 import { randomBytes } from "node:crypto";
 import { link, lstat, open, readFile, rm } from "node:fs/promises";
@@ -12,7 +12,10 @@ const SUFFIX = ".before-understudy";
 /** What an administrator made of our edit, kept when the original comes back. */
 const LEFT_SUFFIX = ".from-understudy";
 
-/** Where the original of `path` is kept. Neither puppetserver nor puppet reads files with this ending. */
+/**
+ * Where the original of `path` is kept. Neither puppetserver nor puppet reads files with this
+ * ending.
+ */
 export function originalPath(path: string): string {
   return path + SUFFIX;
 }

@@ -1,6 +1,6 @@
-// What moves puppetserver behind the edge, and what moves it back. Pure: file texts in, actions with
-// reasons out. All edits are made in memory first, so that a file that isn't understood stops the
-// plan before anything is written.
+// What moves puppetserver behind the edge, and what moves it back. Pure: file texts in, actions
+// with reasons out. All edits are made in memory first, so that a file that isn't understood stops
+// the plan before anything is written.
 
 import { editAuthConf } from "./auth-conf.ts";
 import { editCaCfg } from "./ca-cfg.ts";
@@ -33,7 +33,10 @@ export interface PuppetserverObserved {
   elsewhere: { path: string; block: "webserver" | "authorization" }[];
   /** When we last edited one of its files, in ms since the epoch; undefined: never. */
   editedMs: number | undefined;
-  /** Last change of the listener's certificate, key and CA, in ms since the epoch; undefined: not there. */
+  /**
+   * Last change of the listener's certificate, key and CA, in ms since the epoch; undefined: not
+   * there.
+   */
   identityChangedMs: number | undefined;
   /** In ms since the epoch; undefined when it doesn't run. */
   startedMs: number | undefined;
@@ -81,14 +84,20 @@ export function planPuppetserver(
   return [...writes, ...planRun(desired, observed, writes)];
 }
 
-/** One file to put back: `ours` is what we would have written there, so that others' edits are told apart. */
+/**
+ * One file to put back: `ours` is what we would have written there, so that others' edits are told
+ * apart.
+ */
 export interface RevertAction {
   path: string;
   ours: string | undefined;
   because: string;
 }
 
-/** Lists the files whose originals are put back, so that stock puppetserver runs as before. Never throws. */
+/**
+ * Lists the files whose originals are put back, so that stock puppetserver runs as before. Never
+ * throws.
+ */
 export function planRevert(
   desired: PuppetserverDesired,
   observed: Pick<PuppetserverObserved, "webserver" | "auth" | "ca" | "puppet">,

@@ -12,7 +12,10 @@ export interface PuppetConfEdit {
   kept: { section: string; value: string; line: number }[];
 }
 
-/** `text` with [main] server = `name`, where it is unset or stock. Throws Fault `puppetserver.config-unknown`. */
+/**
+ * `text` with [main] server = `name`, where it is unset or stock. Throws Fault
+ * `puppetserver.config-unknown`.
+ */
 export function editPuppetConf(text: string, name: string, file: string): PuppetConfEdit {
   const lines = text.split("\n");
   const kept: PuppetConfEdit["kept"] = [];

@@ -74,12 +74,16 @@ export async function readPuppetserverStatus(
     body = await fetchStatus(access, deadline(ASK_MS, signal));
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault("puppetserver.unreachable", `${where}: ${messageOf(error).trim()}`, { cause: error });
+    throw new Fault("puppetserver.unreachable", `${where}: ${messageOf(error).trim()}`, {
+      cause: error,
+    });
   }
   return parseStatus(body, where);
 }
 
-/** Reads the answer of /status/v1/services?level=debug. Throws Fault `puppetserver.status-unknown`. */
+/**
+ * Reads the answer of /status/v1/services?level=debug. Throws Fault `puppetserver.status-unknown`.
+ */
 export function parseStatus(body: string, where = "puppetserver"): PuppetserverStatus {
   const unknown = (why: string, cause?: unknown) =>
     new Fault("puppetserver.status-unknown", `${where}: its status is not understood: ${why}`, {

@@ -1,6 +1,6 @@
-// webserver.conf: puppetserver gets a listener of its own, which trusts the edge CA and nothing else.
-// Danger: whoever this listener trusts can claim to be any agent, so a plain HTTP port, a second server
-// or a setting that isn't known is refused rather than kept.
+// webserver.conf: puppetserver gets a listener of its own, which trusts the edge CA and nothing
+// else. Danger: whoever this listener trusts can claim to be any agent, so a plain HTTP port, a
+// second server or a setting that isn't known is refused rather than kept.
 
 import {
   type HoconEntry,
@@ -20,7 +20,10 @@ export interface ListenerConfig {
   key: string;
   /** The edge CA, or a bundle of it. */
   caCert: string;
-  /** Must hold one valid CRL for each CA in `caCert`: Jetty refuses everybody without it, or past its nextUpdate. */
+  /**
+   * Must hold one valid CRL for each CA in `caCert`: Jetty refuses everybody without it, or past
+   * its nextUpdate.
+   */
   crl: string;
 }
 
@@ -48,7 +51,9 @@ const KEPT = new Set([
 const PLAIN_HINT =
   "A plain HTTP port lets anybody who reaches it claim to be any agent. Remove it first.";
 
-/** `text` with the listener set. Unchanged when it is. Throws Fault `puppetserver.config-unknown`. */
+/**
+ * `text` with the listener set. Unchanged when it is. Throws Fault `puppetserver.config-unknown`.
+ */
 export function editWebserverConf(text: string, listener: ListenerConfig, file: string): string {
   const block = webserverBlock(text, file);
   const wanted = wantedSettings(listener);

@@ -1,5 +1,6 @@
 // The cluster's side of join: who may come in, and what it is given. Safe to run again for the same
-// joiner: the token is bound to its key, its member record is found there, and it gets fresh certificates.
+// joiner: the token is bound to its key, its member record is found there, and it gets fresh
+// certificates.
 
 import { Fault } from "../base/fault.ts";
 import { isoTime } from "../host/clock.ts";

@@ -1,6 +1,6 @@
-// The steps that init and join share: the daemon starts, this server gets its Puppet certificate, its
-// puppetserver moves behind the edge. The edge starts while puppetserver is stopped: it holds agents'
-// requests until puppetserver is back, so the move fails no run.
+// The steps that init and join share: the daemon starts, this server gets its Puppet certificate,
+// its puppetserver moves behind the edge. The edge starts while puppetserver is stopped: it holds
+// agents' requests until puppetserver is back, so the move fails no run.
 
 import { dirname } from "node:path";
 import { z } from "zod";
@@ -61,7 +61,10 @@ async function startDaemon(): Promise<undefined> {
   return undefined;
 }
 
-/** Keeps a certificate that has the shared name among its alt names, else has one signed for the same key. */
+/**
+ * Keeps a certificate that has the shared name among its alt names, else has one signed for the
+ * same key.
+ */
 export async function ensureHostCertificate(
   node: NodeFile,
   host: SetupHost,

@@ -10,7 +10,9 @@ import { PATHS } from "../host/paths.ts";
 
 const CALL_MS = 30_000;
 
-/** Calls the daemon. Throws its Fault, or `cli.no-daemon` with what to do when it doesn't answer. */
+/**
+ * Calls the daemon. Throws its Fault, or `cli.no-daemon` with what to do when it doesn't answer.
+ */
 export async function callDaemon<S extends z.ZodType>(
   method: "GET" | "POST" | "DELETE",
   path: string,

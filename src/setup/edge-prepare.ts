@@ -1,5 +1,6 @@
-// Before HAProxy starts: the newest revocations, so that a server that was away for a revocation doesn't
-// let the revoked agent in. Whoever can't reach the record in time starts with what it has, and says so.
+// Before HAProxy starts: the newest revocations, so that a server that was away for a revocation
+// doesn't let the revoked agent in. Whoever can't reach the record in time starts with what it has,
+// and says so.
 
 import { messageOf } from "../base/fault.ts";
 import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../ca/record.ts";

@@ -1,5 +1,5 @@
-// understudy init: the first server of a cluster. Steps that find what is done and go on, so that an init
-// that was interrupted anywhere is finished by running it again.
+// understudy init: the first server of a cluster. Steps that find what is done and go on, so that
+// an init that was interrupted anywhere is finished by running it again.
 
 import { randomUUID } from "node:crypto";
 import { Fault } from "../base/fault.ts";

@@ -1,5 +1,6 @@
 // What joiner and cluster say to each other (decision 12). Two calls: `start` with the token, which
-// answers with certificates; `keys`, as the member that one then is, which answers with the CA's material.
+// answers with certificates; `keys`, as the member that one then is, which answers with the CA's
+// material.
 
 import { z } from "zod";
 import { Sealed } from "../cluster/seal.ts";

@@ -1,5 +1,6 @@
-// understudy join: a further member. The token's CA hash is checked before anything is sent; keys are made
-// here and stay here; the CA's material comes last. Safe to interrupt: the same command goes on.
+// understudy join: a further member. The token's CA hash is checked before anything is sent; keys
+// are made here and stay here; the CA's material comes last. Safe to interrupt: the same command
+// goes on.
 
 import { createPrivateKey } from "node:crypto";
 import { Fault } from "../base/fault.ts";
@@ -51,7 +52,9 @@ export interface Admission {
   token: Token;
 }
 
-/** Refuses where this server is a member already; an interrupted join of the same cluster goes on. */
+/**
+ * Refuses where this server is a member already; an interrupted join of the same cluster goes on.
+ */
 export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
   const kept = await readNodeFile();
   if (kept === undefined || (kept.phase === "setup" && kept.id === id)) return kept;

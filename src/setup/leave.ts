@@ -1,5 +1,6 @@
-// understudy leave: this server goes out of its cluster in order. The cluster forgets it first, while it
-// still may ask for that; then its units stop, Puppet's files are put back, and its keys are deleted.
+// understudy leave: this server goes out of its cluster in order. The cluster forgets it first,
+// while it still may ask for that; then its units stop, Puppet's files are put back, and its keys
+// are deleted.
 
 import { rm } from "node:fs/promises";
 import { ETCD_UNIT } from "../cluster/own-etcd.ts";
@@ -55,7 +56,9 @@ export async function leave(talk: {
   ];
 }
 
-/** Stops our units, puts Puppet's files back, deletes our keys. Also when the package is removed. */
+/**
+ * Stops our units, puts Puppet's files back, deletes our keys. Also when the package is removed.
+ */
 export async function release(progress: (line: string) => void): Promise<void> {
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();

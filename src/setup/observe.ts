@@ -1,4 +1,5 @@
-// Gathers what preflight judges. Only looks; changes nothing but a scratch file for the disk's speed.
+// Gathers what preflight judges. Only looks; changes nothing but a scratch file for the disk's
+// speed.
 
 import { isFault } from "../base/fault.ts";
 import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
@@ -24,7 +25,10 @@ export interface Wanted {
   sharedName: string;
   address: string;
   virtualIps: string[];
-  /** Programs of ours that run already, when an interrupted setup goes on: their ports are taken by them. */
+  /**
+   * Programs of ours that run already, when an interrupted setup goes on: their ports are taken by
+   * them.
+   */
   resumed: boolean;
 }
 

@@ -5,7 +5,9 @@ import { once } from "node:events";
 import { Fault } from "../base/fault.ts";
 import { type LocalAddress, localAddresses, resolveName } from "../host/network.ts";
 
-/** The one that its own name resolves to, or the only one there is. Throws Fault `setup.address`. */
+/**
+ * The one that its own name resolves to, or the only one there is. Throws Fault `setup.address`.
+ */
 export async function guessOwnAddress(certname: string): Promise<string> {
   const local = localAddresses();
   const named = (await resolveName(certname)).find((each) => isOwn(each, local));

@@ -1,5 +1,6 @@
-// The joiner's first look at a cluster: fetch the control CA from the TLS handshake and believe it only if
-// its hash is the token's. Nothing secret is sent before that (a man in the middle learns nothing).
+// The joiner's first look at a cluster: fetch the control CA from the TLS handshake and believe it
+// only if its hash is the token's. Nothing secret is sent before that (a man in the middle learns
+// nothing).
 
 import { connect } from "node:tls";
 import { Fault, messageOf } from "../base/fault.ts";
@@ -10,7 +11,9 @@ import { encodePem } from "../x509/pem.ts";
 
 const HANDSHAKE_MS = 5000;
 
-/** The control CA's certificate (PEM) behind `url`. Throws `join.unreachable` or `join.wrong-ca`. */
+/**
+ * The control CA's certificate (PEM) behind `url`. Throws `join.unreachable` or `join.wrong-ca`.
+ */
 export async function fetchPinnedCa(url: URL, caHash: string): Promise<string> {
   const chain = await readChain(url);
   for (const der of chain.slice(1)) {

@@ -1,5 +1,5 @@
-// What must hold before init or join changes anything. Facts are gathered first, then judged in one pure
-// function, so that all problems are listed at once.
+// What must hold before init or join changes anything. Facts are gathered first, then judged in one
+// pure function, so that all problems are listed at once.
 
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";

@@ -1,5 +1,6 @@
-// Taking a member out: what it costs is said first, then every right that its certificates gave is taken,
-// and the others are waited for until they know. Pure judgement here; the acts are in the daemon.
+// Taking a member out: what it costs is said first, then every right that its certificates gave is
+// taken, and the others are waited for until they know. Pure judgement here; the acts are in the
+// daemon.
 
 import { Fault } from "../base/fault.ts";
 import type { ClusterStatus } from "../cluster/status.ts";

@@ -5,7 +5,10 @@ import { monotonicMs } from "../host/clock.ts";
 
 export interface Step {
   title: string;
-  /** Does the step, or finds it done. Returns a word or two about the outcome, if there is more to say. */
+  /**
+   * Does the step, or finds it done. Returns a word or two about the outcome, if there is more to
+   * say.
+   */
   run(report: (detail: string) => void): Promise<string | undefined>;
 }
 

@@ -20,7 +20,10 @@ export interface ApplyOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-/** Does one action. Throws Fault `vip.config-refused`, `host.command-failed`, or what the file system throws. */
+/**
+ * Does one action. Throws Fault `vip.config-refused`, `host.command-failed`, or what the file
+ * system throws.
+ */
 export async function applyVip(action: VipAction, options: ApplyOptions = {}): Promise<void> {
   const paths = vipPaths(options.folder);
   switch (action.do) {
@@ -57,7 +60,8 @@ export async function checkConfig(path: string, options: ApplyOptions = {}): Pro
     withinMs: CHECK_MS,
     ...(options.env === undefined ? {} : { env: options.env }),
   });
-  // Exit 4 and 5 are refusals and warnings that keepalived would run with; both are worth stopping for.
+  // Exit 4 and 5 are refusals and warnings that keepalived would run with; both are worth stopping
+  // for.
   if (result.ok) return;
   const said = `${result.stdout}\n${result.stderr}`.trim().split("\n").slice(-5);
   throw new Fault(
@@ -83,7 +87,9 @@ async function replaceConfig(text: string, options: ApplyOptions): Promise<void>
   await syncFolder(dirname(config));
 }
 
-/** Starts or reloads, and notes with what: the note comes last, so an interruption means once more. */
+/**
+ * Starts or reloads, and notes with what: the note comes last, so an interruption means once more.
+ */
 async function load(verb: "start" | "reload", options: ApplyOptions): Promise<void> {
   const paths = vipPaths(options.folder);
   const config = await readFile(paths.config, "utf8");

@@ -1,7 +1,7 @@
 // The program that keepalived runs once a second to learn whether the edge on this server lives. It
-// holds a connection to HAProxy's stats socket for most of that second: a dead HAProxy ends it at once,
-// a stopped one (SIGSTOP, a hung thread) answers nothing for a whole run. It needs no daemon, no etcd
-// and no Node: perl is part of every Debian system and starts in 4 ms where Node takes 50.
+// holds a connection to HAProxy's stats socket for most of that second: a dead HAProxy ends it at
+// once, a stopped one (SIGSTOP, a hung thread) answers nothing for a whole run. It needs no daemon,
+// no etcd and no Node: perl is part of every Debian system and starts in 4 ms where Node takes 50.
 // Danger: a busy edge must not lose its address, as a move breaks every open connection; so only a
 // whole run of silence counts, and a socket that is gone for a moment (a reload) is tried again.
 

@@ -1,5 +1,6 @@
 // What keepalived is set to and which addresses this server holds, read from files, systemd and the
-// kernel. The kernel's list is the truth about addresses; keepalived's own state is only its opinion.
+// kernel. The kernel's list is the truth about addresses; keepalived's own state is only its
+// opinion.
 
 import { z } from "zod";
 import { readIfThere } from "../host/files.ts";
@@ -41,7 +42,10 @@ export async function observeVip(folder?: string): Promise<VipObserved> {
   };
 }
 
-/** Which of `addresses` (with or without prefix) this server holds now. Throws Fault `host.command-failed`. */
+/**
+ * Which of `addresses` (with or without prefix) this server holds now. Throws Fault
+ * `host.command-failed`.
+ */
 export async function heldAddresses(addresses: readonly string[]): Promise<string[]> {
   if (addresses.length === 0) return [];
   const held = parseAddresses(await run(["ip", "-j", "addr", "show"], { withinMs: ASK_MS }));

@@ -1,5 +1,5 @@
-// What brings keepalived to the rendered configuration. Pure. The configuration is checked before it
-// replaces the one that works, and a reload moves no address.
+// What brings keepalived to the rendered configuration. Pure. The configuration is checked before
+// it replaces the one that works, and a reload moves no address.
 
 import { createHash } from "node:crypto";
 import type { Standing } from "./priority.ts";

@@ -1,6 +1,6 @@
-// The number that a server's daemon writes for its keepalived: how much it wants addresses. keepalived
-// adds it to the priority; below -253 the server gives its addresses up. Written to a file that outlives
-// the daemon and a reboot, so a dead daemon changes nothing.
+// The number that a server's daemon writes for its keepalived: how much it wants addresses.
+// keepalived adds it to the priority; below -253 the server gives its addresses up. Written to a
+// file that outlives the daemon and a reboot, so a dead daemon changes nothing.
 
 /** The normal case: takes an address when its holder is gone. */
 export const WILLING = 0;

@@ -22,7 +22,10 @@ const CONFIG: VipConfig = {
 };
 const addresses = (...list: string[]) => list.map((address) => ({ address, interface: device }));
 
-/** What keepalived has against `text`. Without root it also distrusts every script, which is no fault of ours. */
+/**
+ * What keepalived has against `text`. Without root it also distrusts every script, which is no
+ * fault of ours.
+ */
 async function complaints(text: string): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), "understudy-vip-"));
   try {

@@ -1,8 +1,9 @@
 // keepalived's configuration: who announces which address, and what takes it away from a server.
-// The idea: one VRRP instance for each subnet; nobody takes an address from a living holder (nopreempt),
-// a dead one is followed in 0.3 to 0.4 s. No edge, no address: keepalived sees to that by itself, with
-// no daemon running. Danger: two servers that disagree about what an advert says both take the address,
-// so only the first address of a subnet is in the adverts; the others follow it.
+// The idea: one VRRP instance for each subnet; nobody takes an address from a living holder
+// (nopreempt), a dead one is followed in 0.3 to 0.4 s. No edge, no address: keepalived sees to that
+// by itself, with no daemon running. Danger: two servers that disagree about what an advert says
+// both take the address, so only the first address of a subnet is in the adverts; the others follow
+// it.
 
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
@@ -18,9 +19,14 @@ export interface VipConfig {
   peers: readonly string[];
   /** The cluster's id: virtual router ids follow from it and from the address. */
   routerIdSeed: string;
-  /** Set by hand when another VRRP router of a subnet already has the id: subnet's first address → 1 to 255. */
+  /**
+   * Set by hand when another VRRP router of a subnet already has the id: subnet's first address → 1
+   * to 255.
+   */
   routerIds?: Readonly<Record<string, number>>;
-  /** Milliseconds between adverts, 10 to 1000 in steps of 10; the same on all servers. Default 100. */
+  /**
+   * Milliseconds between adverts, 10 to 1000 in steps of 10; the same on all servers. Default 100.
+   */
   advertMs?: number;
   /** File with the number that the daemon writes; see priority.ts. */
   priorityFile: string;
@@ -37,7 +43,10 @@ export interface VirtualAddress {
 }
 
 const ADVERT_MS = 100;
-/** What a server that is alone sends, to all (multicast), so that another cluster on its ids is noticed. */
+/**
+ * What a server that is alone sends, to all (multicast), so that another cluster on its ids is
+ * noticed.
+ */
 const ALONE_ADVERT_MS = 1000;
 /** Priorities by rank: as far apart as five servers allow, so that two never take over at once. */
 const PRIORITY_FIRST = 200;
@@ -77,7 +86,8 @@ function groupAddresses(config: VipConfig): Group[] {
   }));
   const groups: (Group & { addresses: (Cidr & { interface: string })[] })[] = [];
   const withSelf = isIP(config.self);
-  // Adverts go between the members' own addresses, so the other family can only follow an instance of theirs.
+  // Adverts go between the members' own addresses, so the other family can only follow an instance
+  // of theirs.
   for (const each of all.filter(({ family }) => family === withSelf)) {
     const group = groups.find((other) =>
       other.addresses.some((one) => inSubnet(one.address, each)),

@@ -86,7 +86,9 @@ export function assembleCrl(
   return assembleSigned(tbsDer, signatureAlgorithm, Buffer.from(signature));
 }
 
-/** Parses one list, DER or PEM with exactly one block. Faults: `x509.malformed`, `x509.unsupported`. */
+/**
+ * Parses one list, DER or PEM with exactly one block. Faults: `x509.malformed`, `x509.unsupported`.
+ */
 export function parseCrl(derOrPem: Uint8Array | string): Crl {
   return parse(derFrom(derOrPem, LABELS));
 }

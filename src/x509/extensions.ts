@@ -93,8 +93,8 @@ export function subjectKeyIdentifier(spkiDer: Uint8Array): Extension {
 }
 
 /**
- * authorityKeyIdentifier. With `issuerDer` and `serial` (of the CA's own certificate) it is the form
- * of Puppet Server; OpenSSL then rejects leaves once a new CA certificate has another serial.
+ * authorityKeyIdentifier. With `issuerDer` and `serial` (of the CA's own certificate) it is the
+ * form of Puppet Server; OpenSSL then rejects leaves once a new CA certificate has another serial.
  */
 export function authorityKeyIdentifier(
   authority: { keyId: Uint8Array } | { keyId: Uint8Array; issuerDer: Uint8Array; serial: bigint },

@@ -88,7 +88,9 @@ export function attributeCount(name: Uint8Array | readonly Rdn[]): number {
   return rdnsFrom(name).flat().length;
 }
 
-/** The RFC 2253 text, equal to OpenSSL's `-nameopt RFC2253` and HAProxy's `ssl_c_s_dn(,0,rfc2253)`. */
+/**
+ * The RFC 2253 text, equal to OpenSSL's `-nameopt RFC2253` and HAProxy's `ssl_c_s_dn(,0,rfc2253)`.
+ */
 export function nameText(name: Uint8Array | readonly Rdn[]): string {
   return rdnsFrom(name)
     .toReversed()
@@ -108,7 +110,9 @@ function attributeText({ oid, valueDer, text }: NameAttribute): string {
   return `${short}=${escape(text)}`;
 }
 
-/** Escapes as OpenSSL's XN_FLAG_RFC2253: specials by a backslash, others by bytes in hexadecimal. */
+/**
+ * Escapes as OpenSSL's XN_FLAG_RFC2253: specials by a backslash, others by bytes in hexadecimal.
+ */
 function escape(text: string): string {
   const bytes = Buffer.from(text);
   let out = "";

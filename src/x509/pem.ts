@@ -1,5 +1,5 @@
-// PEM (RFC 7468): text armour around DER. Text between blocks is skipped, as in CA bundles;
-// inside a block everything must be canonical base64, so no two texts mean the same bytes by accident.
+// PEM (RFC 7468): text armour around DER. Text between blocks is skipped, as in CA bundles; inside
+// a block everything must be canonical base64, so no two texts mean the same bytes by accident.
 
 import { DER_BYTES_MAX, malformed } from "./der.ts";
 

@@ -76,7 +76,9 @@ export function verifyRequest(request: CertificateRequest): boolean {
 /** `BEGIN CERTIFICATE REQUEST` around a request. */
 export const requestPem = (der: Uint8Array): string => encodePem("CERTIFICATE REQUEST", der);
 
-/** Makes and signs a request for `key` (private); returns it in PEM, the form in which it is sent. */
+/**
+ * Makes and signs a request for `key` (private); returns it in PEM, the form in which it is sent.
+ */
 export function createRequest(options: {
   commonName: string;
   key: KeyObject;

@@ -61,7 +61,9 @@ export function readSigned(
   };
 }
 
-/** The OID of the algorithm that `key` signs with: SHA-256, or the hash that fits a larger curve. */
+/**
+ * The OID of the algorithm that `key` signs with: SHA-256, or the hash that fits a larger curve.
+ */
 export function algorithmFor(key: KeyObject): string {
   if (!isSupported(key)) throw new Fault("x509.key", `cannot sign with a ${describe(key)} key`);
   if (key.asymmetricKeyType === "rsa") return OID.sha256WithRsa;
