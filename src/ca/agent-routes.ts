@@ -7,7 +7,7 @@ import type { Core } from "./core.ts";
 import { readNamed } from "./directory.ts";
 import { BODY_BYTES_MAX, readBody, text, tooLarge } from "./http.ts";
 import { isCertname, printable } from "./certname.ts";
-import { currentPem } from "./publish.ts";
+import { currentPem } from "./directory-jobs.ts";
 import type { Call, Route } from "./routes.ts";
 import { isUnreachable } from "./store.ts";
 

@@ -24,7 +24,7 @@ export interface Blocks {
   /** Returns a serial that was taken and for certain not used. */
   giveBack(serial: Serial): void;
   /** The newest block for stock tools on this member that holds `next`, else a new one. */
-  directoryBlock(next: number | undefined): Promise<Block>;
+  directoryBlock(next: number | undefined, signal?: AbortSignal): Promise<Block>;
 }
 
 export function createBlocks(store: Store, member: string): Blocks {
@@ -38,7 +38,7 @@ export function createBlocks(store: Store, member: string): Blocks {
     free ??= own("issue").flatMap((block) => unused(block));
     // Those of before a restart may have been used since by a daemon of the same name elsewhere;
     // the compare at signing finds that out, too.
-    if (free.length === 0) free = unused(await reserve(store, member, "issue", ISSUE_BLOCK_SIZE));
+    if (free.length === 0) free = unused(await reserve(store, member, "issue"));
     const serial = free.shift();
     if (serial === undefined) return takeNext();
     return tables.certs.has(serial) ? takeNext() : serial;
@@ -57,11 +57,11 @@ export function createBlocks(store: Store, member: string): Blocks {
     giveBack(serial) {
       free?.unshift(serial);
     },
-    async directoryBlock(next) {
+    async directoryBlock(next, signal) {
       const block = own("directory").find(
         ({ from, to }) => next !== undefined && next >= from && next <= to,
       );
-      return block ?? reserve(store, member, "directory", DIRECTORY_BLOCK_SIZE);
+      return block ?? reserve(store, member, "directory", signal);
     },
   };
 }
@@ -70,8 +70,9 @@ async function reserve(
   store: Store,
   member: string,
   use: Block["use"],
-  size: number,
+  signal?: AbortSignal,
 ): Promise<Block> {
+  const size = use === "issue" ? ISSUE_BLOCK_SIZE : DIRECTORY_BLOCK_SIZE;
   const { serial } = store.mirror.tables;
   for (let tries = 0; tries < RESERVE_TRIES_MAX; tries += 1) {
     const next = serial.get("")?.next;
@@ -84,11 +85,12 @@ async function reserve(
     const to = Math.min(next + size - 1, SERIAL_MAX);
     const block: Block = { from: next, to, member, use, at: isoTime(wallMs()) };
     const put = { put: blockKey(serialOf(next)), value: encodeValue(block) };
-    const done = await store.commit({
+    const commit = {
       when: [unchanged(SERIAL_KEY, serial.revisionOf(""))],
       then: [put, { put: SERIAL_KEY, value: encodeValue({ next: to + 1 }) }],
       settle: { key: put.put, value: put.value },
-    });
+    };
+    const done = await store.commit(commit, signal);
     if (done.ok) return block;
   }
   throw new Fault("ca.busy", `no block of serials in ${RESERVE_TRIES_MAX} attempts: try again`);

@@ -18,14 +18,12 @@ import { createRevoker, type Revoker } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
 import type { CaSettings } from "./settings.ts";
 import type { Judge, Signer } from "./sign.ts";
-import { createStore, isUnreachable, type Store } from "./store.ts";
+import { createStore, isUnreachable, PATIENCE, type Patience, type Store } from "./store.ts";
 
 /** A server whose clock is further off the others' doesn't sign, milliseconds. */
 export const CLOCK_OFFSET_MAX_MS = 60_000;
 /** How long a full read of the record may take, milliseconds. */
 const LOAD_WITHIN_MS = 30_000;
-/** How long the start waits for etcd before it goes on with what is on disk, milliseconds. */
-const FIRST_ANSWER_MS = 3000;
 
 export interface CaDeps {
   etcd: Etcd;
@@ -52,8 +50,8 @@ export interface CaDeps {
   guard?: () => Compare[];
   /** This server's own copy of the record (Journal.replay), for a start without etcd. */
   offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;
-  /** How long a change waits for etcd to come back, milliseconds. Default 10,000. */
-  commitWithinMs?: number;
+  /** How long is waited for an etcd that doesn't answer; PATIENCE by default. */
+  patience?: Partial<Patience>;
   /** Told of every CRL that is published here. */
   onCrl?: (crl: PublishedCrl) => void;
   /** What X-Puppet-Version says. */
@@ -84,9 +82,11 @@ export interface Core {
 export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Core> {
   const { log } = deps;
   const mirror = new Mirror(log);
+  const patience = { ...PATIENCE, ...deps.patience };
   const store: Store = createStore({
     ...deps,
     mirror,
+    patience,
     onTouched: (touched) => void publisher.publish(touched),
   });
   const directory = createDirectory({ ...deps, folder: deps.cadir }, signal);
@@ -106,7 +106,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     refuseWrongClock(deps.clockOffsetMs());
     return { ...judge(), blocks, issuer: issuer(), key: key.get(), member: deps.member };
   };
-  const revoker = createRevoker({ signer, publish: publisher.publish });
+  const revoker = createRevoker({ signer, publish: (touched) => publisher.publish(touched) });
   const core: Core = {
     deps,
     mirror,
@@ -123,7 +123,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     unknown: [],
   };
   try {
-    await loadRecord(core, FIRST_ANSWER_MS);
+    await loadRecord(core, patience.startMs);
   } catch (error) {
     if (!isUnreachable(error)) throw error;
     log.warn("etcd is out of reach: certificates are served from this server's disk");
@@ -134,11 +134,16 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
 }
 
 /** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */
-export async function loadRecord(core: Core, firstAnswerMs = LOAD_WITHIN_MS): Promise<void> {
+export async function loadRecord(
+  core: Core,
+  firstAnswerMs = LOAD_WITHIN_MS,
+  signal?: AbortSignal,
+): Promise<void> {
   const { etcd } = core.deps;
   // A small read first: whether etcd answers at all is known soon, the rest may take its time.
-  await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs });
-  const { kvs, revision } = await etcd.range(CA_PREFIX, { withinMs: LOAD_WITHIN_MS });
+  const until = signal === undefined ? {} : { signal };
+  await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs, ...until });
+  const { kvs, revision } = await etcd.range(CA_PREFIX, { withinMs: LOAD_WITHIN_MS, ...until });
   core.mirror.replace(kvs, revision);
   if (!core.mirror.tables.authority.has("")) throw noRecord();
   core.loaded = true;

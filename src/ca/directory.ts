@@ -9,18 +9,13 @@ import type { Log } from "../base/log.ts";
 import { isMissing, makeFolder, syncFolder, type WriteOptions } from "../host/files.ts";
 import { isCertname } from "./certname.ts";
 import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
+import { combineJobs, type DirectoryJob } from "./directory-jobs.ts";
 import { parseInventory, renderInventoryLine, type InventoryLine } from "./inventory.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
-import { renderSerialFile, type Serial } from "./serial.ts";
+import type { Serial } from "./serial.ts";
 
 /** Files written at once; each costs an fsync. */
 const WRITES_AT_ONCE = 8;
-
-/** One thing to bring to the directory. All are idempotent. */
-export type DirectoryJob =
-  | { do: "write"; path: string; content: string | Buffer }
-  | { do: "remove"; path: string }
-  | { do: "inventory"; lines: readonly InventoryLine[] };
 
 export interface DirectoryOptions {
   folder: string;
@@ -49,14 +44,14 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     for (const folder of [layout.signed, layout.requests]) {
       await ensureFolder(folder, { mode: FOLDER_MODE, ...owned });
     }
-    const { writes, removes, lines } = sortJobs(jobs);
+    const { writes, removes, lines } = combineJobs(jobs);
     const folders = new Set([...writes.keys(), ...removes].map((path) => dirname(path)));
     // One file that can't be written doesn't keep the others from being so.
     await allOf([
       () =>
         eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) => write(path, content, owned)),
       async () => {
-        if (lines.length === 0) return;
+        if (lines === undefined) return;
         inventory ??= await readSerials(layout.inventory);
         await appendInventory(layout.inventory, inventory, lines, owned);
       },
@@ -75,21 +70,6 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     takeDropped: () => queue.takeDropped(),
     idle: () => queue.idle(),
   };
-}
-
-/** The job for a name's certificate: its file as it should be, or gone. */
-export function signedJob(layout: CaLayout, certname: string, pem: string | undefined) {
-  return fileJob(layout.signedFile(certname), pem);
-}
-
-/** The job for a name's request. */
-export function requestJob(layout: CaLayout, certname: string, pem: string | undefined) {
-  return fileJob(layout.requestFile(certname), pem);
-}
-
-/** The job for the `serial` file. */
-export function serialJob(layout: CaLayout, next: number): DirectoryJob {
-  return { do: "write", path: layout.serial, content: renderSerialFile(next) };
 }
 
 /** The file of a name in signed/ or requests/; undefined when it isn't there or the name isn't one. */
@@ -112,28 +92,6 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-function fileJob(path: string, pem: string | undefined): DirectoryJob {
-  return pem === undefined ? { do: "remove", path } : { do: "write", path, content: pem };
-}
-
-/** The last word on each file wins; lines are kept in order. */
-function sortJobs(jobs: readonly DirectoryJob[]) {
-  const writes = new Map<string, string | Buffer>();
-  const removes = new Set<string>();
-  const lines: InventoryLine[] = [];
-  for (const job of jobs) {
-    if (job.do === "inventory") lines.push(...job.lines);
-    else if (job.do === "write") {
-      removes.delete(job.path);
-      writes.set(job.path, job.content);
-    } else {
-      writes.delete(job.path);
-      removes.add(job.path);
-    }
-  }
-  return { writes, removes, lines };
-}
-
 /** Like writeFileAtomic, but names may be as long as the file system allows, and the caller syncs the folder. */
 async function write(path: string, content: string | Buffer, owned: WriteOptions): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
@@ -154,7 +112,7 @@ async function write(path: string, content: string | Buffer, owned: WriteOptions
   }
 }
 
-/** Adds the lines whose serials the file hasn't. A torn last line is ended first, so that it is just one odd line. */
+/** Makes the file if need be and adds the lines whose serials it hasn't. A torn last line is ended first, so that it is just one odd line. */
 async function appendInventory(
   path: string,
   known: Set<Serial>,
@@ -163,7 +121,6 @@ async function appendInventory(
 ): Promise<void> {
   const bySerial = new Map(lines.map((line) => [line.serial, line]));
   const fresh = [...bySerial.values()].filter(({ serial }) => !known.has(serial));
-  if (fresh.length === 0) return;
   const file = await open(path, "a+", FILE_MODE);
   try {
     const { size } = await file.stat();

@@ -35,8 +35,8 @@ export function planImport(
     if (tables.certs.has(serial)) continue;
     puts.push({ key: certKey(serial), value: encodeValue(value), was: 0 });
   }
-  for (const { certname, serial } of content.signed) {
-    if (tables.names.get(certname)?.serial === serial) continue;
+  for (const { certname, serial, named } of content.signed) {
+    if (!named || tables.names.get(certname)?.serial === serial) continue;
     const was = tables.names.revisionOf(certname);
     puts.push({ key: nameKey(certname), value: encodeValue({ serial }), was });
   }

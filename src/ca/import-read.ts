@@ -19,7 +19,10 @@ const READS_AT_ONCE = 16;
 const ODD_MAX = 1000;
 
 export interface SignedFile {
+  /** The certificate's own name; the file's may be another one. */
   certname: string;
+  /** Whether the file is named for it, so that it is the name's current certificate. */
+  named: boolean;
   serial: Serial;
   certificate: Certificate;
 }
@@ -76,19 +79,22 @@ async function readSigned(
   note: (text: string) => void,
 ): Promise<SignedFile[]> {
   const bySerial = new Map<Serial, SignedFile>();
-  await eachPem(folder, note, (certname, text) => {
+  await eachPem(folder, note, (file, text) => {
     const certificate = parseCertificate(text);
     const serial = serialOf(certificate.serial);
     const other = bySerial.get(serial);
-    if (!isIssuedBy(certificate, issuer)) note(`signed/${certname}.pem is not from this CA`);
-    else if (other !== undefined) {
-      note(`signed/${certname}.pem has serial ${serial}, and so has signed/${other.certname}.pem`);
-    } else {
-      if (certificate.commonName !== certname) {
-        note(`signed/${certname}.pem is for "${certificate.subjectText}"`);
-      }
-      bySerial.set(serial, { certname, serial, certificate });
+    const named = certificate.commonName === file;
+    if (!isIssuedBy(certificate, issuer)) {
+      note(`signed/${file}.pem is not from this CA`);
+      return;
     }
+    if (!named) note(`signed/${file}.pem is for "${certificate.subjectText}"`);
+    if (other !== undefined && !other.certificate.der.equals(certificate.der)) {
+      note(`signed/${file}.pem has serial ${serial}, and so has ${other.certname}'s certificate`);
+    }
+    if (other?.named === true) return;
+    const certname = certificate.commonName ?? file;
+    bySerial.set(serial, { certname, named, serial, certificate });
   });
   return [...bySerial.values()].sort((a, b) => (a.certname < b.certname ? -1 : 1));
 }

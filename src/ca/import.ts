@@ -18,7 +18,7 @@ import {
   type AuthorityValue,
 } from "./record.ts";
 import { SERIAL_MAX } from "./serial.ts";
-import { createStore, unchanged, type Store } from "./store.ts";
+import { createStore, PATIENCE, unchanged, type Store } from "./store.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
 /** Keys per transaction: etcd's default allows 128 operations. */
@@ -59,7 +59,7 @@ export async function importAuthority(options: ImportOptions): Promise<Imported>
   const content = await readContent(options.cadir, authority);
   const done = (already: boolean): Imported => ({
     already,
-    signed: content.signed.length,
+    signed: content.signed.filter(({ named }) => named).length,
     requests: content.requests.length,
     revoked: authority.crls[0].entries.length,
     next: content.next,
@@ -81,7 +81,7 @@ async function loadStore(etcd: Etcd): Promise<Store> {
   const mirror = new Mirror();
   const { kvs, revision } = await etcd.range(CA_PREFIX);
   mirror.replace(kvs, revision);
-  return createStore({ etcd, mirror });
+  return createStore({ etcd, mirror, patience: PATIENCE });
 }
 
 /** Whether the record has this very CA. Throws Fault `ca.other-authority` when it has another. */

@@ -8,10 +8,12 @@ import type { Change } from "./mirror.ts";
 import { loadRecord, type Core } from "./core.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
-import { readText, serialJob } from "./directory.ts";
+import { readText } from "./directory.ts";
+import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
 
 const CONNECT_EVERY_MS = 1000;
+const CONNECT_WITHIN_MS = 5000;
 const CHECK_EVERY_MS = 15_000;
 const UPKEEP_EVERY_MS = 600_000;
 /** How old a CRL gets before it is signed anew, by whoever is first. */
@@ -48,13 +50,13 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
     signal,
     body: async () => {
       if (!core.loaded) {
-        await loadRecord(core);
+        await loadRecord(core, CONNECT_WITHIN_MS, signal);
         repaired = false;
       }
       if (!watching) watch();
       const well = core.directory.state().why === undefined;
       if (well && core.directory.takeDropped()) repaired = false;
-      if (!repaired) await repair(core);
+      if (!repaired) await repair(core, signal);
       repaired = true;
     },
   });
@@ -74,7 +76,7 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
     signal,
     body: async () => {
       if (!core.loaded) return;
-      await reconcile(core);
+      await reconcile(core, signal);
       if (core.key.peek() !== undefined) await refreshCrl(core);
     },
   });
@@ -82,7 +84,7 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
 }
 
 /** Brings the directory in step with the record, as planRepair says; resolves when that is on disk. */
-export async function repair(core: Core): Promise<void> {
+export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
   const { mirror, directory, deps } = core;
   await core.key.load(core.issuer());
   const { jobs, unknown } = await planRepair(mirror, directory, core.issuer(), core.key.peek());
@@ -93,7 +95,7 @@ export async function repair(core: Core): Promise<void> {
   await directory.apply(jobs);
   await core.publisher.publishCrl(true);
   const next = parseSerialFile((await readText(directory.layout.serial)) ?? "");
-  const { from, to } = await core.blocks.directoryBlock(next);
+  const { from, to } = await core.blocks.directoryBlock(next, signal);
   const within = next !== undefined && next >= from && next <= to;
   if (!within) await directory.apply([serialJob(directory.layout, from)]);
 }
@@ -104,14 +106,15 @@ export function refreshCrl(core: Core): Promise<boolean> {
 }
 
 /** Compares every key's revision with memory and reads anew what differs. */
-async function reconcile({ deps, mirror, store, publisher }: Core): Promise<void> {
-  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true });
+async function reconcile(core: Core, signal: AbortSignal): Promise<void> {
+  const { deps, mirror, store, publisher } = core;
+  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true, signal });
   const there = new Set(kvs.map(({ key }) => key));
   const stale = kvs
     .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
     .map(({ key }) => key);
   for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
-    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE));
+    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), signal);
   }
   const gone = [...mirror.keys()].filter(
     (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,

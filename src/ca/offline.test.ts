@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { openJournal, type Journal } from "./journal.ts";
 import { CA_PREFIX } from "./record.ts";
 import { adminOf, agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
-const QUICK = { commitWithinMs: 1500 };
+const QUICK = { patience: { startMs: 500, readMs: 300, commitMs: 1000 } };
 
 let fleet: Fleet;
 before(async () => {
@@ -63,7 +64,7 @@ void test("without quorum reads go on, from memory and from disk, and changes ge
   assert.equal(put.status, 503);
   assert.equal(put.headers.get("retry-after"), null);
   assert.match(await put.text(), /etcd has no quorum/);
-  await assert.rejects(one.ca.sign(["waits.test"]), (error) => /^etcd\./.test(codeOf(error)));
+  await assert.rejects(one.ca.sign(["waits.test"]), (error) => isFault(error, "etcd"));
 
   // A restart with nothing but this server's own disk: the journal, then the directory alone.
   const cadir = one.cadir;
@@ -79,9 +80,11 @@ void test("without quorum reads go on, from memory and from disk, and changes ge
     if (offlineRecord === undefined) {
       again.run();
       second?.start();
-      await until("the record again", () => again.ca.list().length === 4, { withinMs: 15_000 });
+      await until("the record again", () => again.ca.list().length >= 4, { withinMs: 15_000 });
+      // What was refused without quorum may have been done with it; only then nothing waits.
       const outcome = await again.ca.sign(["waits.test"]);
-      assert.equal(outcome.results[0]?.ok, true);
+      const signed = again.ca.list("signed").map(({ name }) => name);
+      assert.ok(outcome.results[0]?.ok === true || signed.includes("waits.test"));
     }
     await again.stop();
   }
@@ -89,7 +92,8 @@ void test("without quorum reads go on, from memory and from disk, and changes ge
 });
 
 void test("a change goes through while a member of etcd, the leader too, dies under it", async () => {
-  for (const member of fleet.cluster.members) member.start();
+  // The test before left the third one down.
+  fleet.cluster.members[2]?.start();
   await until("a leader", () => fleet.cluster.leader(), { withinMs: 15_000 });
   const etcd = fleet.cluster.client();
   await fleet.reset();
@@ -107,7 +111,3 @@ void test("a change goes through while a member of etcd, the leader too, dies un
   const serials = new Set(one.ca.list("signed").map((status) => status.serial_number));
   assert.equal(serials.size, 20);
 });
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}

@@ -2,16 +2,17 @@
 // when the change is in the record, in this server's CA directory, and as far as it can be, on a
 // second server and at the edges; how far that was is part of the answer.
 
+import { isIP } from "node:net";
 import { messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { certificatePem } from "../x509/certificate.ts";
+import type { AltName } from "../x509/extensions.ts";
 import { isCertname } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import type { Core } from "./core.ts";
 import { certKey, nameKey, requestKey } from "./record.ts";
 import type { Serial } from "./serial.ts";
 import { signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
-import type { Subject } from "./profile.ts";
 import { unchanged, type Commit } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
 
@@ -43,6 +44,17 @@ export interface Result {
 export interface Outcome extends Copies {
   results: Result[];
   edges?: EdgeReport;
+}
+
+/** A member's own certificate that is to be signed. */
+export interface ServerCertificate {
+  certname: string;
+  /** The public key, as spkiOf gives it. */
+  spkiDer: Uint8Array;
+  /** Names and addresses; the certname is added by itself. */
+  altNames: readonly string[];
+  /** Default: as agents' certificates. */
+  ttlSeconds?: number;
 }
 
 export type Operations = ReturnType<typeof createOperations>;
@@ -174,8 +186,19 @@ export function createOperations(core: Core) {
     async signAll(options: SignOptions = {}): Promise<Outcome> {
       return sign([...tables.requests.names()].sort(), options);
     },
-    /** Signs a member's own certificate: it administers the CA, and has these alt names. */
-    async signServer(subject: Subject, ttlSeconds: number) {
+    /**
+     * Signs a member's own Puppet certificate, as setup needs it: it may administer the CA and has
+     * these alt names. What the name had before is replaced, not revoked.
+     */
+    async signServerCertificate(wish: ServerCertificate) {
+      const { certname, spkiDer, altNames, ttlSeconds = deps.settings().caTtlSeconds } = wish;
+      const subject = {
+        certname,
+        spkiDer,
+        altNames: altNames.map(altNameOf),
+        altNamesCritical: false,
+        extensions: [],
+      };
       const issued = await signServer(core.signer(), subject, ttlSeconds);
       await finish(issued);
       const pem = certificatePem(issued.der);
@@ -207,6 +230,10 @@ export function createOperations(core: Core) {
       return revision > 0;
     },
   };
+}
+
+function altNameOf(value: string): AltName {
+  return { type: isIP(value) === 0 ? "DNS" : "IP", value };
 }
 
 function resultOf(name: string, signed: Signed): Result {

@@ -11,7 +11,7 @@ import {
   type Extension,
 } from "../x509/extensions.ts";
 import { decodePem, encodePem } from "../x509/pem.ts";
-import { createRequest } from "../x509/request.ts";
+import { createRequest, parseRequest } from "../x509/request.ts";
 import { readRequest, refuseRequest, subjectOf, type NameContext } from "./policy.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings } from "./settings.ts";
 import { agentKey } from "./testing/fleet.ts";
@@ -100,8 +100,12 @@ void test("refuseRequest refuses with Puppet Server's texts, and closes its hole
 
 void test("refuseRequest gives no agent the name of a member, of the cluster or of another agent", () => {
   for (const name of [
-    ...["DNS:s1.lab.test", "DNS:S1.LAB.TEST", "DNS:puppet.lab.test", "DNS:*.lab.test"],
-    ...["IP:10.88.0.10", "DNS:db.lab.test"],
+    "DNS:s1.lab.test",
+    "DNS:S1.LAB.TEST",
+    "DNS:puppet.lab.test",
+    "DNS:*.lab.test",
+    "IP:10.88.0.10",
+    "DNS:db.lab.test",
   ]) {
     const because = judge([san(name)], LAX, CLUSTER);
     assert.match(because ?? "", /only signed when forced/, name);
@@ -128,6 +132,7 @@ void test("subjectOf writes every Puppet extension as a UTF8String", () => {
 void test("readRequest refuses hostile requests with a reason, and never throws", () => {
   const good = createRequest({ commonName: "a", key });
   const der = decodePem(good)[0]?.der ?? Buffer.alloc(0);
+  const { tbsDer } = parseRequest(good);
   const broken = Buffer.from(der);
   broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1;
   const cases: [text: string, because: RegExp][] = [
@@ -152,7 +157,8 @@ void test("readRequest refuses hostile requests with a reason, and never throws"
       const mutated = Buffer.from(cut ? der.subarray(0, at) : der);
       if (!cut) mutated[at] = value;
       const read = readRequest(encodePem("CERTIFICATE REQUEST", mutated));
-      assert.ok(!read.ok || mutated.equals(der));
+      // Of what isn't signed, the outer algorithm's parameters may differ.
+      assert.ok(!read.ok || read.read.request.tbsDer.equals(tbsDer));
     }),
     { numRuns: 300 },
   );

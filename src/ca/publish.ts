@@ -5,14 +5,13 @@ import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { exists } from "../host/files.ts";
-import { certificatePem } from "../x509/certificate.ts";
 import { completeRevocations } from "./crl-issue.ts";
 import { rebuildCrl, type PublishedCrl } from "./crl.ts";
-import { requestJob, signedJob, type CaDirectory, type DirectoryJob } from "./directory.ts";
+import type { CaDirectory } from "./directory.ts";
+import { inventoryLine, requestJob, signedJob, type DirectoryJob } from "./directory-jobs.ts";
 import type { InventoryLine } from "./inventory.ts";
 import type { Mirror, Touched } from "./mirror.ts";
 import { crlKey } from "./record.ts";
-import type { Serial } from "./serial.ts";
 import type { Store } from "./store.ts";
 
 export interface Publisher {
@@ -44,12 +43,20 @@ export function createPublisher(deps: PublishDeps): Publisher {
   let alarm: string | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
+  /** The jobs that bring the CRL to the CA directory and to puppetserver's own copy, where it has one. */
+  const crlJobs = async (): Promise<DirectoryJob[]> => {
+    const wanted = () => (newest === undefined ? "unknown" : { content: newest.pem });
+    const paths = [directory.layout.crl];
+    const { hostCrlPath } = deps;
+    if (hostCrlPath !== undefined && (await exists(dirname(hostCrlPath)))) paths.push(hostCrlPath);
+    return paths.map((path) => ({ do: "file", path, wanted }));
+  };
   const renewCrl = async (again: boolean): Promise<DirectoryJob[]> => {
     const head = mirror.tables.crlHead.get("")?.number;
     const parents = mirror.tables.authority.get("")?.parentCrls;
     if (head === undefined || parents === undefined) return [];
     if (newest?.number === head && newest.fromRecord && parents === newest.parents) {
-      return again ? crlJobs(directory, newest, deps.hostCrlPath) : [];
+      return again ? crlJobs() : [];
     }
     try {
       const built = buildHead(mirror, head) ?? (await completeAndBuild(store));
@@ -68,10 +75,10 @@ export function createPublisher(deps: PublishDeps): Publisher {
       alarm = because;
       return [];
     }
-    return crlJobs(directory, newest, deps.hostCrlPath);
+    return crlJobs();
   };
   const publishCrl = async (again = false) => {
-    // One after the other, into the directory's queue too: an older list must not overtake a newer.
+    // One after the other: an older list must not overtake a newer one.
     const queued = turn.then(async () => ({ written: directory.apply(await renewCrl(again)) }));
     turn = queued.catch(() => undefined);
     return (await queued).written;
@@ -91,34 +98,6 @@ export function createPublisher(deps: PublishDeps): Publisher {
   };
 }
 
-/** The line of a certificate; undefined for a serial that isn't known. */
-export function inventoryLine({ tables }: Mirror, serial: Serial): InventoryLine | undefined {
-  const row = tables.certs.get(serial);
-  if (row === undefined) return undefined;
-  const { certname, notBeforeMs, notAfterMs } = row;
-  return { serial, certname, notBeforeMs, notAfterMs };
-}
-
-/** The current certificate of a name in PEM. */
-export function currentPem({ tables }: Mirror, certname: string): string | undefined {
-  const serial = tables.names.get(certname)?.serial;
-  const der = serial === undefined ? undefined : tables.certs.get(serial)?.der;
-  return der === undefined ? undefined : certificatePem(der);
-}
-
-/** The jobs that bring the CRL to the CA directory and to puppetserver's own copy, where it has one. */
-async function crlJobs(
-  { layout }: CaDirectory,
-  { pem }: PublishedCrl,
-  hostCrlPath: string | undefined,
-): Promise<DirectoryJob[]> {
-  const jobs: DirectoryJob[] = [{ do: "write", path: layout.crl, content: pem }];
-  if (hostCrlPath !== undefined && (await exists(dirname(hostCrlPath)))) {
-    jobs.push({ do: "write", path: hostCrlPath, content: pem });
-  }
-  return jobs;
-}
-
 function planJobs(mirror: Mirror, { layout }: CaDirectory, touched: Touched): DirectoryJob[] {
   const jobs: DirectoryJob[] = [];
   const lines: InventoryLine[] = [];
@@ -130,15 +109,8 @@ function planJobs(mirror: Mirror, { layout }: CaDirectory, touched: Touched): Di
     if (mirror.tables.names.get(line.certname)?.serial === serial) names.add(line.certname);
   }
   if (lines.length > 0) jobs.push({ do: "inventory", lines });
-  for (const name of names) {
-    const gone = !mirror.tables.names.has(name);
-    const pem = currentPem(mirror, name);
-    // A name whose certificate memory hasn't got yet is written when it has.
-    if (gone || pem !== undefined) jobs.push(signedJob(layout, name, pem));
-  }
-  for (const name of touched.requests) {
-    jobs.push(requestJob(layout, name, mirror.tables.requests.get(name)?.pem));
-  }
+  for (const name of names) jobs.push(signedJob(mirror, layout, name));
+  for (const name of touched.requests) jobs.push(requestJob(mirror, layout, name));
   return jobs;
 }
 

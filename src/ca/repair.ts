@@ -7,18 +7,19 @@ import { isMissing } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { exportSpki } from "../x509/keys.ts";
 import { parseRequest } from "../x509/request.ts";
+import { eachAtOnce, type CaDirectory } from "./directory.ts";
 import {
-  eachAtOnce,
+  currentPem,
+  fileJob,
+  inventoryLine,
   requestJob,
   signedJob,
-  type CaDirectory,
   type DirectoryJob,
-} from "./directory.ts";
+} from "./directory-jobs.ts";
 import { pemNames } from "./directory-state.ts";
 import type { InventoryLine } from "./inventory.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
-import { currentPem, inventoryLine } from "./publish.ts";
 import { serialOf } from "./serial.ts";
 
 const READS_AT_ONCE = 16;
@@ -43,19 +44,16 @@ export async function planRepair(
     const there = await readIf(path);
     if (there?.equals(Buffer.from(content))) return;
     if (there !== undefined && keepOther) unknown.push(path);
-    else jobs.push({ do: "write", path, content });
+    else jobs.push(fileJob(path, content));
   };
   // A bundle that differs may carry a CA that agents still need: it is reported, not replaced.
   await want(layout.bundle, issuer.bundle, true);
   if (key !== undefined) await want(layout.publicKey, exportSpki(key), true);
   for (const path of [layout.infraInventory, layout.infraSerials]) {
-    if ((await readIf(path)) === undefined) jobs.push({ do: "write", path, content: "\n" });
+    if ((await readIf(path)) === undefined) jobs.push(fileJob(path, "\n"));
   }
   const lines = [...tables.certs.names()].sort().map((serial) => inventoryLine(mirror, serial));
   const known = lines.filter((line): line is InventoryLine => line !== undefined);
-  if ((await readIf(layout.inventory)) === undefined) {
-    jobs.push({ do: "write", path: layout.inventory, content: "" });
-  }
   jobs.push({ do: "inventory", lines: known });
 
   await eachAtOnce([...tables.names.names()], READS_AT_ONCE, async (name) => {
@@ -63,27 +61,27 @@ export async function planRepair(
     const there = await readIf(layout.signedFile(name));
     if (pem === undefined || there?.equals(Buffer.from(pem)) === true) return;
     if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
-      jobs.push(signedJob(layout, name, pem));
+      jobs.push(signedJob(mirror, layout, name));
     } else unknown.push(layout.signedFile(name));
   });
   for (const name of await pemNames(layout.signed)) {
     if (tables.names.has(name)) continue;
     const there = await readIf(layout.signedFile(name));
     if (there !== undefined && isAccountedFor(mirror, there)) {
-      jobs.push(signedJob(layout, name, undefined));
+      jobs.push(signedJob(mirror, layout, name));
     } else unknown.push(layout.signedFile(name));
   }
 
   for (const name of tables.requests.names()) {
     const pem = tables.requests.get(name)?.pem ?? "";
     if ((await readIf(layout.requestFile(name)))?.equals(Buffer.from(pem)) === true) continue;
-    jobs.push(requestJob(layout, name, pem));
+    jobs.push(requestJob(mirror, layout, name));
   }
   for (const name of await pemNames(layout.requests)) {
     if (tables.requests.has(name)) continue;
     const there = await readIf(layout.requestFile(name));
     if (there !== undefined && wasSigned(mirror, name, there)) {
-      jobs.push(requestJob(layout, name, undefined));
+      jobs.push(requestJob(mirror, layout, name));
     } else unknown.push(layout.requestFile(name));
   }
   return { jobs, unknown: unknown.sort() };

@@ -74,8 +74,14 @@ void test("revoke on two servers at once publishes the same bytes for each numbe
   });
   assert.match(text, /Key Compromise/);
   await run([
-    ...["openssl", "crl", "-noout", "-verify", "-in", join(one.cadir, "ca_crl.pem")],
-    ...["-CAfile", join(one.cadir, "ca_crt.pem")],
+    "openssl",
+    "crl",
+    "-noout",
+    "-verify",
+    "-in",
+    join(one.cadir, "ca_crl.pem"),
+    "-CAfile",
+    join(one.cadir, "ca_crt.pem"),
   ]);
 });
 

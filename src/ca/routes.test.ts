@@ -54,8 +54,18 @@ void test("routes answer 403 with Puppet Server's text to whoever may not, whate
 void test("routes believe identity headers only as far as they prove themselves", async () => {
   const other = await run(
     [
-      ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null"],
-      ...["-subj", "/CN=s1.lab.test", "-addext", "1.3.6.1.4.1.34380.1.3.39=ASN1:UTF8String:true"],
+      "openssl",
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      "/dev/null",
+      "-subj",
+      "/CN=s1.lab.test",
+      "-addext",
+      "1.3.6.1.4.1.34380.1.3.39=ASN1:UTF8String:true",
     ],
     {},
   );

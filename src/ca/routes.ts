@@ -3,7 +3,7 @@
 // Danger: the caller's identity is in headers; only the edge may reach this.
 
 import { Hono } from "hono";
-import { Fault, messageOf } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { adminRoutes } from "./admin-routes.ts";
 import { agentRoutes } from "./agent-routes.ts";
@@ -112,10 +112,12 @@ function answerError(error: unknown, core: Core): Response {
   const { log } = core.deps;
   if (isUnreachable(error)) {
     log.warn("a request was refused: the record can't be changed", { why: messageOf(error) });
+    const what = isFault(error, "etcd.outcome-unknown")
+      ? "It is not known whether this change was made, and it may yet be: look before you repeat it. "
+      : "The certificate authority can't change anything now. ";
     return text(
       503,
-      "The certificate authority can't change anything now: etcd has no quorum. " +
-        "What is signed is still served. Which servers are down: understudy member list",
+      `${what}etcd has no quorum, what is signed is still served. Which servers are down: understudy member list`,
     );
   }
   if (error instanceof Fault) {

@@ -7,10 +7,18 @@ import { monotonicMs } from "../host/clock.ts";
 import type { Compare, Etcd, KeyValue, Op, Settle } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 
-/** How long a change waits for etcd to come back before it gives up, in milliseconds. */
-export const COMMIT_WITHIN_MS = 10_000;
-/** How long a read that must be certain waits, in milliseconds. */
-export const READ_WITHIN_MS = 2000;
+/** How long is waited for an etcd that doesn't answer, in milliseconds. */
+export interface Patience {
+  /** By the start, before it goes on with what is on disk. */
+  startMs: number;
+  /** By a read that must be certain. */
+  readMs: number;
+  /** By a change. An election takes 1 to 2 s. */
+  commitMs: number;
+}
+
+export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
+
 /**
  * How long after such a read came to nothing the next ones don't even try, in milliseconds: without
  * quorum a thousand agents that poll must not wait one after the other.
@@ -32,23 +40,26 @@ export interface StoreDeps {
   guard?: () => Compare[];
   /** Told of what a commit or a read brought that memory didn't know. */
   onTouched?: (touched: Touched) => void;
-  /** How long a change waits for etcd to come back, milliseconds. Default COMMIT_WITHIN_MS. */
-  commitWithinMs?: number;
+  patience: Patience;
 }
 
 export interface Store {
   readonly mirror: Mirror;
   /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
-  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` after READ_WITHIN_MS at most. */
+  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
   refresh(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Reads all keys with `prefix` into memory. Throws Fault `etcd.…`. */
   reload(prefix: string): Promise<void>;
 }
 
 export function createStore(deps: StoreDeps): Store {
-  const { etcd, mirror, commitWithinMs: withinMs = COMMIT_WITHIN_MS } = deps;
+  const { etcd, mirror, patience } = deps;
   let hopeless: { untilMs: number; error: unknown } | undefined;
+  const take = (changes: Iterable<Change>) => {
+    const touched = mirror.apply(changes);
+    deps.onTouched?.(touched);
+  };
   const takeReads = (keys: readonly string[], reads: readonly KeyValue[][], revision: number) => {
     const changes = keys.map((key, index): Change => {
       const kv = reads[index]?.[0];
@@ -56,7 +67,7 @@ export function createStore(deps: StoreDeps): Store {
         ? { key, value: null, modRevision: revision }
         : { key, value: kv.value, modRevision: kv.modRevision };
     });
-    deps.onTouched?.(mirror.apply(changes));
+    take(changes);
   };
   return {
     mirror,
@@ -68,7 +79,7 @@ export function createStore(deps: StoreDeps): Store {
           then,
           otherwise: keys.map((key): Op => ({ get: key })),
         },
-        { withinMs, ...(settle && { settle }), ...(signal && { signal }) },
+        { withinMs: patience.commitMs, ...(settle && { settle }), ...(signal && { signal }) },
       );
       if (!result.ok) {
         takeReads(keys, result.reads, result.revision);
@@ -86,7 +97,7 @@ export function createStore(deps: StoreDeps): Store {
       if (keys.length === 0) return;
       if (hopeless !== undefined && monotonicMs() < hopeless.untilMs) throw hopeless.error;
       const then = keys.map((key): Op => ({ get: key }));
-      const options = { withinMs: READ_WITHIN_MS, ...(signal && { signal }) };
+      const options = { withinMs: patience.readMs, ...(signal && { signal }) };
       try {
         const { reads, revision } = await etcd.transact({ when: [], then }, options);
         hopeless = undefined;
@@ -98,7 +109,7 @@ export function createStore(deps: StoreDeps): Store {
     },
     async reload(prefix) {
       const { kvs } = await etcd.range(prefix);
-      deps.onTouched?.(mirror.apply(kvs));
+      take(kvs);
     },
   };
 }

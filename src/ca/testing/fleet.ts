@@ -59,6 +59,15 @@ export async function startFleet(options: { members?: number } = {}): Promise<Fl
   await createAuthority({ cadir: original, caName: "Puppet CA: s1.lab.test", keyBits: 2048 });
   let servers: TestServer[] = [];
   let round = 0;
+  const prepare = async (cadir: string, first: boolean, etcd: Etcd, memberId: string) => {
+    if (first) {
+      await cp(original, cadir, { recursive: true });
+      await importAuthority({ etcd, cadir, memberId, origin: "created" });
+    } else {
+      const keyPem = await readFile(join(original, "ca_key.pem"), "utf8");
+      await writeAuthorityKey({ cadir, keyPem });
+    }
+  };
   const fleet: Fleet = {
     cluster,
     folder,
@@ -68,13 +77,8 @@ export async function startFleet(options: { members?: number } = {}): Promise<Fl
     async server(member, changes = {}) {
       const etcd = changes.etcd ?? cluster.client();
       const cadir = changes.cadir ?? fleet.cadirOf(member);
-      await prepare(
-        original,
-        cadir,
-        servers.length === 0 && changes.cadir === undefined,
-        etcd,
-        member,
-      );
+      // A directory that is given is taken as it is.
+      if (changes.cadir === undefined) await prepare(cadir, servers.length === 0, etcd, member);
       const server = await startServer(fleet, { member, cadir, ...changes, etcd });
       servers.push(server);
       return server;
@@ -94,22 +98,6 @@ export async function startFleet(options: { members?: number } = {}): Promise<Fl
     },
   };
   return fleet;
-}
-
-async function prepare(
-  original: string,
-  cadir: string,
-  first: boolean,
-  etcd: Etcd,
-  memberId: string,
-): Promise<void> {
-  if (first) {
-    await cp(original, cadir, { recursive: true });
-    await importAuthority({ etcd, cadir, memberId, origin: "created" });
-  } else {
-    const keyPem = await readFile(join(original, "ca_key.pem"), "utf8");
-    await writeAuthorityKey({ cadir, keyPem });
-  }
 }
 
 type StartDeps = Partial<CaDeps> & Pick<CaDeps, "etcd" | "member" | "cadir">;
@@ -181,7 +169,6 @@ export async function adminOf(
   certname = "s1.lab.test",
 ): Promise<{ certname: string; pem: string }> {
   const spkiDer = spkiOf(await agentKey());
-  const subject = { certname, spkiDer, altNames: [], altNamesCritical: false, extensions: [] };
-  const { pem } = await ca.signServer(subject, 3600);
+  const { pem } = await ca.signServerCertificate({ certname, spkiDer, altNames: [] });
   return { certname, pem };
 }
