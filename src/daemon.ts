@@ -11,6 +11,7 @@ import { Fault } from "./base/fault.ts";
 import { createLog, type Log } from "./base/log.ts";
 import type { Ca } from "./ca/authority.ts";
 import { caLayout } from "./ca/layout.ts";
+import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile, writeNodeFile } from "./cluster/node-file.ts";
 import { createPeers, type Peers } from "./cluster/peer.ts";
 import type { LeafName } from "./cluster/pki.ts";
@@ -121,8 +122,9 @@ async function assemble(log: Log, signal: AbortSignal) {
       warnings: () => warningsOf(core, server),
     });
   const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
-  startMemberLoops(core);
-  if (server !== undefined) startServerLoops(core, server);
+  const leadership = createLeadership(core.etcd, core.node.id);
+  startMemberLoops(core, () => leadership.holds());
+  if (server !== undefined) startServerLoops(core, server, leadership);
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),

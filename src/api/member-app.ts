@@ -5,6 +5,7 @@
 import type { TLSSocket } from "node:tls";
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
@@ -59,10 +60,15 @@ export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string
 export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.onError((error) => answerFault(error, deps.log));
+  app.use(
+    bodyLimit({
+      maxSize: BODY_BYTES_MAX,
+      onError: () => {
+        throw new Fault("api.malformed", `a body may have ${BODY_BYTES_MAX} bytes at most`);
+      },
+    }),
+  );
   app.use(async (c, next) => {
-    if (Number(c.req.header("content-length") ?? 0) > BODY_BYTES_MAX) {
-      throw new Fault("api.malformed", `a body may have ${BODY_BYTES_MAX} bytes at most`);
-    }
     if (c.req.path !== JOIN_START_PATH) callerOf(c.env, deps);
     await next();
   });

@@ -27,6 +27,8 @@ import { EDGE_CERTIFICATE, keepEdgeIdentity, PUPPET_CA } from "./identity-files.
 
 /** How long the other edges may take to confirm a revocation before they are named. */
 const CONFIRM_MS = 10_000;
+/** How often the units are looked at while HAProxy answers. */
+const UNITS_EVERY_TICKS = 10;
 const EDGE_UNIT = "understudy-edge.service";
 const FILES_UNIT = "understudy-files.socket";
 
@@ -56,6 +58,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   let state: EdgeState | undefined;
   let because = "not started yet";
   const replays = createCounter();
+  let ticks = 0;
   let confirmed = { crl: 0, workers: "", keys: new Set<string>() };
 
   const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
@@ -89,7 +92,9 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     async tick() {
       const view = keeper.current();
       if (view === undefined || !(await configure(view))) return;
-      await startUnits();
+      // Asking systemd costs a process each time; HAProxy's own answer says as much.
+      if (state?.running !== true || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
+      ticks += 1;
       state = await observeEdge(runtime);
       replays.see(state.replays);
       because = state.running ? "" : "HAProxy doesn't answer";

@@ -4,7 +4,7 @@
 import type { Log } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
-import { createLeadership } from "../cluster/leader.ts";
+import type { Leadership } from "../cluster/leader.ts";
 import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "../cluster/own-etcd.ts";
 import type { PkiOwners } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -14,7 +14,7 @@ import { stepVoters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { EdgeRunner } from "./edge.ts";
 import type { Neighbours } from "./neighbours.ts";
-import { keepOwnRecord } from "./own-record.ts";
+import { keepRecords } from "./own-record.ts";
 import type { Refusals } from "./pki-loop.ts";
 import { keepVip } from "./vip.ts";
 
@@ -32,13 +32,13 @@ export interface LoopHost {
   signal: AbortSignal;
 }
 
-/** The loops of every member. */
-export function startMemberLoops(host: LoopHost): void {
+/** The loops of every member. `leads` says whether it runs the cluster's chores now. */
+export function startMemberLoops(host: LoopHost, leads: () => boolean): void {
   const { etcd, node, refusals } = host;
   startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() });
   startLoop({
     ...named(host, "own record"),
-    body: async () => withRecord(host, async (view) => keepOwnRecord(etcd, view, node)),
+    body: async () => withRecord(host, async (view) => keepRecords(etcd, view, node, leads())),
   });
 }
 
@@ -46,6 +46,7 @@ export function startMemberLoops(host: LoopHost): void {
 export function startServerLoops(
   host: LoopHost,
   server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
+  leadership: Leadership,
 ): void {
   const { etcd, keeper, log, node, signal } = host;
   const { edge } = server;
@@ -66,7 +67,6 @@ export function startServerLoops(
     ...named(host, "own etcd"),
     body: async () => withRecord(host, async () => keepOwnEtcd(host)),
   });
-  const leadership = createLeadership(etcd, node.id);
   startLoop({
     ...named(host, "voters"),
     body: async () =>

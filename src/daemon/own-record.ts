@@ -1,10 +1,11 @@
-// What this member says of itself in the record: its version and its puppetservers, with as many
-// JRubies as their status API tells. Edges take their queues' size from it.
+// What the record says of members' puppetservers: as many JRubies as their status API tells. Edges take
+// their queues' size from it. A server measures its own; the leader also measures compilers, which
+// hold no certificate that a puppetserver's listener would let in.
 
 import { leafHostname } from "../cluster/pki.ts";
-import type { Backend, NodeFile } from "../cluster/schema.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { updateMember } from "../cluster/record.ts";
+import type { Backend, Member, NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { PORTS } from "../host/paths.ts";
@@ -14,35 +15,35 @@ import { VERSION } from "../version.ts";
 const STATUS_MS = 3000;
 const DEFAULT_BACKEND: Backend = { name: "puppetserver", port: PORTS.puppetserver, jrubies: 1 };
 
-/** Brings the own record up to date. Throws what etcd throws. */
-export async function keepOwnRecord(etcd: Etcd, view: View, node: NodeFile): Promise<void> {
-  const own = view.members.find((member) => member.id === node.id);
-  if (own === undefined || own.role === "witness") return;
-  const listed = own.backends.length > 0 ? own.backends : [DEFAULT_BACKEND];
-  const backends = await Promise.all(listed.map(async (backend) => measure(backend, node)));
-  const wanted = { ...own, backends, version: VERSION };
-  if (JSON.stringify(wanted) === JSON.stringify(own)) return;
-  await updateMember(
-    etcd,
-    node.id,
-    (member) => member && { ...member, backends, version: VERSION },
-  );
+/** Brings this member's record up to date, and compilers' where `leads`. Throws what etcd throws. */
+export async function keepRecords(
+  etcd: Etcd,
+  view: View,
+  node: NodeFile,
+  leads: boolean,
+): Promise<void> {
+  const measured = view.members.filter((member) => {
+    if (node.role === "server" && member.id === node.id) return true;
+    return leads && member.role === "compiler";
+  });
+  for (const member of measured) await keepBackends(etcd, member);
+  await updateMember(etcd, node.id, (member) => member && { ...member, version: VERSION });
+}
+
+async function keepBackends(etcd: Etcd, member: Member): Promise<void> {
+  const listed = member.backends.length > 0 ? member.backends : [DEFAULT_BACKEND];
+  const backends = await Promise.all(listed.map(async (backend) => measure(backend, member)));
+  if (JSON.stringify(backends) === JSON.stringify(member.backends)) return;
+  await updateMember(etcd, member.id, (current) => current && { ...current, backends });
 }
 
 /** The backend with its JRuby count as told now; as it was while puppetserver doesn't answer. */
-async function measure(backend: Backend, node: NodeFile): Promise<Backend> {
-  // Only servers hold an edge client certificate; a compiler's count is read by them.
-  if (node.role !== "server") return backend;
+async function measure(backend: Backend, member: Member): Promise<Backend> {
   const { ca, cert, key } = await readLeaf("edge");
+  const { address } = member;
+  const serverName = leafHostname("listener", member.id);
   const status = await readPuppetserverStatus(
-    {
-      address: node.address,
-      port: backend.port,
-      serverName: leafHostname("listener", node.id),
-      ca,
-      cert,
-      key,
-    },
+    { address, port: backend.port, serverName, ca, cert, key },
     AbortSignal.timeout(STATUS_MS),
   ).catch(() => undefined);
   const { jrubies } = status ?? {};
