@@ -64,9 +64,11 @@ export async function completeRevocations(store: Store): Promise<void> {
   while (lacking() > 0 && monotonicMs() < end) await pause(WATCH_POLL_MS);
   if (lacking() > 0) await store.reload(REVOKED_PREFIX);
   if (lacking() === 0) return;
-  throw new Fault("ca.crl-mismatch", `CRL ${head} has ${lacking()} entries that the record lacks`, {
-    hints: ["Nothing is signed on top of it. Look at the record's ca/revoked/."],
-  });
+  throw new Fault(
+    "ca.crl-mismatch",
+    `CRL ${head} has ${crl?.count ?? 0} entries, the record ${(crl?.count ?? 0) - lacking()}`,
+    { hints: ["No CRL is signed on top of it. Look at the record's ca/revoked/."] },
+  );
 }
 
 /** Signs CRL `number` with what is revoked already and `revoke`, and commits it. */

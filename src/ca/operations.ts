@@ -10,7 +10,7 @@ import type { AltName } from "../x509/extensions.ts";
 import { isCertname } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import type { Core } from "./core.ts";
-import { certKey, nameKey, requestKey } from "./record.ts";
+import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Serial } from "./serial.ts";
 import { signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import { unchanged, type Commit } from "./store.ts";
@@ -182,8 +182,9 @@ export function createOperations(core: Core) {
     revoke,
     clean,
     lookUp,
-    /** Signs every request that waits. */
+    /** Signs every request that waits, on whichever server it came in. */
     async signAll(options: SignOptions = {}): Promise<Outcome> {
+      await store.reload(REQUEST_PREFIX);
       return sign([...tables.requests.names()].sort(), options);
     },
     /**
