@@ -4,9 +4,12 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { isFault } from "../base/fault.ts";
 import {
+  configuredAddresses,
   inSubnet,
   interfaceFor,
   type LocalAddress,
+  localAddresses,
+  parseAddresses,
   parseCidr,
   parseListener,
   parseNeighbour,
@@ -71,6 +74,35 @@ test("parseNeighbour takes an answer by ARP, and no failed or foreign entry", ()
   for (const text of ["", "[ ]", "not json", '{"a":1}', "[{}]"]) {
     assert.equal(parseNeighbour(text, "10.0.0.10"), undefined);
   }
+});
+
+test("parseAddresses reads ip's list with its prefixes, and any other text as none", () => {
+  const json = JSON.stringify([
+    { ifname: "lo", addr_info: [{ local: "127.0.0.1", prefixlen: 8, scope: "host" }] },
+    {
+      ifname: "eth0",
+      addr_info: [
+        { local: "10.88.0.11", prefixlen: 24, scope: "global" },
+        { local: "fd88::11", prefixlen: 64, scope: "global" },
+        { local: "fe80::1", prefixlen: 64, scope: "link" },
+      ],
+    },
+    { ifname: "eth1" },
+  ]);
+  assert.deepEqual(parseAddresses(json), [
+    { interface: "eth0", address: "10.88.0.11", family: 4, prefix: 24 },
+    { interface: "eth0", address: "fd88::11", family: 6, prefix: 64 },
+  ]);
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      assert.deepEqual(parseAddresses(text), []);
+    }),
+  );
+});
+
+test("configuredAddresses sees every address that localAddresses sees", async () => {
+  const configured = (await configuredAddresses()).map((each) => each.address);
+  for (const { address } of localAddresses()) assert.ok(configured.includes(address), address);
 });
 
 test("portsFree names the program that listens on a port", async () => {

@@ -6,9 +6,10 @@ import { lookup } from "node:dns/promises";
 
 import { BlockList, createServer, isIP, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
+import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
-import { tryRun } from "./process.ts";
+import { run, tryRun } from "./process.ts";
 
 const ASK_MS = 10_000;
 const RESOLVE_MS = 5000;
@@ -53,7 +54,10 @@ export function inSubnet(address: string, cidr: Cidr): boolean {
   return list.check(address, family);
 }
 
-/** Addresses of interfaces that are up, loopback and link-local left out. */
+/**
+ * Addresses of interfaces that are up and have a carrier, loopback and link-local left out.
+ * Danger: a pulled cable makes them vanish; what must outlast that asks `configuredAddresses`.
+ */
 export function localAddresses(): LocalAddress[] {
   const found: LocalAddress[] = [];
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
@@ -64,6 +68,40 @@ export function localAddresses(): LocalAddress[] {
     }
   }
   return found;
+}
+
+/** All addresses as they are configured, also without a carrier. Throws Fault `host.command-failed`. */
+export async function configuredAddresses(): Promise<LocalAddress[]> {
+  return parseAddresses(await run(["ip", "-j", "addr", "show"], { withinMs: ASK_MS }));
+}
+
+const Links = z.array(
+  z.object({
+    ifname: z.string(),
+    addr_info: z
+      .array(z.object({ local: z.string(), prefixlen: z.number(), scope: z.string().optional() }))
+      .catch([]),
+  }),
+);
+
+/** Reads `ip -j addr show`, loopback and link-local left out; none when it isn't understood. */
+export function parseAddresses(json: string): LocalAddress[] {
+  const links = Links.safeParse(parseJson(json));
+  return (links.data ?? []).flatMap((link) =>
+    link.addr_info.flatMap(({ local, prefixlen, scope }) => {
+      const family = isIP(local);
+      if ((family !== 4 && family !== 6) || scope === "link" || scope === "host") return [];
+      return [{ interface: link.ifname, address: local, family, prefix: prefixlen } as const];
+    }),
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The interface on whose subnet `cidr` lies; of several, the one with the longest prefix. */
@@ -108,20 +146,20 @@ export async function whoHolds(address: string, device: string): Promise<Address
  * answered for it.
  */
 export function parseNeighbour(json: string, address: string): string | undefined {
-  let entries: unknown;
-  try {
-    entries = JSON.parse(json.trim() === "" ? "[]" : json);
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(entries)) return undefined;
-  for (const entry of entries as { dst?: unknown; lladdr?: unknown; state?: unknown }[]) {
-    const states = Array.isArray(entry.state) ? (entry.state as unknown[]) : [];
-    const dead = states.includes("FAILED") || states.includes("INCOMPLETE");
-    if (entry.dst === address && typeof entry.lladdr === "string" && !dead) return entry.lladdr;
+  for (const { dst, lladdr, state } of Neighbours.safeParse(parseJson(json)).data ?? []) {
+    const dead = state.includes("FAILED") || state.includes("INCOMPLETE");
+    if (dst === address && !dead && lladdr !== undefined) return lladdr;
   }
   return undefined;
 }
+
+const Neighbours = z.array(
+  z.object({
+    dst: z.string(),
+    lladdr: z.string().optional(),
+    state: z.array(z.string()).catch([]),
+  }),
+);
 
 export type PortState =
   | { port: number; free: true }

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
-import { parseAddresses } from "./observe.ts";
 import { configHash, planVip, type VipDesired, type VipObserved } from "./plan.ts";
 import { decideStanding, parsePriority, REFUSING, RELUCTANT, WILLING } from "./priority.ts";
 
@@ -68,17 +66,4 @@ test("parsePriority reads what is written and nothing else", () => {
   for (const text of [undefined, "", "x", "1 2", "0x1", "-"]) {
     assert.equal(parsePriority(text), undefined);
   }
-});
-
-test("parseAddresses reads ip's list, and any other text as none", () => {
-  const json = JSON.stringify([
-    { ifname: "eth0", addr_info: [{ local: "10.88.0.11" }, { local: "10.88.0.10" }] },
-    { ifname: "eth1" },
-  ]);
-  assert.deepEqual([...parseAddresses(json)], ["10.88.0.11", "10.88.0.10"]);
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-      assert.ok(parseAddresses(text) instanceof Set);
-    }),
-  );
 });
