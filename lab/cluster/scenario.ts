@@ -23,24 +23,32 @@ export interface Scene {
   crew: Crew;
   t: TestContext;
   /** Prints a figure in the test's report. */
-  report(text: string): void;
+  report: (text: string) => void;
   /** Says which failed runs of the crew nothing could have saved. */
-  excuse(isExcused: (run: AgentRun) => boolean): void;
+  excuse: (isExcused: (run: AgentRun) => boolean) => void;
   /** Put on the list of what is undone at the end, last first, also when the hazard fails. */
-  undo(step: () => Promise<unknown>): void;
+  undo: (step: () => Promise<unknown>) => void;
+}
+
+export interface Scenario {
+  /** A test that ends with a whole cluster in which no run of the crew has failed. */
+  hazard: (title: string, body: (scene: Scene) => Promise<void>) => void;
 }
 
 export interface ScenarioOptions {
   /** Names of the agents that run all the while, below the allowlisted domain. */
   crew: readonly string[];
+  /** What else is needed before the first hazard. */
+  prepare?: (cluster: Cluster) => Promise<void>;
 }
 
 /** Registers the cluster's set-up and end; returns what registers hazards on it. */
-export function scenario(options: ScenarioOptions) {
+export function scenario(options: ScenarioOptions): Scenario {
   let cluster: Cluster | undefined;
   let crew: Crew | undefined;
   before(async () => {
     cluster = await open();
+    await options.prepare?.(cluster);
     crew = await startCrew(cluster, options.crew);
   });
   after(async () => {
@@ -48,13 +56,7 @@ export function scenario(options: ScenarioOptions) {
     if (!KEEP) await cluster?.down();
   });
   return {
-    /** The cluster, for further before() hooks. */
-    ready(): Cluster {
-      if (cluster === undefined) throw new Error("there is no cluster");
-      return cluster;
-    },
-    /** A test that ends with a whole cluster in which no run of the crew has failed. */
-    hazard(title: string, body: (scene: Scene) => Promise<void>): void {
+    hazard(title, body) {
       test(title, async (t) => {
         if (cluster === undefined || crew === undefined) throw new Error("there is no cluster");
         try {
