@@ -17,6 +17,9 @@ import { isUnreachable } from "./store.ts";
  */
 const CRL_UNMODIFIED_AFTER_MS = 3 * 24 * 3600 * 1000;
 
+/** Agents poll; without quorum a thousand of them must not wait for each other's misses. */
+const POLL = { polling: true };
+
 export const agentRoutes: Route[] = [
   { method: "GET", path: "certificate/*", who: "anyone", handle: getCertificate },
   { method: "GET", path: "certificate_revocation_list/*", who: "anyone", handle: getCrl },
@@ -27,7 +30,7 @@ export const agentRoutes: Route[] = [
 async function getCertificate({ core, operations, name }: Call): Promise<Response> {
   if (name === "ca") return pem(core.issuer().bundle);
   const found = await find(core, name, "signed", async () => {
-    if (currentPem(core.mirror, name) === undefined) await operations.lookUp([name]);
+    if (currentPem(core.mirror, name) === undefined) await operations.lookUp([name], POLL);
     return currentPem(core.mirror, name);
   });
   return found === undefined ? text(404, `Could not find certificate ${name}`) : pem(found);
@@ -36,7 +39,7 @@ async function getCertificate({ core, operations, name }: Call): Promise<Respons
 async function getRequest({ core, operations, name }: Call): Promise<Response> {
   const { requests } = core.mirror.tables;
   const found = await find(core, name, "requests", async () => {
-    if (!requests.has(name)) await operations.lookUp([name]);
+    if (!requests.has(name)) await operations.lookUp([name], POLL);
     return requests.get(name)?.pem;
   });
   return found === undefined ? text(404, `Could not find certificate_request ${name}`) : pem(found);

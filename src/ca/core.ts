@@ -87,6 +87,11 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     ...deps,
     mirror,
     patience,
+    ensureLoaded: async () => {
+      if (core.loaded) return false;
+      await loadRecord(core, patience.commitMs);
+      return true;
+    },
     onTouched: (touched) => void publisher.publish(touched),
   });
   const directory = createDirectory({ ...deps, folder: deps.cadir }, signal);

@@ -66,7 +66,10 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
     log,
     signal,
     body: async () => {
-      if (core.loaded) await core.store.refresh([AUTHORITY_KEY, CRL_HEAD_KEY], signal);
+      if (!core.loaded) return;
+      await core.store.refresh([AUTHORITY_KEY, CRL_HEAD_KEY], { signal });
+      // Nothing to do unless an earlier attempt failed.
+      await core.publisher.publishCrl();
     },
   });
   const upkeep = startLoop({
@@ -114,7 +117,7 @@ async function reconcile(core: Core, signal: AbortSignal): Promise<void> {
     .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
     .map(({ key }) => key);
   for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
-    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), signal);
+    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), { signal });
   }
   const gone = [...mirror.keys()].filter(
     (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,

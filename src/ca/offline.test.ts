@@ -78,11 +78,12 @@ void test("without quorum reads go on, from memory and from disk, and changes ge
     const listed = (await states.json()) as unknown[];
     assert.equal(listed.length, offlineRecord === undefined ? 0 : 4);
     if (offlineRecord === undefined) {
-      again.run();
       second?.start();
-      await until("the record again", () => again.ca.list().length >= 4, { withinMs: 15_000 });
+      await until("etcd again", () => again.etcd.get("x").then(() => true), { withinMs: 15_000 });
       // What was refused without quorum may have been done with it; only then nothing waits.
       const outcome = await again.ca.sign(["waits.test"]);
+      again.run();
+      await until("the record", () => again.ca.list("signed").length >= 3, { withinMs: 15_000 });
       const signed = again.ca.list("signed").map(({ name }) => name);
       assert.ok(outcome.results[0]?.ok === true || signed.includes("waits.test"));
     }

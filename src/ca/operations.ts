@@ -3,7 +3,7 @@
 // second server and at the edges; how far that was is part of the answer.
 
 import { isIP } from "node:net";
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { certificatePem } from "../x509/certificate.ts";
 import type { AltName } from "../x509/extensions.ts";
@@ -13,12 +13,14 @@ import type { Core } from "./core.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Serial } from "./serial.ts";
 import { signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
-import { unchanged, type Commit } from "./store.ts";
+import { unchanged, type Commit, type ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
 
 /** Names looked up in one transaction; each is one or two of its operations. */
 const NAMES_AT_ONCE = 60;
 const SIGN_AT_ONCE = 8;
+/** Attempts at a removal while other servers change the same name. */
+const REMOVE_TRIES_MAX = 20;
 
 /** How many servers keep a durable copy of a change, and which. */
 export interface Copies {
@@ -78,15 +80,18 @@ export function createOperations(core: Core) {
   };
 
   /** Brings these names' certificates and requests into memory as they are now. */
-  const lookUp = async (names: readonly string[]): Promise<void> => {
+  const lookUp = async (names: readonly string[], options: ReadOptions = {}): Promise<void> => {
     for (let at = 0; at < names.length; at += NAMES_AT_ONCE) {
       const some = names.slice(at, at + NAMES_AT_ONCE).filter(isCertname);
-      await store.refresh(some.flatMap((name) => [nameKey(name), requestKey(name)]));
+      await store.refresh(
+        some.flatMap((name) => [nameKey(name), requestKey(name)]),
+        options,
+      );
       const lacking = some.flatMap((name) => {
         const serial = tables.names.get(name)?.serial;
         return serial === undefined || tables.certs.has(serial) ? [] : [certKey(serial)];
       });
-      await store.refresh(lacking);
+      await store.refresh(lacking, options);
     }
   };
 
@@ -147,7 +152,7 @@ export function createOperations(core: Core) {
 
   /** Deletes keys as they are now; tries again when one of them changed meanwhile. */
   const remove = async (keys: () => { key: string; revision: number }[]): Promise<number> => {
-    for (;;) {
+    for (let tries = 0; tries < REMOVE_TRIES_MAX; tries += 1) {
       const there = keys().filter(({ revision }) => revision > 0);
       if (there.length === 0) return 0;
       const commit: Commit = {
@@ -159,6 +164,7 @@ export function createOperations(core: Core) {
       await publisher.publish(done.touched);
       return done.revision;
     }
+    throw new Fault("ca.busy", "what is to be removed keeps changing: try again");
   };
 
   const clean = async (names: readonly string[]): Promise<Outcome> => {

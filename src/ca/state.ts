@@ -30,6 +30,7 @@ export function describeState(core: Core): CaState {
   const crl = publisher.crl();
   const { behind, why } = directory.state();
   const problems = [core.key.problem(), publisher.alarm() ?? ""].filter((text) => text !== "");
+  if (!core.loaded) problems.push("etcd was not reached since the start");
   if (crl === undefined) problems.unshift("no CRL is published here yet");
   const expiry = nextExpiry(core);
   return {

@@ -19,10 +19,7 @@ export interface Patience {
 
 export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
 
-/**
- * How long after such a read came to nothing the next ones don't even try, in milliseconds: without
- * quorum a thousand agents that poll must not wait one after the other.
- */
+/** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
 
 export interface Commit {
@@ -41,6 +38,14 @@ export interface StoreDeps {
   /** Told of what a commit or a read brought that memory didn't know. */
   onTouched?: (touched: Touched) => void;
   patience: Patience;
+  /** Makes sure that memory is of etcd and not of a disk's; true when it had to be read anew. */
+  ensureLoaded?: () => Promise<boolean>;
+}
+
+export interface ReadOptions {
+  signal?: AbortSignal;
+  /** It is one of many alike: give up at once when the last one came to nothing a moment ago. */
+  polling?: boolean;
 }
 
 export interface Store {
@@ -48,7 +53,7 @@ export interface Store {
   /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
   /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
-  refresh(keys: readonly string[], signal?: AbortSignal): Promise<void>;
+  refresh(keys: readonly string[], options?: ReadOptions): Promise<void>;
   /** Reads all keys with `prefix` into memory. Throws Fault `etcd.…`. */
   reload(prefix: string): Promise<void>;
 }
@@ -72,6 +77,8 @@ export function createStore(deps: StoreDeps): Store {
   return {
     mirror,
     async commit({ when, then, settle }, signal) {
+      // Decisions that rest on a disk's memory are taken anew.
+      if ((await deps.ensureLoaded?.()) === true) return { ok: false };
       const keys = [...new Set(when.map(({ key }) => key))];
       const result = await etcd.transact(
         {
@@ -93,9 +100,10 @@ export function createStore(deps: StoreDeps): Store {
       );
       return { ok: true, revision, touched: mirror.applyOwn(changes) };
     },
-    async refresh(keys, signal) {
+    async refresh(keys, { signal, polling } = {}) {
       if (keys.length === 0) return;
-      if (hopeless !== undefined && monotonicMs() < hopeless.untilMs) throw hopeless.error;
+      const giveUp = polling === true && monotonicMs() < (hopeless?.untilMs ?? 0);
+      if (giveUp) throw hopeless?.error;
       const then = keys.map((key): Op => ({ get: key }));
       const options = { withinMs: patience.readMs, ...(signal && { signal }) };
       try {
