@@ -15,7 +15,7 @@ import type { Leaf, LeafOptions } from "./testing/pki.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 
-describe("identity at the edge", { concurrency: true }, () => {
+describe("identity at the edge", { concurrency: true, timeout: 60_000 }, () => {
   let edge: TestEdge;
   before(async () => {
     edge = await TestEdge.start({ puppetservers: 1 });
@@ -143,7 +143,7 @@ describe("identity at the edge", { concurrency: true }, () => {
   }
 });
 
-describe("issuers at the edge", { concurrency: true }, () => {
+describe("issuers at the edge", { concurrency: true, timeout: 60_000 }, () => {
   const ISSUERS = [
     '/CN=Puppet CA: über, "quoted" \\+ more <x>; y\\\\z',
     "/C=DE/O=Example/OU=IT/CN=Puppet CA/emailAddress=ca@example.com",
@@ -171,7 +171,7 @@ describe("issuers at the edge", { concurrency: true }, () => {
   }
 });
 
-describe("what arrives at the edge", { concurrency: true }, () => {
+describe("what arrives at the edge", { concurrency: true, timeout: 60_000 }, () => {
   let edge: TestEdge;
   before(async () => {
     edge = await TestEdge.start({ puppetservers: 1 });

@@ -56,20 +56,34 @@ local function forgetOld(now)
   end
 end
 
+-- Backends whose servers lose their requests after so many seconds of silence since they were marked
+-- down, and the backends that track them.
+local WATCHED = {
+  { backend = "compilers", tracking = "light", silentS = ${SILENT_S_MAX} },
+  { backend = "authority", tracking = "authority_reads", silentS = 1 },
+}
+
 -- Silence only: a server that answers its check, with whatever status, goes on with what it has.
-local function isSilent(status, check, since)
+local function isSilent(status, check, since, most)
   return string.match(status or "", "^DOWN") ~= nil
     and (string.match(check or "", "TOUT$") ~= nil or check == "L4CON" or check == "SOCKERR")
-    and (tonumber(since) or 0) >= ${SILENT_S_MAX}
+    and (tonumber(since) or 0) >= most
 end
 
-local function silentHere()
-  local silent = {}
-  for name, server in pairs(core.backends["compilers"].servers) do
-    local stats = server:get_stats()
-    if isSilent(stats.status, stats.check_status, stats.lastchg) then silent[name] = true end
+local function endRequests(watched, name)
+  for _, backend in ipairs({ watched.backend, watched.tracking }) do
+    local server = core.backends[backend].servers[name]
+    if server ~= nil then server:shut_sess() end
   end
-  return silent
+end
+
+local function watchHere(watched)
+  for name, server in pairs(core.backends[watched.backend].servers) do
+    local stats = server:get_stats()
+    if isSilent(stats.status, stats.check_status, stats.lastchg, watched.silentS) then
+      endRequests(watched, name)
+    end
+  end
 end
 
 local function fields(line)
@@ -79,12 +93,11 @@ local function fields(line)
 end
 
 -- A former worker's own checks have stopped, so it asks the current worker.
-local function silentThere()
-  local silent = {}
+local function watchThere(watched)
   local socket = core.tcp()
   socket:settimeout(2)
-  if socket:connect("unix@${statsSocket}") == nil then return silent end
-  socket:send("show stat compilers 4 -1\\n")
+  if socket:connect("unix@${statsSocket}") == nil then return end
+  socket:send("show stat " .. watched.backend .. " 4 -1\\n")
   local text = socket:receive("*a") or ""
   socket:close()
   local column = {}
@@ -92,18 +105,9 @@ local function silentThere()
     local list = fields(line)
     if string.sub(line, 1, 1) == "#" then
       for index, name in ipairs(list) do column[name] = index end
-    elseif isSilent(list[column.status], list[column.check_status], list[column.lastchg]) then
-      silent[list[column.svname]] = true
-    end
-  end
-  return silent
-end
-
-local function endSilent(silent)
-  for name, _ in pairs(silent) do
-    for _, backend in ipairs({ "compilers", "light" }) do
-      local server = core.backends[backend].servers[name]
-      if server ~= nil then server:shut_sess() end
+    elseif isSilent(list[column.status], list[column.check_status], list[column.lastchg],
+        watched.silentS) then
+      endRequests(watched, list[column.svname])
     end
   end
 end
@@ -113,8 +117,9 @@ core.register_task(function()
     core.msleep(stopping and 2000 or 500)
     stopping = tonumber(core.get_info()["Stopping"]) == 1
     forgetOld(core.now().sec)
-    local found, silent = pcall(stopping and silentThere or silentHere)
-    if found then endSilent(silent) end
+    for _, watched in ipairs(WATCHED) do
+      pcall(stopping and watchThere or watchHere, watched)
+    end
   end
 end)
 `;

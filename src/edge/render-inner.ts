@@ -9,7 +9,10 @@ import { endpoint, LOGGED, ownedBy, section } from "./text.ts";
 /** Paths that need no JRuby. */
 const LIGHT = "/status/ /metrics/ /puppet/v3/static_file_content/ /puppet-admin-api/";
 
-/** Requests to the daemon at once; more wait here rather than overflow its socket's queue. */
+/** The first connection that fails is as good as a failed check: the next one goes elsewhere. */
+const SUSPECT = "observe layer4 error-limit 1 on-error mark-down";
+
+/** Requests to the daemon at once; more wait here, since a full queue of its socket looks like death. */
 const AUTHORITY_REQUESTS_MAX = 200;
 
 /** The frontends `once` and `again`. */
@@ -68,7 +71,6 @@ export function puppetserverSections(config: EdgeConfig): string[] {
   ];
   // Refused: down after a second at most. Silent: after about three, and its requests go on.
   const check = "check inter 1s fastinter 100ms downinter 500ms fall 3 rise 1";
-  const suspect = "observe layer4 error-limit 1 on-error mark-down";
   const server = (backend: EdgeConfig["backends"][number]) =>
     `server ${backend.name} ${endpoint(backend)} ${tls} verifyhost ${backend.host} tcp-ut 12s weight ${backend.drained === true ? 0 : 100}`;
   const compilers = section("backend compilers", [
@@ -76,7 +78,7 @@ export function puppetserverSections(config: EdgeConfig): string[] {
     ...httpCheck(HEALTH_PATH),
     ...config.backends.map(
       (backend) =>
-        `${server(backend)} maxconn ${backend.jrubies} slowstart 10s ${check} ${suspect}`,
+        `${server(backend)} maxconn ${backend.jrubies} slowstart 10s ${check} ${SUSPECT}`,
     ),
   ]);
   const light = section("backend light", [
@@ -89,8 +91,9 @@ export function puppetserverSections(config: EdgeConfig): string[] {
 /** `authority` with everyone who can sign, `authority_reads` with the file server after them. */
 export function authoritySections(config: EdgeConfig): string[] {
   const tls = mutualTls(config);
-  const check =
-    "check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions";
+  // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked the
+  // server down, while that is on its way to another one (2.6.12). wait.lua does it for silent ones.
+  const check = `check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 ${SUSPECT}`;
   const common = [
     "balance roundrobin",
     "retries 3",

@@ -13,7 +13,7 @@ const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 const unique = (names: string[]) => [...new Set(names)];
 
-describe("a puppetserver dies", { concurrency: 4 }, () => {
+describe("a puppetserver dies", { concurrency: 4, timeout: 60_000 }, () => {
   for (const chunked of [false, true]) {
     const how = chunked ? "in chunks" : "with its length";
     test(`a request of 300 KB ${how} is repeated on another one, and only then`, async () => {
@@ -100,7 +100,7 @@ describe("a puppetserver dies", { concurrency: 4 }, () => {
   });
 });
 
-describe("every puppetserver dies", { concurrency: 4 }, () => {
+describe("every puppetserver dies", { concurrency: 4, timeout: 60_000 }, () => {
   test("requests under way, new ones and queued ones wait for the first that comes back", async () => {
     const backends = { puppetservers: 3 };
     await using edge = await TestEdge.start(backends);
@@ -154,7 +154,7 @@ describe("every puppetserver dies", { concurrency: 4 }, () => {
   });
 });
 
-describe("puppetservers that live", { concurrency: 4 }, () => {
+describe("puppetservers that live", { concurrency: 4, timeout: 60_000 }, () => {
   test("each works on as many requests as it has JRubies; what needs none goes past the queue", async () => {
     await using edge = await TestEdge.make({ puppetservers: 1 });
     const backends = edge.config.backends.map((backend) => ({ ...backend, jrubies: 2 }));
