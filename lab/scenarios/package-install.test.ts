@@ -23,7 +23,7 @@ before(async () => {
   deb = await buildPackage();
   lab = await openLab({ hosts: ["s1"] });
   s1 = lab.host("s1");
-  await s1.run("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  await startPuppetserver();
 });
 
 after(async () => lab?.down());
@@ -162,6 +162,11 @@ test("purge deletes our state and users, says so, and touches neither Puppet's C
   assert.equal(await checksums("/etc/puppet /var/lib/puppet/ssl"), puppet);
   await agentRuns();
 });
+
+async function startPuppetserver(): Promise<void> {
+  const started = await s1.exec("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  if (!started.ok) assert.fail(await s1.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
+}
 
 /** A run of the server's own agent against it; the catalog must be fresh, not from the agent's cache. */
 async function agentRuns(): Promise<void> {

@@ -19,7 +19,7 @@ before(async () => {
   const deb = await buildPackage();
   lab = await openLab({ hosts: ["s1"] });
   s1 = lab.host("s1");
-  await s1.run("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  await startPuppetserver();
   stock = await checksums();
   await s1.installDeb(deb);
   const init = "understudy init --name puppet.lab.test --vip 10.88.0.10/24";
@@ -37,7 +37,7 @@ test("after a power cut, edge, address, etcd and file server come up although th
   await s1.run("systemctl disable understudy.service && sync");
   await s1.powerCut();
   await s1.boot();
-  await s1.run("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  await startPuppetserver();
   assert.equal((await s1.exec("systemctl is-active understudy.service")).stdout.trim(), "inactive");
   for (const unit of [
     "understudy-etcd.service",
@@ -69,6 +69,11 @@ test("purge of a former member leaves no state of ours, and Puppet as it was", a
   assert.equal(await checksums(), stock);
   await agentRuns("s1.lab.test");
 });
+
+async function startPuppetserver(): Promise<void> {
+  const started = await s1.exec("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  if (!started.ok) assert.fail(await s1.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
+}
 
 /** A run of the server's own agent; the catalog must be fresh, not from the agent's cache. */
 async function agentRuns(server: string): Promise<void> {
