@@ -153,13 +153,14 @@ describe("issuers at the edge", { concurrency: true, timeout: 60_000 }, () => {
     test(`issuerKey is HAProxy's own for an issuer ${subject}`, async () => {
       await using edge = await TestEdge.make({ puppetservers: 1 });
       const { pki } = edge.pki;
-      await pki.leaf("other", { subject, ca: "root", isCa: true });
-      const options: LeafOptions = { subject: "/CN=web1", ca: "other", serial: "0x05" };
+      const ca = `ca${index}`;
+      await pki.leaf(ca, { subject, ca: "root", isCa: true });
+      const options: LeafOptions = { subject: "/CN=web1", ca, serial: "0x05" };
       const leaf: Leaf = await pki.leaf(`byother${index}`, options);
-      await pki.bundle("puppetca.pem", ["issuing", "other", "root"]);
+      const puppetCaFile = await pki.bundle(`bundle${index}.pem`, ["issuing", ca, "root"]);
       const issuer = await pki.issuerText(`byother${index}`);
       assert.equal(parseCertificate(leaf.cert).issuerText, issuer);
-      const config = { ...edge.config, issuers: [edge.pki.issuer, issuer] };
+      const config = { ...edge.config, puppetCaFile, issuers: [edge.pki.issuer, issuer] };
       await using running = edge.with(config);
       await running.startToy("p1");
       await running.startHaproxy();

@@ -2,6 +2,7 @@
 // and a client that speaks as an agent does. Everything it started ends with it.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest, Agent } from "node:https";
 import { createServer } from "node:net";
@@ -75,9 +76,9 @@ export class TestEdge implements AsyncDisposable {
   /** Makes keys and folders and chooses ports; starts nothing. */
   static async make(options: EdgeOptions = {}): Promise<TestEdge> {
     const folder = await mkdtemp(join(tmpdir(), "edge-"));
-    await Promise.all(["pki", "state", "run"].map((name) => mkdir(join(folder, name))));
+    await Promise.all(["state", "run"].map((name) => mkdir(join(folder, name))));
     const { puppetservers = 2, others = 0, ...more } = options;
-    const pki = await makePki(join(folder, "pki"));
+    const pki = await sharedPki();
     const ports = await freePorts(1 + puppetservers + others);
     const port = () => ports.pop() ?? 0;
     const where = (prefix: string, index: number) => ({
@@ -309,6 +310,18 @@ export class TestEdge implements AsyncDisposable {
     await Promise.all(children.map((child) => end(child)));
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+let shared: Promise<TestPki> | undefined;
+
+/** One set of certificates for all edges of a test file: making it takes longer than a test. */
+async function sharedPki(): Promise<TestPki> {
+  shared ??= (async () => {
+    const folder = await mkdtemp(join(tmpdir(), "edge-pki-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    return makePki(folder);
+  })();
+  return shared;
 }
 
 async function end(child: ChildProcess | undefined): Promise<void> {
