@@ -2,9 +2,10 @@
 // running compiles; the caller drains this puppetserver at the edges first, except on a server that
 // isn't in use yet.
 
+import { wallMs } from "../host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../host/files.ts";
 import { unit } from "../host/systemd.ts";
-import { EDITED_STAMP } from "./observe.ts";
+import { EDITED_STAMP, RELOADED_STAMP } from "./observe.ts";
 import { editFile, putOriginalBack } from "./originals.ts";
 import type { PuppetserverAction, RevertAction } from "./plan.ts";
 
@@ -34,6 +35,13 @@ export async function applyPuppetserver(
     case "restart":
       await unit("restart", unitName, options);
       return;
+    case "reload": {
+      // What changes while it reloads may be missed, so the beginning counts.
+      const beganMs = wallMs();
+      await unit("reload", unitName, options);
+      await writeFileAtomic(RELOADED_STAMP, `${beganMs}\n`);
+      return;
+    }
     case "start":
       await unit("start", unitName, options);
   }

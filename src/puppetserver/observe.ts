@@ -13,6 +13,8 @@ import { type ListenerConfig, setsElsewhere } from "./webserver-conf.ts";
 
 /** Its time of change says when we last edited a file that puppetserver reads when it starts. */
 export const EDITED_STAMP = join(PATHS.state, "puppetserver.edited");
+/** Holds when our last reload of puppetserver began, in ms since the epoch. */
+export const RELOADED_STAMP = join(PATHS.state, "puppetserver.reloaded");
 const ASK_MS = 10_000;
 /** What trapperkeeper reads in conf.d. */
 const READ_ENDINGS = [".conf", ".json", ".ini", ".edn", ".properties", ".yaml", ".yml"];
@@ -29,14 +31,16 @@ export async function observePuppetserver(
     readObserved(caCfg),
     readObserved(layout.puppetConf, ""),
   ]);
-  const [elsewhere, editedMs, identityChangedMs, startedMs] = await Promise.all([
+  const [elsewhere, editedMs, identityChangedMs, startedMs, reloaded] = await Promise.all([
     readElsewhere(confD),
     newestChange([EDITED_STAMP]),
     newestChange([listener.cert, listener.key, listener.caCert]),
     readStart(unit),
+    readIfThere(RELOADED_STAMP),
   ]);
+  const reloadedMs = reloaded === undefined ? undefined : Number(reloaded) || undefined;
   const files = { webserver, auth, ca, puppet };
-  return { ...files, elsewhere, editedMs, identityChangedMs, startedMs };
+  return { ...files, elsewhere, editedMs, identityChangedMs, startedMs, reloadedMs };
 }
 
 /** A file with its original. `absent` is its text where it may be missing. */

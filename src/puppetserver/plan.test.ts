@@ -33,6 +33,7 @@ const stock: PuppetserverObserved = {
   editedMs: undefined,
   identityChangedMs: 500,
   startedMs: 1000,
+  reloadedMs: undefined,
 };
 
 /** `observed` after the writes of a plan have been carried out. */
@@ -76,11 +77,14 @@ test("planPuppetserver starts what doesn't run only where it is to run", () => {
   assert.deepEqual(planPuppetserver({ ...desired, running: false }, down), []);
 });
 
-test("planPuppetserver restarts for a new certificate, and not for puppet.conf alone", () => {
+test("planPuppetserver reloads for a new certificate, and does nothing for puppet.conf alone", () => {
   const edited = { ...after(stock), startedMs: 3000 };
-  assert.deepEqual(planPuppetserver(desired, { ...edited, identityChangedMs: 4000 }), [
-    { do: "restart", because: "the certificate of its listener is newer than its start" },
+  const renewed = { ...edited, identityChangedMs: 4000 };
+  assert.deepEqual(planPuppetserver(desired, renewed), [
+    { do: "reload", because: "its listener has a newer certificate on disk" },
   ]);
+  assert.deepEqual(planPuppetserver(desired, { ...renewed, reloadedMs: 5000 }), []);
+  assert.deepEqual(planPuppetserver(desired, { ...renewed, startedMs: 5000, reloadedMs: 1 }), []);
   const renamed = planPuppetserver(desired, { ...edited, puppet: file("/p/puppet.conf", "") });
   assert.deepEqual(
     renamed.map((action) => action.do),

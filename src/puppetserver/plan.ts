@@ -40,12 +40,16 @@ export interface PuppetserverObserved {
   identityChangedMs: number | undefined;
   /** In ms since the epoch; undefined when it doesn't run. */
   startedMs: number | undefined;
+  /** When our last reload began, in ms since the epoch; undefined: never. */
+  reloadedMs: number | undefined;
 }
 
 export type PuppetserverAction =
   | { do: "write"; path: string; text: string; because: string }
   /** Ends running compiles: drain it at the edges first, one server at a time. */
   | { do: "restart"; because: string }
+  /** A restart inside the running JVM: port 8141 is gone for some 3 s, compiles end as well. */
+  | { do: "reload"; because: string }
   | { do: "start"; because: string };
 
 /**
@@ -121,7 +125,7 @@ function planRun(
   observed: PuppetserverObserved,
   writes: PuppetserverAction[],
 ): PuppetserverAction[] {
-  const { startedMs, editedMs, identityChangedMs } = observed;
+  const { startedMs, reloadedMs, editedMs, identityChangedMs } = observed;
   if (startedMs === undefined) {
     return desired.running ? [{ do: "start", because: "puppetserver doesn't run" }] : [];
   }
@@ -134,8 +138,9 @@ function planRun(
   if (editedMs !== undefined && editedMs > startedMs) {
     return [{ do: "restart", because: "it was started before its configuration was changed" }];
   }
-  if (identityChangedMs !== undefined && identityChangedMs > startedMs) {
-    return [{ do: "restart", because: "the certificate of its listener is newer than its start" }];
+  const loadedMs = Math.max(startedMs, reloadedMs ?? 0);
+  if (identityChangedMs !== undefined && identityChangedMs > loadedMs) {
+    return [{ do: "reload", because: "its listener has a newer certificate on disk" }];
   }
   return [];
 }
