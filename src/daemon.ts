@@ -14,12 +14,13 @@ import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile, writeNodeFile } from "./cluster/node-file.ts";
 import { createPeers, type Peers } from "./cluster/peer.ts";
-import type { LeafName } from "./cluster/pki.ts";
+import type { AuthorityName, LeafName } from "./cluster/pki.ts";
 import { type PkiOwners, readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
-import type { NodeFile } from "./cluster/schema.ts";
+import { readClusterRecord } from "./cluster/record.ts";
+import { namesOfServer, type NodeFile } from "./cluster/schema.ts";
 import { listTokens, revokeToken } from "./cluster/tokens.ts";
 import { startViewKeeper, type ViewKeeper } from "./cluster/view-keeper.ts";
-import { voterEndpoints } from "./cluster/view.ts";
+import { type View, voterEndpoints } from "./cluster/view.ts";
 import { caCommands, caStatus, signMember, startCa } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Copier, startCopier } from "./daemon/copies.ts";
@@ -40,6 +41,7 @@ import { createRefusals, type Refusals } from "./daemon/pki-loop.ts";
 import { createEtcd } from "./etcd/client.ts";
 import type { Etcd } from "./etcd/types.ts";
 import { wallMs } from "./host/clock.ts";
+import { endStrangers } from "./host/connections.ts";
 import { readFacts } from "./host/facts.ts";
 import { makeFolder } from "./host/files.ts";
 import { PATHS, PORTS } from "./host/paths.ts";
@@ -161,9 +163,26 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
       log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
       control = await readLeaf("control");
       for (const reload of reloads) await reload();
+      await endRemoved(keeper.current(), names);
     },
   });
   return { reloads, node, layout, owners, etcd, peers, keeper, neighbours, refusals, log, signal };
+}
+
+/** Connections that a removed member opened before its certificate was refused end too. */
+async function endRemoved(view: View | undefined, names: AuthorityName[]): Promise<void> {
+  if (view === undefined) return;
+  const staying = view.members.filter((member) => member.phase !== "leaving");
+  const addresses = [
+    ...staying.map((member) => member.address),
+    ...view.settings.virtualIps.map((vip) => vip.split("/")[0] ?? vip),
+  ];
+  const ports = {
+    etcd: [PORTS.etcdClient, PORTS.etcdPeer],
+    edge: [PORTS.puppetserver, PORTS.authority],
+    control: [PORTS.control],
+  };
+  for (const port of names.flatMap((name) => ports[name])) await endStrangers(port, addresses);
 }
 
 async function createServer(core: Core): Promise<ServerParts> {
@@ -205,8 +224,14 @@ async function listenForCommands(
     listTokens: async () => listTokens(etcd, wallMs()),
     revokeToken: async (id) => revokeToken(etcd, id),
     signOwnCertificate: async (pem) => {
-      const { id, sharedName } = core.node;
-      return signMember(requireCa(server), core.layout, { pem, id, altNames: [sharedName, id] });
+      const { id } = core.node;
+      const settings = (await readClusterRecord(etcd))?.settings.value;
+      if (settings === undefined) throw new Fault("cluster.no-record", "there is no record yet");
+      return signMember(requireCa(server), core.layout, {
+        pem,
+        id,
+        altNames: namesOfServer(settings, id),
+      });
     },
     finish: async () => {
       await finishMember(membership);

@@ -43,7 +43,7 @@ void test("repair gives a joining server the whole CA directory, the same as the
   assert.deepEqual(await content(two.cadir), await content(one.cadir));
   const modes = async (name: string) =>
     ((await stat(join(two.cadir, name))).mode & 0o777).toString(8);
-  assert.equal(await modes("ca_key.pem"), "640");
+  assert.equal(await modes("ca_key.pem"), "600");
   assert.equal(await modes("ca_crt.pem"), "644");
   assert.equal(await modes("inventory.txt"), "644");
   assert.equal(await modes("signed"), "755");

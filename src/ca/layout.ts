@@ -1,9 +1,10 @@
-// Where things are in an ordinary Puppet CA directory, and their modes as stock Puppet Server has them.
+// Where things are in an ordinary Puppet CA directory, and their modes: stock's but for the keys, which
+// only their owner may read, since the file server is in group puppet.
 
 import { join } from "node:path";
 
 /** Mode of ca_key.pem and root_key.pem; every other file is public. */
-export const KEY_MODE = 0o640;
+export const KEY_MODE = 0o600;
 export const FILE_MODE = 0o644;
 export const FOLDER_MODE = 0o755;
 

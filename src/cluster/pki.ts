@@ -29,7 +29,6 @@ export type AuthorityName = (typeof AUTHORITIES)[number];
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 15 * 365;
 const LEAF_DAYS = 2 * 365;
-const CRL_DAYS = 10 * 365;
 /** Clocks may differ by this much before a fresh certificate is refused. */
 const BACKDATE_MS = DAY_MS;
 const SERIAL_BYTES = 16;
@@ -146,7 +145,7 @@ export function issueLeaf(
   };
 }
 
-/** The CRL of one of our CAs: every revoked serial, valid for longer than any leaf. */
+/** The CRL of one of our CAs: every revoked serial, valid for as long as the CA. */
 export function renderAuthorityCrl(
   authority: ClusterAuthority,
   crl: { number: number; revoked: { serialHex: string; atMs: number }[] },
@@ -158,7 +157,8 @@ export function renderAuthorityCrl(
     authorityKeyId: keyIdOf(issuer.spkiDer),
     number: crl.number,
     thisUpdateMs: nowMs - BACKDATE_MS,
-    nextUpdateMs: nowMs + CRL_DAYS * DAY_MS,
+    // It lasts as long as its CA: an expired one would shut every edge out of every puppetserver.
+    nextUpdateMs: issuer.notAfter,
     entries: crl.revoked.map((entry) => ({
       serial: BigInt(`0x${entry.serialHex}`),
       timeMs: entry.atMs,

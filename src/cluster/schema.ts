@@ -57,6 +57,8 @@ export type Member = z.infer<typeof Member>;
 export const Settings = z.object({
   /** The name that agents use. */
   sharedName: Certname,
+  /** Further names and addresses that agents call servers by: those that a taken-over primary had. */
+  otherNames: z.array(z.string().max(253)).max(64).default([]),
   virtualIps: z.array(VirtualIp).max(16).default([]),
   /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
   acceptProxyFrom: z.array(z.string()).max(64).default([]),
@@ -64,6 +66,11 @@ export const Settings = z.object({
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
 });
 export type Settings = z.infer<typeof Settings>;
+
+/** What a server's Puppet certificate is for: whatever agents call it. */
+export function namesOfServer(settings: Settings, id: string): string[] {
+  return [settings.sharedName, ...settings.otherNames, id];
+}
 
 /** What the cluster is (`understudy/meta`). */
 export const Meta = z.object({

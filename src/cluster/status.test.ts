@@ -70,6 +70,7 @@ function judge(
     },
     settings: {
       sharedName: "puppet.lab.test",
+      otherNames: [],
       virtualIps: ["10.0.0.10/24"],
       acceptProxyFrom: [],
       voters: 3,

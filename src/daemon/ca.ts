@@ -48,6 +48,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
     settings,
     protectedNames: () => [
       node.sharedName,
+      ...(keeper.current()?.settings.otherNames ?? []),
       ...(keeper.current()?.members ?? []).flatMap((member) => [member.id, member.address]),
     ],
     confirmCopies: async (revision): Promise<Copies> => copier.confirm(revision),

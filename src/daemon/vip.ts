@@ -5,7 +5,7 @@ import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import { edgePaths } from "../edge/config.ts";
-import { interfaceFor, parseCidr } from "../host/network.ts";
+import { configuredAddresses, interfaceFor, parseCidr } from "../host/network.ts";
 import { PATHS } from "../host/paths.ts";
 import { applyVip } from "../vip/apply.ts";
 import { renderEdgeWatch } from "../vip/edge-watch.ts";
@@ -17,8 +17,10 @@ import { renderKeepalived } from "../vip/render.ts";
 
 /** Brings keepalived to what the view wants of this server. */
 export async function keepVip(view: View, node: NodeFile, log: Log): Promise<void> {
+  // As configured, not as connected: a pulled cable must not make keepalived go.
+  const local = await configuredAddresses();
   const addresses = view.settings.virtualIps.flatMap((address) => {
-    const device = interfaceFor(parseCidr(address));
+    const device = interfaceFor(parseCidr(address), local);
     return device === undefined ? [] : [{ address, interface: device.interface }];
   });
   const peers = serversOf(view).filter((member) => member.id !== node.id);

@@ -14,7 +14,7 @@ import {
   requestKeyHash,
 } from "../cluster/pki.ts";
 import { readClusterRecord, updateMember, updateToken } from "../cluster/record.ts";
-import type { Member } from "../cluster/schema.ts";
+import { type Member, namesOfServer } from "../cluster/schema.ts";
 import { decideToken, type TokenRecord } from "../cluster/token.ts";
 import type { JoinAnswer, JoinStart } from "./join-protocol.ts";
 
@@ -59,7 +59,6 @@ export async function admit(deps: AdmitDeps, start: JoinStart): Promise<JoinAnsw
       crl: (await readAuthorityCrl(deps.etcd, authority.name))?.pem ?? "",
     };
   }
-  const { sharedName } = record.settings.value;
   const after = await readClusterRecord(deps.etcd);
   const answer: JoinAnswer = {
     meta: record.meta.value,
@@ -70,7 +69,8 @@ export async function admit(deps: AdmitDeps, start: JoinStart): Promise<JoinAnsw
     authorities,
   };
   if (start.puppetRequest !== undefined) {
-    answer.puppet = await deps.signPuppet(start.puppetRequest, [sharedName, start.member.id]);
+    const altNames = namesOfServer(record.settings.value, start.member.id);
+    answer.puppet = await deps.signPuppet(start.puppetRequest, altNames);
   }
   return answer;
 }

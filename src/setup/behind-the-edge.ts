@@ -14,10 +14,11 @@ import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import { isActive, journalTail, unit } from "../host/systemd.ts";
 import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
-import { planPuppetserver } from "../puppetserver/plan.ts";
+import { planPuppetserver, type PuppetserverAction } from "../puppetserver/plan.ts";
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { exportPkcs1, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
+import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 import { puppetserverWish } from "./wish.ts";
@@ -39,7 +40,10 @@ export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
   const steps: Step[] = [
     { title: "daemon", run: startDaemon },
     { title: "this server's Puppet certificate", run: () => ensureHostCertificate(node, host) },
-    { title: "puppetserver moves behind the edge", run: () => moveBehind(node, host) },
+    {
+      title: "puppetserver moves behind the edge",
+      run: (report) => moveBehind(node, host, report),
+    },
   ];
   if (node.role === "server") {
     steps.push({ title: "edge takes agents", run: waitForEdge });
@@ -118,16 +122,26 @@ export async function hostKey(host: SetupHost) {
   return key;
 }
 
-async function moveBehind(node: NodeFile, host: SetupHost): Promise<string> {
+async function moveBehind(
+  node: NodeFile,
+  host: SetupHost,
+  report: (detail: string) => void,
+): Promise<string> {
   const { unit: name } = host.layout.puppetserver;
-  const wish = puppetserverWish(node.sharedName);
-  const actions = planPuppetserver(wish, await observePuppetserver(host.layout, wish.listener));
+  const actions = await planMove(node, host);
   const writes = actions.filter((action) => action.do === "write");
   for (const action of writes) await applyPuppetserver(action, name);
   // What runs with the former listener holds port 8140, which the edge must take.
-  if (actions.some((action) => action.do === "restart")) await unit("stop", name);
+  if (actions.some((action) => action.do === "restart")) await stopPuppetserver(name, report);
+  if (node.role !== "server") await letAgentsIn();
   if (writes.length === 0) return "it is there already";
   return `${writes.length} files changed, the former ones kept beside them`;
+}
+
+/** Lists what puppetserver's move behind the edge still lacks. */
+export async function planMove(node: NodeFile, host: SetupHost): Promise<PuppetserverAction[]> {
+  const wish = puppetserverWish(node.sharedName);
+  return planPuppetserver(wish, await observePuppetserver(host.layout, wish.listener));
 }
 
 async function waitForEdge(): Promise<undefined> {
@@ -135,6 +149,7 @@ async function waitForEdge(): Promise<undefined> {
     withinMs: EDGE_READY_MS,
     everyMs: 200,
   });
+  await letAgentsIn();
   return undefined;
 }
 

@@ -33,14 +33,17 @@ import { createEtcd } from "../etcd/client.ts";
 import { clientUrl, peerUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { exists } from "../host/files.ts";
+import { exists, readIfThere } from "../host/files.ts";
 import { unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
-import { behindTheEdge } from "./behind-the-edge.ts";
+import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import { behindTheEdge, planMove } from "./behind-the-edge.ts";
+import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 
 const ETCD_READY_MS = 60_000;
+const PUPPETSERVER_READY_MS = 600_000;
 
 export interface InitOptions {
   sharedName: string;
@@ -103,7 +106,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     {
       title: "cluster record",
       run: async () => {
-        await writeFirstRecord(node, options, await connect());
+        await writeFirstRecord(node, options, host, await connect());
         return undefined;
       },
     },
@@ -157,12 +160,18 @@ async function startFirstEtcd(
   return "one member";
 }
 
-async function writeFirstRecord(node: NodeFile, options: InitOptions, etcd: Etcd): Promise<void> {
+async function writeFirstRecord(
+  node: NodeFile,
+  options: InitOptions,
+  host: SetupHost,
+  etcd: Etcd,
+): Promise<void> {
   const now = isoTime(wallMs());
   await createClusterRecord(etcd, {
     meta: { format: 1, clusterId: node.clusterId, generation: node.generation, createdAt: now },
     settings: {
       sharedName: options.sharedName,
+      otherNames: await readOtherNames(node, host),
       virtualIps: options.virtualIps,
       acceptProxyFrom: options.acceptProxyFrom,
       voters: 3,
@@ -186,6 +195,14 @@ async function writeFirstRecord(node: NodeFile, options: InitOptions, etcd: Etcd
   }
 }
 
+/** What agents may call this server besides: they must find it by these names on every server. */
+async function readOtherNames(node: NodeFile, { layout }: SetupHost): Promise<string[]> {
+  const certificate = await readIfThere(layout.hostcert);
+  if (certificate === undefined) return [];
+  const names = subjectAltNames(parseCertificate(certificate)).map(({ value }) => value);
+  return [...new Set(names)].filter((name) => name !== node.id && name !== node.sharedName);
+}
+
 async function takeAuthority(
   node: NodeFile,
   host: SetupHost,
@@ -194,12 +211,22 @@ async function takeAuthority(
 ): Promise<string> {
   const { cadir } = host.layout;
   const { puppet } = host.owners;
-  report("looking at the CA directory");
-  const { created } = await createAuthority({
-    cadir,
-    caName: `Puppet CA: ${node.id}`,
-    ...(puppet === undefined ? {} : { owner: puppet }),
+  const readOrCreate = async () => {
+    const { created } = await createAuthority({
+      cadir,
+      caName: `Puppet CA: ${node.id}`,
+      ...(puppet === undefined ? {} : { owner: puppet }),
+    });
+    return { created, taken: await importAuthority({ etcd, cadir, memberId: node.id }) };
+  };
+  // A CA that still signs while it is read would issue what the record never hears of.
+  const { unit: name } = host.layout.puppetserver;
+  const isStock = (await planMove(node, host)).length > 0;
+  const wasRunning = isStock && (await stopPuppetserver(name, report));
+  const { created, taken } = await readOrCreate().catch(async (error: unknown) => {
+    if (wasRunning) await unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
+    await letAgentsIn();
+    throw error;
   });
-  const taken = await importAuthority({ etcd, cadir, memberId: node.id });
   return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
 }

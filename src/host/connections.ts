@@ -1,16 +1,16 @@
-// Connections to puppetserver's listener that outlive a member's rights. Jetty reads a new CRL within
-// a second, but asks it only in a handshake: a connection that a removed member keeps busy would go on
-// claiming to be any agent for as long as it likes.
+// Connections that outlive a member's rights. puppetserver and etcd take a new CRL within a second,
+// but ask it only in a handshake: a connection that a removed member keeps open would go on claiming
+// to be any agent, or writing the record, for as long as it likes.
 
 import { isIP } from "node:net";
 import { Fault } from "../base/fault.ts";
-import { tryRun } from "../host/process.ts";
+import { tryRun } from "./process.ts";
 
 const ASK_MS = 10_000;
 
 /**
  * Ends connections to `port` that come from elsewhere than `members` and this server itself.
- * Returns their peers. Throws Fault `puppetserver.connections` where some are still there.
+ * Returns their peers. Throws Fault `host.connections` where some are still there.
  */
 export async function endStrangers(port: number, members: readonly string[]): Promise<string[]> {
   const list = ["ss", "-H", "-t", "-n", "state", "connected", strangersFilter(port, members)];
@@ -22,9 +22,9 @@ export async function endStrangers(port: number, members: readonly string[]): Pr
   if (kept.length === 0) return before;
   const why = ended.stderr.trim();
   throw new Fault(
-    "puppetserver.connections",
+    "host.connections",
     `connections of ${kept.join(", ")} to port ${port} can't be ended${why && `: ${why}`}`,
-    { hints: ["Restart puppetserver: that ends them."] },
+    { hints: ["Restart the service that listens there: that ends them."] },
   );
 }
 

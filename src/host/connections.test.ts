@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 import { test } from "node:test";
-import { tryRun } from "../host/process.ts";
+import { tryRun } from "./process.ts";
 import { endStrangers, parsePeers, strangersFilter } from "./connections.ts";
 
 test("strangersFilter is understood by ss, with members of both families and without any", async () => {
