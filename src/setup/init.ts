@@ -2,6 +2,8 @@
 // an init that was interrupted anywhere is finished by running it again.
 
 import { randomUUID } from "node:crypto";
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { createAuthority } from "../ca/create.ts";
@@ -217,6 +219,7 @@ async function takeAuthority(
       caName: `Puppet CA: ${node.id}`,
       ...(puppet === undefined ? {} : { owner: puppet }),
     });
+    for (const key of ["ca_key.pem", "root_key.pem"]) await closeKey(join(cadir, key));
     return { created, taken: await importAuthority({ etcd, cadir, memberId: node.id }) };
   };
   // A CA that still signs while it is read would issue what the record never hears of.
@@ -229,4 +232,9 @@ async function takeAuthority(
     throw error;
   });
   return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
+}
+
+/** Stock lets group puppet read the CA's keys; the file server is in that group and must not. */
+async function closeKey(path: string): Promise<void> {
+  if (await exists(path)) await chmod(path, 0o600);
 }
