@@ -1,5 +1,6 @@
-// What `puppetserver ca` and other administrators' tools ask: statuses, signing, revoking, cleaning.
-// Order of checks, codes and texts are Puppet Server's; its holes (unchecked names, odd types) are not.
+// What `puppetserver ca` and other administrators' tools ask: statuses, signing, revoking,
+// cleaning. Order of checks, codes and texts are Puppet Server's; its holes (unchecked names, odd
+// types) are not.
 
 import { isCertname } from "./certname.ts";
 import {
@@ -137,7 +138,9 @@ function readWish(body: string, name: string): Wish {
   }
   if (state !== "signed" && state !== "revoked") {
     return {
-      refused: `State ${show(state)} invalid; Must specify desired state of 'signed' or 'revoked' for host ${name}.`,
+      refused:
+        `State ${show(state)} invalid; Must specify desired state of 'signed' or 'revoked' ` +
+        `for host ${name}.`,
     };
   }
   if (ttl === undefined || ttl === null) return { state };
@@ -159,7 +162,8 @@ function unconfirmed(edges: EdgeReport | undefined): string {
   if (edges === undefined || edges.missing.length === 0) return "";
   const all = edges.confirmed.length + edges.missing.length;
   const names = edges.missing.map(({ member }) => member).join(", ");
-  return `Refused by ${edges.confirmed.length} of ${all} edges; not confirmed yet by ${names}, which is asked again.`;
+  const by = `Refused by ${edges.confirmed.length} of ${all} edges`;
+  return `${by}; not confirmed yet by ${names}, asked again until it is.`;
 }
 
 function show(value: unknown): string {

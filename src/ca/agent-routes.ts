@@ -12,8 +12,9 @@ import type { Call, Route } from "./routes.ts";
 import { isUnreachable } from "./store.ts";
 
 /**
- * Agents send as If-Modified-Since their own clock's time of their last attempt, which may lie after a
- * publication that they haven't seen. Only a list that is older by this much is "not modified".
+ * Agents send as If-Modified-Since their own clock's time of their last attempt, which may lie
+ * after a publication that they haven't seen. Only a list that is older by this much is "not
+ * modified".
  */
 const CRL_UNMODIFIED_AFTER_MS = 3 * 24 * 3600 * 1000;
 

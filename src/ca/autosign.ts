@@ -1,4 +1,5 @@
-// Whether a request is signed as it comes in: `true`, `false`, or an allowlist file, read each time.
+// Whether a request is signed as it comes in: `true`, `false`, or an allowlist file, read each
+// time.
 // Danger: a line that isn't understood must never allow anybody.
 
 import { constants } from "node:fs";
@@ -17,7 +18,10 @@ export interface AutosignVerdict {
   warnings: string[];
 }
 
-/** Decides for `certname`. A file that isn't there signs nothing; one that can't be read neither, with a warning. */
+/**
+ * Decides for `certname`. A file that isn't there signs nothing; one that can't be read neither,
+ * with a warning.
+ */
 export async function decideAutosign(
   autosign: Autosign,
   certname: string,

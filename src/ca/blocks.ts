@@ -1,5 +1,6 @@
 // Serial numbers: each member takes them from blocks that it reserved in the record, so that none
-// is ever given twice. A second kind of block is for stock Puppet tools that work on the CA directory.
+// is ever given twice. A second kind of block is for stock Puppet tools that work on the CA
+// directory.
 // Danger: a serial left over in a block is free for this member only; a restart finds it again.
 
 import { Fault } from "../base/fault.ts";
@@ -19,7 +20,10 @@ export const DIRECTORY_BLOCK_SIZE = 64;
 const RESERVE_TRIES_MAX = 50;
 
 export interface Blocks {
-  /** A serial that nobody else will ever use. Throws Fault `ca.serials-exhausted`, `ca.no-record`, `etcd.…`. */
+  /**
+   * A serial that nobody else will ever use. Throws Fault `ca.serials-exhausted`, `ca.no-record`,
+   * `etcd.…`.
+   */
   take(): Promise<Serial>;
   /** Returns a serial that was taken and for certain not used. */
   giveBack(serial: Serial): void;
@@ -35,6 +39,7 @@ export function createBlocks(store: Store, member: string): Blocks {
   const own = (use: Block["use"]) =>
     [...tables.blocks.rows()].filter((block) => block.member === member && block.use === use);
   const takeNext = async (): Promise<Serial> => {
+    if (await store.ensureLoaded()) free = undefined;
     free ??= own("issue").flatMap((block) => unused(block));
     // Those of before a restart may have been used since by a daemon of the same name elsewhere;
     // the compare at signing finds that out, too.

@@ -27,7 +27,10 @@ export function refuseCertname(cn: string, key: string): string | undefined {
   return undefined;
 }
 
-/** Whether `name` has the form of a certname: what every key, file name and answer of ours relies on. */
+/**
+ * Whether `name` has the form of a certname: what every key, file name and answer of ours relies
+ * on.
+ */
 export function isCertname(name: string): boolean {
   if (name.length === 0 || name.length > CERTNAME_LENGTH_MAX) return false;
   // The two ends of a name are stricter than its middle, and one dot at the end is allowed.

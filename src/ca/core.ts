@@ -39,7 +39,9 @@ export interface CaDeps {
   settings: () => CaSettings;
   /** Members' certnames and addresses, the shared name: given to agents only by force. */
   protectedNames: () => Iterable<string>;
-  /** Which servers have a durable copy of the record as of this revision. The giver bounds its time. */
+  /**
+   * Which servers have a durable copy of the record as of this revision. The giver bounds its time.
+   */
   confirmCopies: (revision: number) => Promise<Copies>;
   /** Which edges refuse these serials. The giver bounds its time. */
   confirmEdges: (serials: readonly Serial[]) => Promise<EdgeReport>;
@@ -154,7 +156,10 @@ export async function loadRecord(
   core.loaded = true;
 }
 
-/** The revision that offline rows get: below any of etcd's, so that whatever etcd says replaces them. */
+/**
+ * The revision that offline rows get: below any of etcd's, so that whatever etcd says replaces
+ * them.
+ */
 const OFFLINE_REVISION = 0.5;
 
 async function loadFromDisk({ deps, mirror, publisher }: Core): Promise<Issuer> {

@@ -1,6 +1,6 @@
-// A new certificate authority, laid out as `puppetserver ca setup` does: a root, an intermediate that
-// issues, a CRL of each. Written beside its place and renamed into it, so that it is there whole or
-// not at all, however often this is interrupted and run again.
+// A new certificate authority, laid out as `puppetserver ca setup` does: a root, an intermediate
+// that issues, a CRL of each. Written beside its place and renamed into it, so that it is there
+// whole or not at all, however often this is interrupted and run again.
 
 import { randomBytes, type KeyObject } from "node:crypto";
 import { readdir, realpath, rename, rm, rmdir } from "node:fs/promises";

@@ -48,10 +48,12 @@ export interface NewRevocation {
 
 /**
  * Makes sure that memory has every revocation of the newest CRL; without one of them the next CRL
- * would be another one here than everywhere else. Throws Fault `ca.crl-mismatch` if the record lacks some.
+ * would be another one here than everywhere else. Throws Fault `ca.crl-mismatch` if the record
+ * lacks some.
  */
 export async function completeRevocations(store: Store): Promise<void> {
   const { tables } = store.mirror;
+  await store.ensureLoaded();
   const head = tables.crlHead.get("")?.number;
   if (head === undefined) return;
   const key = crlKey(head);
@@ -60,7 +62,8 @@ export async function completeRevocations(store: Store): Promise<void> {
   const lacking = () =>
     crl === undefined ? 0 : crl.count - countEntries(crl, store.mirror.revocations());
   const end = monotonicMs() + WATCH_MS;
-  // The watch usually brings them within milliseconds; reading all of them anew is for when it is down.
+  // The watch usually brings them within milliseconds; reading all of them anew is for when it is
+  // down.
   while (lacking() > 0 && monotonicMs() < end) await pause(WATCH_POLL_MS);
   if (lacking() > 0) await store.reload(REVOKED_PREFIX);
   if (lacking() === 0) return;

@@ -39,8 +39,8 @@ export function crlContent(
 }
 
 /**
- * The CRL that the record describes. Throws Fault `ca.crl-mismatch` when its bytes aren't those that
- * were signed: then a revocation is missing here, or one was changed.
+ * The CRL that the record describes. Throws Fault `ca.crl-mismatch` when its bytes aren't those
+ * that were signed: then a revocation is missing here, or one was changed.
  */
 export function rebuildCrl(
   issuer: Issuer,
@@ -55,14 +55,17 @@ export function rebuildCrl(
   if (sha256 !== value.sha256 || count !== value.count) {
     throw new Fault(
       "ca.crl-mismatch",
-      `CRL ${value.number} comes out with ${count} entries and sha256 ${sha256}, the record has ${value.count} and ${value.sha256}`,
+      `CRL ${value.number} comes out with ${count} entries and sha256 ${sha256}, ` +
+        `the record has ${value.count} and ${value.sha256}`,
       { hints: ["It is not published, the previous one stays. Look at the record's ca/revoked/."] },
     );
   }
   return publishable(value.number, der, content, count, parentCrls);
 }
 
-/** Our CRL in a ca_crl.pem, for a server that has nothing but its directory. Undefined: it has none. */
+/**
+ * Our CRL in a ca_crl.pem, for a server that has nothing but its directory. Undefined: it has none.
+ */
 export function readPublishedCrl(pem: Buffer, issuer: Issuer): PublishedCrl | undefined {
   const crl = parseCrls(pem).find((one) => verifyCrl(one, issuer.publicKey));
   if (crl?.number === undefined) return undefined;

@@ -1,5 +1,5 @@
-// What is to be brought to the CA directory. A job names a file and how to find out what belongs in it;
-// that is asked when it is written, so that a job which waited never brings back what was.
+// What is to be brought to the CA directory. A job names a file and how to find out what belongs in
+// it; that is asked when it is written, so that a job which waited never brings back what was.
 
 import { certificatePem } from "../x509/certificate.ts";
 import type { InventoryLine } from "./inventory.ts";

@@ -1,6 +1,6 @@
 // One writer for a folder: what comes while it writes is done together in its next round, so that a
-// hundred signatures share a few fsyncs. A round that fails is tried again with all that came since;
-// only when far too much waits is the rest dropped, and that is told.
+// hundred signatures share a few fsyncs. A round that fails is tried again with all that came
+// since; only when far too much waits is the rest dropped, and that is told.
 
 import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
@@ -31,10 +31,7 @@ export function createQueue<Job>(
   work: (jobs: readonly Job[]) => Promise<void>,
   signal: AbortSignal,
 ): Queue<Job> {
-  const state: { failed: string | undefined; running: Promise<void> | undefined } = {
-    failed: undefined,
-    running: undefined,
-  };
+  const state: { failed?: string | undefined; running?: Promise<void> | undefined } = {};
   let dropped = false;
   let waiting: Job[] = [];
   let asking: ((done: boolean) => void)[] = [];

@@ -30,7 +30,9 @@ export interface CaDirectory {
   /** Brings jobs to disk and syncs them; false when that failed for now (it is retried). */
   apply(jobs: readonly DirectoryJob[]): Promise<boolean>;
   state(): QueueState;
-  /** Whether jobs were dropped since it was last asked: then the directory must be compared anew. */
+  /**
+   * Whether jobs were dropped since it was last asked: then the directory must be compared anew.
+   */
   takeDropped(): boolean;
   idle(): Promise<void>;
 }
@@ -72,7 +74,9 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
   };
 }
 
-/** The file of a name in signed/ or requests/; undefined when it isn't there or the name isn't one. */
+/**
+ * The file of a name in signed/ or requests/; undefined when it isn't there or the name isn't one.
+ */
 export async function readNamed(
   layout: CaLayout,
   kind: "signed" | "requests",
@@ -92,7 +96,10 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** Like writeFileAtomic, but names may be as long as the file system allows, and the caller syncs the folder. */
+/**
+ * Like writeFileAtomic, but names may be as long as the file system allows, and the caller syncs
+ * the folder.
+ */
 async function write(path: string, content: string | Buffer, owned: WriteOptions): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
   try {
@@ -112,7 +119,10 @@ async function write(path: string, content: string | Buffer, owned: WriteOptions
   }
 }
 
-/** Makes the file if need be and adds the lines whose serials it hasn't. A torn last line is ended first, so that it is just one odd line. */
+/**
+ * Makes the file if need be and adds the lines whose serials it hasn't. A torn last line is ended
+ * first, so that it is just one odd line.
+ */
 async function appendInventory(
   path: string,
   known: Set<Serial>,
@@ -155,7 +165,9 @@ async function allOf(steps: readonly (() => Promise<void>)[]): Promise<void> {
   await eachAtOnce(steps, 1, (step) => step());
 }
 
-/** Runs `act` on every item, so many at a time; rejects with the first failure when all have ended. */
+/**
+ * Runs `act` on every item, so many at a time; rejects with the first failure when all have ended.
+ */
 export async function eachAtOnce<T>(
   items: readonly T[],
   atOnce: number,

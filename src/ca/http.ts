@@ -18,7 +18,8 @@ export function json(status: number, value: unknown): Response {
 
 /** Puppet Server's answer to whoever may not, whatever is there. */
 export function forbidden(path: string, method: string): Response {
-  const body = `Forbidden request: ${path} (method :${method.toLowerCase()}). Please see the server logs for details.`;
+  const what = `Forbidden request: ${path} (method :${method.toLowerCase()})`;
+  const body = `${what}. Please see the server logs for details.`;
   return new Response(body, { status: 403 });
 }
 

@@ -66,7 +66,9 @@ function readHeader(encoded: string): Certificate | string {
   }
 }
 
-/** The name in a subject of one common name, as RFC 2253 writes it; HAProxy may quote the header. */
+/**
+ * The name in a subject of one common name, as RFC 2253 writes it; HAProxy may quote the header.
+ */
 function certnameOf(dn: string): string | undefined {
   const [, certname] = /^"?CN=([^"]*)"?$/.exec(dn) ?? [];
   return certname !== undefined && isCertname(certname) ? certname : undefined;

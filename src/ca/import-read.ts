@@ -1,5 +1,5 @@
-// Reads what a CA directory holds besides its main files: signed/, requests/, the inventory's lines.
-// One bad file never hides the others: it is left out and reported.
+// Reads what a CA directory holds besides its main files: signed/, requests/, the inventory's
+// lines. One bad file never hides the others: it is left out and reported.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -56,7 +56,9 @@ export async function readContent(cadir: string, authority: DiskAuthority): Prom
   return { signed, requests, inventory: inventory.lines, next, odd };
 }
 
-/** The first serial that is above all of ours and not below `next`. Foreign long ones can't collide. */
+/**
+ * The first serial that is above all of ours and not below `next`. Foreign long ones can't collide.
+ */
 export function nextAbove(
   serials: readonly Serial[],
   next: number,

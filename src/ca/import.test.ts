@@ -23,7 +23,9 @@ after(async () => {
 });
 beforeEach(() => fleet.reset());
 
-/** A CA directory in stock's layout, made by openssl alone: one CA, two certificates, one revoked. */
+/**
+ * A CA directory in stock's layout, made by openssl alone: one CA, two certificates, one revoked.
+ */
 async function makeStock(cadir: string): Promise<void> {
   const at = (name: string) => join(cadir, name);
   await mkdir(at("signed"));

@@ -1,6 +1,6 @@
 // Takes a CA directory into the record: every certificate, inventory line, request and revocation.
-// Idempotent: what is there already is left alone, and the key that says "there is a CA" comes last,
-// so an interrupted import is simply run again. The directory itself is only read.
+// Idempotent: what is there already is left alone, and the key that says "there is a CA" comes
+// last, so an interrupted import is simply run again. The directory itself is only read.
 
 import { Fault } from "../base/fault.ts";
 import type { Etcd } from "../etcd/types.ts";

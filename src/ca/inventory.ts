@@ -25,7 +25,10 @@ export function renderInventoryLine(line: InventoryLine): string {
   return `${renderSerial(line.serial)} ${times} /CN=${line.certname}\n`;
 }
 
-/** The lines of `text`, and those that are not understood, with their numbers. Blank ones are nothing. */
+/**
+ * The lines of `text`, and those that are not understood, with their numbers. Blank ones are
+ * nothing.
+ */
 export function parseInventory(text: string): {
   lines: InventoryLine[];
   odd: { number: number; text: string }[];

@@ -22,7 +22,10 @@ export type { JournalEvent } from "./journal-lines.ts";
 
 export interface JournalOptions {
   log?: Log;
-  /** The log is folded into the snapshot when it is longer than this and than the snapshot. Bytes, default 16 MiB. */
+  /**
+   * The log is folded into the snapshot when it is longer than this and than the snapshot. Bytes,
+   * default 16 MiB.
+   */
   foldAboveBytes?: number;
   /** More than this is refused. Bytes, default 8 GiB. */
   bytesMax?: number;
@@ -92,7 +95,8 @@ class Store implements Journal {
     const log = await scanJournal(this.#path(LOG));
     if (snapshot.totalBytes > snapshot.goodBytes) {
       // A snapshot is renamed into place when it is complete; a bad one is a bad disk.
-      this.warning = `the snapshot in ${this.#folder} is damaged: this copy counts for nothing until it is rewritten`;
+      const what = `the snapshot in ${this.#folder} is damaged`;
+      this.warning = `${what}: this copy counts for nothing until it is rewritten`;
       await this.#putAside(SNAPSHOT);
       await this.#putAside(LOG);
       await this.#startLog("");
@@ -106,7 +110,8 @@ class Store implements Journal {
       return;
     }
     if (log.damaged) {
-      this.warning = `the log in ${this.#folder} is damaged: this copy ends at revision ${log.revision}`;
+      const what = `the log in ${this.#folder} is damaged`;
+      this.warning = `${what}: this copy ends at revision ${log.revision}`;
       await copyFile(this.#path(LOG), `${this.#path(LOG)}.damaged`);
     }
     this.#revision = Math.max(snapshot.revision, log.revision);
@@ -238,7 +243,10 @@ class Store implements Journal {
     await this.#startLog(base);
   }
 
-  /** An empty log that goes on from the snapshot `base`. From its base on, an older log counts no more. */
+  /**
+   * An empty log that goes on from the snapshot `base`. From its base on, an older log counts no
+   * more.
+   */
   async #startLog(base: string): Promise<void> {
     await this.#log?.close();
     this.#log = undefined;
@@ -252,7 +260,10 @@ class Store implements Journal {
     this.#logBytes = Buffer.byteLength(line);
   }
 
-  /** Every key's newest change, read twice rather than kept: the record may be larger than the heap should be. */
+  /**
+   * Every key's newest change, read twice rather than kept: the record may be larger than the heap
+   * should be.
+   */
   async *#live(): AsyncGenerator<JournalEvent> {
     const newest = new Map<string, string>();
     for (const name of FILES) {

@@ -28,19 +28,9 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
   let repaired = false;
   const watch = () => {
     watching = true;
-    core.deps.etcd.watch(CA_PREFIX, {
-      fromRevision: core.mirror.revision + 1,
-      signal,
-      onEvents(events, revision) {
-        const touched = core.mirror.apply(events.map(changeOf), revision);
-        void core.publisher.publish(touched);
-      },
-      onLost(why, compacted) {
-        watching = false;
-        if (compacted) core.loaded = false;
-        log.info("the watch on the CA's record ended", { why, compacted });
-        connect.wake();
-      },
+    watchRecord(core, signal, () => {
+      watching = false;
+      connect.wake();
     });
   };
   const connect = startLoop({
@@ -86,7 +76,26 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
   await Promise.all([connect.ended, check.ended, upkeep.ended]);
 }
 
-/** Brings the directory in step with the record, as planRepair says; resolves when that is on disk. */
+/** Takes every change in as etcd tells of it, until `onLost`. */
+function watchRecord(core: Core, signal: AbortSignal, onLost: () => void): void {
+  core.deps.etcd.watch(CA_PREFIX, {
+    fromRevision: core.mirror.revision + 1,
+    signal,
+    onEvents(events, revision) {
+      const touched = core.mirror.apply(events.map(changeOf), revision);
+      void core.publisher.publish(touched);
+    },
+    onLost(why, compacted) {
+      if (compacted) core.loaded = false;
+      core.deps.log.info("the watch on the CA's record ended", { why, compacted });
+      onLost();
+    },
+  });
+}
+
+/**
+ * Brings the directory in step with the record, as planRepair says; resolves when that is on disk.
+ */
 export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
   const { mirror, directory, deps } = core;
   await core.key.load(core.issuer());

@@ -32,7 +32,9 @@ export interface Touched {
   requests: Set<string>;
 }
 
-/** The record in memory. Its tables are for reading; changes come in through `apply` and `replace`. */
+/**
+ * The record in memory. Its tables are for reading; changes come in through `apply` and `replace`.
+ */
 export class Mirror {
   readonly tables: Tables = createTables();
   /** Keys that can't be understood, and why; what they held before is kept. */

@@ -63,7 +63,10 @@ export interface NameContext {
   isCertname: (name: string) => boolean;
 }
 
-/** Why the request may not be signed; undefined when it may. `force` passes over names that are taken. */
+/**
+ * Why the request may not be signed; undefined when it may. `force` passes over names that are
+ * taken.
+ */
 export function refuseRequest(
   read: ReadRequest,
   settings: CaSettings,
@@ -132,7 +135,8 @@ function refuseTakenNames(read: ReadRequest, context: NameContext): string | und
     if (isMine(name)) continue;
     const taken = guarded.find((other) => covers(type, name, other));
     if (taken !== undefined) {
-      return `The alternative name ${value} stands for ${taken}, a name of the servers themselves: it is only signed when forced`;
+      const what = `The alternative name ${value} stands for ${taken}`;
+      return `${what}, a name of the servers themselves: it is only signed when forced`;
     }
     if (type === "DNS" && context.isCertname(name)) {
       return `The alternative name ${value} is another's certname: it is only signed when forced`;

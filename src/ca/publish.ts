@@ -43,12 +43,9 @@ export function createPublisher(deps: PublishDeps): Publisher {
   let alarm: string | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
-  /** The jobs that bring the CRL to the CA directory and to puppetserver's own copy, where it has one. */
   const crlJobs = async (): Promise<DirectoryJob[]> => {
     const wanted = () => (newest === undefined ? "unknown" : { content: newest.pem });
-    const paths = [directory.layout.crl];
-    const { hostCrlPath } = deps;
-    if (hostCrlPath !== undefined && (await exists(dirname(hostCrlPath)))) paths.push(hostCrlPath);
+    const paths = await crlPaths(directory, deps.hostCrlPath);
     return paths.map((path) => ({ do: "file", path, wanted }));
   };
   const renewCrl = async (again: boolean): Promise<DirectoryJob[]> => {
@@ -96,6 +93,12 @@ export function createPublisher(deps: PublishDeps): Publisher {
     },
     alarm: () => alarm,
   };
+}
+
+/** Where the CRL goes: to the CA directory, and to puppetserver's own copy where it has one. */
+async function crlPaths({ layout }: CaDirectory, hostCrlPath: string | undefined) {
+  const has = hostCrlPath !== undefined && (await exists(dirname(hostCrlPath)));
+  return has ? [layout.crl, hostCrlPath] : [layout.crl];
 }
 
 function planJobs(mirror: Mirror, { layout }: CaDirectory, touched: Touched): DirectoryJob[] {

@@ -43,7 +43,9 @@ export const AuthorityValue = z.object({
 });
 export type AuthorityValue = z.infer<typeof AuthorityValue>;
 
-/** `ca/cert/<serial>`: one certificate for good. Without `der`: known from an inventory line only. */
+/**
+ * `ca/cert/<serial>`: one certificate for good. Without `der`: known from an inventory line only.
+ */
 export const CertValue = z.object({
   certname: z.string(),
   der: Base64.nullable(),
@@ -83,7 +85,10 @@ export const RevokedValue = z.object({
 });
 export type RevokedValue = z.infer<typeof RevokedValue>;
 
-/** `ca/crl/<number>`: all that a CRL has besides its entries, so that every server builds the same bytes. */
+/**
+ * `ca/crl/<number>`: all that a CRL has besides its entries, so that every server builds the same
+ * bytes.
+ */
 export const CrlValue = z.object({
   number: Count,
   thisUpdate: Time,
@@ -108,7 +113,10 @@ export const SerialValue = z.object({
     .max(SERIAL_MAX + 1),
 });
 
-/** `ca/block/<from>`: serials that one member may use, `issue` by its daemon, `directory` by stock tools. */
+/**
+ * `ca/block/<from>`: serials that one member may use, `issue` by its daemon, `directory` by stock
+ * tools.
+ */
 export const BlockValue = z.object({
   from: SerialNumber,
   to: SerialNumber,
@@ -123,7 +131,10 @@ export function encodeValue(value: object): string {
   return JSON.stringify(value);
 }
 
-/** What `text`, found at `key`, says. Throws Fault `ca.record-unreadable`: one bad key must not hide others, so catch it per key. */
+/**
+ * What `text`, found at `key`, says. Throws Fault `ca.record-unreadable`: one bad key must not hide
+ * others, so catch it per key.
+ */
 export function decodeValue<T>(schema: z.ZodType<T>, key: string, text: string): T {
   let json: unknown;
   try {

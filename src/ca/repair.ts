@@ -87,7 +87,10 @@ export async function planRepair(
   return { jobs, unknown: unknown.sort() };
 }
 
-/** Whether the certificate in the file is one that the record has, so that nothing is lost with the file. */
+/**
+ * Whether the certificate in the file is one that the record has, so that nothing is lost with the
+ * file.
+ */
 function isAccountedFor({ tables }: Mirror, pem: Buffer): boolean {
   try {
     const certificate = parseCertificate(pem);

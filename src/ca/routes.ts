@@ -1,5 +1,5 @@
-// The HTTP of Puppet's certificate authority (puppet-ca/v1, status/v1), as agents and `puppetserver ca`
-// speak it. Who may do what is decided before anything else, as in Puppet Server's auth.conf.
+// The HTTP of Puppet's certificate authority (puppet-ca/v1, status/v1), as agents and `puppetserver
+// ca` speak it. Who may do what is decided before anything else, as in Puppet Server's auth.conf.
 // Danger: the caller's identity is in headers; only the edge may reach this.
 
 import { Hono } from "hono";
@@ -113,11 +113,12 @@ function answerError(error: unknown, core: Core): Response {
   if (isUnreachable(error)) {
     log.warn("a request was refused: the record can't be changed", { why: messageOf(error) });
     const what = isFault(error, "etcd.outcome-unknown")
-      ? "It is not known whether this change was made, and it may yet be: look before you repeat it. "
+      ? "It is not known whether this was done, and it may yet be: look before you repeat it. "
       : "The certificate authority can't change anything now. ";
     return text(
       503,
-      `${what}etcd has no quorum, what is signed is still served. Which servers are down: understudy member list`,
+      `${what}etcd has no quorum, what is signed is still served. ` +
+        "Which servers are down: understudy member list",
     );
   }
   if (error instanceof Fault) {

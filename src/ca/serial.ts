@@ -1,5 +1,5 @@
-// Serial numbers as the record, the CA directory and people write them.
-// Ours stay below 2^31, where stock Puppet Server's own reader ends; an adopted CRL may name longer ones.
+// Serial numbers as the record, the CA directory and people write them. Ours stay below 2^31, where
+// stock Puppet Server's own reader ends; an adopted CRL may name longer ones.
 
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";

@@ -94,7 +94,9 @@ export async function signWaiting(
   throw busy(certname);
 }
 
-/** Signs a request as it comes in, if nobody has anything for its name. Undefined: somebody has now. */
+/**
+ * Signs a request as it comes in, if nobody has anything for its name. Undefined: somebody has now.
+ */
 export function signIncoming(signer: Signer, read: ReadRequest): Promise<Issued | undefined> {
   const { names, requests } = signer.store.mirror.tables;
   const { certname } = read;

@@ -4,7 +4,7 @@
 
 import { isFault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
-import type { Compare, Etcd, KeyValue, Op, Settle } from "../etcd/types.ts";
+import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 
 /** How long is waited for an etcd that doesn't answer, in milliseconds. */
@@ -54,6 +54,8 @@ export interface Store {
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
   /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
   refresh(keys: readonly string[], options?: ReadOptions): Promise<void>;
+  /** Whether memory was of a disk and has been read from etcd just now. Throws Fault `etcd.…`. */
+  ensureLoaded(): Promise<boolean>;
   /** Reads all keys with `prefix` into memory. Throws Fault `etcd.…`. */
   reload(prefix: string): Promise<void>;
 }
@@ -65,20 +67,16 @@ export function createStore(deps: StoreDeps): Store {
     const touched = mirror.apply(changes);
     deps.onTouched?.(touched);
   };
-  const takeReads = (keys: readonly string[], reads: readonly KeyValue[][], revision: number) => {
-    const changes = keys.map((key, index): Change => {
-      const kv = reads[index]?.[0];
-      return kv === undefined
-        ? { key, value: null, modRevision: revision }
-        : { key, value: kv.value, modRevision: kv.modRevision };
-    });
-    take(changes);
+  const takeReads = (keys: readonly string[], { reads, revision }: TxnResult) => {
+    take(changesOf(keys, reads, revision));
   };
+  const ensureLoaded = async () => (await deps.ensureLoaded?.()) === true;
   return {
     mirror,
+    ensureLoaded,
     async commit({ when, then, settle }, signal) {
       // Decisions that rest on a disk's memory are taken anew.
-      if ((await deps.ensureLoaded?.()) === true) return { ok: false };
+      if (await ensureLoaded()) return { ok: false };
       const keys = [...new Set(when.map(({ key }) => key))];
       const result = await etcd.transact(
         {
@@ -89,7 +87,7 @@ export function createStore(deps: StoreDeps): Store {
         { withinMs: patience.commitMs, ...(settle && { settle }), ...(signal && { signal }) },
       );
       if (!result.ok) {
-        takeReads(keys, result.reads, result.revision);
+        takeReads(keys, result);
         return { ok: false };
       }
       const { revision } = result;
@@ -107,9 +105,8 @@ export function createStore(deps: StoreDeps): Store {
       const then = keys.map((key): Op => ({ get: key }));
       const options = { withinMs: patience.readMs, ...(signal && { signal }) };
       try {
-        const { reads, revision } = await etcd.transact({ when: [], then }, options);
+        takeReads(keys, await etcd.transact({ when: [], then }, options));
         hopeless = undefined;
-        takeReads(keys, reads, revision);
       } catch (error) {
         if (isUnreachable(error)) hopeless = { untilMs: monotonicMs() + HOPELESS_MS, error };
         throw error;
@@ -122,12 +119,29 @@ export function createStore(deps: StoreDeps): Store {
   };
 }
 
+/** What a transaction read of `keys`; one that isn't there is gone as of `revision`. */
+function changesOf(
+  keys: readonly string[],
+  reads: readonly KeyValue[][],
+  revision: number,
+): Change[] {
+  return keys.map((key, index): Change => {
+    const kv = reads[index]?.[0];
+    return kv === undefined
+      ? { key, value: null, modRevision: revision }
+      : { key, value: kv.value, modRevision: kv.modRevision };
+  });
+}
+
 /** The compare that `key` is as memory has it: at this revision, or absent for 0. */
 export function unchanged(key: string, modRevision: number): Compare {
   return modRevision === 0 ? { key, is: "absent" } : { key, modRevision };
 }
 
-/** Whether `error` says that etcd can't be asked or has no quorum now, so that nothing can be changed. */
+/**
+ * Whether `error` says that etcd can't be asked or has no quorum now, so that nothing can be
+ * changed.
+ */
 export function isUnreachable(error: unknown): boolean {
   return isFault(error, "etcd");
 }

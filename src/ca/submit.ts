@@ -63,7 +63,10 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   throw new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
 }
 
-/** What signs this request at once; undefined when it waits. Members' names are never signed unasked. */
+/**
+ * What signs this request at once; undefined when it waits. Members' names are never signed
+ * unasked.
+ */
 async function autosigner(deps: SubmitDeps, read: ReadRequest): Promise<Signer | undefined> {
   const { sign, warnings } = await decideAutosign(deps.settings.autosign, read.certname);
   for (const warning of warnings) deps.log.warn(warning);

@@ -64,7 +64,10 @@ export interface AuthorityRow extends AuthorityValue {
   issuer: Issuer;
 }
 
-/** One kind of key. `name` is what follows the prefix; a table of one key has the whole key as prefix. */
+/**
+ * One kind of key. `name` is what follows the prefix; a table of one key has the whole key as
+ * prefix.
+ */
 export class Table<Row> {
   readonly prefix: string;
   readonly #rows = new Map<string, { row: Row; modRevision: number }>();
@@ -100,7 +103,9 @@ export class Table<Row> {
     return this.#rows.get(name)?.modRevision ?? 0;
   }
 
-  /** Throws Fault `ca.record-unreadable` and keeps what it had. Returns the row that was replaced. */
+  /**
+   * Throws Fault `ca.record-unreadable` and keeps what it had. Returns the row that was replaced.
+   */
   put(name: string, text: string, modRevision: number): Row | undefined {
     const row = this.#read(name, text, this.prefix + name);
     const before = this.#rows.get(name)?.row;

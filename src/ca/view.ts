@@ -1,5 +1,5 @@
-// Certificates and requests as puppet-ca/v1 shows them (certificate_status), and as our own list does.
-// One record that can't be read never hides the others: it is shown with what is known.
+// Certificates and requests as puppet-ca/v1 shows them (certificate_status), and as our own list
+// does. One record that can't be read never hides the others: it is shown with what is known.
 
 import { isoTime } from "../host/clock.ts";
 import { extensionText, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
@@ -38,7 +38,9 @@ export function statusOf(mirror: Mirror, name: string): CertStatus | undefined {
   return certificateStatus(mirror, name) ?? requestStatus(mirror, name);
 }
 
-/** Everything of these states: requests first, then certificates. A name with both is in it twice. */
+/**
+ * Everything of these states: requests first, then certificates. A name with both is in it twice.
+ */
 export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
   const { requests, names } = mirror.tables;
   const found: CertStatus[] = [];
