@@ -68,7 +68,13 @@ function status(locals: Record<string, LocalStatus | undefined>): ClusterStatus 
   return {
     answeredBy: "s1.lab.test",
     meta: { format: 1, clusterId: "", generation: 1, createdAt: "" },
-    settings: { sharedName: "puppet.lab.test", virtualIps: [], acceptProxyFrom: [], voters: 3 },
+    settings: {
+      sharedName: "puppet.lab.test",
+      otherNames: [],
+      virtualIps: [],
+      acceptProxyFrom: [],
+      voters: 3,
+    },
     members,
     etcd: { voters: 3, answering: 3, quorum: true, viewAgeMs: 0 },
     toleratedFailures: 1,

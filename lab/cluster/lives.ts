@@ -1,0 +1,66 @@
+// Lives of a unit's processes: when systemd has brought one back, and what its absence cost.
+
+import { until } from "../../src/base/retry.ts";
+import { wallMs } from "../../src/host/clock.ts";
+import type { LabHost } from "../host.ts";
+import { startProber } from "../prober.ts";
+import { watchConnections } from "./connections.ts";
+import { type Scene, seconds } from "./scenario.ts";
+
+const BACK_MS_MAX = 120_000;
+const EDGE_PORT = 8140;
+const LOOK_EVERY_MS = 20;
+
+/** What tells one life of a unit from the next. */
+export async function lives(host: LabHost, unit: string): Promise<string> {
+  const properties =
+    "-P ActiveState -P ExecMainPID -P ExecMainStartTimestampMonotonic -P NRestarts";
+  return (await host.run(`systemctl show ${properties} ${unit}`)).trim();
+}
+
+/** Waits until the unit runs again, in another life than `former`. */
+export async function newLife(host: LabHost, unit: string, former: string): Promise<void> {
+  await until(
+    `${unit} of ${host.name} is back`,
+    async () => {
+      const now = await lives(host, unit);
+      return now !== former && now.startsWith("active");
+    },
+    { withinMs: BACK_MS_MAX, everyMs: 200 },
+  );
+}
+
+/**
+ * Plays an outage of the edge that agents are connected to; `outage` returns when it is over. If the
+ * address went or moved, runs that had a connection open meanwhile, or tried to, are excused, and no
+ * others. Returns what it came to, in words.
+ */
+export async function playOutage(scene: Scene, outage: () => Promise<void>): Promise<string> {
+  const { cluster, excuse } = scene;
+  const place = { host: cluster.agentHost.name, address: cluster.vip ?? "", port: EDGE_PORT };
+  const connections = await watchConnections(cluster.lab, place);
+  const prober = await startProber(cluster.lab, place);
+  const before = await cluster.holder();
+  const fromMs = wallMs();
+  try {
+    await outage();
+    const toMs = wallMs();
+    const { gaps, longestGapMs } = prober.soFar();
+    const after = await cluster.holder();
+    const gap = gaps.length === 0 ? "no connection refused" : `away for ${seconds(longestGapMs)}`;
+    if (gaps.length === 0 && before === after) return `${gap}, the address stayed`;
+    const open = new Set<string>();
+    for (let atMs = fromMs; atMs <= toMs; atMs += LOOK_EVERY_MS) {
+      for (const agent of connections.openAt(atMs)) open.add(agent);
+    }
+    excuse(({ agent, startedAt, endedAt }) => {
+      const overlaps = (from: number, to: number) => startedAt < to && endedAt > from;
+      const refused = gaps.some(({ fromMs: from, toMs: to }) => overlaps(from, to ?? toMs));
+      return refused || (open.has(agent) && overlaps(fromMs, toMs));
+    });
+    return `${gap}, the address ${before === after ? "stayed" : `went to ${after?.name}`}`;
+  } finally {
+    await connections.stop();
+    await prober.stop();
+  }
+}
