@@ -43,90 +43,101 @@ async function authorityIs(edge: TestEdge, up: boolean): Promise<void> {
   await until("the local authority's state", find, { withinMs: 20_000, everyMs: 30 });
 }
 
-describe("the certificate authority behind the edge", { concurrency: 4, timeout: 60_000 }, () => {
-  test("paths of the authority go to the daemon with the agent's identity, statuses of others don't", async () => {
-    await using edge = await start(0);
-    const local = [CA, CSR, STATUS, "/status/v1/services", "/status/v1/services/ca"];
-    for (const path of [
-      ...local,
-      "/status/v1/simple/ca",
-      "/puppet-ca/v1/certificate_statuses/all",
-    ]) {
-      const { json } = await edge.ask(path);
-      assert.equal(json.server, "local", path);
-      assert.equal(json.headers["x-client-dn"], "CN=agent1.test");
-      const none = await edge.ask(path, { leaf: null, headers: { "X-Client-DN": "CN=evil" } });
-      assert.equal(none.json.headers["x-client-verify"], "NONE");
-      assert.equal(none.json.headers["x-client-dn"], undefined);
-    }
-    for (const path of ["/status/v1/services/jruby-metrics", "/puppet-ca-not/v1", "/puppet/v3/x"]) {
-      assert.equal((await edge.ask(path)).json.server, "p1", path);
-    }
-  });
+describe(
+  "the certificate authority behind the edge",
+  { concurrency: true, timeout: 60_000 },
+  () => {
+    test("paths of the authority go to the daemon with the agent's identity, statuses of others don't", async () => {
+      await using edge = await start(0);
+      const local = [CA, CSR, STATUS, "/status/v1/services", "/status/v1/services/ca"];
+      for (const path of [
+        ...local,
+        "/status/v1/simple/ca",
+        "/puppet-ca/v1/certificate_statuses/all",
+      ]) {
+        const { json } = await edge.ask(path);
+        assert.equal(json.server, "local", path);
+        assert.equal(json.headers["x-client-dn"], "CN=agent1.test");
+        const none = await edge.ask(path, { leaf: null, headers: { "X-Client-DN": "CN=evil" } });
+        assert.equal(none.json.headers["x-client-verify"], "NONE");
+        assert.equal(none.json.headers["x-client-dn"], undefined);
+      }
+      for (const path of [
+        "/status/v1/services/jruby-metrics",
+        "/puppet-ca-not/v1",
+        "/puppet/v3/x",
+      ]) {
+        assert.equal((await edge.ask(path)).json.server, "p1", path);
+      }
+    });
 
-  test("a body above 64 KiB gets 413 and reaches nobody, with its length and in chunks", async () => {
-    await using edge = await start(0);
-    for (const chunked of [false, true]) {
-      const put = (bytes: number) => ({ method: "PUT", body: Buffer.alloc(bytes, "c"), chunked });
-      assert.equal((await edge.ask(`${CSR}?id=ok${chunked}`, put(65_536))).status, 200);
-      assert.equal((await edge.ask(`${CSR}?id=large`, put(65_537))).status, 413);
-      assert.equal((await edge.ask(`${CSR}?id=large`, put(900_000))).status, 413);
-    }
-    // A client that goes on sending may see its connection end before it reads the answer.
-    const huge = { method: "PUT", body: Buffer.alloc(10_000_000) };
-    const outcome = await edge.ask(`${CSR}?id=large`, huge).then(
-      ({ status }) => status,
-      () => 413,
-    );
-    assert.equal(outcome, 413);
-    assert.deepEqual(await edge.servedBy("large"), []);
-  });
+    test("a body above 64 KiB gets 413 and reaches nobody, with its length and in chunks", async () => {
+      await using edge = await start(0);
+      for (const chunked of [false, true]) {
+        const put = (bytes: number) => ({ method: "PUT", body: Buffer.alloc(bytes, "c"), chunked });
+        assert.equal((await edge.ask(`${CSR}?id=ok${chunked}`, put(65_536))).status, 200);
+        assert.equal((await edge.ask(`${CSR}?id=large`, put(65_537))).status, 413);
+        assert.equal((await edge.ask(`${CSR}?id=large`, put(900_000))).status, 413);
+      }
+      // A client that goes on sending may see its connection end before it reads the answer.
+      const huge = { method: "PUT", body: Buffer.alloc(10_000_000) };
+      const outcome = await edge.ask(`${CSR}?id=large`, huge).then(
+        ({ status }) => status,
+        () => 413,
+      );
+      assert.equal(outcome, 413);
+      assert.deepEqual(await edge.servedBy("large"), []);
+    });
 
-  test("when the daemon dies, others take over in order, then files for what they have", async () => {
-    await using edge = await start(2);
-    await using _files = await startFiles(edge);
-    const put = { method: "PUT", body: "csr" };
-    assert.equal((await edge.ask(CSR, put)).json.server, "local");
-    edge.signal("local", "SIGKILL");
-    assert.equal((await edge.ask(CSR, put)).json.server, "a1");
-    assert.equal((await edge.ask(STATUS, put)).json.server, "a1");
-    await authorityIs(edge, false);
-    edge.signal("a1", "SIGKILL");
-    assert.equal((await edge.ask(CA)).json.server, "a2");
-    edge.signal("a2", "SIGKILL");
-    const fromFiles = await edge.ask(CA);
-    assert.equal(fromFiles.status, 200);
-    assert.match(fromFiles.text, /BEGIN X/);
-    const missing = await edge.ask("/puppet-ca/v1/certificate/new.test");
-    assert.deepEqual([missing.status, missing.text], [404, "Could not find certificate new.test"]);
-    // What changes certificates waits for somebody who can.
-    const waiting = edge.ask(CSR, put);
-    await edge.startToy("a2");
-    assert.equal((await waiting).json.server, "a2");
-    await edge.startToy("local", edge.config.caSocket);
-    await authorityIs(edge, true);
-    assert.equal((await edge.ask(CSR, put)).json.server, "local");
-  });
+    test("when the daemon dies, others take over in order, then files for what they have", async () => {
+      await using edge = await start(2);
+      await using _files = await startFiles(edge);
+      const put = { method: "PUT", body: "csr" };
+      assert.equal((await edge.ask(CSR, put)).json.server, "local");
+      edge.signal("local", "SIGKILL");
+      assert.equal((await edge.ask(CSR, put)).json.server, "a1");
+      assert.equal((await edge.ask(STATUS, put)).json.server, "a1");
+      await authorityIs(edge, false);
+      edge.signal("a1", "SIGKILL");
+      assert.equal((await edge.ask(CA)).json.server, "a2");
+      edge.signal("a2", "SIGKILL");
+      const fromFiles = await edge.ask(CA);
+      assert.equal(fromFiles.status, 200);
+      assert.match(fromFiles.text, /BEGIN X/);
+      const missing = await edge.ask("/puppet-ca/v1/certificate/new.test");
+      assert.deepEqual(
+        [missing.status, missing.text],
+        [404, "Could not find certificate new.test"],
+      );
+      // What changes certificates waits for somebody who can.
+      const waiting = edge.ask(CSR, put);
+      await edge.startToy("a2");
+      assert.equal((await waiting).json.server, "a2");
+      await edge.startToy("local", edge.config.caSocket);
+      await authorityIs(edge, true);
+      assert.equal((await edge.ask(CSR, put)).json.server, "local");
+    });
 
-  test("a daemon that hangs loses its requests to another: those that may be repeated", async () => {
-    await using edge = await start(1);
-    const put = { method: "PUT", body: "csr" };
-    edge.signal("local", "SIGSTOP");
-    const [read, request, change] = await Promise.all([
-      edge.ask(CA),
-      edge.ask(CSR, put),
-      edge.ask(STATUS, put),
-    ]);
-    assert.deepEqual([read.json.server, request.json.server], ["a1", "a1"]);
-    assert.equal(change.status, 502);
-  });
+    test("a daemon that hangs loses its requests to another: those that may be repeated", async () => {
+      await using edge = await start(1);
+      const put = { method: "PUT", body: "csr" };
+      edge.signal("local", "SIGSTOP");
+      const [read, request, change] = await Promise.all([
+        edge.ask(CA),
+        edge.ask(CSR, put),
+        edge.ask(STATUS, put),
+      ]);
+      assert.deepEqual([read.json.server, request.json.server], ["a1", "a1"]);
+      assert.equal(change.status, 502);
+    });
 
-  test("what changes a certificate is not repeated when its authority dies", async () => {
-    await using edge = await start(1);
-    const put = { method: "PUT", body: "{}" };
-    assert.equal((await edge.ask(`${STATUS}?id=s&cut=50`, put)).status, 502);
-    assert.deepEqual(await edge.servedBy("s"), ["local"]);
-    assert.equal((await edge.ask(`${CSR}?id=r&cut=50`, put)).status, 502);
-    assert.deepEqual([...new Set(await edge.servedBy("r"))], ["local"]);
-  });
-});
+    test("what changes a certificate is not repeated when its authority dies", async () => {
+      await using edge = await start(1);
+      const put = { method: "PUT", body: "{}" };
+      assert.equal((await edge.ask(`${STATUS}?id=s&cut=50`, put)).status, 502);
+      assert.deepEqual(await edge.servedBy("s"), ["local"]);
+      assert.equal((await edge.ask(`${CSR}?id=r&cut=50`, put)).status, 502);
+      assert.deepEqual([...new Set(await edge.servedBy("r"))], ["local"]);
+    });
+  },
+);

@@ -26,161 +26,175 @@ async function settle(desired: EdgeConfig): Promise<string[]> {
   return actions.map((action) => action.do);
 }
 
-describe("a running edge", { concurrency: 4, timeout: 60_000 }, () => {
-  test("is brought to another configuration at run time, by reload where it must be", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 2 });
-    const { config } = edge;
-    assert.deepEqual(await settle(config), []);
-    const [first, second] = config.backends;
-    assert.ok(first !== undefined && second !== undefined);
-    const drained = {
-      ...config,
-      backends: [
-        { ...first, jrubies: 7 },
-        { ...second, drained: true },
-      ],
-    };
-    assert.deepEqual(await settle(drained), ["write", "set-maxconn", "set-weight"]);
-    for (let round = 0; round < 4; round += 1) {
-      assert.equal((await edge.ask(CATALOG)).json.server, "p1");
-      assert.equal((await edge.ask("/puppet/v3/static_file_content/x")).json.server, "p1");
-    }
-    assert.deepEqual(await settle(config), ["write", "set-maxconn", "set-weight"]);
-    const fewer = { ...config, backends: [second] };
-    assert.deepEqual(await settle(fewer), ["write", "reload"]);
-    assert.equal((await edge.ask(CATALOG)).json.server, "p2");
-    // What is in the file is what a new start would give.
-    assert.deepEqual(await settle({ ...fewer, backends: [{ ...second, drained: true }] }), [
-      "write",
-      "set-weight",
-    ]);
-    assert.match(await readFile(edgeRuntime(config).paths.config, "utf8"), /server p2 .*weight 0/);
-  });
-
-  test("breaks nobody's connection when it is reloaded: idle ones, running and held requests", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 2 });
-    const agents = Array.from({ length: 8 }, () => edge.connection());
-    for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
-    const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: Buffer.alloc(300_000) });
-    await edge.begun("long");
-    const reloading = new AbortController();
-    const traffic = agents.slice(0, 4).map(async (agent) => {
-      const seen: number[] = [];
-      while (!reloading.signal.aborted) {
-        seen.push((await edge.ask(CATALOG, { agent, body: "x" })).status);
+// Side by side, since most of it is waiting.
+describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
+  describe("a running edge", { concurrency: true, timeout: 60_000 }, () => {
+    test("is brought to another configuration at run time, by reload where it must be", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 2 });
+      const { config } = edge;
+      assert.deepEqual(await settle(config), []);
+      const [first, second] = config.backends;
+      assert.ok(first !== undefined && second !== undefined);
+      const drained = {
+        ...config,
+        backends: [
+          { ...first, jrubies: 7 },
+          { ...second, drained: true },
+        ],
+      };
+      assert.deepEqual(await settle(drained), ["write", "set-maxconn", "set-weight"]);
+      for (let round = 0; round < 4; round += 1) {
+        assert.equal((await edge.ask(CATALOG)).json.server, "p1");
+        assert.equal((await edge.ask("/puppet/v3/static_file_content/x")).json.server, "p1");
       }
-      return seen;
+      assert.deepEqual(await settle(config), ["write", "set-maxconn", "set-weight"]);
+      const fewer = { ...config, backends: [second] };
+      assert.deepEqual(await settle(fewer), ["write", "reload"]);
+      assert.equal((await edge.ask(CATALOG)).json.server, "p2");
+      // What is in the file is what a new start would give.
+      assert.deepEqual(await settle({ ...fewer, backends: [{ ...second, drained: true }] }), [
+        "write",
+        "set-weight",
+      ]);
+      assert.match(
+        await readFile(edgeRuntime(config).paths.config, "utf8"),
+        /server p2 .*weight 0/,
+      );
     });
-    for (const memoryMiB of [600, 700, 800]) {
-      assert.deepEqual(await settle({ ...edge.config, memoryMiB }), ["write", "reload"]);
-    }
-    reloading.abort();
-    const statuses = (await Promise.all(traffic)).flat();
-    assert.ok(statuses.every((status) => status === 200));
-    for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
-    assert.equal((await long).status, 200);
-    assert.equal((await edge.servedBy("long")).length, 1);
+
+    test("breaks nobody's connection when it is reloaded: idle ones, running and held requests", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 2 });
+      const agents = Array.from({ length: 8 }, () => edge.connection());
+      for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
+      const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: Buffer.alloc(300_000) });
+      await edge.begun("long");
+      const reloading = new AbortController();
+      const traffic = agents.slice(0, 4).map(async (agent) => {
+        const seen: number[] = [];
+        while (!reloading.signal.aborted) {
+          seen.push((await edge.ask(CATALOG, { agent, body: "x" })).status);
+        }
+        return seen;
+      });
+      for (const memoryMiB of [600, 700, 800]) {
+        assert.deepEqual(await settle({ ...edge.config, memoryMiB }), ["write", "reload"]);
+      }
+      reloading.abort();
+      const statuses = (await Promise.all(traffic)).flat();
+      assert.ok(statuses.every((status) => status === 200));
+      for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
+      assert.equal((await long).status, 200);
+      assert.equal((await edge.servedBy("long")).length, 1);
+    });
+
+    test("takes a held request along when it is reloaded", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      edge.signal("p1", "SIGKILL");
+      await edge.seen("p1", "down");
+      const held = edge.ask(CATALOG, { body: "x" });
+      await settle({ ...edge.config, memoryMiB: 600 });
+      await edge.seen("p1", "down");
+      await edge.startToy("p1");
+      assert.equal((await held).status, 200);
+    });
+
+    test("keeps what it has when the new configuration is refused", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const before = await readFile(edgeRuntime(edge.config).paths.config, "utf8");
+      const broken = { ...edge.config, certificateFile: "/nowhere.pem" };
+      await assert.rejects(writeEdgeFiles(broken, HAPROXY), (error) =>
+        isFault(error, "edge.config-refused"),
+      );
+      assert.equal(await readFile(edgeRuntime(edge.config).paths.config, "utf8"), before);
+      assert.equal((await edge.ask(CATALOG)).status, 200);
+    });
+
+    test("refuses what was revoked in every worker, on connections that were open before", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const runtime = edgeRuntime(edge.config);
+      const [former, current, other] = [
+        edge.connection(),
+        edge.connection(),
+        edge.connection(null),
+      ];
+      assert.equal((await edge.ask(CATALOG, { agent: former })).status, 200);
+      const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: "x" });
+      await edge.begun("long");
+      await settle({ ...edge.config, memoryMiB: 600 });
+      assert.equal((await edge.ask(CATALOG, { agent: current })).status, 200);
+      assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
+      const keys = [revocationKey(edge.pki.issuer, "a")];
+      const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
+      assert.deepEqual(told, { workers: 2, confirmed: true, ended: [], because: "" });
+      for (const options of [{ agent: former }, { agent: current }, {}]) {
+        assert.equal((await edge.ask(CATALOG, options)).status, 403);
+      }
+      assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
+      assert.equal((await long).status, 200, "it was under way");
+      // And after a reload, from the file.
+      await settle({ ...edge.config, memoryMiB: 700 });
+      assert.equal((await edge.ask(CATALOG)).status, 403);
+    });
+
+    test("ends a former worker that does not confirm a revocation", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const runtime = edgeRuntime(edge.config);
+      const long = edge.ask(`${CATALOG}?id=long&ms=60000`, { body: "x" }).catch(() => "ended");
+      await edge.begun("long");
+      await settle({ ...edge.config, memoryMiB: 600 });
+      const former = (await runtime.workers()).find((worker) => worker.former)?.pid ?? 0;
+      process.kill(former, "SIGSTOP");
+      const keys = [revocationKey(edge.pki.issuer, "b")];
+      const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
+      assert.deepEqual(told, { workers: 2, confirmed: true, ended: [former], because: "" });
+      assert.equal(await long, "ended");
+      assert.equal((await edge.ask(CATALOG)).status, 200);
+    });
   });
 
-  test("takes a held request along when it is reloaded", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    edge.signal("p1", "SIGKILL");
-    await edge.seen("p1", "down");
-    const held = edge.ask(CATALOG, { body: "x" });
-    await settle({ ...edge.config, memoryMiB: 600 });
-    await edge.seen("p1", "down");
-    await edge.startToy("p1");
-    assert.equal((await held).status, 200);
-  });
+  describe("revoked.acl", () => {
+    test("keeps every key that several writers add at once, and is there for an edge that starts later", async () => {
+      await using edge = await TestEdge.make({ puppetservers: 1 });
+      const { stateDir } = edge.config;
+      const runtime = edgeRuntime(edge.config);
+      const key = (serial: number) => revocationKey(edge.pki.issuer, serial.toString(16));
+      const sets = Array.from({ length: 10 }, (_, set) => [
+        key(10),
+        key(100 + set),
+        key(200 + set),
+      ]);
+      const added = await Promise.all(sets.map(async (keys) => addRevokedToFile(stateDir, keys)));
+      assert.equal(
+        added.reduce((sum, count) => sum + count),
+        21,
+      );
+      assert.equal((await readRevoked(runtime.paths.revoked)).size, 21);
+      const told = await confirmRevoked(runtime, stateDir, [key(300)]);
+      assert.deepEqual(told, { workers: 0, confirmed: true, ended: [], because: "" });
+      await edge.startToy("p1");
+      await edge.startHaproxy();
+      assert.equal((await edge.ask(CATALOG)).status, 403);
+    });
 
-  test("keeps what it has when the new configuration is refused", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    const before = await readFile(edgeRuntime(edge.config).paths.config, "utf8");
-    const broken = { ...edge.config, certificateFile: "/nowhere.pem" };
-    await assert.rejects(writeEdgeFiles(broken, HAPROXY), (error) =>
-      isFault(error, "edge.config-refused"),
-    );
-    assert.equal(await readFile(edgeRuntime(edge.config).paths.config, "utf8"), before);
-    assert.equal((await edge.ask(CATALOG)).status, 200);
-  });
+    test("confirmRevoked says why it could not, when HAProxy's master hangs", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      edge.haproxy?.kill("SIGSTOP");
+      const keys = [revocationKey(edge.pki.issuer, "c")];
+      const told = await confirmRevoked(edgeRuntime(edge.config), edge.config.stateDir, keys);
+      edge.haproxy?.kill("SIGCONT");
+      assert.equal(told.confirmed, false);
+      assert.equal(told.because, "HAProxy's master does not answer");
+    });
 
-  test("refuses what was revoked in every worker, on connections that were open before", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    const runtime = edgeRuntime(edge.config);
-    const [former, current, other] = [edge.connection(), edge.connection(), edge.connection(null)];
-    assert.equal((await edge.ask(CATALOG, { agent: former })).status, 200);
-    const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: "x" });
-    await edge.begun("long");
-    await settle({ ...edge.config, memoryMiB: 600 });
-    assert.equal((await edge.ask(CATALOG, { agent: current })).status, 200);
-    assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
-    const keys = [revocationKey(edge.pki.issuer, "a")];
-    const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
-    assert.deepEqual(told, { workers: 2, confirmed: true, ended: [], because: "" });
-    for (const options of [{ agent: former }, { agent: current }, {}]) {
-      assert.equal((await edge.ask(CATALOG, options)).status, 403);
-    }
-    assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
-    assert.equal((await long).status, 200, "it was under way");
-    // And after a reload, from the file.
-    await settle({ ...edge.config, memoryMiB: 700 });
-    assert.equal((await edge.ask(CATALOG)).status, 403);
-  });
-
-  test("ends a former worker that does not confirm a revocation", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    const runtime = edgeRuntime(edge.config);
-    const long = edge.ask(`${CATALOG}?id=long&ms=60000`, { body: "x" }).catch(() => "ended");
-    await edge.begun("long");
-    await settle({ ...edge.config, memoryMiB: 600 });
-    const former = (await runtime.workers()).find((worker) => worker.former)?.pid ?? 0;
-    process.kill(former, "SIGSTOP");
-    const keys = [revocationKey(edge.pki.issuer, "b")];
-    const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
-    assert.deepEqual(told, { workers: 2, confirmed: true, ended: [former], because: "" });
-    assert.equal(await long, "ended");
-    assert.equal((await edge.ask(CATALOG)).status, 200);
-  });
-});
-
-describe("revoked.acl", () => {
-  test("keeps every key that several writers add at once, and is there for an edge that starts later", async () => {
-    await using edge = await TestEdge.make({ puppetservers: 1 });
-    const { stateDir } = edge.config;
-    const runtime = edgeRuntime(edge.config);
-    const key = (serial: number) => revocationKey(edge.pki.issuer, serial.toString(16));
-    const sets = Array.from({ length: 10 }, (_, set) => [key(10), key(100 + set), key(200 + set)]);
-    const added = await Promise.all(sets.map(async (keys) => addRevokedToFile(stateDir, keys)));
-    assert.equal(
-      added.reduce((sum, count) => sum + count),
-      21,
-    );
-    assert.equal((await readRevoked(runtime.paths.revoked)).size, 21);
-    const told = await confirmRevoked(runtime, stateDir, [key(300)]);
-    assert.deepEqual(told, { workers: 0, confirmed: true, ended: [], because: "" });
-    await edge.startToy("p1");
-    await edge.startHaproxy();
-    assert.equal((await edge.ask(CATALOG)).status, 403);
-  });
-
-  test("confirmRevoked says why it could not, when HAProxy's master hangs", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    edge.haproxy?.kill("SIGSTOP");
-    const keys = [revocationKey(edge.pki.issuer, "c")];
-    const told = await confirmRevoked(edgeRuntime(edge.config), edge.config.stateDir, keys);
-    edge.haproxy?.kill("SIGCONT");
-    assert.equal(told.confirmed, false);
-    assert.equal(told.because, "HAProxy's master does not answer");
-  });
-
-  test("confirmRevoked throws when the file can't be written, and then tells no worker", async () => {
-    await using edge = await TestEdge.start({ puppetservers: 1 });
-    const runtime = edgeRuntime(edge.config);
-    const blocked = `${edge.folder}/blocked`;
-    await writeFile(blocked, "");
-    await chmod(blocked, 0o400);
-    const keys = [revocationKey(edge.pki.issuer, "a")];
-    await assert.rejects(confirmRevoked(runtime, `${blocked}/state`, keys));
-    assert.equal((await edge.ask(CATALOG)).status, 200);
+    test("confirmRevoked throws when the file can't be written, and then tells no worker", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const runtime = edgeRuntime(edge.config);
+      const blocked = `${edge.folder}/blocked`;
+      await writeFile(blocked, "");
+      await chmod(blocked, 0o400);
+      const keys = [revocationKey(edge.pki.issuer, "a")];
+      await assert.rejects(confirmRevoked(runtime, `${blocked}/state`, keys));
+      assert.equal((await edge.ask(CATALOG)).status, 200);
+    });
   });
 });

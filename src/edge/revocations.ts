@@ -4,7 +4,6 @@
 // Danger: the file must never lose a line, so it is only ever added to, by one writer at a time.
 
 import { readFile } from "node:fs/promises";
-import { isFault } from "../base/fault.ts";
 import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
 import { edgePaths } from "./config.ts";
 import type { EdgeRuntime } from "./runtime.ts";
@@ -17,7 +16,7 @@ const SINGLE_KEYS_MAX = 200;
 
 /** What came of telling every worker. */
 export interface Confirmation {
-  /** How many workers there are; 0 when HAProxy doesn't run, which refuses everybody. */
+  /** How many workers there are; 0 when HAProxy doesn't run: whoever starts it later reads the file. */
   workers: number;
   /** Whether every worker that is left refuses all of the keys. */
   confirmed: boolean;
@@ -67,11 +66,7 @@ export async function confirmRevoked(
   end: (pid: number) => void = kill,
 ): Promise<Confirmation> {
   await addRevokedToFile(stateDir, keys);
-  const workers = await runtime.workers().catch((error: unknown) => {
-    // No master, no worker: whoever starts later reads the file.
-    if (isFault(error, "edge.unreachable") && isNotRunning(error.cause)) return [];
-    return undefined;
-  });
+  const workers = await runtime.workers().catch(() => undefined);
   const outcome: Confirmation = { workers: 0, confirmed: true, ended: [], because: "" };
   if (workers === undefined) {
     return { ...outcome, confirmed: false, because: "HAProxy's master does not answer" };
@@ -91,11 +86,6 @@ export async function confirmRevoked(
     }
   }
   return outcome;
-}
-
-function isNotRunning(cause: unknown): boolean {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return code === "ENOENT" || code === "ECONNREFUSED";
 }
 
 function kill(pid: number): void {

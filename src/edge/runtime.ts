@@ -5,11 +5,20 @@
 
 import { connect } from "node:net";
 import { Fault } from "../base/fault.ts";
+import { pause } from "../base/retry.ts";
+import { monotonicMs } from "../host/clock.ts";
 import { type EdgePaths, edgePaths } from "./config.ts";
 import type { EdgeConfig } from "./config.ts";
 import { type EdgeWorker, parseWorkers } from "./parse.ts";
 
 const ASK_MS = 5000;
+
+/** The master's socket is away for a moment during each reload, a worker's never is. */
+const MASTER_AWAY_MS_MAX = 10_000;
+
+/** Both sockets refusing for so long means that HAProxy doesn't run. */
+const GONE_MS = 1500;
+const LOOK_AGAIN_MS = 50;
 
 /** An answer is at most the whole list of revocations, some 50 bytes each. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
@@ -47,7 +56,10 @@ export interface EdgeRuntime {
   ask(line: string): Promise<string>;
   /** Asks the worker `pid`; several commands at once. Their answers come one after another. */
   askWorker(pid: number, commands: readonly string[]): Promise<string>;
-  /** The current worker and all former ones. */
+  /**
+   * The current worker and all former ones; none when HAProxy doesn't run. Throws Fault
+   * `edge.unreachable` when it does, but its master doesn't answer.
+   */
   workers(): Promise<EdgeWorker[]>;
   /** Makes the master load its configuration anew. Returns before the new worker is there. */
   reload(): Promise<void>;
@@ -63,9 +75,33 @@ export function edgeRuntime(config: Pick<EdgeConfig, "stateDir" | "runDir">): Ed
       const line = commands.map((command) => `@!${pid} ${command}`).join(";");
       return askSocket(paths.master, line);
     },
-    workers: async () => parseWorkers(await askSocket(paths.master, "show proc")),
+    workers: async () => workersOf(paths),
     async reload() {
       await askSocket(paths.master, "reload");
     },
   };
+}
+
+async function workersOf(paths: EdgePaths): Promise<EdgeWorker[]> {
+  const start = monotonicMs();
+  let goneSince: number | undefined;
+  for (;;) {
+    try {
+      return parseWorkers(await askSocket(paths.master, "show proc"));
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      const refused = await askSocket(paths.stats, "show info").then(() => false, isRefused);
+      goneSince = refused ? (goneSince ?? monotonicMs()) : undefined;
+      if (goneSince !== undefined && monotonicMs() - goneSince > GONE_MS) return [];
+      if (monotonicMs() - start > MASTER_AWAY_MS_MAX) throw error;
+    }
+    await pause(LOOK_AGAIN_MS);
+  }
+}
+
+/** Whether nobody listens, rather than somebody who doesn't answer. */
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Fault ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "ENOENT" || code === "ECONNREFUSED";
 }
