@@ -13,9 +13,9 @@ import { initNode, type InitOptions, initSteps } from "../setup/init.ts";
 import { observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
-import { readSetupHost } from "../setup/setup-host.ts";
 import { runSteps } from "../setup/steps.ts";
 import { createOutput } from "./output.ts";
+import { passPreflight } from "./pass-preflight.ts";
 import { renderJoinHint } from "./token.ts";
 
 const TOKEN_MS = 3_600_000;
@@ -73,14 +73,7 @@ export function addInit(program: Command): void {
         requirePreflight(checks);
         return;
       }
-      requirePreflight(checks);
-      for (const { verdict, found, remedy } of checks) {
-        if (verdict === "warning") output.progress(` ! ${found}. ${remedy ?? ""}`);
-      }
-      output.progress(` ✓ preflight: ${checks.length} checks`);
-      if (layout === undefined)
-        throw new Fault("host.no-puppetserver", "no Puppet Server was found");
-      const host = await readSetupHost(layout);
+      const host = await passPreflight(checks, layout, output);
       await runSteps(initSteps(node, options, host), (line) => output.progress(line));
       const token = await callDaemon("POST", "/v1/tokens", {
         body: { role: "server", validMs: TOKEN_MS },

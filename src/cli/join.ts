@@ -13,11 +13,11 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { askAdmission, checkJoinable, joinSteps } from "../setup/join.ts";
 import { observeHost } from "../setup/observe.ts";
 import { addressTowards } from "../setup/own-address.ts";
-import { decidePreflight, requirePreflight } from "../setup/preflight.ts";
-import { readSetupHost } from "../setup/setup-host.ts";
+import { decidePreflight } from "../setup/preflight.ts";
 import { runSteps } from "../setup/steps.ts";
 import { ownCertname } from "./init.ts";
 import { createOutput } from "./output.ts";
+import { passPreflight } from "./pass-preflight.ts";
 
 const TOKEN_VARIABLE = "UNDERSTUDY_TOKEN";
 
@@ -58,14 +58,7 @@ export function addJoin(program: Command): void {
       const wanted = { sharedName: kept?.sharedName ?? id, virtualIps: [], address };
       const { facts, layout } = await observeHost({ ...wanted, resumed: kept !== undefined });
       const checks = decidePreflight("join", facts).filter(({ name }) => name !== "shared name");
-      requirePreflight(checks);
-      for (const { verdict, found, remedy } of checks) {
-        if (verdict === "warning") output.progress(` ! ${found}. ${remedy ?? ""}`);
-      }
-      output.progress(` ✓ preflight: ${checks.length} checks`);
-      if (layout === undefined)
-        throw new Fault("host.no-puppetserver", "no Puppet Server was found");
-      const setup = await readSetupHost(layout);
+      const setup = await passPreflight(checks, layout, output);
       const options = { url, token: tokenText, id, address };
       const admission = await askAdmission(options, setup);
       output.progress(` ✓ admitted to ${admission.node.sharedName} as ${role}`);
