@@ -22,6 +22,8 @@ export type EtcdMember = z.infer<typeof EtcdMember>;
 export const View = z.object({
   revision: z.int(),
   meta: Meta,
+  /** Every change compares it: after a recovery by hand it is another one, and old members stop. */
+  metaRevision: z.int(),
   settings: Settings,
   members: z.array(MemberSchema),
   etcdMembers: z.array(EtcdMember),
@@ -37,6 +39,7 @@ export async function readView(etcd: Etcd, signal: AbortSignal): Promise<View | 
   return {
     revision: record.revision,
     meta: record.meta.value,
+    metaRevision: record.meta.modRevision,
     settings: record.settings.value,
     members: record.members.map((member) => member.value),
     etcdMembers: etcdMembers.map(({ id, ...member }) => ({ etcdId: id, ...member })),

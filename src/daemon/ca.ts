@@ -8,6 +8,7 @@ import type { Log } from "../base/log.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
 import type { Copies, EdgeReport, Outcome } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
+import { META_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -54,6 +55,10 @@ export async function startCa(host: CaHost): Promise<Ca> {
     confirmCopies: async (revision): Promise<Copies> => copier.confirm(revision),
     confirmEdges: async (serials) => host.confirmEdges(serials),
     clockOffsetMs: () => host.clockOffsetMs(),
+    guard: () => {
+      const view = keeper.current();
+      return view === undefined ? [] : [{ key: META_KEY, modRevision: view.metaRevision }];
+    },
     offlineRecord: () => copier.journal.replay(),
     onCrl: () => host.onCrl(),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
