@@ -10,7 +10,7 @@ import { edgePaths } from "./config.ts";
 import { issuerKey, revocationKey } from "./identity.ts";
 import { edgeRuntime } from "./runtime.ts";
 import { confirmRevoked } from "./revocations.ts";
-import { TestEdge } from "./testing/bench.ts";
+import { TestEdge } from "./testing/edge.ts";
 import type { Leaf, LeafOptions } from "./testing/pki.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";

@@ -8,7 +8,7 @@ import { until } from "../base/retry.ts";
 import { createFileServer } from "./file-server.ts";
 import { observeEdge } from "./observe.ts";
 import { edgeRuntime } from "./runtime.ts";
-import { TestEdge } from "./testing/bench.ts";
+import { TestEdge } from "./testing/edge.ts";
 
 const CSR = "/puppet-ca/v1/certificate_request/new.test";
 const STATUS = "/puppet-ca/v1/certificate_status/new.test";

@@ -12,7 +12,7 @@ import { observeEdge } from "./observe.ts";
 import { planEdge } from "./plan.ts";
 import { addRevokedToFile, confirmRevoked, readRevoked } from "./revocations.ts";
 import { edgeRuntime } from "./runtime.ts";
-import { TestEdge } from "./testing/bench.ts";
+import { TestEdge } from "./testing/edge.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
@@ -66,7 +66,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       await using edge = await TestEdge.start({ puppetservers: 2 });
       const agents = Array.from({ length: 8 }, () => edge.connection());
       for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
-      const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: Buffer.alloc(300_000) });
+      const long = edge.ask(`${CATALOG}?id=long&gate=go`, { body: Buffer.alloc(300_000) });
       await edge.begun("long");
       const reloading = new AbortController();
       const traffic = agents.slice(0, 4).map(async (agent) => {
@@ -83,6 +83,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       const statuses = (await Promise.all(traffic)).flat();
       assert.ok(statuses.every((status) => status === 200));
       for (const agent of agents) assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
+      await edge.open("go");
       assert.equal((await long).status, 200);
       assert.equal((await edge.servedBy("long")).length, 1);
     });
@@ -118,7 +119,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
         edge.connection(null),
       ];
       assert.equal((await edge.ask(CATALOG, { agent: former })).status, 200);
-      const long = edge.ask(`${CATALOG}?id=long&ms=1500`, { body: "x" });
+      const long = edge.ask(`${CATALOG}?id=long&gate=go`, { body: "x" });
       await edge.begun("long");
       await settle({ ...edge.config, memoryMiB: 600 });
       assert.equal((await edge.ask(CATALOG, { agent: current })).status, 200);
@@ -130,6 +131,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
         assert.equal((await edge.ask(CATALOG, options)).status, 403);
       }
       assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
+      await edge.open("go");
       assert.equal((await long).status, 200, "it was under way");
       // And after a reload, from the file.
       await settle({ ...edge.config, memoryMiB: 700 });
@@ -139,7 +141,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     test("ends a former worker that does not confirm a revocation", async () => {
       await using edge = await TestEdge.start({ puppetservers: 1 });
       const runtime = edgeRuntime(edge.config);
-      const long = edge.ask(`${CATALOG}?id=long&ms=60000`, { body: "x" }).catch(() => "ended");
+      const long = edge.ask(`${CATALOG}?id=long&gate=never`, { body: "x" }).catch(() => "ended");
       await edge.begun("long");
       await settle({ ...edge.config, memoryMiB: 600 });
       const former = (await runtime.workers()).find((worker) => worker.former)?.pid ?? 0;

@@ -52,11 +52,13 @@ function identityLines(config: EdgeConfig, paths: EdgePaths): string[] {
     `http-request set-var(txn.refused) str(${why}) if { ssl_c_used } ${condition}`;
   const text = "Forbidden: this certificate is refused (%[var(txn.refused)]).\\n";
   return [
-    known("certname", "ssl_c_s_dn(CN)"),
+    `acl named ssl_c_s_dn(,0,rfc2253) -m reg '^CN=${CERTNAME}\\z'`,
+    // Only a name that is one: it goes into headers, lists and the log as it is.
+    'http-request set-var(txn.certname) "ssl_c_s_dn(,0,rfc2253),regsub(^CN=,)" if { ssl_c_used } named',
     known("issuer", "ssl_c_i_dn(,0,rfc2253),sha2(256),bytes(0,8),hex"),
     known("serial", "ssl_c_serial,hex"),
     known("key", "var(txn.issuer),concat(:,txn.serial)"),
-    refuse("subject", `!{ ssl_c_s_dn(,0,rfc2253) -m reg '^CN=${CERTNAME}\\z' }`),
+    refuse("subject", "!named"),
     refuse("issuer", `!{ var(txn.issuer) -m str ${issuers} }`),
     refuse("unverified", "!{ ssl_c_verify 0 }"),
     refuse("revoked", `{ var(txn.key) -m str -f ${paths.revoked} }`),

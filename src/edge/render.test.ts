@@ -7,7 +7,7 @@ import { tryRun } from "../host/process.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
 import { connectionsMax, type EdgeConfig, edgePaths } from "./config.ts";
 import { renderEdge } from "./render.ts";
-import { TestEdge } from "./testing/bench.ts";
+import { TestEdge } from "./testing/edge.ts";
 
 const server = (name: string) => ({
   name,

@@ -7,7 +7,7 @@ import { toolEnv, toolPath } from "../../scripts/tools.ts";
 import { applyEdge } from "./apply.ts";
 import { observeEdge } from "./observe.ts";
 import { edgeRuntime } from "./runtime.ts";
-import { TestEdge } from "./testing/bench.ts";
+import { TestEdge } from "./testing/edge.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
@@ -22,9 +22,10 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
         await using edge = await TestEdge.start({ puppetservers: 2 });
         const body = Buffer.alloc(300_000, "f");
         const first = (await edge.ask(`${CATALOG}?id=before`, { body, chunked })).json;
-        const asked = edge.ask(`${CATALOG}?id=a&ms=1500`, { body, chunked });
+        const asked = edge.ask(`${CATALOG}?id=a&gate=go`, { body, chunked });
         const lost = await edge.begun("a");
         edge.signal(lost, "SIGKILL");
+        await edge.open("go");
         const answer = await asked;
         assert.equal(answer.status, 200);
         assert.notEqual(answer.json.server, lost);
@@ -44,15 +45,16 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       const answer = await edge.ask(`${report}?id=e&status=500`, put);
       assert.equal(answer.status, 500);
       assert.equal((await edge.servedBy("e")).length, 1);
-      const asked = edge.ask(`${report}?id=r&ms=1000`, put);
+      const asked = edge.ask(`${report}?id=r&gate=go`, put);
       edge.signal(await edge.begun("r"), "SIGKILL");
+      await edge.open("go");
       assert.equal((await asked).status, 200);
       assert.deepEqual(await edge.servedBy("r"), ["p1", "p2"]);
     });
 
     test("a request larger than the replay buffer fails when its server dies, and is not repeated", async () => {
       await using edge = await TestEdge.start({ puppetservers: 2 });
-      const asked = edge.ask(`${CATALOG}?id=b&ms=1500`, { body: Buffer.alloc(3_000_000) });
+      const asked = edge.ask(`${CATALOG}?id=b&gate=never`, { body: Buffer.alloc(3_000_000) });
       edge.signal(await edge.begun("b"), "SIGKILL");
       assert.equal((await asked).status, 502);
       assert.equal((await edge.servedBy("b")).length, 1);
@@ -96,8 +98,9 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       assert.equal((await edge.servedBy("k2")).length, 1);
 
       // Only its catalogs are dangerous.
-      const asked = edge.ask(`/puppet/v3/file_metadata/x?id=f&ms=1000`);
+      const asked = edge.ask(`/puppet/v3/file_metadata/x?id=f&gate=go`);
       edge.signal(await edge.begun("f"), "SIGKILL");
+      await edge.open("go");
       assert.equal((await asked).status, 200);
     });
   });
@@ -106,10 +109,10 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     test("requests under way, new ones and queued ones wait for the first that comes back", async () => {
       const backends = { puppetservers: 3 };
       await using edge = await TestEdge.start(backends);
-      const catalog = async (id: string, ms = 0) =>
-        edge.ask(`${CATALOG}?id=${id}&ms=${ms}`, { body: "x".repeat(100_000) });
+      const catalog = async (id: string) =>
+        edge.ask(`${CATALOG}?id=${id}&gate=go`, { body: "x".repeat(100_000) });
       // Four each are worked on, the others queue.
-      const early = Array.from({ length: 15 }, (_, index) => catalog(`q${index}`, 500));
+      const early = Array.from({ length: 15 }, (_, index) => catalog(`q${index}`));
       const waiting = async () => (await observeEdge(edgeRuntime(edge.config))).waiting === 3;
       await until("three requests queue", waiting, { withinMs: 10_000, everyMs: 20 });
       for (const name of ["p1", "p2", "p3"]) edge.signal(name, "SIGKILL");
@@ -117,6 +120,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       for (const name of ["p1", "p2", "p3"]) await edge.seen(name, "down");
       const latest = catalog("l2");
       assert.equal((await edge.ask("/status/v1/simple/server")).status, 503);
+      await edge.open("go");
       await edge.startToy("p2");
       const answers = await Promise.all([...early, ...late, latest]);
       assert.deepEqual(unique(answers.map(({ status, json }) => `${status} ${json.server}`)), [
@@ -164,12 +168,13 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       await small.startToy("p1");
       await small.startHaproxy();
       const asked = Array.from({ length: 6 }, async (_, index) =>
-        small.ask(`${CATALOG}?id=c${index}&ms=400`, { body: "x" }),
+        small.ask(`${CATALOG}?id=c${index}&gate=go`, { body: "x" }),
       );
       const full = async () => (await observeEdge(edgeRuntime(small.config))).waiting > 0;
       await until("requests queue", full, { withinMs: 10_000, everyMs: 10 });
       const file = await small.ask("/puppet/v3/static_file_content/modules/x?id=light");
       assert.equal(file.status, 200);
+      await small.open("go");
       assert.ok((await Promise.all(asked)).every(({ status }) => status === 200));
       let working = 0;
       for (const line of (await small.toys.get("p1")?.log()) ?? []) {

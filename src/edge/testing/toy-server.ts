@@ -1,12 +1,13 @@
 // A process that plays puppetserver (or a certificate authority) in tests of the edge, so that it can
 // be stopped, continued and killed. What it is to do with a request stands in the request's query:
-// ms=N answers after N ms; die=N kills the whole process after N ms; cut=N closes the connection;
+// gate=NAME answers once a file NAME lies beside the log; ms=N answers after N ms; die=N kills the whole process after N ms; cut=N closes the connection;
 // status=N answers so; bytes=N sends so many bytes; retryafter=N adds that header. Each request is a line in its log file.
 
-import { appendFileSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
 
 export interface ToyOptions {
   name: string;
@@ -59,7 +60,12 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       setTimeout(() => request.socket.destroy(), number("cut"));
       return;
     }
-    setTimeout(() => {
+    const gate = url.searchParams.get("gate");
+    const answer = () => {
+      if (gate !== null && !existsSync(join(dirname(options.logFile), gate))) {
+        setTimeout(answer, 20);
+        return;
+      }
       note(`end ${id}`);
       const about = {
         server: options.name,
@@ -77,7 +83,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       });
       const filler = "x".repeat(number("bytes"));
       response.end(JSON.stringify(filler === "" ? about : { ...about, filler }));
-    }, number("ms"));
+    };
+    setTimeout(answer, number("ms"));
   });
 }
 

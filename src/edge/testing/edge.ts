@@ -210,6 +210,11 @@ export class TestEdge implements AsyncDisposable {
     await writeFile(join(this.folder, `${name}.health`), String(status));
   }
 
+  /** Lets the requests with `gate=NAME` be answered. */
+  async open(gate: string): Promise<void> {
+    await writeFile(join(this.folder, gate), "");
+  }
+
   signal(name: string, signal: NodeJS.Signals): void {
     this.toys.get(name)?.child.kill(signal);
   }
