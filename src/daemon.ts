@@ -7,7 +7,7 @@ import type { ServerOptions } from "node:https";
 import { createLocalApp } from "./api/local-app.ts";
 import { createMemberApp } from "./api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "./api/serve.ts";
-import { Fault } from "./base/fault.ts";
+import { Fault, messageOf } from "./base/fault.ts";
 import { createLog, type Log } from "./base/log.ts";
 import type { Ca } from "./ca/authority.ts";
 import { caLayout } from "./ca/layout.ts";
@@ -50,6 +50,7 @@ import { notify, watchdogMs } from "./host/systemd.ts";
 import { findOwner } from "./host/users.ts";
 import { admit } from "./setup/admit.ts";
 import { planRemoval } from "./setup/removal.ts";
+import { standDown } from "./setup/stand-down.ts";
 import { readSetupHost } from "./setup/setup-host.ts";
 import { VERSION } from "./version.ts";
 
@@ -153,7 +154,11 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
-  const neighbours = createNeighbours({ id: node.id, keeper, peers, log, signal });
+  const onRemoved = (by: string) => {
+    log.error(`${by} says that this member was removed: it stands down`);
+    standDown().catch((error: unknown) => log.error(`can't stand down: ${messageOf(error)}`));
+  };
+  const neighbours = createNeighbours({ id: node.id, keeper, peers, onRemoved, log, signal });
   const reloads: Core["reloads"] = [];
   const refusals = createRefusals({
     etcd,

@@ -103,15 +103,21 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   return app;
 }
 
+/** Said to a member that was removed, so that it stands down. */
+function removed(): Fault {
+  return new Fault("member.removed", "this member was removed from the cluster");
+}
+
 /** The member behind a request. Throws Fault `api.forbidden` for everybody else. */
 function callerOf(env: HttpBindings, deps: MemberDeps): Caller {
   const socket = env.incoming.socket as TLSSocket;
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  if (String(socket.authorizationError) === "CERT_REVOKED") throw removed();
   if (certificate === undefined) {
     throw new Fault("api.forbidden", "this needs a member's control certificate");
   }
   if (deps.revokedSerials().has(certificate.serialNumber)) {
-    throw new Fault("api.forbidden", "this member was removed from the cluster");
+    throw removed();
   }
   const id = /^CN=([^\n]+)$/.exec(certificate.subject)?.[1] ?? "";
   return { id, publicKey: certificate.publicKey.export({ type: "spki", format: "der" }) };

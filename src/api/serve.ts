@@ -82,6 +82,7 @@ export function answerFault(error: unknown, log: Log): Response {
 function statusOf(code: string): ContentfulStatusCode {
   if (code.startsWith("etcd.") || code.startsWith("peer.")) return 503;
   if (code.startsWith("token.") || code.endsWith(".forbidden")) return 403;
+  if (code === "member.removed") return 403;
   if (code.endsWith(".not-found")) return 404;
   return code === "internal" ? 500 : 409;
 }

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
-import { Certname, VirtualIp } from "../cluster/schema.ts";
+import { Certname, Network, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { readFqdn } from "../host/facts.ts";
 import { readPuppetLayout } from "../host/puppet-layout.ts";
@@ -14,8 +14,8 @@ import { observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
 import { runSteps } from "../setup/steps.ts";
-import { createOutput } from "./output.ts";
-import { passPreflight } from "./pass-preflight.ts";
+import { createOutput, EXIT } from "./output.ts";
+import { passPreflight, requireRoot } from "./pass-preflight.ts";
 import { renderJoinHint } from "./token.ts";
 
 const TOKEN_MS = 3_600_000;
@@ -52,6 +52,7 @@ export function addInit(program: Command): void {
     .addHelpText("after", HELP)
     .action(async (flags: InitFlags) => {
       const output = createOutput(flags.json === true);
+      requireRoot();
       const sharedName = check(Certname, "--name", flags.name);
       const virtualIps = flags.vip.map((vip) => check(VirtualIp, "--vip", vip));
       const kept = await readNodeFile();
@@ -61,7 +62,7 @@ export function addInit(program: Command): void {
         sharedName,
         virtualIps,
         address,
-        acceptProxyFrom: flags.acceptProxy,
+        acceptProxyFrom: flags.acceptProxy.map((from) => check(Network, "--accept-proxy", from)),
       };
       const node = await initNode(certname, options);
       const resumed = kept !== undefined;
@@ -70,7 +71,8 @@ export function addInit(program: Command): void {
       if (flags.dryRun === true) {
         const steps = renderPlan(node.id, options);
         output.result({ checks, steps }, [renderChecks(checks), "", ...steps].join("\n"));
-        requirePreflight(checks);
+        if (!output.json) requirePreflight(checks);
+        if (checks.some(({ verdict }) => verdict === "fatal")) process.exitCode = EXIT.failed;
         return;
       }
       const host = await passPreflight(checks, layout, output);

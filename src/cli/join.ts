@@ -17,7 +17,7 @@ import { decidePreflight } from "../setup/preflight.ts";
 import { runSteps } from "../setup/steps.ts";
 import { ownCertname } from "./init.ts";
 import { createOutput } from "./output.ts";
-import { passPreflight } from "./pass-preflight.ts";
+import { passPreflight, requireRoot } from "./pass-preflight.ts";
 
 const TOKEN_VARIABLE = "UNDERSTUDY_TOKEN";
 
@@ -48,6 +48,7 @@ export function addJoin(program: Command): void {
     )
     .action(async (urlText: string, flags: JoinFlags) => {
       const output = createOutput(flags.json === true);
+      requireRoot();
       const url = readUrl(urlText);
       const tokenText = await readToken(flags, output);
       const role = parseToken(tokenText).role;

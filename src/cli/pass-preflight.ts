@@ -6,6 +6,14 @@ import { type Check, requirePreflight } from "../setup/preflight.ts";
 import { readSetupHost, type SetupHost } from "../setup/setup-host.ts";
 import type { Output } from "./output.ts";
 
+/** Only root can look at all that preflight judges. Throws Fault `setup.not-root`. */
+export function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new Fault("setup.not-root", "this needs root, to look as well as to act", {
+    hints: ["Run the command as root, or with sudo."],
+  });
+}
+
 /** This host as setup needs it. Throws Fault `setup.preflight` where a check is fatal. */
 export async function passPreflight(
   checks: Check[],

@@ -26,6 +26,11 @@ export const VirtualIp = z.string().refine(
   { error: "not an address with its prefix length, as in 10.0.0.10/24" },
 );
 
+/** One address, or a network as ADDRESS/PREFIX. */
+export const Network = z.union([IpAddress, VirtualIp], {
+  error: "not an address or network, as in 10.0.0.5 or 10.0.0.0/24",
+});
+
 export const Role = z.enum(["server", "compiler", "witness"]);
 export type Role = z.infer<typeof Role>;
 
@@ -61,7 +66,7 @@ export const Settings = z.object({
   otherNames: z.array(z.string().max(253)).max(64).default([]),
   virtualIps: z.array(VirtualIp).max(16).default([]),
   /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
-  acceptProxyFrom: z.array(z.string()).max(64).default([]),
+  acceptProxyFrom: z.array(Network).max(64).default([]),
   /** How many etcd voters are wanted once there are enough servers. */
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
 });
@@ -91,8 +96,8 @@ export const NodeFile = z.object({
   role: Role,
   address: IpAddress,
   sharedName: Certname,
-  /** `setup` until init or join has gone through all its steps once. */
-  phase: z.enum(["setup", "ready"]),
+  /** `setup` until init or join has gone through all its steps once; `removed` by the other members. */
+  phase: z.enum(["setup", "ready", "removed"]),
   /** Client URLs of the etcd members known when this was written; the view has newer ones. */
   etcdEndpoints: z.array(z.url()).min(1),
 });

@@ -28,7 +28,7 @@ export const LocalStatus = z.object({
   id: z.string(),
   role: Role,
   version: z.string(),
-  phase: z.enum(["setup", "ready"]),
+  phase: z.enum(["setup", "ready", "removed"]),
   wallMs: z.number(),
   record: z.object({ reachable: z.boolean(), because: z.string(), ageMs: z.number() }),
   etcd: z.object({

@@ -1,6 +1,7 @@
 // What this member knows of the others by asking them: who answers, and how far the clocks are
 // apart.
 
+import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
 import type { Peers } from "../cluster/peer.ts";
@@ -29,6 +30,8 @@ export function createNeighbours(options: {
   id: string;
   keeper: ViewKeeper;
   peers: Peers;
+  /** Called when `by` says that this member was removed. */
+  onRemoved(by: string): void;
   log: Log;
   signal: AbortSignal;
 }): Neighbours {
@@ -47,7 +50,10 @@ export function createNeighbours(options: {
           const sentMs = wallMs();
           const said = await peers
             .call(member.address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS, signal })
-            .catch(() => undefined);
+            .catch((error: unknown) => {
+              if (isFault(error, "member.removed")) options.onRemoved(member.id);
+              return undefined;
+            });
           if (said === undefined) return;
           const offsetMs = (sentMs + wallMs()) / 2 - said.wallMs;
           seen.set(member.id, { atMs: monotonicMs(), offsetMs });

@@ -2,7 +2,8 @@
 // its puppetserver moves behind the edge. The edge starts while puppetserver is stopped: it holds
 // agents' requests until puppetserver is back, so the move fails no run.
 
-import { dirname } from "node:path";
+import { rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { Done } from "./contract.ts";
 import { Fault } from "../base/fault.ts";
@@ -11,12 +12,13 @@ import { callDaemon } from "./daemon-client.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
+import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, journalTail, unit } from "../host/systemd.ts";
 import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planPuppetserver, type PuppetserverAction } from "../puppetserver/plan.ts";
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
-import { exportPkcs1, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
+import { exportPkcs1, exportSpki, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
@@ -119,7 +121,23 @@ export async function hostKey(host: SetupHost) {
   const folders = [layout.ssldir, dirname(layout.hostprivkey)];
   for (const folder of folders) await makeFolder(folder, { mode: 0o750, ...owner });
   await writeFileAtomic(layout.hostprivkey, exportPkcs1(key), { mode: 0o640, ...owner });
+  // Puppet's own tools want both halves.
+  const { publicKey, folder } = publicKeyPlace(layout);
+  await makeFolder(folder, { mode: 0o755, ...owner });
+  await writeFileAtomic(publicKey, exportSpki(key), { mode: 0o644, ...owner });
   return key;
+}
+
+/** Takes back what hostKey made. */
+export async function removeHostKey({ layout }: SetupHost): Promise<void> {
+  for (const path of [layout.hostprivkey, publicKeyPlace(layout).publicKey]) {
+    await rm(path, { force: true });
+  }
+}
+
+function publicKeyPlace(layout: PuppetLayout): { publicKey: string; folder: string } {
+  const folder = join(layout.ssldir, "public_keys");
+  return { folder, publicKey: join(folder, basename(layout.hostprivkey)) };
 }
 
 async function moveBehind(

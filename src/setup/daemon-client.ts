@@ -8,6 +8,8 @@ import { requireNodeFile } from "../cluster/node-file.ts";
 import { WireFault } from "../cluster/peer.ts";
 import { PATHS } from "../host/paths.ts";
 
+import { removedFault } from "./stand-down.ts";
+
 const CALL_MS = 30_000;
 
 /**
@@ -24,7 +26,8 @@ export async function callDaemon<S extends z.ZodType>(
     text = await send(method, path, options.body, signal);
   } catch (error) {
     // Whoever isn't a member needs another hint than "start the daemon".
-    await requireNodeFile();
+    const node = await requireNodeFile();
+    if (node.phase === "removed") throw removedFault(node);
     const why = signal.aborted ? "it doesn't answer in time" : messageOf(error);
     throw new Fault("cli.no-daemon", `the daemon of this server can't be asked: ${why}`, {
       hints: [

@@ -12,6 +12,7 @@ import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { PATHS } from "../host/paths.ts";
+import { standDown, wasRemoved } from "./stand-down.ts";
 
 /** How long agents wait for an edge that is alone. */
 const ALONE_MS = 10_000;
@@ -25,11 +26,17 @@ export async function prepareEdge(): Promise<void> {
     endpoints: endpoints.length > 0 ? endpoints : node.etcdEndpoints,
     tls: { ca, cert, key },
   });
+  const removed = view === undefined ? false : wasRemoved(view, node.id).catch(() => false);
   try {
     const keys = await readRevocationKeys(etcd);
     await addRevokedToFile(PATHS.edge, keys);
     process.stderr.write(`<6>the edge starts with all ${keys.length} revocations of the record\n`);
   } catch (error) {
+    if (await removed) {
+      process.stderr.write("<3>this member was removed from its cluster: no edge is started\n");
+      await standDown();
+      return;
+    }
     process.stderr.write(
       `<4>the edge starts with the revocations it has: the record can't be read: ${messageOf(error)}\n`,
     );

@@ -41,6 +41,7 @@ import { VERSION } from "../version.ts";
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { behindTheEdge, planMove } from "./behind-the-edge.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
+import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 
@@ -70,6 +71,7 @@ export async function initNode(id: string, options: InitOptions): Promise<NodeFi
       etcdEndpoints: [clientUrl(options.address)],
     };
   }
+  if (kept.phase === "removed") throw removedFault(kept);
   if (kept.phase === "ready" || kept.sharedName !== options.sharedName || kept.id !== id) {
     throw new Fault(
       "setup.already-member",

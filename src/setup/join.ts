@@ -3,14 +3,16 @@
 // goes on.
 
 import { createPrivateKey } from "node:crypto";
-import { Fault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { createPeers, callAsJoiner } from "../cluster/peer.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
 import { AUTHORITIES, type AuthorityName, LEAVES, LEAVES_OF_ROLE } from "../cluster/pki.ts";
 import {
+  leafFiles,
   leafRequest,
   makePkiFolders,
   readLeaf,
+  removePki,
   writeAuthority,
   writeLeaf,
 } from "../cluster/pki-store.ts";
@@ -18,12 +20,13 @@ import type { NodeFile } from "../cluster/schema.ts";
 import { unseal } from "../cluster/seal.ts";
 import { parseToken, type Token } from "../cluster/token.ts";
 import { writeAuthorityKey } from "../ca/create.ts";
+import { exists } from "../host/files.ts";
 import { wallMs } from "../host/clock.ts";
 import { PORTS } from "../host/paths.ts";
 import { readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { VERSION } from "../version.ts";
-import { behindTheEdge, hostKey, writeHostFiles } from "./behind-the-edge.ts";
+import { behindTheEdge, hostKey, removeHostKey, writeHostFiles } from "./behind-the-edge.ts";
 import {
   JOIN_KEYS_PATH,
   JOIN_START_PATH,
@@ -32,11 +35,14 @@ import {
   JoinKeysAnswer,
 } from "./join-protocol.ts";
 import { fetchPinnedCa } from "./pinned-ca.ts";
+import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 
 /** Admission issues several certificates and may wait for an election. */
 const START_MS = 60_000;
+/** Refusals that come before the cluster has bound the token or written anything. */
+const REFUSED = ["token", "join.malformed", "join.clock", "join.name-taken", "join.address-taken"];
 
 export interface JoinOptions {
   url: URL;
@@ -58,6 +64,7 @@ export interface Admission {
 export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
   const kept = await readNodeFile();
   if (kept === undefined || (kept.phase === "setup" && kept.id === id)) return kept;
+  if (kept.phase === "removed") throw removedFault(kept);
   throw new Fault(
     "setup.already-member",
     `this server is ${kept.id} of ${kept.sharedName} already`,
@@ -71,6 +78,7 @@ export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
 export async function askAdmission(options: JoinOptions, host: SetupHost): Promise<Admission> {
   const token = parseToken(options.token);
   const ca = await fetchPinnedCa(options.url, token.caHash);
+  const undo = await undoKeys(host);
   await makePkiFolders(host.owners);
   const requests: Record<string, string> = {};
   for (const leaf of LEAVES_OF_ROLE[token.role]) {
@@ -95,6 +103,10 @@ export async function askAdmission(options: JoinOptions, host: SetupHost): Promi
       puppetRequest,
       wallMs: wallMs(),
     },
+  }).catch(async (error: unknown) => {
+    // Keys stay where the token may be bound to them by now.
+    if (REFUSED.some((code) => isFault(error, code))) await undo();
+    throw error;
   });
   const node: NodeFile = {
     format: 1,
@@ -108,6 +120,16 @@ export async function askAdmission(options: JoinOptions, host: SetupHost): Promi
     etcdEndpoints: answer.etcdEndpoints,
   };
   return { answer, node, token };
+}
+
+/** Gives what takes back the keys that a refused join made; those of an interrupted one stay. */
+async function undoKeys(host: SetupHost): Promise<() => Promise<void>> {
+  const hadPki = await exists(leafFiles("control").key);
+  const hadHostKey = await exists(host.layout.hostprivkey);
+  return async () => {
+    if (!hadPki) await removePki();
+    if (!hadHostKey) await removeHostKey(host);
+  };
 }
 
 /** The steps after admission, in order. */

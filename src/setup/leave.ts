@@ -6,6 +6,7 @@ import { rm } from "node:fs/promises";
 import { ETCD_UNIT } from "../cluster/own-etcd.ts";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
+import type { NodeFile } from "../cluster/schema.ts";
 import { PATHS } from "../host/paths.ts";
 import { readPuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
@@ -36,6 +37,13 @@ export async function leave(talk: {
 }): Promise<string[]> {
   const node = await requireNodeFile();
   const { id } = node;
+  if (node.phase === "removed") {
+    await talk.confirm(
+      [`${id} was removed from ${node.sharedName}: only its own files are left.`],
+      id,
+    );
+    return finish(node, (line) => talk.progress(line));
+  }
   const plan = await callDaemon("POST", "/v1/members/removal-plan", {
     body: { id },
     answer: RemovalPlan,
@@ -48,11 +56,17 @@ export async function leave(talk: {
     withinMs: LEAVE_MS,
   });
   for (const line of done.lines) talk.progress(` ✓ ${line}`);
-  await release((line) => talk.progress(` ✓ ${line}`));
+  return finish(node, (line) => talk.progress(line));
+}
+
+async function finish(node: NodeFile, progress: (line: string) => void): Promise<string[]> {
+  await release((line) => progress(` ✓ ${line}`));
+  const { puppetserver } = await readPuppetLayout();
+  await unit("disable", puppetserver.unit);
   return [
     `This server has left ${node.sharedName}.`,
-    "Puppet Server has its former configuration; it is stopped, and its CA directory was left as it was.",
-    "Two CAs of the same name must not both sign: start it only if that is meant.",
+    "Puppet Server has its former configuration. It is stopped, and doesn't start at boot.",
+    "Its CA directory was left as it was: two CAs of one name must not both sign.",
   ];
 }
 

@@ -46,7 +46,7 @@ export async function observeHost(
     measureFsync("/var/lib"),
     wanted.resumed ? [] : observePorts(),
     Promise.all(wanted.virtualIps.map(observeVirtualIp)),
-    resolveName(layout?.certname ?? ""),
+    layout?.certname === undefined ? [] : resolveName(layout.certname),
     resolveName(wanted.sharedName),
     observeClock(),
   ]);
