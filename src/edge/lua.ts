@@ -14,18 +14,16 @@ local stopping = false -- this worker was replaced by a reload; its health check
 local lost = {}        -- request id -> the server that it was lost with
 local LOST_KEPT_S = 660 -- longer than any replay waits
 
-local function sinceArrival(txn)
-  local arrived = tonumber(txn:get_var("txn.arrived"))
-  if arrived == nil then return 0 end
+local function nowMs()
   local now = core.now()
-  return now.sec * 1000 + now.usec // 1000 - arrived
+  return now.sec * 1000 + now.usec // 1000
 end
 
 -- Waits until a server of BACKEND can take the request, at most LIMIT ms since it arrived. In a
 -- former worker it returns at once: the outer tier then takes the request to the current one.
 local function hold(txn, backend, limit)
-  local max = tonumber(limit)
-  while txn.f:nbsrv(backend) < 1 and not stopping and sinceArrival(txn) < max do
+  local latest = (tonumber(txn:get_var("txn.arrived")) or nowMs()) + tonumber(limit)
+  while txn.f:nbsrv(backend) < 1 and not stopping and nowMs() < latest do
     core.msleep(${POLL_MS})
   end
 end

@@ -5,11 +5,10 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
-import { applyEdge, writeEdgeFiles } from "./apply.ts";
+import { writeEdgeFiles } from "./apply.ts";
 import type { EdgeConfig } from "./config.ts";
 import { revocationKey } from "./identity.ts";
-import { observeEdge } from "./observe.ts";
-import { planEdge } from "./plan.ts";
+import { settleEdge } from "./loop.ts";
 import { addRevokedToFile, confirmRevoked, readRevoked } from "./revocations.ts";
 import { edgeRuntime } from "./runtime.ts";
 import { TestEdge } from "./testing/edge.ts";
@@ -17,12 +16,10 @@ import { TestEdge } from "./testing/edge.ts";
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 
-/** Brings the running edge to `desired`; what was done. */
+/** Brings the running edge to `desired`, checks that nothing is left to do, and tells what was done. */
 async function settle(desired: EdgeConfig): Promise<string[]> {
-  const runtime = edgeRuntime(desired);
-  const actions = planEdge(desired, await observeEdge(runtime));
-  for (const action of actions) await applyEdge(action, desired, runtime, HAPROXY);
-  assert.deepEqual(planEdge(desired, await observeEdge(runtime)), []);
+  const { actions } = await settleEdge(desired, HAPROXY);
+  assert.deepEqual((await settleEdge(desired, HAPROXY)).actions, []);
   return actions.map((action) => action.do);
 }
 

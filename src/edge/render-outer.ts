@@ -31,6 +31,7 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
     "http-request set-var(txn.id) unique-id",
     "http-request set-var(txn.path) path",
     "http-request set-var(txn.now) date()",
+    "http-request set-var(txn.arrived) date(0,ms)",
     ...identityLines(config, paths),
     ...headerLines(),
     ...authorityLines(),
@@ -78,7 +79,7 @@ function headerLines(): string[] {
     'http-request set-header X-Client-DN "CN=%[var(txn.certname)]" if { ssl_c_used }',
     `http-request set-header X-Client-Cert ${begin}%[ssl_c_der,base64]${end} if { ssl_c_used }`,
     "http-request set-header X-Understudy-Request %[unique-id]",
-    "http-request set-header X-Understudy-Arrived %[date(0,ms)]",
+    "http-request set-header X-Understudy-Arrived %[var(txn.arrived)]",
   ];
 }
 
@@ -89,15 +90,15 @@ function authorityLines(): string[] {
     "acl ca path_beg /puppet-ca/",
     "acl ca path /status/v1/simple/ca /status/v1/services /status/v1/services/ca",
     "acl ca_read path_beg /puppet-ca/v1/certificate/ /puppet-ca/v1/certificate_revocation_list/",
-    "acl ca_harmless path_beg /puppet-ca/v1/certificate_request/",
-    "acl ca_harmless method GET",
+    "acl ca_request path_beg /puppet-ca/v1/certificate_request/",
     // Of a body without a length, as much is here as fits in the buffer.
     `acl ca_large req.hdr_val(content-length) ${large}`,
     `acl ca_large req.body_len ${large}`,
     "http-request set-var(txn.refused) str(size) if ca ca_large",
     'http-request return status 413 content-type text/plain string "The request is too large.\\n" if ca ca_large',
     // What may change a certificate is not repeated, except a certificate request.
-    "http-request disable-l7-retry if ca !ca_harmless",
+    "http-request disable-l7-retry if ca !{ method GET PUT }",
+    "http-request disable-l7-retry if ca { method PUT } !ca_request",
     `http-request lua.hold authority ${CA_HOLD_MS_MAX} if { path_beg /puppet-ca/ } !ca_read { nbsrv(authority) lt 1 }`,
   ];
 }

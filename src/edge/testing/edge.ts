@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { until } from "../../base/retry.ts";
 import { toolEnv, toolPath } from "../../../scripts/tools.ts";
 import { type EdgeConfig, edgePaths } from "../config.ts";
-import { type EdgeServer, observeEdge } from "../observe.ts";
+import { digestInputs, type EdgeServer, observeEdge } from "../observe.ts";
 import { renderEdge } from "../render.ts";
 import { edgeRuntime } from "../runtime.ts";
 import { type Leaf, makePki, type TestPki } from "./pki.ts";
@@ -108,7 +108,8 @@ export class TestEdge implements AsyncDisposable {
       runDir: join(folder, "run"),
       ...more,
     };
-    return new TestEdge(folder, pki, config);
+    const inputsDigest = await digestInputs(config);
+    return new TestEdge(folder, pki, { ...config, inputsDigest });
   }
 
   /** The same folder and keys with another configuration; ends on its own. */
