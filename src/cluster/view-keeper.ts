@@ -6,7 +6,9 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
+import { changedMs } from "../host/files.ts";
+import { PATHS } from "../host/paths.ts";
 import { KEY_PREFIX } from "./keys.ts";
 import type { NodeFile } from "./schema.ts";
 import { keepView, readKeptView, readView, type View, voterEndpoints } from "./view.ts";
@@ -33,7 +35,7 @@ export async function startViewKeeper(options: {
   const { etcd, node, log, signal } = options;
   const listeners: ((view: View) => void)[] = [];
   let view = await readKeptView();
-  let readMs = Number.NEGATIVE_INFINITY;
+  let readMs = view === undefined ? Number.NEGATIVE_INFINITY : monotonicMs() - (await keptAgeMs());
   let because = "not read yet";
   let watching = false;
   if (view !== undefined) etcd.setEndpoints(endpointsOf(view, node));
@@ -79,6 +81,12 @@ export async function startViewKeeper(options: {
     record: () => ({ reachable: because === "", because, ageMs: monotonicMs() - readMs }),
     onChange: (listener) => listeners.push(listener),
   };
+}
+
+/** How old the view on disk is at most, milliseconds: it is written only when something changes. */
+async function keptAgeMs(): Promise<number> {
+  const changed = (await changedMs(PATHS.viewFile)) ?? wallMs();
+  return Math.max(0, wallMs() - changed);
 }
 
 function endpointsOf(view: View, node: NodeFile): string[] {

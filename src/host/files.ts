@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { access, chown, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { access, chown, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 export interface WriteOptions {
@@ -83,6 +83,16 @@ export async function exists(path: string): Promise<boolean> {
 export async function makeFolder(path: string, options: WriteOptions = {}): Promise<void> {
   await mkdir(path, { recursive: true, mode: options.mode ?? 0o755 });
   if (options.owner) await chown(path, options.owner.uid, options.owner.gid);
+}
+
+/** When the file was last changed, ms since the epoch; undefined where there is none. */
+export async function changedMs(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Whether `error` says that a file or folder does not exist. */
