@@ -11,11 +11,10 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { applyEdge } from "../edge/apply.ts";
 import type { EdgeConfig } from "../edge/config.ts";
 import { revocationKey } from "../edge/identity.ts";
-import { digestInputs, type EdgeState, observeEdge } from "../edge/observe.ts";
-import { planEdge } from "../edge/plan.ts";
+import { settleEdge } from "../edge/loop.ts";
+import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
 import { isoTime } from "../host/clock.ts";
@@ -81,10 +80,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       because = "this server has no Puppet certificate with the shared name yet";
       return false;
     }
-    for (const action of planEdge(config, await observeEdge(runtime))) {
-      log.notice(`edge: ${action.do}: ${action.because}`);
-      await applyEdge(action, config, runtime);
-    }
+    const { actions } = await settleEdge(config);
+    for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
     return true;
   };
   return {
@@ -142,14 +139,13 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
 async function readConfig(host: EdgeHost, view: View): Promise<EdgeConfig | undefined> {
   const kept = await keepEdgeIdentity(host.layout, host.node.sharedName);
   if (kept === undefined) return undefined;
-  const config = desiredEdge(view, {
+  return desiredEdge(view, {
     id: host.node.id,
     memoryMiB: host.memoryMiB,
     certificateFile: EDGE_CERTIFICATE,
     puppetCaFile: PUPPET_CA,
     issuers: kept.issuers,
   });
-  return { ...config, inputsDigest: await digestInputs(config) };
 }
 
 async function startUnits(): Promise<void> {
