@@ -1,4 +1,5 @@
-// One line of a bench's result: a measured value, the baseline's beside it, and whether the goal is met. Pure.
+// One line of a bench's result: a measured value, the baseline's beside it, and whether the goal is
+// met. Pure.
 
 /** What a value has to be. */
 export type Goal = { atMost: number } | { under: number } | { atLeast: number };
@@ -17,7 +18,10 @@ export interface Figure {
   met: boolean | null;
 }
 
-/** Makes a figure and judges it. `judged` is what is held against the goal when it isn't the value itself. */
+/**
+ * Makes a figure and judges it. `judged` is what is held against the goal when it isn't the value
+ * itself.
+ */
 export function figure(
   name: string,
   value: number,

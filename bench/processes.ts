@@ -1,5 +1,5 @@
-// What processes of a lab server cost: resident memory and processor time, by systemd unit.
-// The idea: a lab server's processes are processes of this machine too, so /proc is read from outside.
+// What processes of a lab server cost: resident memory and processor time, by systemd unit. The
+// idea: a lab server's processes are processes of this machine too, so /proc is read from outside.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { childrenOf } from "../lab/process-tree.ts";
@@ -17,7 +17,10 @@ export interface Usage {
   cpuMs: number;
 }
 
-/** This machine's numbers of a unit's processes: its main process and all below. Fault `bench.no-process`. */
+/**
+ * This machine's numbers of a unit's processes: its main process and all below. Fault
+ * `bench.no-process`.
+ */
 export async function unitProcesses(host: LabHost, unit: string): Promise<number[]> {
   const inside = Number((await host.run(["systemctl", "show", "-P", "MainPID", unit])).trim());
   const init = (await readHost(host.name))?.init.pid;

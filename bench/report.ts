@@ -1,5 +1,5 @@
-// A bench's result for people and programs: a table on standard output, out/bench/NAME.json, and beside it
-// every single trial.
+// A bench's result for people and programs: a table on standard output, out/bench/NAME.json, and
+// beside it every single trial.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

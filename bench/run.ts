@@ -1,5 +1,6 @@
-// npm run bench -- NAME: measures claims in the lab, prints a table, writes out/bench/NAME.json. Measures
-// the baseline first, in a lab of its own, then Understudy. Exits 0 when it could measure, met or not.
+// npm run bench -- NAME: measures claims in the lab, prints a table, writes out/bench/NAME.json.
+// Measures the baseline first, in a lab of its own, then Understudy. Exits 0 when it could measure,
+// met or not.
 
 import { relative } from "node:path";
 import { parseArgs } from "node:util";

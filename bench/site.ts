@@ -1,4 +1,5 @@
-// What benches need of a set-up under test, so that one measurement serves Understudy and the baseline.
+// What benches need of a set-up under test, so that one measurement serves Understudy and the
+// baseline.
 
 import { Fault } from "../src/base/fault.ts";
 import { pause } from "../src/base/retry.ts";

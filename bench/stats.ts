@@ -1,14 +1,19 @@
-// The statistics that benches print. Pure. Medians and order statistics only: they assume nothing about
-// how a noisy machine's times are distributed.
+// The statistics that benches print. Pure. Medians and order statistics only: they assume nothing
+// about how a noisy machine's times are distributed.
 
 import { Fault } from "../src/base/fault.ts";
 
-/** The middle value; the mean of the two middle ones when their number is even. Fault `bench.no-values`. */
+/**
+ * The middle value; the mean of the two middle ones when their number is even. Fault
+ * `bench.no-values`.
+ */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The value below which a part `q` (0…1) of `values` lies, interpolated. Fault `bench.no-values`. */
+/**
+ * The value below which a part `q` (0…1) of `values` lies, interpolated. Fault `bench.no-values`.
+ */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   if (sorted.length === 0) throw new Fault("bench.no-values", "there are no values to judge");
@@ -26,14 +31,16 @@ export function worst(values: readonly number[]): number {
 export interface Interval {
   low: number;
   high: number;
-  /** Probability that an interval made this way covers the true median; at least the one asked for. */
+  /**
+   * Probability that an interval made this way covers the true median; at least the one asked for.
+   */
   coverage: number;
 }
 
 /**
- * A confidence interval of the median by the sign test: between the k-th smallest and the k-th largest
- * value, with the largest k that keeps `confidence`. Undefined when there are too few values for any k
- * (fewer than six at 0.95).
+ * A confidence interval of the median by the sign test: between the k-th smallest and the k-th
+ * largest value, with the largest k that keeps `confidence`. Undefined when there are too few
+ * values for any k (fewer than six at 0.95).
  */
 export function medianInterval(values: readonly number[], confidence = 0.95): Interval | undefined {
   const sorted = values.toSorted((a, b) => a - b);

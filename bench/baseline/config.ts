@@ -1,5 +1,6 @@
-// The hand-assembled design that guides describe, as files: keepalived with its defaults, HAProxy in TCP
-// mode, the CA on the first server. Pure. Settings are those of the guides, not tuned either way.
+// The hand-assembled design that guides describe, as files: keepalived with its defaults, HAProxy
+// in TCP mode, the CA on the first server. Pure. Settings are those of the guides, not tuned either
+// way.
 
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../lab/plan.ts";
 

@@ -1,6 +1,7 @@
-// The hand-assembled design in the lab: two servers with stock puppetserver, HAProxy in TCP mode and
-// keepalived, the CA on the first one. Set up as the guides say, and measured beside Understudy.
-// What is left out: rsync of the CA directory, since no figure here reads what it copies.
+// The hand-assembled design in the lab: two servers with stock puppetserver, HAProxy in TCP mode
+// and keepalived, the CA on the first one. Set up as the guides say, and measured beside
+// Understudy. What is left out: rsync of the CA directory, since no figure here reads what it
+// copies.
 
 import { Fault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
@@ -114,7 +115,10 @@ export class Baseline implements Site {
     return agents;
   }
 
-  /** An agent that talks to the CA server's puppetserver and to nothing else. Nothing of it is done yet. */
+  /**
+   * An agent that talks to the CA server's puppetserver and to nothing else. Nothing of it is done
+   * yet.
+   */
   async newcomer(name: string): Promise<Agent> {
     const direct = { server: this.ca.fqdn, serverport: `${PUPPETSERVER_PORT}` };
     const settings = { ...agentSettings(this.ca), ...direct };

@@ -1,5 +1,6 @@
-// What becomes of an agent's run whose catalog is being compiled by a puppetserver that is killed (SIGKILL)
-// in mid-compile. A catalog from the agent's cache is a failed run, whatever the exit code, and so is a hang.
+// What becomes of an agent's run whose catalog is being compiled by a puppetserver that is killed
+// (SIGKILL) in mid-compile. A catalog from the agent's cache is a failed run, whatever the exit
+// code, and so is a hang.
 
 import type { AgentRun } from "../../lab/agents.ts";
 import { killMidCompile, untilRestarted } from "../../lab/cluster/kill.ts";

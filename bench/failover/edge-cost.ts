@@ -1,6 +1,7 @@
-// What the edge costs: agent-shaped requests through it against straight at the same puppetserver, whose
-// listener is opened to agents for that (load/listener.ts). Only that one puppetserver runs. The load's own
-// processor time comes out of the same cores on both ways, as it does in any lab of one machine.
+// What the edge costs: agent-shaped requests through it against straight at the same puppetserver,
+// whose listener is opened to agents for that (load/listener.ts). Only that one puppetserver runs.
+// The load's own processor time comes out of the same cores on both ways, as it does in any lab of
+// one machine.
 
 import { Fault } from "../../src/base/fault.ts";
 import { pause } from "../../src/base/retry.ts";

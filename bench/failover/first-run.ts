@@ -1,5 +1,6 @@
-// A new agent's way to its certificate, which it is given at once (allowlist): `puppet ssl bootstrap`, and
-// a whole first run. Baseline: straight at a stock puppetserver, as an installation without any of this.
+// A new agent's way to its certificate, which it is given at once (allowlist): `puppet ssl
+// bootstrap`, and a whole first run. Baseline: straight at a stock puppetserver, as an installation
+// without any of this.
 
 import { Fault } from "../../src/base/fault.ts";
 import { figure } from "../figure.ts";

@@ -1,5 +1,5 @@
-// What a server of ours costs while nothing happens: memory and processor time of the daemon, and of what
-// runs beside it.
+// What a server of ours costs while nothing happens: memory and processor time of the daemon, and
+// of what runs beside it.
 
 import { pause } from "../../src/base/retry.ts";
 import { monotonicMs } from "../../src/host/clock.ts";

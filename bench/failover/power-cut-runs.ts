@@ -1,5 +1,6 @@
-// Six agents back to back for a minute, with the power of the address's holder cut in it: which runs fail
-// or hang, and which of them had a connection through the dead server, the loss that can't be helped.
+// Six agents back to back for a minute, with the power of the address's holder cut in it: which
+// runs fail or hang, and which of them had a connection through the dead server, the loss that
+// can't be helped.
 
 import { Fault } from "../../src/base/fault.ts";
 import { pause } from "../../src/base/retry.ts";

@@ -1,6 +1,6 @@
-// How long the virtual address is gone when its holder loses power: TCP connections every 5 ms from an
-// agent's host, from the last success to the first one after it. puppetservers are stopped meanwhile, so
-// that nothing but the address and what accepts on it is measured.
+// How long the virtual address is gone when its holder loses power: TCP connections every 5 ms from
+// an agent's host, from the last success to the first one after it. puppetservers are stopped
+// meanwhile, so that nothing but the address and what accepts on it is measured.
 
 import { Fault } from "../../src/base/fault.ts";
 import { pause, until } from "../../src/base/retry.ts";

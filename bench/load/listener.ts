@@ -1,6 +1,7 @@
-// Makes one puppetserver's listener take both edges and agents, so that both ways lead to the same JVM:
-// agents as at a stock puppetserver (RSA 4096 key in Java, the Puppet CA's certificates accepted), edges as
-// before. Identity comes from headers either way, so the load sends them itself when it goes straight.
+// Makes one puppetserver's listener take both edges and agents, so that both ways lead to the same
+// JVM: agents as at a stock puppetserver (RSA 4096 key in Java, the Puppet CA's certificates
+// accepted), edges as before. Identity comes from headers either way, so the load sends them itself
+// when it goes straight.
 
 import type { LabHost } from "../../lab/host.ts";
 

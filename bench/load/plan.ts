@@ -1,6 +1,6 @@
-// What the load program is told and what it answers: shapes, the order of slices, and the paired judgement.
-// Pure. The idea: both ways are measured in turn within seconds, so that whatever else the machine does
-// hits both, and only ratios within a pair are used.
+// What the load program is told and what it answers: shapes, the order of slices, and the paired
+// judgement. Pure. The idea: both ways are measured in turn within seconds, so that whatever else
+// the machine does hits both, and only ratios within a pair are used.
 
 import { z } from "zod";
 import { median, medianInterval, quantile } from "../stats.ts";
@@ -44,14 +44,19 @@ export const Slice = z.object({
   errors: z.int(),
   /** The first error's text. */
   error: z.string(),
-  /** Each request's time until its whole answer was there; a connection's first has the handshake. */
+  /**
+   * Each request's time until its whole answer was there; a connection's first has the handshake.
+   */
   latenciesMs: z.array(z.number()),
   /** Processor time of each group of processes in the slice, milliseconds. */
   cpuMs: z.record(z.string(), z.number()),
 });
 export type Slice = z.infer<typeof Slice>;
 
-/** `pairs` pairs of slices; every second pair starts with the other way, so that drift hits both alike. */
+/**
+ * `pairs` pairs of slices; every second pair starts with the other way, so that drift hits both
+ * alike.
+ */
 export function planSlices(names: readonly [string, string], pairs: number, ms: number) {
   const [a, b] = names;
   return Array.from({ length: pairs }, (_, pair) => (pair % 2 === 0 ? [a, b] : [b, a]))

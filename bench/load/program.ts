@@ -1,6 +1,7 @@
-// Started by edge-cost.ts in the network of an agents' host: agent-shaped load in slices, first one way
-// to a puppetserver, then the other. A "run" is a new TLS connection with the agent's certificate, a few
-// requests on it one after the other, and its end. Input: a Load as JSON. Output: a line of JSON per slice.
+// Started by edge-cost.ts in the network of an agents' host: agent-shaped load in slices, first one
+// way to a puppetserver, then the other. A "run" is a new TLS connection with the agent's
+// certificate, a few requests on it one after the other, and its end. Input: a Load as JSON.
+// Output: a line of JSON per slice.
 
 import { Agent, request } from "node:https";
 import { text } from "node:stream/consumers";

@@ -1,5 +1,5 @@
-// The requests of one agent-shaped run, without the catalog: its node, its plugins, and the files that its
-// catalog takes from a module. Pure.
+// The requests of one agent-shaped run, without the catalog: its node, its plugins, and the files
+// that its catalog takes from a module. Pure.
 
 const SOURCED_FILES = 5;
 

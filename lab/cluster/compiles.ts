@@ -1,5 +1,5 @@
-// Compiles as hazards need them: long enough to be hit, counted where they begin, and on the server that
-// is meant. And what puppetservers say of themselves.
+// Compiles as hazards need them: long enough to be hit, counted where they begin, and on the server
+// that is meant. And what puppetservers say of themselves.
 
 import assert from "node:assert/strict";
 import { until } from "../../src/base/retry.ts";
@@ -12,7 +12,9 @@ import { compilesOn, countStarts, setMood } from "./site.ts";
 
 export const PUPPETSERVER = "puppetserver.service";
 export const COMPILE_MS_MAX = 180_000;
-/** A request that a JVM holds for so long without a JRuby waits in there; less is on its way to one. */
+/**
+ * A request that a JVM holds for so long without a JRuby waits in there; less is on its way to one.
+ */
 const WAITS_MS = 500;
 
 /** Makes the compiles of `agents` take `seconds` until the hazard is over. */

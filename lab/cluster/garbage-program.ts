@@ -1,5 +1,6 @@
-// Throws garbage at ADDRESS:PORT from inside a host's network: random bytes, handshakes that stop half
-// way, and, for whom TLS is no hurdle, headers that are huge or contradict each other. Ends by itself.
+// Throws garbage at ADDRESS:PORT from inside a host's network: random bytes, handshakes that stop
+// half way, and, for whom TLS is no hurdle, headers that are huge or contradict each other. Ends by
+// itself.
 
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";

@@ -1,10 +1,11 @@
-// What scenarios on a whole cluster share: one cluster per file, a crew of agents that runs all the while,
-// and hazards that leave the cluster as they found it.
+// What scenarios on a whole cluster share: one cluster per file, a crew of agents that runs all the
+// while, and hazards that leave the cluster as they found it.
 //
 //   const { hazard } = scenario({ crew: ["crew1", "crew2"] });
 //   hazard("a puppetserver dies …", async ({ cluster, crew, t }) => { … });
 //
-// UNDERSTUDY_LAB_KEEP=1 leaves the cluster up for the next run of the file: for whoever writes hazards.
+// UNDERSTUDY_LAB_KEEP=1 leaves the cluster up for the next run of the file: for whoever writes
+// hazards.
 
 import { after, before, test, type TestContext } from "node:test";
 import { wallMs } from "../../src/host/clock.ts";
@@ -92,7 +93,9 @@ async function play(
   report(`${runs.length} runs of the crew meanwhile, the longest took ${seconds(longest)}`);
 }
 
-/** A cluster of three servers and an agents' host: a kept one if that is wanted and there is one. */
+/**
+ * A cluster of three servers and an agents' host: a kept one if that is wanted and there is one.
+ */
 async function open(): Promise<Cluster> {
   const kept = KEEP ? await attachLab().catch(() => undefined) : undefined;
   if (kept === undefined) {

@@ -1,5 +1,5 @@
-// What a refused command may not have changed on a host: files, ports, units and addresses, as text to
-// be compared before and after.
+// What a refused command may not have changed on a host: files, ports, units and addresses, as text
+// to be compared before and after.
 
 import type { LabHost } from "../host.ts";
 

@@ -1,5 +1,6 @@
-// A running stock primary becomes the first server of a cluster while its agents run back to back: same
-// CA, same certificates, no failed run. And back: without the package, stock Puppet goes on with that CA.
+// A running stock primary becomes the first server of a cluster while its agents run back to back:
+// same CA, same certificates, no failed run. And back: without the package, stock Puppet goes on
+// with that CA.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -29,7 +30,10 @@ let lab: Lab;
 let s1: LabHost;
 let a1: LabHost;
 let deb: string;
-/** One uses the name that stock certificates carry and puppet takes by default, one the server's own. */
+/**
+ * One uses the name that stock certificates carry and puppet takes by default, one the server's
+ * own.
+ */
 let byDefault: Agent;
 let byServer: Agent;
 let waiting: Agent;
@@ -205,7 +209,10 @@ async function issuedSerials(): Promise<number[]> {
   return lines.map((line) => Number.parseInt(line.split(" ")[0] ?? "", 16));
 }
 
-/** The HTTP status of a request with an agent's certificate to the server that agents use; "000": none. */
+/**
+ * The HTTP status of a request with an agent's certificate to the server that agents use; "000":
+ * none.
+ */
 async function statusFor(agent: Agent): Promise<string> {
   const ssl = `${agent.folder}/ssl`;
   const name = `${agent.certname}.pem`;

@@ -1,5 +1,5 @@
-// The package on a server with a running stock puppetserver: what installing, upgrading, removing and
-// purging change, and what the units' sandboxes let their programs do. No cluster is made here.
+// The package on a server with a running stock puppetserver: what installing, upgrading, removing
+// and purging change, and what the units' sandboxes let their programs do. No cluster is made here.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -168,14 +168,19 @@ async function startPuppetserver(): Promise<void> {
   if (!started.ok) assert.fail(await s1.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
 }
 
-/** A run of the server's own agent against it; the catalog must be fresh, not from the agent's cache. */
+/**
+ * A run of the server's own agent against it; the catalog must be fresh, not from the agent's
+ * cache.
+ */
 async function agentRuns(): Promise<void> {
   const { code, stdout, stderr } = await s1.exec("puppet agent -t --server s1.lab.test --noop");
   assert.ok(code === 0 || code === 2, `${stdout}${stderr}`);
   assert.doesNotMatch(stdout + stderr, /Using cached catalog/i);
 }
 
-/** What may not change: ports, units, puppetserver's process, every file in /etc but users and ours. */
+/**
+ * What may not change: ports, units, puppetserver's process, every file in /etc but users and ours.
+ */
 async function worldOf(): Promise<Record<string, string>> {
   const others = "grep -v understudy";
   return {
@@ -207,7 +212,9 @@ function until(condition: string): string {
   return `for i in $(seq 300); do if ${condition} >/dev/null 2>&1; then exit 0; fi; sleep 0.1; done; exit 1`;
 }
 
-/** Runs each line of shell inside the unit's own sandbox, as its user. Returns those that failed. */
+/**
+ * Runs each line of shell inside the unit's own sandbox, as its user. Returns those that failed.
+ */
 async function probe(unit: string, lines: readonly string[]): Promise<string[]> {
   const folder = `/run/systemd/system/${unit}.d`;
   const script = lines.map((line, i) => `(${line}) >/dev/null || echo "failed: ${i}"`).join("\n");
@@ -225,7 +232,9 @@ async function probe(unit: string, lines: readonly string[]): Promise<string[]> 
   return [...journal.matchAll(/failed: (\d+)/g)].map((match) => lines[Number(match[1])] ?? "");
 }
 
-/** Configurations without a cluster behind them: one etcd member, an edge that answers, one address. */
+/**
+ * Configurations without a cluster behind them: one etcd member, an edge that answers, one address.
+ */
 async function writeDataPlane(): Promise<void> {
   const url = (name: string, port: number) => `ETCD_${name}_URLS=http://127.0.0.1:${port}\n`;
   await s1.writeFile(

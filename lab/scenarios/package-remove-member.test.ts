@@ -1,5 +1,6 @@
-// A server that is a member of a cluster loses its daemon for good, boots without it, and then loses the
-// package: what serves agents comes up without the daemon, and stock Puppet goes on without any of it.
+// A server that is a member of a cluster loses its daemon for good, boots without it, and then
+// loses the package: what serves agents comes up without the daemon, and stock Puppet goes on
+// without any of it.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

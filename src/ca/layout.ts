@@ -1,5 +1,5 @@
-// Where things are in an ordinary Puppet CA directory, and their modes: stock's but for the keys, which
-// only their owner may read, since the file server is in group puppet.
+// Where things are in an ordinary Puppet CA directory, and their modes: stock's but for the keys,
+// which only their owner may read, since the file server is in group puppet.
 
 import { join } from "node:path";
 

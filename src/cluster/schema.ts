@@ -62,7 +62,9 @@ export type Member = z.infer<typeof Member>;
 export const Settings = z.object({
   /** The name that agents use. */
   sharedName: Certname,
-  /** Further names and addresses that agents call servers by: those that a taken-over primary had. */
+  /**
+   * Further names and addresses that agents call servers by: those that a taken-over primary had.
+   */
   otherNames: z.array(z.string().max(253)).max(64).default([]),
   virtualIps: z.array(VirtualIp).max(16).default([]),
   /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
@@ -96,7 +98,9 @@ export const NodeFile = z.object({
   role: Role,
   address: IpAddress,
   sharedName: Certname,
-  /** `setup` until init or join has gone through all its steps once; `removed` by the other members. */
+  /**
+   * `setup` until init or join has gone through all its steps once; `removed` by the other members.
+   */
   phase: z.enum(["setup", "ready", "removed"]),
   /** Client URLs of the etcd members known when this was written; the view has newer ones. */
   etcdEndpoints: z.array(z.url()).min(1),

@@ -1,6 +1,6 @@
-// What the record says of members' puppetservers: as many JRubies as their status API tells. Edges take
-// their queues' size from it. A server measures its own; the leader also measures compilers, which
-// hold no certificate that a puppetserver's listener would let in.
+// What the record says of members' puppetservers: as many JRubies as their status API tells. Edges
+// take their queues' size from it. A server measures its own; the leader also measures compilers,
+// which hold no certificate that a puppetserver's listener would let in.
 
 import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
@@ -15,7 +15,9 @@ import { VERSION } from "../version.ts";
 const STATUS_MS = 3000;
 const DEFAULT_BACKEND: Backend = { name: "puppetserver", port: PORTS.puppetserver, jrubies: 1 };
 
-/** Brings this member's record up to date, and compilers' where `leads`. Throws what etcd throws. */
+/**
+ * Brings this member's record up to date, and compilers' where `leads`. Throws what etcd throws.
+ */
 export async function keepRecords(
   etcd: Etcd,
   view: View,

@@ -1,4 +1,5 @@
-// Who an agent is, as real HAProxy establishes it: headers, certificates it must refuse, and bodies.
+// Who an agent is, as real HAProxy establishes it: headers, certificates it must refuse, and
+// bodies.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";

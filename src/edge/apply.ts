@@ -1,6 +1,6 @@
-// Carries out what plan.ts lists. The idea: HAProxy checks a configuration before it replaces the one
-// that works, and a reload is over only when the new worker says that it runs with it.
-// Danger: HAProxy does not start without the two lists that outlive its configuration.
+// Carries out what plan.ts lists. The idea: HAProxy checks a configuration before it replaces the
+// one that works, and a reload is over only when the new worker says that it runs with it. Danger:
+// HAProxy does not start without the two lists that outlive its configuration.
 
 import { rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -25,7 +25,10 @@ export interface ApplyOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-/** Does one action. Throws Fault `edge.config-refused`, `edge.not-reloaded`, `edge.unreachable`, `edge.command-refused`. */
+/**
+ * Does one action. Throws Fault `edge.config-refused`, `edge.not-reloaded`, `edge.unreachable`,
+ * `edge.command-refused`.
+ */
 export async function applyEdge(
   action: EdgeAction,
   desired: EdgeConfig,
@@ -49,7 +52,9 @@ export async function applyEdge(
   }
 }
 
-/** Writes what `config` determines, once HAProxy has accepted it. Returns the files that changed. */
+/**
+ * Writes what `config` determines, once HAProxy has accepted it. Returns the files that changed.
+ */
 export async function writeEdgeFiles(
   config: EdgeConfig,
   options: ApplyOptions = {},

@@ -1,4 +1,5 @@
-// The way to a certificate authority: this server's own, others' when it is gone, files last of all.
+// The way to a certificate authority: this server's own, others' when it is gone, files last of
+// all.
 
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";

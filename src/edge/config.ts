@@ -28,7 +28,9 @@ export interface EdgeConfig {
   memberId: string;
   /** Where agents connect. */
   bind: readonly { address: string; port: number }[];
-  /** Addresses or networks of outer balancers, whose connections must start with the PROXY protocol. */
+  /**
+   * Addresses or networks of outer balancers, whose connections must start with the PROXY protocol.
+   */
   acceptProxyFrom: readonly string[];
   /** PEM file: this server's Puppet certificate followed by its key. */
   certificateFile: string;
@@ -53,7 +55,9 @@ export interface EdgeConfig {
   runDir: string;
   /** Whom HAProxy's workers run as; without it, as whoever starts HAProxy. */
   runAs?: { user: string; group: string };
-  /** Digest of the PEM files' content (`digestInputs`), so that a renewed certificate is a change. */
+  /**
+   * Digest of the PEM files' content (`digestInputs`), so that a renewed certificate is a change.
+   */
   inputsDigest?: string;
   /** Log every request, not only what went wrong, was replayed or refused. */
   logEverything?: boolean;
@@ -85,10 +89,15 @@ export function edgePaths(config: Pick<EdgeConfig, "stateDir" | "runDir">): Edge
   };
 }
 
-/** A whole request must fit here, or it can't be replayed. Facts of a large node are some 300 KB. */
+/**
+ * A whole request must fit here, or it can't be replayed. Facts of a large node are some 300 KB.
+ */
 export const REPLAY_BYTES_MAX = 1024 * 1024;
 
-/** Room that bodies leave in the buffer for the headers which the edge adds, a certificate above all. */
+/**
+ * Room that bodies leave in the buffer for the headers which the edge adds, a certificate above
+ * all.
+ */
 export const REWRITE_BYTES = 32 * 1024;
 
 /** Certificate requests are about 2 KB; stock's has no limit. */
@@ -107,8 +116,8 @@ export const CA_HOLD_MS_MAX = 60_000;
 export const REPLAY_LOOK_MS = 1400;
 
 /**
- * A server whose checks have gone unanswered since it was marked down loses its requests after so long;
- * it is marked down after about 3 s of silence.
+ * A server whose checks have gone unanswered since it was marked down loses its requests after so
+ * long; it is marked down after about 3 s of silence.
  */
 export const SILENT_S_MAX = 9;
 

@@ -1,6 +1,7 @@
-// The last resort behind the edge: certificates, the CA certificate and the CRL straight from Puppet's CA
-// directory, read per request. It knows no etcd and no daemon, so agents that only fetch go on (P5).
-// Danger: it serves what is on this disk; anything that changes the CA must never be answered here.
+// The last resort behind the edge: certificates, the CA certificate and the CRL straight from
+// Puppet's CA directory, read per request. It knows no etcd and no daemon, so agents that only
+// fetch go on (P5). Danger: it serves what is on this disk; anything that changes the CA must never
+// be answered here.
 
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -8,7 +9,9 @@ import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { exists, isMissing, readIfThere } from "../host/files.ts";
 
-/** systemd hands the socket over as the first descriptor after standard error (sd_listen_fds(3)). */
+/**
+ * systemd hands the socket over as the first descriptor after standard error (sd_listen_fds(3)).
+ */
 const SYSTEMD_SOCKET = 3;
 const KEEP_ALIVE_MS = 75_000;
 const NAME = /^(?!\.)[a-z0-9._-]{1,250}$/;
@@ -36,8 +39,8 @@ export async function runFileServer(): Promise<void> {
 }
 
 /**
- * The CA directory of this server: the `cadir` setting, else where the packages keep it. puppet itself
- * can't be asked, since for a user other than root it answers with settings of that user.
+ * The CA directory of this server: the `cadir` setting, else where the packages keep it. puppet
+ * itself can't be asked, since for a user other than root it answers with settings of that user.
  */
 export async function findCaDirectory(root = "/"): Promise<string> {
   const set = await Promise.all(PUPPET_CONFS.map(async (path) => cadirIn(join(root, path))));

@@ -1,6 +1,7 @@
-// Which certificate is meant, in a form that HAProxy computes per request and we compute beforehand.
-// The idea: issuer and serial name a certificate for ever; a hash of the issuer's text keeps keys short.
-// Danger: if the two computations differ for one certificate, its revocation never takes effect.
+// Which certificate is meant, in a form that HAProxy computes per request and we compute
+// beforehand. The idea: issuer and serial name a certificate for ever; a hash of the issuer's text
+// keeps keys short. Danger: if the two computations differ for one certificate, its revocation
+// never takes effect.
 
 import { createHash } from "node:crypto";
 import { Fault } from "../base/fault.ts";

@@ -13,7 +13,9 @@ import type { EdgeRuntime } from "./runtime.ts";
 /** A puppetserver as this edge sees it. */
 export interface EdgeServer {
   name: string;
-  /** `silent`: it takes connections or none, but answers nothing. `starting`: it answers "not yet". */
+  /**
+   * `silent`: it takes connections or none, but answers nothing. `starting`: it answers "not yet".
+   */
   state: "up" | "starting" | "down" | "silent" | "drained" | "unknown";
   /** HAProxy's own words: status and outcome of the last check. */
   because: string;

@@ -1,5 +1,5 @@
-// What HAProxy's sockets answer, read into plain data. Pure. Columns are found by their titles, since
-// their order differs between versions; a line that isn't understood is left out.
+// What HAProxy's sockets answer, read into plain data. Pure. Columns are found by their titles,
+// since their order differs between versions; a line that isn't understood is left out.
 
 /** A worker process. Former ones finish what they had before a reload. */
 export interface EdgeWorker {

@@ -1,7 +1,6 @@
-// What HAProxy must be told so that it routes as the cluster wants. Pure.
-// The idea: the file is always complete on its own; runtime commands only spare a reload.
-// Danger: a runtime change that is missing from the file comes back wrong after a crash, so the file is
-// always written first.
+// What HAProxy must be told so that it routes as the cluster wants. Pure. The idea: the file is
+// always complete on its own; runtime commands only spare a reload. Danger: a runtime change that
+// is missing from the file comes back wrong after a crash, so the file is always written first.
 
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeState } from "./observe.ts";

@@ -1,4 +1,5 @@
-// A running edge that is changed: nobody's connection breaks, and what was revoked stays out everywhere.
+// A running edge that is changed: nobody's connection breaks, and what was revoked stays out
+// everywhere.
 
 import assert from "node:assert/strict";
 import { chmod, readFile, writeFile } from "node:fs/promises";
@@ -16,7 +17,9 @@ import { TestEdge } from "./testing/edge.ts";
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 
-/** Brings the running edge to `desired`, checks that nothing is left to do, and tells what was done. */
+/**
+ * Brings the running edge to `desired`, checks that nothing is left to do, and tells what was done.
+ */
 async function settle(desired: EdgeConfig): Promise<string[]> {
   const { actions } = await settleEdge(desired, HAPROXY);
   assert.deepEqual((await settleEdge(desired, HAPROXY)).actions, []);

@@ -1,7 +1,7 @@
-// The inner tier: waiting for a server, choosing one, and the checks that tell who is alive.
-// The idea: connection failures go on to further servers here; a server that is lost in the middle of a
-// request makes a 502, which the outer tier answers by sending the request to `again`.
-// Danger: this tier believes the identity headers, so its sockets are for HAProxy's user alone.
+// The inner tier: waiting for a server, choosing one, and the checks that tell who is alive. The
+// idea: connection failures go on to further servers here; a server that is lost in the middle of a
+// request makes a 502, which the outer tier answers by sending the request to `again`. Danger: this
+// tier believes the identity headers, so its sockets are for HAProxy's user alone.
 
 import { type EdgeConfig, type EdgePaths, HEALTH_PATH, HOLD_MS_MAX } from "./config.ts";
 import { endpoint, LOGGED, ownedBy, section } from "./text.ts";
@@ -12,7 +12,10 @@ const LIGHT = "/status/ /metrics/ /puppet/v3/static_file_content/ /puppet-admin-
 /** The first connection that fails is as good as a failed check: the next one goes elsewhere. */
 const SUSPECT = "observe layer4 error-limit 1 on-error mark-down";
 
-/** Requests to the daemon at once; more wait here, since a full queue of its socket looks like death. */
+/**
+ * Requests to the daemon at once; more wait here, since a full queue of its socket looks like
+ * death.
+ */
 const AUTHORITY_REQUESTS_MAX = 200;
 
 /** The frontends `once` and `again`. */
@@ -91,8 +94,9 @@ export function puppetserverSections(config: EdgeConfig): string[] {
 /** `authority` with everyone who can sign, `authority_reads` with the file server after them. */
 export function authoritySections(config: EdgeConfig): string[] {
   const tls = mutualTls(config);
-  // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked the
-  // server down, while that is on its way to another one (2.6.12). wait.lua does it for silent ones.
+  // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked
+  // the server down, while that is on its way to another one (2.6.12). wait.lua does it for silent
+  // ones.
   const check = `check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 ${SUSPECT}`;
   const common = [
     "balance roundrobin",

@@ -1,6 +1,7 @@
-// The outer tier: where agents arrive, who they are, and what becomes of a request whose server dies.
-// Danger: everything behind believes the X-Client headers that are set here, so whatever spelling of
-// them comes in must go, and a certificate that isn't plainly an agent's must be refused.
+// The outer tier: where agents arrive, who they are, and what becomes of a request whose server
+// dies. Danger: everything behind believes the X-Client headers that are set here, so whatever
+// spelling of them comes in must go, and a certificate that isn't plainly an agent's must be
+// refused.
 
 import { CA_BODY_BYTES_MAX, CA_HOLD_MS_MAX, connectionsMax, POISON_S } from "./config.ts";
 import type { EdgeConfig, EdgePaths } from "./config.ts";
@@ -114,12 +115,16 @@ function poisonLines(paths: EdgePaths): string[] {
 
 const CATALOGS = "/puppet/v3/catalog/ /puppet/v4/catalog";
 
-/** The backend that keeps each request until it is answered, and repeats it when its server was lost. */
+/**
+ * The backend that keeps each request until it is answered, and repeats it when its server was
+ * lost.
+ */
 export function replaySection(paths: EdgePaths): string {
   const second = "{ res.hdr(x-understudy-lost) -m found }";
   const catalog = `{ var(txn.certname) -m found } { var(txn.path) -m beg ${CATALOGS} }`;
   return section("backend replay", [
-    // Of these, one at most is after a server may have begun: `again` turns its own losses into 500.
+    // Of these, one at most is after a server may have begun: `again` turns its own losses into
+    // 500.
     "retries 3",
     "retry-on empty-response conn-failure 502 503",
     // Balancing may choose `again` only, this rule `once` only.

@@ -1,8 +1,8 @@
-// HAProxy's configuration of one edge, as text. Complete on its own: HAProxy started with these files
-// serves agents without daemon, etcd or any other process of ours.
-// The idea: two tiers. The outer one terminates TLS, establishes who asks, and keeps the whole request;
-// its only servers are the inner frontends `once` and `again` of the same HAProxy. A request whose
-// server dies comes back through `again`, so "is a replay" is a property of where it arrives.
+// HAProxy's configuration of one edge, as text. Complete on its own: HAProxy started with these
+// files serves agents without daemon, etcd or any other process of ours. The idea: two tiers. The
+// outer one terminates TLS, establishes who asks, and keeps the whole request; its only servers are
+// the inner frontends `once` and `again` of the same HAProxy. A request whose server dies comes
+// back through `again`, so "is a replay" is a property of where it arrives.
 
 import { createHash } from "node:crypto";
 import { type EdgeConfig, type EdgePaths, edgePaths, REPLAY_BYTES_MAX } from "./config.ts";
@@ -12,7 +12,10 @@ import { agentsSection, replaySection } from "./render-outer.ts";
 import { authoritySections, innerSections, puppetserverSections } from "./render-inner.ts";
 import { ownedBy, section } from "./text.ts";
 
-/** Every file that a config determines. revoked.acl and poison.map live longer and are not among them. */
+/**
+ * Every file that a config determines. revoked.acl and poison.map live longer and are not among
+ * them.
+ */
 export interface EdgeFiles {
   haproxyCfg: string;
   waitLua: string;
@@ -83,7 +86,8 @@ function defaultsSection(config: EdgeConfig): string {
   return section("defaults", [
     "mode http",
     `log-format "${LOG_FORMAT}"`,
-    // Failures, replays and refusals; a line per request would be hundreds a second in a large fleet.
+    // Failures, replays and refusals; a line per request would be hundreds a second in a large
+    // fleet.
     config.logEverything !== true && "option dontlog-normal",
     "option dontlognull",
     // The place in the queue of an agent that has gone is given to another.

@@ -1,7 +1,8 @@
-// Revoked certificates at this edge: a file that HAProxy reads when it starts, and the same list in the
-// memory of every worker. The idea: the file comes first, so that a worker which starts meanwhile has
-// read it; then each worker is told and asked; a former one that does not confirm is ended.
-// Danger: the file must never lose a line, so it is only ever added to, by one writer at a time.
+// Revoked certificates at this edge: a file that HAProxy reads when it starts, and the same list in
+// the memory of every worker. The idea: the file comes first, so that a worker which starts
+// meanwhile has read it; then each worker is told and asked; a former one that does not confirm is
+// ended. Danger: the file must never lose a line, so it is only ever added to, by one writer at a
+// time.
 
 import { readFile } from "node:fs/promises";
 import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
@@ -16,7 +17,9 @@ const SINGLE_KEYS_MAX = 200;
 
 /** What came of telling every worker. */
 export interface Confirmation {
-  /** How many workers there are; 0 when HAProxy doesn't run: whoever starts it later reads the file. */
+  /**
+   * How many workers there are; 0 when HAProxy doesn't run: whoever starts it later reads the file.
+   */
   workers: number;
   /** Whether every worker that is left refuses all of the keys. */
   confirmed: boolean;
@@ -56,8 +59,8 @@ export async function readRevoked(path: string): Promise<Set<string>> {
 }
 
 /**
- * Makes this edge refuse `keys`: the file first, then every worker, each of which is asked whether it
- * does. Safe to repeat. Throws only when the file can't be written.
+ * Makes this edge refuse `keys`: the file first, then every worker, each of which is asked whether
+ * it does. Safe to repeat. Throws only when the file can't be written.
  */
 export async function confirmRevoked(
   runtime: EdgeRuntime,

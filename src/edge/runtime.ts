@@ -1,7 +1,7 @@
 // The running HAProxy, asked over its Unix sockets: the stats socket of the current worker, and the
-// master's socket, which reaches every worker. One connection a question: HAProxy answers and closes.
-// Danger: on the master's socket each command of a line needs its own worker prefix, and a command
-// to a worker that has just gone is answered with nothing at all.
+// master's socket, which reaches every worker. One connection a question: HAProxy answers and
+// closes. Danger: on the master's socket each command of a line needs its own worker prefix, and a
+// command to a worker that has just gone is answered with nothing at all.
 
 import { connect } from "node:net";
 import { Fault } from "../base/fault.ts";
@@ -23,7 +23,9 @@ const LOOK_AGAIN_MS = 50;
 /** An answer is at most the whole list of revocations, some 50 bytes each. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 
-/** Asks HAProxy at `socket` one line. Throws Fault `edge.unreachable` when nobody answers in time. */
+/**
+ * Asks HAProxy at `socket` one line. Throws Fault `edge.unreachable` when nobody answers in time.
+ */
 export async function askSocket(socket: string, line: string, withinMs = ASK_MS): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

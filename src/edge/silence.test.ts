@@ -1,5 +1,5 @@
-// Puppetservers that answer nothing for a while without being dead: a long garbage collection, or hung.
-// The waits here are the length of the silence itself, which is what is tried.
+// Puppetservers that answer nothing for a while without being dead: a long garbage collection, or
+// hung. The waits here are the length of the silence itself, which is what is tried.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

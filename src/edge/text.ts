@@ -17,5 +17,7 @@ export function ownedBy({ runAs }: Pick<EdgeConfig, "runAs">): string {
   return runAs === undefined ? "" : ` user ${runAs.user} group ${runAs.group}`;
 }
 
-/** Frontends log, backends don't: what those log are changes of state, which are on stderr anyway. */
+/**
+ * Frontends log, backends don't: what those log are changes of state, which are on stderr anyway.
+ */
 export const LOGGED = "log global";

@@ -1,6 +1,6 @@
 // Connections that outlive a member's rights. puppetserver and etcd take a new CRL within a second,
-// but ask it only in a handshake: a connection that a removed member keeps open would go on claiming
-// to be any agent, or writing the record, for as long as it likes.
+// but ask it only in a handshake: a connection that a removed member keeps open would go on
+// claiming to be any agent, or writing the record, for as long as it likes.
 
 import { isIP } from "node:net";
 import { Fault } from "../base/fault.ts";

@@ -70,7 +70,9 @@ export function localAddresses(): LocalAddress[] {
   return found;
 }
 
-/** All addresses as they are configured, also without a carrier. Throws Fault `host.command-failed`. */
+/**
+ * All addresses as they are configured, also without a carrier. Throws Fault `host.command-failed`.
+ */
 export async function configuredAddresses(): Promise<LocalAddress[]> {
   return parseAddresses(await run(["ip", "-j", "addr", "show"], { withinMs: ASK_MS }));
 }

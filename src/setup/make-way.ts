@@ -1,7 +1,7 @@
-// A running puppetserver makes way for the edge without failing a run: an agent never retries a refused
-// connection, but TCP retries an unanswered one. So new connections are left unanswered while running ones
-// end, puppetserver stops, and the edge takes the port. The kernel forgets the rule by itself after
-// HOLD_S, so a setup that is killed locks nobody out.
+// A running puppetserver makes way for the edge without failing a run: an agent never retries a
+// refused connection, but TCP retries an unanswered one. So new connections are left unanswered
+// while running ones end, puppetserver stops, and the edge takes the port. The kernel forgets the
+// rule by itself after HOLD_S, so a setup that is killed locks nobody out.
 
 import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
@@ -13,7 +13,10 @@ import { isActive, unit } from "../host/systemd.ts";
 /** How long the kernel holds connections after setup's last sign of life. */
 const HOLD_S = 15;
 const RENEW_MS = 5000;
-/** How long running requests may take. puppetserver closes what is idle for 30 s; agents connect for 120 s. */
+/**
+ * How long running requests may take. puppetserver closes what is idle for 30 s; agents connect for
+ * 120 s.
+ */
 const DRAIN_MS_MAX = 45_000;
 const LOOK_MS = 250;
 const ASK_MS = 10_000;
@@ -22,8 +25,9 @@ const TABLE = "inet understudy_setup";
 let renewal: NodeJS.Timeout | undefined;
 
 /**
- * Stops `unitName` once its connections have ended; new ones wait until `letAgentsIn`. Returns whether it
- * was running. Where the kernel can't hold connections, says so to `report` and stops it all the same.
+ * Stops `unitName` once its connections have ended; new ones wait until `letAgentsIn`. Returns
+ * whether it was running. Where the kernel can't hold connections, says so to `report` and stops it
+ * all the same.
  */
 export async function stopPuppetserver(
   unitName: string,

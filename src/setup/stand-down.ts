@@ -1,6 +1,7 @@
-// A member that the others have removed stands down as soon as one of them tells it so: agents must not
-// reach an edge that hears of no revocation any more, nor an address that two servers hold. Its files
-// stay as they are until somebody cleans up. The word counts only from who holds a control certificate.
+// A member that the others have removed stands down as soon as one of them tells it so: agents must
+// not reach an edge that hears of no revocation any more, nor an address that two servers hold. Its
+// files stay as they are until somebody cleans up. The word counts only from who holds a control
+// certificate.
 
 import { z } from "zod";
 import { Fault, isFault } from "../base/fault.ts";
@@ -53,7 +54,9 @@ export async function wasRemoved(view: View, id: string): Promise<boolean> {
   }
 }
 
-/** Remembers that this member was removed, and has systemd stop everything of ours, now and at boot. */
+/**
+ * Remembers that this member was removed, and has systemd stop everything of ours, now and at boot.
+ */
 export async function standDown(): Promise<void> {
   const node = await requireNodeFile();
   await writeNodeFile({ ...node, phase: "removed" });

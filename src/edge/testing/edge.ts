@@ -45,7 +45,9 @@ export interface Ask {
   port?: number;
 }
 
-/** How many puppetservers and other servers' authorities, and whatever differs in the configuration. */
+/**
+ * How many puppetservers and other servers' authorities, and whatever differs in the configuration.
+ */
 export type EdgeOptions = { puppetservers?: number; others?: number } & Partial<EdgeConfig>;
 
 /** A toy server's process. */

@@ -119,7 +119,10 @@ export interface TestPki {
   puppetserver: Leaf;
 }
 
-/** Puppet CA (root and issuing), edge CA, the edge's certificates and those of an agent `agent1.test`. */
+/**
+ * Puppet CA (root and issuing), edge CA, the edge's certificates and those of an agent
+ * `agent1.test`.
+ */
 export async function makePki(folder: string): Promise<TestPki> {
   const pki = new Pki(folder);
   await Promise.all([

@@ -1,7 +1,8 @@
-// A process that plays puppetserver (or a certificate authority) in tests of the edge, so that it can
-// be stopped, continued and killed. What it is to do with a request stands in the request's query:
-// gate=NAME answers once a file NAME lies beside the log; ms=N answers after N ms; die=N kills the whole process after N ms; cut=N closes the connection;
-// status=N answers so; bytes=N sends so many bytes; retryafter=N adds that header. Each request is a line in its log file.
+// A process that plays puppetserver (or a certificate authority) in tests of the edge, so that it
+// can be stopped, continued and killed. What it is to do with a request stands in the request's
+// query: gate=NAME answers once a file NAME lies beside the log; ms=N answers after N ms; die=N
+// kills the whole process after N ms; cut=N closes the connection; status=N answers so; bytes=N
+// sends so many bytes; retryafter=N adds that header. Each request is a line in its log file.
 
 import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
