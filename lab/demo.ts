@@ -125,11 +125,6 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
   ]);
   facts.cut = { ...cutFacts(), gapMs };
   if (enrolled !== undefined) facts.enrolDuringOutage = enrolled;
-  say(
-    gapMs === undefined
-      ? "the address did not come back"
-      : `the address was away for ${Math.round(gapMs)} ms`,
-  );
   await awaitRunsAfter(stage, outage);
 
   title("(d) The server gets its power back");

@@ -13,7 +13,7 @@ export interface Whole {
 }
 
 /**
- * In words what is missing; empty when every server is back in every list and nothing is warned of.
+ * In words what is missing; empty when every server is in every list.
  */
 export function listMissing(status: ClusterStatus, whole: Whole): string[] {
   const missing: string[] = [];

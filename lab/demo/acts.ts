@@ -16,7 +16,11 @@ const RESTART_MS_MAX = 240_000;
 const RUN_END_MS_MAX = 240_000;
 const MOMENT_MS_MAX = 180_000;
 const GAP_MS_MAX = 60_000;
-const AFTER_CUT_RUNS = 3;
+/** How long an instant is waited for at which not every agent is connected. */
+const MIXED_MS_MAX = 90_000;
+/** Agents whose compiles stay slow for the cut: it shall find one going on. */
+const SLOW_AT_CUT = 2;
+const AFTER_CUT_RUNS = 2;
 
 /** (a) SIGKILLs the puppetserver that is compiling, in mid-compile, `count` times. */
 export async function killCompiling(stage: Stage, count: number): Promise<DemoFacts["kills"]> {
@@ -60,12 +64,23 @@ export interface Outage {
 
 /**
  * (b) Cuts the power of the server that holds the address, while runs go on and another server
- * compiles.
+ * compiles: if it can be had, at an instant when some agents have a connection to its edge and
+ * others are at work without one.
  */
 export async function cutHolder(stage: Stage): Promise<Outage> {
-  const { cluster, connections, say } = stage;
-  const certnames = stage.agents.map(({ certname }) => certname);
-  const server = await until("a moment when others compile", () => findMoment(stage, certnames), {
+  const { agents, cluster, connections, say } = stage;
+  const certnames = agents.map(({ certname }) => certname);
+  for (const certname of certnames.slice(SLOW_AT_CUT))
+    await cluster.mood(certname, { is: "plain" });
+  const mixedUntilMs = monotonicMs() + MIXED_MS_MAX;
+  const find = async () => {
+    const holder = await cluster.holder();
+    const compiling = await cluster.compiling(certnames);
+    if (compiling === undefined || compiling.server === holder) return undefined;
+    const all = connections.openAt(wallMs()).length === certnames.length;
+    return all && monotonicMs() < mixedUntilMs ? undefined : holder;
+  };
+  const server = await until("a moment when another server compiles", find, {
     withinMs: MOMENT_MS_MAX,
     everyMs: 100,
   });
@@ -77,12 +92,6 @@ export async function cutHolder(stage: Stage): Promise<Outage> {
   return { server, atMs, open };
 }
 
-async function findMoment(stage: Stage, certnames: string[]): Promise<LabHost | undefined> {
-  const holder = await stage.cluster.holder();
-  const compiling = await stage.cluster.compiling(certnames);
-  return compiling === undefined || compiling.server === holder ? undefined : holder;
-}
-
 /** How long the address was away, once it is back; undefined when it stays away. */
 export async function measureGap(stage: Stage, outage: Outage): Promise<number | undefined> {
   const find = () =>
@@ -91,6 +100,8 @@ export async function measureGap(stage: Stage, outage: Outage): Promise<number |
     withinMs: GAP_MS_MAX,
     everyMs: 500,
   }).catch(() => undefined);
+  const away = gap === undefined ? "did not come back" : `was away for ${Math.round(gap.ms)} ms`;
+  stage.say(`${stage.cluster.vip} ${away}`);
   return gap?.ms;
 }
 
@@ -123,8 +134,8 @@ export async function awaitRunsAfter(stage: Stage, outage: Outage): Promise<void
  */
 export async function bootAgain(stage: Stage, outage: Outage): Promise<number> {
   const begun = monotonicMs();
-  await outage.server.boot();
   stage.say(`${outage.server.fqdn} has power again`);
+  await outage.server.boot();
   await stage.cluster.untilWhole();
   return monotonicMs() - begun;
 }

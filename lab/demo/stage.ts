@@ -8,8 +8,8 @@ import { VIRTUAL_ADDRESS } from "../plan.ts";
 import { type Prober, startProber } from "../prober.ts";
 
 const AGENTS_PORT = 8140;
-/** Above the read timeout below: an agent that gives up on its own says why. */
-const HUNG_MS = 180_000;
+/** Well above the read timeout below: an agent that gives up on its own says why. */
+const HUNG_MS = 300_000;
 /** What the documentation recommends; Puppet's default is 10 minutes. */
 export const AGENT_SETTINGS = { http_read_timeout: "2m" };
 
