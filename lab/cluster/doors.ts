@@ -181,15 +181,20 @@ export async function assertDoorsShut({ cluster, report }: Scene, agent: Agent):
         opened.push(`${who}: ${port}${path} of ${server.name}: ${answer.status} ${answer.body}`);
     }
   };
-  const edge = "/var/lib/understudy/pki/edge";
+  const edge = "/var/lib/understudy/pki/edge/edge.pem";
+  const edgeKey = { certificate: edge, key: edge };
   for (const server of cluster.servers) {
+    // The same key at the door that it is made for: else the knocks below would prove nothing.
+    const right = await knock(cluster.first, `https://${server.fqdn}:8141/status/v1/simple`, {
+      identity: edgeKey,
+    });
+    assert.equal(right.status, 200, right.because);
     for (const port of INNER_PORTS) {
       await tryDoor("nobody", cluster.agentHost, server, port);
       await tryDoor("an agent", cluster.agentHost, server, port, identityOf(agent));
     }
     for (const port of [9140, 9141, 9142]) {
-      const key = { certificate: `${edge}/edge.pem`, key: `${edge}/edge.pem` };
-      await tryDoor("HAProxy's key", cluster.first, server, port, key);
+      await tryDoor("HAProxy's key", cluster.first, server, port, edgeKey);
     }
   }
   assert.deepEqual(opened, []);

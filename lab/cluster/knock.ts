@@ -4,7 +4,9 @@
 import type { Agent } from "../agents.ts";
 import type { LabHost } from "../host.ts";
 
-const KNOCK_MS_MAX = 20_000;
+/** Seconds that curl waits at most, and milliseconds that we wait for curl. */
+const ANSWER_S_MAX = "60";
+const KNOCK_MS_MAX = 70_000;
 
 export interface Identity {
   certificate: string;
@@ -41,7 +43,16 @@ export function identityOf(agent: Agent): Identity {
 /** Sends one request from `host` to `url` with curl. The server's own certificate isn't looked at. */
 export async function knock(host: LabHost, url: string, options: Knock = {}): Promise<Answer> {
   const { identity, method = "GET", headers = [], body } = options;
-  const argv = ["curl", "-sSk", "--globoff", "--path-as-is", "--max-time", "15", "-X", method];
+  const argv = [
+    "curl",
+    "-sSk",
+    "--globoff",
+    "--path-as-is",
+    "--max-time",
+    ANSWER_S_MAX,
+    "-X",
+    method,
+  ];
   if (identity !== undefined) argv.push("--cert", identity.certificate, "--key", identity.key);
   for (const header of headers) argv.push("-H", header);
   if (body !== undefined) argv.push("--data-binary", "@-", "-H", "Expect:");
