@@ -146,6 +146,13 @@ export async function hasAuthorities(): Promise<boolean> {
   return exists(authorityFiles("control").key);
 }
 
+/** Takes back the keys that leafRequest made. */
+export async function removeLeafKeys(): Promise<void> {
+  for (const leaf of Object.keys(FOLDERS) as LeafName[]) {
+    await rm(leafFiles(leaf).key, { force: true });
+  }
+}
+
 /** Takes every key of ours from this server: after it left, or before it joins anew. */
 export async function removePki(): Promise<void> {
   await rm(join(PATHS.state, "pki"), { recursive: true, force: true });

@@ -12,7 +12,7 @@ import {
   leafRequest,
   makePkiFolders,
   readLeaf,
-  removePki,
+  removeLeafKeys,
   writeAuthority,
   writeLeaf,
 } from "../cluster/pki-store.ts";
@@ -127,7 +127,7 @@ async function undoKeys(host: SetupHost): Promise<() => Promise<void>> {
   const hadPki = await exists(leafFiles("control").key);
   const hadHostKey = await exists(host.layout.hostprivkey);
   return async () => {
-    if (!hadPki) await removePki();
+    if (!hadPki) await removeLeafKeys();
     if (!hadHostKey) await removeHostKey(host);
   };
 }
