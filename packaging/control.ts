@@ -23,6 +23,7 @@ const DEPENDS = [
   "iproute2",
   "iputils-ping",
   "keepalived (>= 1:2.2)",
+  "nftables",
   "libc6 (>= 2.28)",
   "libgcc-s1",
   "libstdc++6 (>= 10)",
