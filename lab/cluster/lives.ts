@@ -13,9 +13,8 @@ const LOOK_EVERY_MS = 20;
 
 /** What tells one life of a unit from the next. */
 export async function lives(host: LabHost, unit: string): Promise<string> {
-  const properties =
-    "-P ActiveState -P ExecMainPID -P ExecMainStartTimestampMonotonic -P NRestarts";
-  return (await host.run(`systemctl show ${properties} ${unit}`)).trim();
+  const properties = "ActiveState,ExecMainPID,ExecMainStartTimestampMonotonic,NRestarts";
+  return (await host.run(`systemctl show -p ${properties} ${unit}`)).trim();
 }
 
 /** Waits until the unit runs again, in another life than `former`. */
@@ -24,7 +23,7 @@ export async function newLife(host: LabHost, unit: string, former: string): Prom
     `${unit} of ${host.name} is back`,
     async () => {
       const now = await lives(host, unit);
-      return now !== former && now.startsWith("active");
+      return now !== former && /^ActiveState=active$/m.test(now);
     },
     { withinMs: BACK_MS_MAX, everyMs: 200 },
   );

@@ -89,8 +89,10 @@ async function play(
   await cluster.untilWhole();
   const isExcused = (run: AgentRun) => excuses.some((excused) => excused(run));
   const runs = await crew.assertUnharmed(fromMs, isExcused);
-  const longest = Math.max(...runs.map(({ ms }) => ms));
-  report(`${runs.length} runs of the crew meanwhile, the longest took ${seconds(longest)}`);
+  const longest = seconds(Math.max(...runs.map(({ ms }) => ms)));
+  const excused = runs.filter(({ ok }) => !ok).length;
+  const lost = excused === 0 ? "" : `, ${excused} lost with the edge they were connected to`;
+  report(`${runs.length} runs of the crew meanwhile${lost}; the longest took ${longest}`);
 }
 
 /**
