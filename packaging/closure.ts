@@ -66,7 +66,7 @@ export async function copyPackages(packages: NpmPackage[], target: string): Prom
       throw new Fault(
         "package.not-installed",
         `${one.path} holds ${version}, package-lock.json says ${one.version}`,
-        { hints: ["npm ci brings them together"] },
+        { hints: ["npm install brings them together"] },
       );
     }
     await cp(from, join(target, one.path), {

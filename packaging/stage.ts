@@ -81,7 +81,7 @@ async function copyNode(target: string): Promise<void> {
   if (!(await exists(NODE_BINARY))) {
     throw new Fault("package.no-node", `${relative(TOP, NODE_BINARY)} is missing`, {
       hints: [
-        "npm ci installs it; its install script must be allowed (package.json: allowScripts)",
+        "npm install installs it; its install script must be allowed (package.json: allowScripts)",
       ],
     });
   }

@@ -50,14 +50,17 @@ function ensureNpmPackages() {
   // Our own node_modules/.bin must not provide the node that npm replaces while it runs.
   const path = (process.env.PATH ?? "").split(delimiter).filter((one) => !one.startsWith(TOP));
   const env = { ...process.env, PATH: path.join(delimiter) };
-  const npm = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], {
+  // Not `npm ci`: it refuses a lock file that lacks packages for other platforms, and a registry that
+  // doesn't carry those makes npm leave them out. This installs what the lock says all the same.
+  const npm = spawnSync("npm", ["install", "--no-save", "--no-fund", "--no-audit"], {
     cwd: TOP,
     env,
     stdio: ["ignore", 2, 2],
   });
-  if (npm.status !== 0) fail("npm ci failed: the lines above say why. Is the network there?");
+  if (npm.status !== 0) fail("npm install failed: the lines above say why. Is the network there?");
   const still = whyNpmIsNeeded();
-  if (still !== undefined) fail(`npm ci ended well, yet ${still}. Are npm's install scripts off?`);
+  if (still !== undefined)
+    fail(`npm install ended well, yet ${still}. Are npm's install scripts off?`);
 }
 
 /** Compares package-lock.json with the lock that npm keeps of what it installed. */
