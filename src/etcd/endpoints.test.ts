@@ -19,6 +19,15 @@ test("createEndpoints keeps the order, the last good one first and fresh failure
   assert.deepEqual(endpoints.order(), [C, A]);
 });
 
+test("createEndpoints is in doubt from a failure until any member serves again", () => {
+  const endpoints = createEndpoints([A, B]);
+  assert.equal(endpoints.doubtful(), false);
+  endpoints.failed(A, "no answer");
+  assert.equal(endpoints.doubtful(), true);
+  endpoints.worked(B);
+  assert.equal(endpoints.doubtful(), false);
+});
+
 test("createEndpoints tells who listens of a failure, until they stop", () => {
   const endpoints = createEndpoints([A, B]);
   const heard: string[] = [];

@@ -11,6 +11,8 @@ export interface Endpoints {
   order(): string[];
   all(): string[];
   set(urls: string[]): void;
+  /** Whether no member has served anything since one last failed to. */
+  doubtful(): boolean;
   worked(endpoint: string): void;
   failed(endpoint: string, why: string): void;
   /** Calls back when `failed` is told of `endpoint`. Returns what ends that. */
@@ -25,6 +27,7 @@ export function createEndpoints(
   const now = options.now ?? monotonicMs;
   let all = checked(urls);
   let good: string | undefined;
+  let doubt = false;
   const failedAt = new Map<string, number>();
   const listeners = new Map<string, Set<(why: string) => void>>();
   const rank = (endpoint: string): number => {
@@ -42,11 +45,14 @@ export function createEndpoints(
         failedAt.delete(gone);
       }
     },
+    doubtful: () => doubt,
     worked(endpoint) {
+      doubt = false;
       good = endpoint;
       failedAt.delete(endpoint);
     },
     failed(endpoint, why) {
+      doubt = true;
       failedAt.set(endpoint, now());
       options.onFailed?.(endpoint, why);
       listeners.get(endpoint)?.forEach((callback) => callback(why));

@@ -15,6 +15,8 @@ import { decodePage, decodeTxn, encode, encodeTxn, onlyReads } from "./wire.ts";
 /** How many later writes of the settle key are looked behind for ours. */
 const LATER_WRITES_MAX = 16;
 const SETTLE_PAUSE_MS = 100;
+/** Any key will do to learn whether a member can still agree with the others. */
+const PROBE_KEY = "health";
 
 /** A client that remembers the newest revision it has seen. */
 export interface RevisionClient extends Client {
@@ -35,6 +37,9 @@ export async function transact(
   const request = { path: "/v3/kv/txn", body: encodeTxn(txn), repeatable };
   // Without a way to settle, being impatient with a slow disk would only turn it into an unknown.
   const patience = settle === undefined && !repeatable ? { silenceMs: left().withinMs } : {};
+  // Sent to a member without quorum, a change would end in doubt; a read tells, and does nothing.
+  if (!repeatable && client.endpoints.doubtful())
+    await readAt(client, PROBE_KEY, undefined, left());
   const since = client.newestRevision;
   let doubt: string | undefined;
   for (;;) {
