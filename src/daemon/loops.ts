@@ -60,7 +60,8 @@ export function startServerLoops(
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
-      if (view !== undefined && edge.status().active) await keepVip(view, node, log);
+      if (view === undefined || !edge.status().active) return;
+      await keepVip(view, { node, isolated: !keeper.record().reachable, log });
     },
   });
   const etcdLoop = startLoop({

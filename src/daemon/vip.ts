@@ -15,8 +15,11 @@ import { planVip } from "../vip/plan.ts";
 import { decideStanding } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
 
-/** Brings keepalived to what the view wants of this server. */
-export async function keepVip(view: View, node: NodeFile, log: Log): Promise<void> {
+/** Brings keepalived to what the view wants of this server. `isolated`: the record can't be reached. */
+export async function keepVip(
+  view: View,
+  { node, isolated, log }: { node: NodeFile; isolated: boolean; log: Log },
+): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
   const addresses = view.settings.virtualIps.flatMap((address) => {
@@ -40,6 +43,7 @@ export async function keepVip(view: View, node: NodeFile, log: Log): Promise<voi
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
     standing: decideStanding({
+      isolated,
       wantsAway: own?.phase === "leaving",
       othersReady: peers.some((member) => member.phase === "ready"),
     }),

@@ -55,10 +55,14 @@ for (const [what, want, have, expected] of CASES) {
 }
 
 test("decideStanding gives an address up only to somebody, and takes it back after", () => {
-  assert.equal(decideStanding({ wantsAway: false, othersReady: true }).priority, WILLING);
-  assert.equal(decideStanding({ wantsAway: false, othersReady: false }).priority, WILLING);
-  assert.equal(decideStanding({ wantsAway: true, othersReady: true }).priority, REFUSING);
-  assert.equal(decideStanding({ wantsAway: true, othersReady: false }).priority, RELUCTANT);
+  const decide = (wantsAway: boolean, othersReady: boolean, isolated = false) =>
+    decideStanding({ wantsAway, othersReady, isolated }).priority;
+  assert.equal(decide(false, true), WILLING);
+  assert.equal(decide(false, false), WILLING);
+  assert.equal(decide(true, true), REFUSING);
+  assert.equal(decide(true, false), RELUCTANT);
+  // Whom it last knew as ready says nothing when it can't reach anybody.
+  for (const wantsAway of [true, false]) assert.equal(decide(wantsAway, true, true), RELUCTANT);
 });
 
 test("parsePriority reads what is written and nothing else", () => {

@@ -12,6 +12,8 @@ export const REFUSING = -254;
 export interface StandingFacts {
   /** Drained, leaving, or its edge isn't fit to serve by the daemon's own judgement. */
   wantsAway: boolean;
+  /** It can't reach the record: cut off from the others, or they all are. */
+  isolated: boolean;
   /** Whether another server is known to be ready to take the addresses now. */
   othersReady: boolean;
 }
@@ -21,8 +23,18 @@ export interface Standing {
   because: string;
 }
 
-/** The number for `facts`. An address is never given up to nobody. */
+/**
+ * The number for `facts`. An address is never given up to nobody. A server that was cut off holds what
+ * it took meanwhile only until it hears the others again: their agents' connections must not break for
+ * its coming back.
+ */
 export function decideStanding(facts: StandingFacts): Standing {
+  if (facts.isolated) {
+    return {
+      priority: RELUCTANT,
+      because: "holds addresses only as far as it hears no other server",
+    };
+  }
   if (!facts.wantsAway) return { priority: WILLING, because: "takes addresses" };
   if (facts.othersReady) {
     return { priority: REFUSING, because: "leaves addresses to the other servers" };
