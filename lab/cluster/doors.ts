@@ -1,5 +1,6 @@
 // What comes in through the doors: identities that are claimed in headers, certificates that belong
-// elsewhere, requests of any size, and garbage. Each check needs a whole cluster and leaves it as it is.
+// elsewhere, requests of any size, and garbage. Each check needs a whole cluster and leaves it as
+// it is.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -43,7 +44,10 @@ function spellings(name: string): string[] {
   ];
 }
 
-/** Sends facts and reports around and above the size of the replay buffer, with a length and without. */
+/**
+ * Sends facts and reports around and above the size of the replay buffer, with a length and
+ * without.
+ */
 export async function assertLargeServed({ cluster, report }: Scene, agent: Agent): Promise<void> {
   const { certname } = agent;
   const identity = identityOf(agent);
@@ -139,7 +143,8 @@ export async function assertHeadersIgnored(
   const asAdmin = claims(admin, pem);
   for (const by of [undefined, agent]) {
     const who = by === undefined ? "a stranger" : "an agent";
-    // A name with a blank spoils the whole request, so each is sent alone as well as the plain ones together.
+    // A name with a blank spoils the whole request, so each is sent alone as well as the plain ones
+    // together.
     for (const header of asOther)
       await forge(`${who}: ${header.slice(0, 40)}`, node(other.certname), [header], by);
     const plain = (header: string) => /^[\w-]+:/.test(header);
@@ -175,7 +180,8 @@ export async function assertDoorsShut({ cluster, report }: Scene, agent: Agent):
       };
       const answer = await knock(from, `https://${server.fqdn}:${port}${path}`, options);
       tried += 1;
-      // An answer in HTTP is all right on the control API alone, where a joiner comes without a certificate.
+      // An answer in HTTP is all right on the control API alone, where a joiner comes without a
+      // certificate.
       const refused = answer.status === 0 || (port === 9140 && answer.status === 403);
       if (!refused)
         opened.push(`${who}: ${port}${path} of ${server.name}: ${answer.status} ${answer.body}`);

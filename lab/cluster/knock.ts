@@ -1,5 +1,5 @@
-// Knocking at a server's ports with certificates that do or don't belong there: plain curl, from inside the
-// lab, as anybody on that network could.
+// Knocking at a server's ports with certificates that do or don't belong there: plain curl, from
+// inside the lab, as anybody on that network could.
 
 import type { Agent } from "../agents.ts";
 import type { LabHost } from "../host.ts";
@@ -40,7 +40,9 @@ export function identityOf(agent: Agent): Identity {
   };
 }
 
-/** Sends one request from `host` to `url` with curl. The server's own certificate isn't looked at. */
+/**
+ * Sends one request from `host` to `url` with curl. The server's own certificate isn't looked at.
+ */
 export async function knock(host: LabHost, url: string, options: Knock = {}): Promise<Answer> {
   const { identity, method = "GET", headers = [], body } = options;
   const argv = [

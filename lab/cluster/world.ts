@@ -9,8 +9,8 @@ const FOLDERS = "/etc/puppet /etc/understudy /etc/systemd /var/lib/puppet/ssl /v
 const LIVELY = ["/var/lib/understudy/etcd/data/*", "/var/lib/understudy/view.json"];
 
 /**
- * The host's files, listeners, units and addresses in one text; empty folders don't count. Cheap enough
- * for each refusal. `except` are paths, with wildcards, that may change.
+ * The host's files, listeners, units and addresses in one text; empty folders don't count. Cheap
+ * enough for each refusal. `except` are paths, with wildcards, that may change.
  */
 export async function worldOf(host: LabHost, except: readonly string[] = []): Promise<string> {
   const but = [...LIVELY, ...except].map((path) => `! -path '${path}'`).join(" ");
