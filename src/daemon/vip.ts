@@ -15,7 +15,9 @@ import { planVip } from "../vip/plan.ts";
 import { decideStanding } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
 
-/** Brings keepalived to what the view wants of this server. `isolated`: the record can't be reached. */
+/**
+ * Brings keepalived to what the view wants of this server. `isolated`: the record can't be reached.
+ */
 export async function keepVip(
   view: View,
   { node, isolated, log }: { node: NodeFile; isolated: boolean; log: Log },

@@ -24,9 +24,9 @@ export interface Standing {
 }
 
 /**
- * The number for `facts`. An address is never given up to nobody. A server that was cut off holds what
- * it took meanwhile only until it hears the others again: their agents' connections must not break for
- * its coming back.
+ * The number for `facts`. An address is never given up to nobody. A server that was cut off holds
+ * what it took meanwhile only until it hears the others again: their agents' connections must not
+ * break for its coming back.
  */
 export function decideStanding(facts: StandingFacts): Standing {
   if (facts.isolated) {
