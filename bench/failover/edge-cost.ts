@@ -4,7 +4,7 @@
 // one machine.
 
 import { Fault } from "../../src/base/fault.ts";
-import { pause } from "../../src/base/retry.ts";
+import { pause, until } from "../../src/base/retry.ts";
 import type { Agent } from "../../lab/agents.ts";
 import type { LabHost } from "../../lab/host.ts";
 import { SHARED_NAME } from "../../lab/plan.ts";
@@ -18,13 +18,15 @@ import { agentPaths, identityHeaders } from "../load/requests.ts";
 
 const PROGRAM = new URL("../load/program.ts", import.meta.url).pathname;
 const SLICE_MS = 5000;
-const WARM_PAIRS = 4;
+const WARM_PAIRS = 6;
 const BUSY_CONNECTIONS = 4;
 /** One at a time, so that latency is no queue's. */
 const CALM_CONNECTIONS = 1;
 const CALM_SHARE = 0.3;
 const RESTART_MS_MAX = 300_000;
-const SETTLE_MS = 15_000;
+const SERVED_MS_MAX = 120_000;
+/** An edge gives a server that has come up its full share after so long. */
+const SLOW_START_MS = 10_000;
 
 type LoadWithoutSlices = Omit<Load, "slices" | "connections">;
 
@@ -42,7 +44,7 @@ export function edgeCost(): Group {
       await Promise.all(others.map((other) => other.run(["systemctl", "stop", "puppetserver"])));
       try {
         await openListener(server);
-        await pause(SETTLE_MS);
+        await untilServed(server, agent);
         const load = await prepare(server, agent);
         ({ busy, calm } = await measurePairs(site, load, measuring));
       } finally {
@@ -62,6 +64,37 @@ export function edgeCost(): Group {
         latencies: latenciesMs.length,
       })),
   };
+}
+
+/** Waits until the edge passes on to the opened listener. */
+async function untilServed(server: LabHost, agent: Agent): Promise<void> {
+  const { certname, folder, host } = agent;
+  const tls = [
+    "--cacert",
+    `${folder}/ssl/certs/ca.pem`,
+    "--cert",
+    `${folder}/ssl/certs/${certname}.pem`,
+  ];
+  const key = ["--key", `${folder}/ssl/private_keys/${certname}.pem`];
+  const there = ["--resolve", `${SHARED_NAME}:8140:${server.address}`];
+  const url = `https://${SHARED_NAME}:8140${agentPaths(certname)[0]}`;
+  const curl = [
+    "curl",
+    "-sf",
+    "-o",
+    "/dev/null",
+    "--max-time",
+    "20",
+    ...tls,
+    ...key,
+    ...there,
+    url,
+  ];
+  await until("an answer through the edge", async () => (await host.exec(curl)).ok, {
+    withinMs: SERVED_MS_MAX,
+    everyMs: 500,
+  });
+  await pause(SLOW_START_MS);
 }
 
 async function startPuppetserver(server: LabHost): Promise<void> {

@@ -17,13 +17,17 @@ export async function openListener(server: LabHost): Promise<void> {
   await server.run(["bash", "-e"], { input: renderOpening(server.fqdn), withinMs: RESTART_MS_MAX });
 }
 
-/** Puts the listener back as it was. */
+/** Puts the listener back as it was; nothing to put back is no error. */
 export async function closeListener(server: LabHost): Promise<void> {
-  const script = `mv ${WEBSERVER}.bench ${WEBSERVER} && rm -r ${FOLDER} && systemctl restart puppetserver`;
+  const back = `mv ${WEBSERVER}.bench ${WEBSERVER} && rm -r ${FOLDER}`;
+  const script = `[ ! -e ${WEBSERVER}.bench ] || { ${back} && systemctl restart puppetserver; }`;
   await server.run(script, { withinMs: RESTART_MS_MAX });
 }
 
-/** The script that opens it: a key and certificate like stock's, both CAs and both CRLs trusted. */
+/**
+ * The script that opens it: a key and certificate like stock's, with the names that edges check;
+ * both CAs and both CRLs trusted.
+ */
 export function renderOpening(fqdn: string): string {
   const settings = {
     "ssl-cert": "cert.pem",
@@ -35,10 +39,12 @@ export function renderOpening(fqdn: string): string {
     ([key, file]) => `sed -i -E 's|^( *"?${key}"?:).*|\\1 "${FOLDER}/${file}"|' ${WEBSERVER}`,
   );
   return `mkdir -p ${FOLDER} && cd ${FOLDER}
-openssl req -new -newkey rsa:4096 -nodes -subj /CN=${fqdn} -keyout key.pem -out request.pem 2>/dev/null
-printf 'subjectAltName=DNS:${fqdn}\\nextendedKeyUsage=serverAuth\\n' > extensions
+openssl req -new -newkey rsa:4096 -nodes -subj /CN=${fqdn} -keyout key.pem -out request.pem
+names=$(openssl x509 -in ${LISTENER}/listener.crt -noout -ext subjectAltName |
+  tail -n 1 | sed 's/IP Address:/IP:/g; s/ //g')
+printf "subjectAltName=$names,DNS:${fqdn}\\nextendedKeyUsage=serverAuth\\n" > extensions
 openssl x509 -req -in request.pem -CA ${EDGE_CA}.crt -CAkey ${EDGE_CA}.key -days 2 \\
-  -set_serial "0x$(openssl rand -hex 8)" -extfile extensions -out cert.pem 2>/dev/null
+  -set_serial "0x$(openssl rand -hex 8)" -extfile extensions -out cert.pem
 cat ${LISTENER}/ca.crt ${PUPPET_CA}/ca_crt.pem > ca.pem
 cat ${LISTENER}/ca.crl ${PUPPET_CA}/ca_crl.pem > crl.pem
 chown -R puppet:puppet . && chmod -R u=rwX,go=rX .
