@@ -25,6 +25,7 @@ import { PORTS } from "../host/paths.ts";
 import { type CreatedToken, RemovalDone } from "../setup/contract.ts";
 import type { JoinKeys } from "../setup/join-protocol.ts";
 import { planRemoval } from "../setup/removal.ts";
+import type { Refusals } from "./pki-loop.ts";
 import { exportPkcs8 } from "../x509/keys.ts";
 
 /** How long a removal waits for the other members to refuse the removed one's certificates. */
@@ -38,6 +39,7 @@ export interface MembershipDeps {
   etcd: Etcd;
   peers: Peers;
   keeper: ViewKeeper;
+  refusals: Refusals;
   log: Log;
   /** The Puppet CA's private key, PEM, for a new server. */
   puppetKey(): Promise<string>;
@@ -118,6 +120,8 @@ export async function removeMember(deps: MembershipDeps, id: string): Promise<Re
   for (const name of AUTHORITIES) {
     serials.push(...(await revokeLeaves(deps.etcd, authorities[name], id, wallMs())));
   }
+  // This member's own doors first: the others are asked below, this one has nobody to ask it.
+  await deps.refusals.sync();
   await deps.revokePuppet(id);
   await deps.etcd.transact({ when: [], then: [{ delete: memberKey(id) }] });
   deps.keeper.loop.wake();
