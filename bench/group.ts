@@ -25,3 +25,8 @@ export interface Group {
 
 /** What a group saw on each site. */
 export type Seen<T> = Partial<Record<Site["kind"], T>>;
+
+/** The trials, or undefined when none was made: a measurement that failed has no figures. */
+export function filled<T>(trials: readonly T[] | undefined): readonly T[] | undefined {
+  return trials === undefined || trials.length === 0 ? undefined : trials;
+}

@@ -11,6 +11,8 @@ import type { LabHost } from "../lab/host.ts";
 import type { Lab } from "../lab/lab.ts";
 
 const STANDBY_MS_MAX = 120_000;
+const ENROL_AT_ONCE = 2;
+const ENROL_MS_MAX = 600_000;
 
 export interface Site {
   kind: "understudy" | "baseline";
@@ -47,11 +49,7 @@ export function siteOf(cluster: Cluster): Site {
     mood: (certname, mood) => cluster.mood(certname, mood),
     agents: async (names) => {
       const agents = await createAgents(agentHost, names.map(full));
-      // Together: at a stock puppetserver each enrolment takes half a minute of waiting.
-      const runs = await Promise.all(agents.map((agent) => agent.run()));
-      const failed = runs.find((run) => !run.ok);
-      if (failed !== undefined)
-        throw new Fault("bench.no-agent", `${failed.agent}: ${failed.output}`);
+      await enrol(agents);
       return agents;
     },
     newcomer: async (name) => {
@@ -77,5 +75,22 @@ async function untilStandby(cluster: Cluster): Promise<void> {
       });
     }
     await pause(500);
+  }
+}
+
+/**
+ * Gives agents their certificate and a first run. Two at a time: at a stock puppetserver each waits
+ * for half a minute, and a first run has much to fetch. Fault `bench.no-agent`.
+ */
+export async function enrol(agents: readonly Agent[]): Promise<void> {
+  for (let first = 0; first < agents.length; first += ENROL_AT_ONCE) {
+    const some = agents.slice(first, first + ENROL_AT_ONCE);
+    const runs = await Promise.all(some.map((agent) => agent.run({ withinMs: ENROL_MS_MAX })));
+    const failed = runs.find((run) => !run.ok);
+    if (failed !== undefined) {
+      throw new Fault("bench.no-agent", `${failed.agent} could not enrol`, {
+        hints: [failed.output],
+      });
+    }
   }
 }

@@ -12,7 +12,7 @@ import { type CompileMood, setMood, writeSite } from "../../lab/cluster/site.ts"
 import type { LabHost } from "../../lab/host.ts";
 import { type Lab, openLab } from "../../lab/lab.ts";
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../lab/plan.ts";
-import type { Site } from "../site.ts";
+import { enrol, type Site } from "../site.ts";
 import { agentSettings, CA_CONF, CA_DISABLED, PUPPETSERVER_PORT } from "./config.ts";
 import { renderHaproxy, renderKeepalived, renderPuppetConf, WEBSERVER_CONF } from "./config.ts";
 
@@ -107,11 +107,7 @@ export class Baseline implements Site {
   async agents(names: readonly string[]): Promise<Agent[]> {
     const settings = agentSettings(this.ca);
     const agents = await createAgents(this.agentHost, names, { settings });
-    // Together: at a stock puppetserver each enrolment takes half a minute of waiting.
-    const runs = await Promise.all(agents.map((agent) => agent.run()));
-    const failed = runs.find((run) => !run.ok);
-    if (failed !== undefined)
-      throw new Fault("bench.no-agent", `${failed.agent}: ${failed.output}`);
+    await enrol(agents);
     return agents;
   }
 

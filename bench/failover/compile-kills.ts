@@ -5,7 +5,7 @@
 import type { AgentRun } from "../../lab/agents.ts";
 import { killMidCompile, untilRestarted } from "../../lab/cluster/kill.ts";
 import { figure } from "../figure.ts";
-import type { Group, Measuring, Seen } from "../group.ts";
+import { filled, type Group, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 import { median, worst } from "../stats.ts";
 
@@ -30,9 +30,9 @@ export function compileKills(): Group {
       await measureKills(site, measuring, trials);
     },
     figures: () => {
-      if (seen.understudy === undefined) return [];
-      const ours = seen.understudy;
-      const theirs = seen.baseline;
+      const ours = filled(seen.understudy);
+      const theirs = filled(seen.baseline);
+      if (ours === undefined) return [];
       const good = ours.filter(({ run }) => run.ok).map(({ run }) => run.ms / 1000);
       const figures = [
         figure(

@@ -4,7 +4,7 @@
 
 import { Fault } from "../../src/base/fault.ts";
 import { figure } from "../figure.ts";
-import type { Group, Seen } from "../group.ts";
+import { filled, type Group, type Seen } from "../group.ts";
 import { median, worst } from "../stats.ts";
 
 const GOAL = { atMost: 4 };
@@ -36,16 +36,18 @@ export function firstRun(): Group {
       }
     },
     figures: () => {
-      if (seen.understudy === undefined) return [];
+      const ours = filled(seen.understudy);
+      const theirs = filled(seen.baseline);
+      if (ours === undefined) return [];
       const line = (
         name: string,
         of: (list: number[]) => number,
         key: keyof Trial,
         goal: boolean,
       ) => {
-        const values = (trials: Trial[]) => trials.map((trial) => trial[key] / 1000);
-        return figure(name, of(values(seen.understudy ?? [])), "s", {
-          baseline: seen.baseline && of(values(seen.baseline)),
+        const values = (trials: readonly Trial[]) => trials.map((trial) => trial[key] / 1000);
+        return figure(name, of(values(ours)), "s", {
+          baseline: theirs && of(values(theirs)),
           ...(goal ? { goal: GOAL } : {}),
         });
       };

@@ -10,7 +10,7 @@ import type { Agent } from "../../lab/agents.ts";
 import { watchConnections } from "../../lab/cluster/connections.ts";
 import { judgeCut, type Run } from "../../lab/cluster/outage.ts";
 import { figure } from "../figure.ts";
-import type { Group, Measuring, Seen } from "../group.ts";
+import { filled, type Group, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 
 const AGENTS = 6;
@@ -46,13 +46,14 @@ export function powerCutRuns(): Group {
       }
     },
     figures: () => {
-      if (seen.understudy === undefined) return [];
-      const ours = seen.understudy;
+      const ours = filled(seen.understudy);
+      const theirs = filled(seen.baseline);
+      if (ours === undefined) return [];
       const perCut = (trials: readonly Trial[] | undefined, key: keyof Counts) =>
         trials && sum(trials, key) / trials.length;
       const line = (name: string, key: keyof Counts, judged = false) =>
         figure(name, perCut(ours, key) ?? 0, "per cut", {
-          baseline: perCut(seen.baseline, key),
+          baseline: perCut(theirs, key),
           ...(judged ? { goal: { atMost: 0 } } : {}),
         });
       return [

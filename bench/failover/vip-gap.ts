@@ -7,7 +7,7 @@ import { pause, until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { startProber } from "../../lab/prober.ts";
 import { figure } from "../figure.ts";
-import type { Group, Measuring, Seen } from "../group.ts";
+import { filled, type Group, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 import { median, worst } from "../stats.ts";
 
@@ -44,9 +44,11 @@ export function vipGap(): Group {
       await site.untilWhole();
     },
     figures: () => {
-      if (seen.understudy === undefined) return [];
-      const ours = seen.understudy.map(({ gapMs }) => gapMs / 1000);
-      const theirs = seen.baseline?.map(({ gapMs }) => gapMs / 1000);
+      const inSeconds = (trials: Trial[] | undefined) =>
+        filled(trials)?.map(({ gapMs }) => gapMs / 1000);
+      const ours = inSeconds(seen.understudy);
+      const theirs = inSeconds(seen.baseline);
+      if (ours === undefined) return [];
       const baseline = (of: (values: number[]) => number) => theirs && of(theirs);
       return [
         figure("gap of the virtual IP at a power cut, median", median(ours), "s", {
