@@ -70,7 +70,9 @@ test("init on a running primary fails no run of its agents, and keeps CA and cer
   const identities = await agentIdentities();
   const authority = await authorityFiles();
   const originals = await checksums(EDITED);
-  const running = (loop = loopAgents([byDefault, byServer]));
+  // A run that waits at the edge while puppetserver starts isn't a hung one.
+  const options = { withinMs: RUNS_MS_MAX };
+  const running = (loop = loopAgents([byDefault, byServer], options));
   await until("each agent has run", () => runsOfEach(running) >= 1, { withinMs: RUNS_MS_MAX });
   await s1.run(INIT, { withinMs: SETUP_MS_MAX });
   const before = runsOfEach(running);
