@@ -15,9 +15,9 @@ import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const CADIR = "/etc/puppet/puppetserver/ca";
 const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-const SETUP_MS_MAX = 300_000;
-const START_MS_MAX = 240_000;
-const RUNS_MS_MAX = 120_000;
+const SETUP_MS_MAX = 600_000;
+const START_MS_MAX = 320_000;
+const RUNS_MS_MAX = 400_000;
 /** What is edited, and kept beside as it was. */
 const EDITED = [
   "/etc/puppet/puppet.conf",
