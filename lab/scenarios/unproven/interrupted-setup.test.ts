@@ -1,0 +1,178 @@
+// Init and join are ended at every step, by SIGKILL or by a power cut, and repeated: the same
+// command goes on to the same cluster, the same CA and the same member.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { z } from "zod";
+import { buildPackage } from "../../../packaging/build.ts";
+import { until } from "../../../src/base/retry.ts";
+import { ClusterStatus } from "../../../src/cluster/status.ts";
+import { exchange } from "../../cluster/exchange.ts";
+import { type Lab, openLab } from "../../lab.ts";
+import type { LabHost } from "../../host.ts";
+import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../plan.ts";
+
+const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
+const URL = "https://10.88.0.11:9140";
+const JOIN = `understudy join ${URL} --token-file /root/token`;
+const CADIR = "/etc/puppet/puppetserver/ca";
+const NODE = "/etc/understudy/node.json";
+const SETUP_MS_MAX = 300_000;
+
+type End = "SIGKILL" | "power cut";
+/** What the command says last before it ends, and how it ends. */
+type Interruption = [line: RegExp, how: End];
+
+const INIT_ENDS: readonly Interruption[] = [
+  [/✓ preflight/, "power cut"],
+  [/✓ cluster certificates/, "SIGKILL"],
+  [/✓ shared record/, "power cut"],
+  [/✓ cluster record/, "SIGKILL"],
+  [/looking at the CA directory|✓ certificate authority/, "SIGKILL"],
+  [/✓ certificate authority/, "power cut"],
+  [/✓ daemon/, "SIGKILL"],
+  [/✓ this server's Puppet certificate/, "power cut"],
+  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
+  [/✓ edge takes agents/, "power cut"],
+  [/its first start takes/, "SIGKILL"],
+];
+const JOIN_ENDS: readonly Interruption[] = [
+  [/✓ preflight/, "SIGKILL"],
+  [/✓ admitted/, "power cut"],
+  [/✓ certificates of this member/, "SIGKILL"],
+  [/✓ keys of the certificate authority/, "power cut"],
+  [/✓ daemon/, "power cut"],
+  [/✓ this server's Puppet certificate/, "SIGKILL"],
+  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
+  [/✓ edge takes agents/, "power cut"],
+  [/its first start takes|✓ puppetserver starts/, "SIGKILL"],
+];
+
+let lab: Lab;
+let s1: LabHost;
+let s2: LabHost;
+
+before(async () => {
+  const deb = await buildPackage();
+  lab = await openLab({ hosts: ["s1", "s2"] });
+  s1 = lab.host("s1");
+  s2 = lab.host("s2");
+  await Promise.all([s1, s2].map((host) => host.installDeb(deb)));
+});
+
+after(async () => lab?.down());
+
+test("init that is interrupted at each step goes on to the same cluster and the same CA", async () => {
+  const identity = new Identity();
+  for (const end of INIT_ENDS) {
+    await interrupt(s1, INIT, end);
+    await identity.check(s1, `after ${String(end[0])}`);
+  }
+  const said = await s1.run(INIT, { withinMs: SETUP_MS_MAX });
+  assert.match(said, /understudy join https:\/\/10\.88\.0\.11:9140 --token U1\.s\./);
+  await identity.check(s1, "at the end");
+  const { members, warnings } = await status(s1);
+  assert.deepEqual(
+    members.map(({ member }) => [member.id, member.phase]),
+    [[s1.fqdn, "ready"]],
+  );
+  assert.deepEqual(
+    warnings.filter((text) => !text.includes("clock")),
+    [],
+  );
+  await agentRuns(s1);
+});
+
+test("join that is interrupted at each step goes on with the same token, and only with the same key", async () => {
+  const made: unknown = JSON.parse(await s1.run("understudy token create --json"));
+  const { id, token } = z.object({ id: z.string(), token: z.string() }).parse(made);
+  await s2.writeFile("/root/token", token, { mode: 0o600 });
+  const identity = new Identity();
+  for (const end of JOIN_ENDS) {
+    await interrupt(s2, JOIN, end);
+    await identity.check(s2, `after ${String(end[0])}`);
+    if (String(end[0]).includes("preflight")) continue;
+    assert.equal(await exchange(s1, URL, token), "token.used");
+    assert.equal(await stateOf(id), "in use");
+  }
+  await s2.run(JOIN, { withinMs: SETUP_MS_MAX });
+  await identity.check(s2, "at the end");
+  assert.equal(await stateOf(id), "used");
+  for (const file of ["ca_crt.pem", "ca_key.pem"]) {
+    const sum = `sha256sum < ${CADIR}/${file}`;
+    assert.equal(await s2.run(sum), await s1.run(sum));
+  }
+  const { members } = await status(s2);
+  assert.deepEqual(
+    members.map(({ member, local }) => [member.id, member.phase, local?.edge?.active]),
+    [s1, s2].map(({ fqdn }) => [fqdn, "ready", true]),
+  );
+  await agentRuns(s2);
+});
+
+/**
+ * Starts `command` and ends it as soon as it has said `line`; a host that lost power is booted
+ * again.
+ */
+async function interrupt(host: LabHost, command: string, [line, how]: Interruption): Promise<void> {
+  const running = await host.start(`exec ${command}`, { withinMs: SETUP_MS_MAX });
+  let ended = false;
+  void running.done.then(() => (ended = true));
+  const said = () => ended || line.test(running.output().stderr);
+  await until(`${command} says ${String(line)}`, said, { withinMs: SETUP_MS_MAX, everyMs: 10 });
+  const { stderr } = running.output();
+  assert.ok(
+    !ended && line.test(stderr),
+    `${command} ended before it said ${String(line)}:\n${stderr}`,
+  );
+  if (how === "SIGKILL") running.kill("SIGKILL");
+  else await host.powerCut();
+  await running.done;
+  if (how === "power cut") await host.boot();
+}
+
+/** What may not change once it is there: cluster, member, CAs and this server's keys. */
+class Identity {
+  readonly #known = new Map<string, string>();
+
+  async check(host: LabHost, when: string): Promise<void> {
+    const node = await host.exec(["cat", NODE]);
+    if (node.ok) {
+      const { clusterId, id } = JSON.parse(node.stdout) as { clusterId: string; id: string };
+      this.#same("cluster", clusterId, when);
+      this.#same("member", id, when);
+    }
+    const keys = `${CADIR}/ca_crt.pem ${CADIR}/ca_key.pem /var/lib/understudy/pki/*/*.key`;
+    const hostKeys = "/var/lib/puppet/ssl/private_keys/*.pem";
+    const sums = await host.run(`sha256sum ${keys} ${hostKeys} 2>/dev/null; true`);
+    for (const entry of sums
+      .trim()
+      .split("\n")
+      .filter((text) => text !== "")) {
+      const [sum = "", path = ""] = entry.split(/\s+/);
+      this.#same(path, sum, when);
+    }
+  }
+
+  #same(what: string, value: string, when: string): void {
+    assert.equal(value, this.#known.get(what) ?? value, `${what} changed ${when}`);
+    this.#known.set(what, value);
+  }
+}
+
+async function stateOf(id: string): Promise<string | undefined> {
+  const listed: unknown = JSON.parse(await s1.run("understudy token list --json"));
+  const tokens = z.array(z.object({ id: z.string(), state: z.string() })).parse(listed);
+  return tokens.find((token) => token.id === id)?.state;
+}
+
+async function status(host: LabHost): Promise<ClusterStatus> {
+  return ClusterStatus.parse(JSON.parse(await host.run("understudy status --json")));
+}
+
+/** A run of the server's own agent through its own edge. */
+async function agentRuns(host: LabHost): Promise<void> {
+  const { code, stdout, stderr } = await host.exec(`puppet agent -t --server ${host.fqdn} --noop`);
+  assert.ok(code === 0 || code === 2, `${stdout}${stderr}`);
+  assert.doesNotMatch(stdout + stderr, /Using cached catalog/i);
+}
