@@ -31,7 +31,7 @@ export async function diagnose(
       hints,
     });
   }
-  const message = `${count} ${verb}, but etcd could not agree on anything within ${withinMs} ms`;
+  const message = `${count} ${verb}, but etcd could not agree on anything within ${Math.round(withinMs)} ms`;
   return new Fault("etcd.no-quorum", message, { hints });
 }
 
