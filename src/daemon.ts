@@ -7,7 +7,7 @@ import type { ServerOptions } from "node:https";
 import { createLocalApp } from "./api/local-app.ts";
 import { createMemberApp } from "./api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "./api/serve.ts";
-import { Fault, messageOf } from "./base/fault.ts";
+import { Fault } from "./base/fault.ts";
 import { createLog, type Log } from "./base/log.ts";
 import type { Ca } from "./ca/authority.ts";
 import { caLayout } from "./ca/layout.ts";
@@ -50,7 +50,7 @@ import { notify, watchdogMs } from "./host/systemd.ts";
 import { findOwner } from "./host/users.ts";
 import { admit } from "./setup/admit.ts";
 import { planRemoval } from "./setup/removal.ts";
-import { standDown } from "./setup/stand-down.ts";
+import { rememberRemoval, standDown } from "./setup/stand-down.ts";
 import { readSetupHost } from "./setup/setup-host.ts";
 import { VERSION } from "./version.ts";
 
@@ -64,7 +64,8 @@ export async function runDaemon(): Promise<void> {
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.once(name, () => stop.abort());
   }
-  const daemon = await assemble(log, stop.signal);
+  if ((await requireNodeFile()).phase === "removed") return standDown("daemon");
+  const daemon = await assemble(log, stop);
   log.notice(`understudy ${VERSION} runs as ${daemon.id}`);
   await notify("READY=1");
   const watchdog = watchdogMs();
@@ -73,6 +74,7 @@ export async function runDaemon(): Promise<void> {
     beat.unref();
   }
   await new Promise<void>((resolve) => {
+    if (stop.signal.aborted) resolve();
     stop.signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await notify("STOPPING=1");
@@ -105,8 +107,8 @@ interface ServerParts {
   onWake(wake: () => void): void;
 }
 
-async function assemble(log: Log, signal: AbortSignal) {
-  const core = await createCore(log, signal);
+async function assemble(log: Log, stop: AbortController) {
+  const core = await createCore(log, stop);
   const server = core.node.role === "server" ? await createServer(core) : undefined;
   const membership: MembershipDeps = {
     ...core,
@@ -144,7 +146,8 @@ async function assemble(log: Log, signal: AbortSignal) {
   };
 }
 
-async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
+async function createCore(log: Log, stop: AbortController): Promise<Core> {
+  const { signal } = stop;
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
   const { owners } = await readSetupHost(layout);
@@ -154,9 +157,12 @@ async function createCore(log: Log, signal: AbortSignal): Promise<Core> {
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
-  const onRemoved = (by: string) => {
+  const onRemoved = async (by: string) => {
+    if (signal.aborted) return;
     log.error(`${by} says that this member was removed: it stands down`);
-    standDown().catch((error: unknown) => log.error(`can't stand down: ${messageOf(error)}`));
+    await rememberRemoval();
+    // The next start stands down, when no loop is there to start anything again.
+    stop.abort();
   };
   const neighbours = createNeighbours({ id: node.id, keeper, peers, onRemoved, log, signal });
   const reloads: Core["reloads"] = [];

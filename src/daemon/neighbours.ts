@@ -31,7 +31,7 @@ export function createNeighbours(options: {
   keeper: ViewKeeper;
   peers: Peers;
   /** Called when `by` says that this member was removed. */
-  onRemoved(by: string): void;
+  onRemoved(by: string): Promise<void>;
   log: Log;
   signal: AbortSignal;
 }): Neighbours {
@@ -50,8 +50,8 @@ export function createNeighbours(options: {
           const sentMs = wallMs();
           const said = await peers
             .call(member.address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS, signal })
-            .catch((error: unknown) => {
-              if (isFault(error, "member.removed")) options.onRemoved(member.id);
+            .catch(async (error: unknown) => {
+              if (isFault(error, "member.removed")) await options.onRemoved(member.id);
               return undefined;
             });
           if (said === undefined) return;

@@ -12,13 +12,14 @@ import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { PATHS } from "../host/paths.ts";
-import { standDown, wasRemoved } from "./stand-down.ts";
+import { rememberRemoval, standDown, wasRemoved } from "./stand-down.ts";
 
 /** How long agents wait for an edge that is alone. */
 const ALONE_MS = 10_000;
 
 export async function prepareEdge(): Promise<void> {
   const node = await requireNodeFile();
+  if (node.phase === "removed") return refuseToStart();
   const view = await readKeptView();
   const { ca, cert, key } = await readLeaf("etcd");
   const endpoints = view === undefined ? [] : voterEndpoints(view, node.id);
@@ -33,8 +34,8 @@ export async function prepareEdge(): Promise<void> {
     process.stderr.write(`<6>the edge starts with all ${keys.length} revocations of the record\n`);
   } catch (error) {
     if (await removed) {
-      process.stderr.write("<3>this member was removed from its cluster: no edge is started\n");
-      await standDown();
+      await rememberRemoval();
+      await refuseToStart();
       return;
     }
     process.stderr.write(
@@ -43,6 +44,11 @@ export async function prepareEdge(): Promise<void> {
   } finally {
     etcd.close();
   }
+}
+
+async function refuseToStart(): Promise<void> {
+  process.stderr.write("<3>this member was removed from its cluster: no edge is started\n");
+  await standDown("edge");
 }
 
 /** The edge's keys of all revoked certificates, read from a quorum. */

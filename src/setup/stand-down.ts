@@ -11,11 +11,10 @@ import { createPeers } from "../cluster/peer.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
-import { unit } from "../host/systemd.ts";
+import { run } from "../host/process.ts";
 
 const ASK_MS = 3000;
 
-/** The address moves first; the daemon ends last, since it may be the one that does this. */
 const UNITS = [
   "understudy-vip.service",
   "understudy-edge.service",
@@ -54,12 +53,17 @@ export async function wasRemoved(view: View, id: string): Promise<boolean> {
   }
 }
 
-/**
- * Remembers that this member was removed, and has systemd stop everything of ours, now and at boot.
- */
-export async function standDown(): Promise<void> {
-  const node = await requireNodeFile();
-  await writeNodeFile({ ...node, phase: "removed" });
-  for (const name of UNITS) await unit("disable", name);
-  for (const name of UNITS) await unit("stop", name, { noBlock: true });
+/** Remembers that this member was removed: whatever of ours starts from now on stands down. */
+export async function rememberRemoval(): Promise<void> {
+  await writeNodeFile({ ...(await requireNodeFile()), phase: "removed" });
+}
+
+/** Has systemd stop everything of ours, now and at boot. `self` is the unit that the caller runs in. */
+export async function standDown(self: "daemon" | "edge"): Promise<void> {
+  const own = self === "daemon" ? "understudy.service" : "understudy-edge.service";
+  // Without a reload: systemd would read every unit anew while these are being started.
+  await run(["systemctl", "disable", "--no-reload", ...UNITS]);
+  await run(["systemctl", "stop", "--no-block", ...UNITS.filter((name) => name !== own)]);
+  // Last, because it ends this very process.
+  await run(["systemctl", "stop", "--no-block", own]);
 }
