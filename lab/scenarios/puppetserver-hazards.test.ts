@@ -1,7 +1,8 @@
-// What may befall the processes that serve agents, and what may not come of it: puppetservers killed,
-// starting, overloaded, silent, cut off, all gone at once, poisoned by one node's catalog; daemon, HAProxy
-// and keepalived stopped or killed; strangers at every port. One cluster, and agents that run all the
-// while, of whose runs none may fail. A catalog from an agent's cache is a failure.
+// What may befall the processes that serve agents, and what may not come of it: puppetservers
+// killed, starting, overloaded, silent, cut off, all gone at once, poisoned by one node's catalog;
+// daemon, HAProxy and keepalived stopped or killed; strangers at every port. One cluster, and
+// agents that run all the while, of whose runs none may fail. A catalog from an agent's cache is a
+// failure.
 
 import assert from "node:assert/strict";
 import { wallMs } from "../../src/host/clock.ts";
