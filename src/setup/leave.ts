@@ -15,8 +15,9 @@ import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planRevert } from "../puppetserver/plan.ts";
 import { RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
+import { rememberRemoval } from "./stand-down.ts";
 import { puppetserverWish } from "./wish.ts";
-import { Fault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 
 const LEAVE_MS = 180_000;
 
@@ -50,13 +51,22 @@ export async function leave(talk: {
   });
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
   await talk.confirm(plan.lines, id);
-  const done = await callDaemon("POST", "/v1/leave", {
-    body: {},
-    answer: RemovalDone,
-    withinMs: LEAVE_MS,
-  });
-  for (const line of done.lines) talk.progress(` ✓ ${line}`);
+  for (const line of await askOut()) talk.progress(` ✓ ${line}`);
+  // From here on this command is finished by repeating it, whatever interrupts it.
+  await rememberRemoval();
   return finish(node, (line) => talk.progress(line));
+}
+
+/** Has the others remove this member; returns what they did. */
+async function askOut(): Promise<string[]> {
+  try {
+    const options = { body: {}, answer: RemovalDone, withinMs: LEAVE_MS };
+    return (await callDaemon("POST", "/v1/leave", options)).lines;
+  } catch (error) {
+    // The daemon may hear of its removal, and stand down, before it can pass on the answer.
+    if (isFault(error, "member.removed")) return [];
+    throw error;
+  }
 }
 
 async function finish(node: NodeFile, progress: (line: string) => void): Promise<string[]> {
