@@ -60,8 +60,9 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
     await orInterrupted(setUp(cluster, deb, say), options.signal);
     return cluster;
   } catch (error) {
-    if (options.logs !== undefined) await collectLogs(cluster.servers, options.logs);
     const interrupted = isFault(error, "lab.interrupted");
+    if (options.logs !== undefined && !interrupted)
+      await collectLogs(cluster.servers, options.logs);
     const explained = interrupted ? error : await explainFailure(error, cluster.servers);
     await lab.down();
     throw explained;

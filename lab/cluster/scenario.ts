@@ -114,3 +114,8 @@ async function open(): Promise<Cluster> {
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
+
+/** Time that is itself the scenario: how long a hazard lasts. */
+export async function lasting(ms: number): Promise<void> {
+  await new Promise((resolve) => void setTimeout(resolve, ms));
+}

@@ -49,8 +49,12 @@ export async function fetchCertificate(
   server: LabHost,
   certname: string,
 ): Promise<string | undefined> {
-  const { status, body } = await knock(cluster.agentHost, caUrl(server, `certificate/${certname}`));
+  const { status, body } = await askCertificate(cluster, server, certname);
   return status === 200 ? body : undefined;
+}
+
+async function askCertificate(cluster: Cluster, server: LabHost, name: string): Promise<Answer> {
+  return knock(cluster.agentHost, caUrl(server, `certificate/${name}`));
 }
 
 /**
@@ -63,11 +67,18 @@ export async function listLost(
 ): Promise<string[]> {
   const lost: string[] = [];
   for (const name of names) {
-    const read = async (server: LabHost) => fetchCertificate(cluster, server, name);
+    const read = async (server: LabHost) => {
+      const { status, body, because } = await askCertificate(cluster, server, name);
+      return { status, body, because, server: server.name };
+    };
     const found = await Promise.all(servers.map(read));
-    const lacking = servers.filter((_, index) => found[index] === undefined);
-    if (lacking.length > 0) lost.push(`${name} on ${lacking.map((each) => each.name).join(", ")}`);
-    else if (new Set(found).size > 1) lost.push(`${name} differs`);
+    const lacking = found.filter(({ status }) => status !== 200);
+    for (const { server, status, body, because } of lacking) {
+      lost.push(`${name} on ${server}: ${status} ${body}${because}`);
+    }
+    if (lacking.length === 0 && new Set(found.map(({ body }) => body)).size > 1) {
+      lost.push(`${name} differs`);
+    }
   }
   return lost;
 }

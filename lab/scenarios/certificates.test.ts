@@ -14,7 +14,7 @@ import { assertFine } from "../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../cluster/crew.ts";
 import { knock } from "../cluster/knock.ts";
 import { asNew, keepAlive, Sessions } from "../cluster/revocation.ts";
-import { scenario, type Scene, seconds } from "../cluster/scenario.ts";
+import { lasting, scenario, type Scene, seconds } from "../cluster/scenario.ts";
 import {
   caUrl,
   fetchCertificate,
@@ -33,6 +33,8 @@ const UNCONFIRMED = 3;
 const SIGNINGS = 30;
 const SETTLED_MS_MAX = 120_000;
 const CHANGE_MS_MAX = 90_000;
+/** Long enough for several runs. */
+const FULL_MS = 20_000;
 
 const serials = new Set<bigint>();
 let serialsBefore = new Map<string, number>();
@@ -188,10 +190,13 @@ hazard(
 );
 
 hazard("a full disk: the others go on signing, the server says so and heals", async (scene) => {
-  const { cluster, report, undo } = scene;
+  const { cluster, excuse, report, undo } = scene;
   const [, full, other] = await roles(cluster);
   undo(async () => full.freeDisk());
   await full.fillDisk();
+  let drainedMs = Number.POSITIVE_INFINITY;
+  // Its compiles fail until every edge has heard that its puppetserver has no room.
+  excuse((run) => run.startedAt < drainedMs && /No space left on device/.test(run.output));
   const names = freshNames("full", 6);
   const answers = await Promise.all(
     names.map(async (name, index) => submit(cluster, index % 2 === 0 ? full : other, name)),
@@ -203,6 +208,18 @@ hazard("a full disk: the others go on signing, the server says so and heals", as
     ({ warnings }) => warnings.some((text) => text.includes(full.fqdn)),
     SETTLED_MS_MAX,
   );
+  await cluster.until(
+    "no edge gives its puppetserver requests",
+    ({ members }) =>
+      members.every(({ local }) =>
+        local?.edge?.backends.some(
+          ({ member, state }) => member === full.fqdn && state === "drained",
+        ),
+      ),
+    SETTLED_MS_MAX,
+  );
+  drainedMs = wallMs();
+  await lasting(FULL_MS);
   const { warnings } = await cluster.status(other);
   await full.freeDisk();
   await cluster.untilWhole();
@@ -233,6 +250,7 @@ hazard(
     await revokeUnconfirmed(other, agent, victim);
 
     const watched = watchAnswers(victim, agent);
+    undo(async () => watched.stop());
     await victim.boot();
     await cluster.untilWhole();
     await untilConfirmed(cluster);
@@ -263,8 +281,13 @@ hazard(
     ];
     for (const server of cluster.servers) {
       for (const [what, body, expected] of cases) {
-        const { status, body: said } = await put(cluster, server, name, body);
-        assert.equal(status, expected, `${server.name}, ${what}: ${said}`);
+        const { status, body: said, because } = await put(cluster, server, name, body);
+        // Whoever sends on after the answer may see the reset that follows it, and not the answer.
+        const isReset = expected === 413 && status === 0 && /reset|Broken pipe/i.test(because);
+        assert.ok(
+          isReset || status === expected,
+          `${server.name}, ${what}: ${status} ${said} ${because}`,
+        );
       }
       for (const kind of ["certificate_request", "certificate"]) {
         for (const each of [name, other]) {

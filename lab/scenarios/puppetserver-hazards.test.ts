@@ -5,6 +5,7 @@
 // failure.
 
 import assert from "node:assert/strict";
+import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { type Agent, createAgents } from "../agents.ts";
 import {
@@ -30,7 +31,7 @@ import {
 } from "../cluster/doors.ts";
 import { killMidCompile } from "../cluster/kill.ts";
 import { lives, newLife, playOutage } from "../cluster/lives.ts";
-import { scenario, seconds } from "../cluster/scenario.ts";
+import { lasting, scenario, seconds } from "../cluster/scenario.ts";
 import { AUTOSIGNED } from "../cluster/site.ts";
 
 const PROBES = ["probe1", "probe2", "probe3", "probe4"];
@@ -38,6 +39,9 @@ const DOWN_MS = 40_000;
 const SILENCE_MS = 6000;
 const DAEMON_STOPPED_MS = 60_000;
 const NAMED_MS_MAX = 60_000;
+const MOVED_MS_MAX = 60_000;
+/** For longer than its daemon takes to act on being alone. */
+const ALONE_MS = 10_000;
 
 const probes: Agent[] = [];
 const { hazard } = scenario({
@@ -222,6 +226,40 @@ hazard(
   },
 );
 
+hazard("a server that was cut off and is back takes the address from nobody", async (scene) => {
+  const { cluster, report, undo } = scene;
+  // The first server outranks the others, which is what makes its return a danger.
+  const first = cluster.first;
+  if ((await cluster.holder()) === first) {
+    await playOutage(scene, async () => {
+      await first.run("systemctl stop understudy-vip.service");
+      await until("another holder", async () => (await cluster.holder()) !== undefined, {
+        withinMs: MOVED_MS_MAX,
+      });
+    });
+    await first.run("systemctl start understudy-vip.service");
+  }
+  await cluster.untilWhole();
+  const holder = await cluster.holder();
+  undo(async () => first.heal());
+  await first.cutLink({ direction: "silent" });
+  await until(
+    "it has taken the address on its side, and knows that it is alone",
+    async () => {
+      const { addresses, record } = (await cluster.status(first)).members.find(
+        ({ member }) => member.id === first.fqdn,
+      )?.local ?? { addresses: [], record: { reachable: true } };
+      return addresses.length > 0 && !record.reachable;
+    },
+    { withinMs: MOVED_MS_MAX },
+  );
+  await lasting(ALONE_MS);
+  await first.heal();
+  await cluster.untilWhole();
+  assert.equal((await cluster.holder())?.name, holder?.name);
+  report(`${holder?.name} kept the address when ${first.name} came back`);
+});
+
 hazard(
   "requests bigger than the replay buffer are served, with and without a length",
   async (scene) => {
@@ -248,9 +286,4 @@ function probe(index: number): Agent {
   const agent = probes[index];
   if (agent === undefined) throw new Error(`there is no probe ${index}`);
   return agent;
-}
-
-/** Time that is itself the scenario: how long a hazard lasts. */
-async function lasting(ms: number): Promise<void> {
-  await new Promise((resolve) => void setTimeout(resolve, ms));
 }

@@ -40,6 +40,8 @@ export const Backend = z.object({
   port: z.int().min(1).max(65535),
   /** How many requests it compiles at once, read from its status API; 1 until it was read. */
   jrubies: z.int().min(1).max(256).default(1),
+  /** Why it gets no new requests although it answers; empty when it gets them. */
+  unfit: z.string().max(300).default(""),
 });
 export type Backend = z.infer<typeof Backend>;
 

@@ -153,6 +153,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   if (!local.record.reachable)
     warnings.push(`${id} can't reach the record: ${local.record.because}`);
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
+  for (const { unfit } of answer.member.backends) {
+    if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
+  }
   for (const { state, member, because } of local.edge?.backends ?? []) {
     // Every edge sees every puppetserver; its own server's is enough to name it once.
     if (member !== id || state === "up" || state === "drained") continue;

@@ -3,7 +3,6 @@
 
 import { leafHostname } from "../cluster/pki.ts";
 import { leafFiles } from "../cluster/pki-store.ts";
-import type { Member } from "../cluster/schema.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import type { EdgeConfig } from "../edge/config.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -21,6 +20,10 @@ export interface EdgeHost {
   issuers: string[];
 }
 
+/**
+ * The edge that the view asks for. Puppetservers that call themselves unfit are drained, but never
+ * all of them: a poor answer beats none.
+ */
 export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");
   return {
@@ -32,10 +35,7 @@ export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
     issuers: host.issuers,
     edgeClientPem: edge.bundle,
     edgeCaFile: edge.ca,
-    backends: view.members
-      .filter((member) => member.phase !== "leaving")
-      .toSorted((a, b) => a.id.localeCompare(b.id))
-      .flatMap(backendsOf),
+    backends: backendsOf(view),
     authorities: serversOf(view)
       .filter((member) => member.id !== host.id)
       .map((member) => ({
@@ -58,12 +58,19 @@ export function backendName(member: string, backend: string): string {
   return backend === "puppetserver" ? member : `${member}_${backend}`;
 }
 
-function backendsOf(member: Member): EdgeConfig["backends"] {
-  return member.backends.map((backend) => ({
-    name: backendName(member.id, backend.name),
-    host: leafHostname("listener", member.id),
-    address: member.address,
-    port: backend.port,
-    jrubies: backend.jrubies,
-  }));
+function backendsOf(view: View): EdgeConfig["backends"] {
+  const members = view.members
+    .filter((member) => member.phase !== "leaving")
+    .toSorted((a, b) => a.id.localeCompare(b.id));
+  const someAreFit = members.some(({ backends }) => backends.some(({ unfit }) => unfit === ""));
+  return members.flatMap((member) =>
+    member.backends.map((backend) => ({
+      name: backendName(member.id, backend.name),
+      host: leafHostname("listener", member.id),
+      address: member.address,
+      port: backend.port,
+      jrubies: backend.jrubies,
+      drained: backend.unfit !== "" && someAreFit,
+    })),
+  );
 }

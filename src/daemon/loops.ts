@@ -12,6 +12,7 @@ import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { stepVoters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
+import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { keepRecords } from "./own-record.ts";
@@ -23,6 +24,7 @@ const UPKEEP_TICK_MS = 5000;
 
 export interface LoopHost {
   node: NodeFile;
+  layout: PuppetLayout;
   owners: PkiOwners;
   etcd: Etcd;
   keeper: ViewKeeper;
@@ -34,11 +36,11 @@ export interface LoopHost {
 
 /** The loops of every member. `leads` says whether it runs the cluster's chores now. */
 export function startMemberLoops(host: LoopHost, leads: () => boolean): void {
-  const { etcd, node, refusals } = host;
+  const { refusals } = host;
   startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() });
   startLoop({
     ...named(host, "own record"),
-    body: async () => withRecord(host, async (view) => keepRecords(etcd, view, node, leads())),
+    body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),
   });
 }
 

@@ -1,35 +1,53 @@
-// What the record says of members' puppetservers: as many JRubies as their status API tells. Edges
-// take their queues' size from it. A server measures its own; the leader also measures compilers,
-// which hold no certificate that a puppetserver's listener would let in.
+// What the record says of members' puppetservers: as many JRubies as their status API tells, which
+// edges take their queues' size from, and whether they have room on their disk. A server measures
+// its own; the leader also measures compilers, which hold no certificate that a puppetserver's
+// listener would let in. A compiler's disk is its own daemon's to tell.
 
 import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { updateMember } from "../cluster/record.ts";
-import type { Backend, Member, NodeFile } from "../cluster/schema.ts";
+import { Backend, type Member, type NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { PORTS } from "../host/paths.ts";
+import type { PuppetLayout } from "../host/puppet-layout.ts";
+import { judgeRoom, readFreeBytes } from "../puppetserver/disk.ts";
 import { readPuppetserverStatus } from "../puppetserver/status.ts";
 import { VERSION } from "../version.ts";
 
 const STATUS_MS = 3000;
-const DEFAULT_BACKEND: Backend = { name: "puppetserver", port: PORTS.puppetserver, jrubies: 1 };
+const DEFAULT_BACKEND = Backend.parse({ name: "puppetserver", port: PORTS.puppetserver });
+
+export interface RecordHost {
+  etcd: Etcd;
+  node: NodeFile;
+  layout: PuppetLayout;
+}
 
 /**
  * Brings this member's record up to date, and compilers' where `leads`. Throws what etcd throws.
  */
-export async function keepRecords(
-  etcd: Etcd,
-  view: View,
-  node: NodeFile,
-  leads: boolean,
-): Promise<void> {
+export async function keepRecords(host: RecordHost, view: View, leads: boolean): Promise<void> {
+  const { etcd, node } = host;
   const measured = view.members.filter((member) => {
     if (node.role === "server" && member.id === node.id) return true;
     return leads && member.role === "compiler";
   });
   for (const member of measured) await keepBackends(etcd, member);
-  await updateMember(etcd, node.id, (member) => member && { ...member, version: VERSION });
+  await keepOwn(host);
+}
+
+async function keepOwn({ etcd, node, layout }: RecordHost): Promise<void> {
+  const { varDir } = layout.puppetserver;
+  // A folder that can't be looked at is no reason to take a puppetserver out.
+  const freeBytes = await readFreeBytes(varDir).catch(() => Number.POSITIVE_INFINITY);
+  await updateMember(etcd, node.id, (member) => {
+    const withRoom = (backend: Backend) => ({
+      ...backend,
+      unfit: judgeRoom(freeBytes, backend.unfit, varDir),
+    });
+    return member && { ...member, version: VERSION, backends: member.backends.map(withRoom) };
+  });
 }
 
 async function keepBackends(etcd: Etcd, member: Member): Promise<void> {

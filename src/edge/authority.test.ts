@@ -119,6 +119,16 @@ describe(
       assert.equal((await edge.ask(CSR, put)).json.server, "local");
     });
 
+    test("reads reach the file server when every daemon has just died", async () => {
+      await using edge = await start(4);
+      await using _files = await startFiles(edge);
+      const names = ["local", ...edge.config.authorities.map(({ name }) => name)];
+      for (const name of names) edge.signal(name, "SIGKILL");
+      const said = await edge.ask(CA);
+      assert.equal(said.status, 200);
+      assert.match(said.text, /BEGIN X/);
+    });
+
     test("a daemon that hangs loses its requests to another: those that may be repeated", async () => {
       await using edge = await start(1);
       const put = { method: "PUT", body: "csr" };

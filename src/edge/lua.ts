@@ -55,10 +55,10 @@ local function forgetOld(now)
 end
 
 -- Backends whose servers lose their requests after so many seconds of silence since they were marked
--- down, and the backends that track them.
+-- down, and a backend that takes requests to the same servers.
 local WATCHED = {
-  { backend = "compilers", tracking = "light", silentS = ${SILENT_S_MAX} },
-  { backend = "authority", tracking = "authority_reads", silentS = 1 },
+  { backend = "compilers", also = "light", silentS = ${SILENT_S_MAX} },
+  { backend = "authority", silentS = 1 },
 }
 
 -- Silence only: a server that answers its check, with whatever status, goes on with what it has.
@@ -69,7 +69,7 @@ local function isSilent(status, check, since, most)
 end
 
 local function endRequests(watched, name)
-  for _, backend in ipairs({ watched.backend, watched.tracking }) do
+  for _, backend in ipairs({ watched.backend, watched.also }) do
     local server = core.backends[backend].servers[name]
     if server ~= nil then server:shut_sess() end
   end

@@ -91,34 +91,35 @@ export function puppetserverSections(config: EdgeConfig): string[] {
   return [compilers, light];
 }
 
-/** `authority` with everyone who can sign, `authority_reads` with the file server after them. */
+/**
+ * `authority`: this server's own daemon, the other servers' in order, then the file server, which
+ * answers reads alone. `signers` counts who of them can sign. Danger: only a server with checks of
+ * its own is marked down by a refused connection, and a backup is not tried before that.
+ */
 export function authoritySections(config: EdgeConfig): string[] {
   const tls = mutualTls(config);
   // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked
   // the server down, while that is on its way to another one (2.6.12). wait.lua does it for silent
   // ones.
   const check = `check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 ${SUSPECT}`;
-  const common = [
-    "balance roundrobin",
-    "retries 3",
-    "retry-on empty-response conn-failure 502 503",
-  ];
   const local = `server local unix@${config.caSocket} maxconn ${AUTHORITY_REQUESTS_MAX}`;
   const other = (authority: EdgeConfig["authorities"][number]) =>
     `server ${authority.name} ${endpoint(authority)} ${tls} verifyhost ${authority.host} backup`;
   const authority = section("backend authority", [
-    ...common,
+    "balance roundrobin",
+    // Enough to come to the file server's turn when everyone before it has just died.
+    `retries ${config.authorities.length + 2}`,
+    "retry-on empty-response conn-failure 502 503",
     ...httpCheck("/health/ca"),
     `${local} ${check}`,
     ...config.authorities.map((each) => `${other(each)} ${check}`),
-  ]);
-  const reads = section("backend authority_reads", [
-    ...common,
-    `${local} track authority/local`,
-    ...config.authorities.map((each) => `${other(each)} track authority/${each.name}`),
     `server files unix@${config.filesSocket} backup`,
   ]);
-  return [authority, reads];
+  const signers = section("backend signers", [
+    `server local unix@${config.caSocket} track authority/local`,
+    ...config.authorities.map((each) => `${other(each)} track authority/${each.name}`),
+  ]);
+  return [authority, signers];
 }
 
 function mutualTls(config: EdgeConfig): string {

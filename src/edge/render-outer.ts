@@ -39,7 +39,6 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
     ...poisonLines(paths),
     // Agents of Puppet 7 sleep as told and then die of it, whoever sends it.
     "http-after-response del-header retry-after",
-    "use_backend authority_reads if ca_read { method GET }",
     "use_backend authority if ca",
     "default_backend replay",
   ]);
@@ -100,7 +99,7 @@ function authorityLines(): string[] {
     // What may change a certificate is not repeated, except a certificate request.
     "http-request disable-l7-retry if ca !{ method GET PUT }",
     "http-request disable-l7-retry if ca { method PUT } !ca_request",
-    `http-request lua.hold authority ${CA_HOLD_MS_MAX} if { path_beg /puppet-ca/ } !ca_read { nbsrv(authority) lt 1 }`,
+    `http-request lua.hold signers ${CA_HOLD_MS_MAX} if { path_beg /puppet-ca/ } !ca_read { nbsrv(signers) lt 1 }`,
   ];
 }
 

@@ -31,6 +31,8 @@ export interface PuppetLayout {
     program: string;
     /** conf.d with webserver.conf, auth.conf, ca.conf. */
     confD: string;
+    /** Where it writes: facts, reports, temporary files. */
+    varDir: string;
     /** The bootstrap file that turns the CA service on or off. */
     caCfg: string;
     user: string;
@@ -145,6 +147,8 @@ function layoutOf(
     puppetserver: {
       program: `${programs}/puppetserver`,
       confD: `${server}/conf.d`,
+      varDir:
+        kind === "vendor" ? "/opt/puppetlabs/server/data/puppetserver" : "/var/lib/puppetserver",
       caCfg: `${server}/services.d/ca.cfg`,
       user: "puppet",
       group: "puppet",

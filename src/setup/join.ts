@@ -16,7 +16,7 @@ import {
   writeAuthority,
   writeLeaf,
 } from "../cluster/pki-store.ts";
-import type { NodeFile } from "../cluster/schema.ts";
+import { Backend, type NodeFile } from "../cluster/schema.ts";
 import { unseal } from "../cluster/seal.ts";
 import { parseToken, type Token } from "../cluster/token.ts";
 import { writeAuthorityKey } from "../ca/create.ts";
@@ -97,7 +97,7 @@ export async function askAdmission(options: JoinOptions, host: SetupHost): Promi
         id: options.id,
         address: options.address,
         version: VERSION,
-        backends: [{ name: "puppetserver", port: PORTS.puppetserver, jrubies: 1 }],
+        backends: [Backend.parse({ name: "puppetserver", port: PORTS.puppetserver })],
       },
       requests,
       puppetRequest,

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Backend, Member, Meta, Settings } from "../cluster/schema.ts";
+import type { View } from "../cluster/view.ts";
+import { desiredEdge } from "./edge-desired.ts";
+
+const FULL = "the disk of /var is full";
+
+test("a puppetserver that calls itself unfit is drained, unless all do", () => {
+  const cases: [string[], boolean[]][] = [
+    [
+      ["", "", ""],
+      [false, false, false],
+    ],
+    [
+      ["", FULL, ""],
+      [false, true, false],
+    ],
+    [
+      [FULL, FULL, ""],
+      [true, true, false],
+    ],
+    [
+      [FULL, FULL, FULL],
+      [false, false, false],
+    ],
+    [[FULL], [false]],
+  ];
+  for (const [unfit, drained] of cases) {
+    const { backends } = desiredEdge(viewOf(unfit), HOST);
+    assert.deepEqual(
+      backends.map((each) => each.drained),
+      drained,
+      JSON.stringify(unfit),
+    );
+  }
+});
+
+test("members that leave get no requests, and the other servers' CAs are asked in order", () => {
+  const view = viewOf(["", "", ""]);
+  view.members[1] = { ...member("s2.test", ""), phase: "leaving" };
+  const { backends, authorities } = desiredEdge(view, HOST);
+  assert.deepEqual(
+    backends.map(({ name }) => name),
+    ["s1.test", "s3.test"],
+  );
+  assert.ok(!authorities.some(({ name }) => name === HOST.id));
+});
+
+const HOST = {
+  id: "s1.test",
+  memoryMiB: 4096,
+  certificateFile: "/c.pem",
+  puppetCaFile: "/ca.pem",
+  issuers: [],
+};
+
+function member(id: string, unfit: string): Member {
+  return Member.parse({
+    id,
+    role: "server",
+    address: "10.0.0.1",
+    phase: "ready",
+    mayVote: true,
+    backends: [Backend.parse({ name: "puppetserver", port: 8150, unfit })],
+    version: "1.0.0",
+    joinedAt: "2026-01-01T00:00:00Z",
+  });
+}
+
+function viewOf(unfit: string[]): View {
+  return {
+    meta: Meta.parse({
+      format: 1,
+      clusterId: "7c0ac5f8-8f3f-4b7e-9f0e-2d6a5d3f0b11",
+      generation: 1,
+      createdAt: "2026-01-01T00:00:00Z",
+    }),
+    metaRevision: 1,
+    settings: Settings.parse({ sharedName: "puppet.test" }),
+    members: unfit.map((because, index) => member(`s${index + 1}.test`, because)),
+    etcdMembers: [],
+    revision: 1,
+  };
+}
