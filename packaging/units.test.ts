@@ -92,12 +92,12 @@ test("maintainer scripts and the command are shell that sh can parse", async () 
   }
 });
 
-test("postinst enables and starts nothing; an upgrade touches the control daemon alone", async () => {
+test("postinst enables and starts nothing; an upgrade restarts what may restart", async () => {
   const text = await readFile(join(import.meta.dirname, "maintainer", "postinst"), "utf8");
   const systemctl = text.match(/systemctl [^;\n]*/g) ?? [];
   assert.deepEqual(systemctl, [
     "systemctl --system daemon-reload",
-    "systemctl try-restart understudy.service || true",
+    "systemctl try-restart understudy.service understudy-files.service || true",
   ]);
 });
 

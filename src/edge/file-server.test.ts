@@ -87,6 +87,16 @@ describe("createFileServer", () => {
     assert.equal(answer.status, 200);
   });
 
+  test("createFileServer tells who has a certificate that it has one, and nobody else", async () => {
+    const put = async (name: string) => ask(`/puppet-ca/v1/certificate_request/${name}`, "PUT");
+    const known = await put("web1.example.com");
+    assert.equal(known.status, 400);
+    assert.match(known.text, /web1\.example\.com already has a signed certificate/);
+    for (const name of ["nobody", "ca", "..%2fca_key", ".hidden"]) {
+      assert.equal((await put(name)).status, 503, name);
+    }
+  });
+
   for (const method of ["PUT", "POST", "DELETE", "HEAD"]) {
     test(`createFileServer refuses ${method}`, async () => {
       assert.equal((await ask("/puppet-ca/v1/certificate/ca", method)).status, 503);

@@ -1,7 +1,8 @@
 // The last resort behind the edge: certificates, the CA certificate and the CRL straight from
 // Puppet's CA directory, read per request. It knows no etcd and no daemon, so agents that only
-// fetch go on (P5). Danger: it serves what is on this disk; anything that changes the CA must never
-// be answered here.
+// fetch go on (P5). So does an agent that lost its certificate: it sends its request again, hears
+// that it has one already, as of any CA, and fetches it. Danger: it serves what is on this disk;
+// anything that changes the CA must never be answered here.
 
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -15,6 +16,9 @@ import { exists, isMissing, readIfThere } from "../host/files.ts";
 const SYSTEMD_SOCKET = 3;
 const KEEP_ALIVE_MS = 75_000;
 const NAME = /^(?!\.)[a-z0-9._-]{1,250}$/;
+
+const ENDPOINT =
+  /^\/puppet-ca\/v1\/(certificate|certificate_request|certificate_revocation_list)\/([^/]+)$/;
 
 /** A CRL of 500,000 entries is some 25 MB. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
@@ -68,15 +72,26 @@ export function createFileServer(cadir: string): Server {
 
 async function answer(incoming: IncomingMessage, cadir: string): Promise<Answer> {
   const path = (incoming.url ?? "").split("?")[0] ?? "";
+  const [, endpoint, name = ""] = ENDPOINT.exec(path) ?? [];
+  if (incoming.method === "PUT" && endpoint === "certificate_request") {
+    return refuseKnown(cadir, name);
+  }
   if (incoming.method !== "GET") return unavailable();
   if (path === "/health") return { status: 200, body: "running" };
-  const [, endpoint, name = ""] =
-    /^\/puppet-ca\/v1\/(certificate|certificate_revocation_list)\/([^/]+)$/.exec(path) ?? [];
-  if (endpoint === undefined) return unavailable();
+  if (endpoint === undefined || endpoint === "certificate_request") return unavailable();
   if (endpoint === "certificate_revocation_list") return read(join(cadir, "ca_crl.pem"), "the CRL");
   if (name === "ca") return read(join(cadir, "ca_crt.pem"), "certificate ca");
   if (!NAME.test(name)) return missing(`certificate ${name}`);
   return read(join(cadir, "signed", `${name}.pem`), `certificate ${name}`);
+}
+
+/** As the CA answers a request for a name that has a certificate. */
+async function refuseKnown(cadir: string, name: string): Promise<Answer> {
+  if (!NAME.test(name) || !(await exists(join(cadir, "signed", `${name}.pem`)))) {
+    return unavailable();
+  }
+  const body = `${name} already has a signed certificate; ignoring certificate request`;
+  return { status: 400, body };
 }
 
 async function read(path: string, what: string): Promise<Answer> {

@@ -1,5 +1,5 @@
-// Whether puppetserver has room to work in: each catalog writes the node's facts, and reports may go
-// to disk. Without room it still answers its health check, and fails every compile it is given.
+// Whether puppetserver has room to work in: each catalog writes the node's facts, and reports may
+// go to disk. Without room it still answers its health check, and fails every compile it is given.
 
 import { statfs } from "node:fs/promises";
 
