@@ -44,7 +44,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const say = options.say ?? ((line: string) => process.stderr.write(`lab: ${line}\n`));
   const unlock = await lockLab();
   try {
-    await refuseKept();
+    await refuseKeptLab();
     await clear(say);
     const folder = labFolder();
     const base = await ensureBase(folder, say);
@@ -197,7 +197,8 @@ function refuseUnlessRoot(): void {
   throw new Fault("lab.not-root", "lab servers need root: namespaces, mounts and systemd-nspawn");
 }
 
-async function refuseKept(): Promise<void> {
+/** Throws Fault `lab.busy` where a lab was left up on purpose. */
+export async function refuseKeptLab(): Promise<void> {
   const record = await readLab();
   if (record === undefined || !record.kept) return;
   const { command, since } = record.owner;

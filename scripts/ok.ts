@@ -16,6 +16,7 @@ const STEP_MS_MAX = 300_000;
 const UNIT_TESTS = [
   "src/**/*.test.ts",
   "lab/*.test.ts",
+  "lab/{cluster,demo}/*.test.ts",
   "bench/**/*.test.ts",
   "scripts/**/*.test.ts",
   "packaging/**/*.test.ts",

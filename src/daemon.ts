@@ -37,6 +37,7 @@ import {
   setVoters,
 } from "./daemon/membership.ts";
 import { createNeighbours, type Neighbours } from "./daemon/neighbours.ts";
+import { createOwnLeaves, type OwnLeaves, signLeaf } from "./daemon/own-leaves.ts";
 import { createRefusals, type Refusals } from "./daemon/pki-loop.ts";
 import { createEtcd } from "./etcd/client.ts";
 import type { Etcd } from "./etcd/types.ts";
@@ -92,7 +93,8 @@ interface Core {
   keeper: ViewKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
-  /** Run when the CRLs of our own CAs have changed on disk. */
+  leaves: OwnLeaves;
+  /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
   log: Log;
   signal: AbortSignal;
@@ -166,21 +168,36 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   };
   const neighbours = createNeighbours({ id: node.id, keeper, peers, onRemoved, log, signal });
   const reloads: Core["reloads"] = [];
+  const readAnew = async () => {
+    control = await readLeaf("control");
+    for (const reload of reloads) await reload();
+  };
+  const leaves = createOwnLeaves({
+    ...{ node, layout, owners, etcd, peers, log },
+    clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) < CLOCK_REFUSE_MS,
+    onRenewed: async () => {
+      etcd.setTls(await readLeaf("etcd"));
+      await readAnew();
+    },
+  });
   const refusals = createRefusals({
     etcd,
     role: node.role,
     owners,
     onChange: async (names) => {
       log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
-      control = await readLeaf("control");
-      for (const reload of reloads) await reload();
+      await readAnew();
       await endRemoved(keeper.current(), names);
     },
   });
-  return { reloads, node, layout, owners, etcd, peers, keeper, neighbours, refusals, log, signal };
+  const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves };
+  return { ...parts, reloads, log, signal };
 }
 
-/** Connections that a removed member opened before its certificate was refused end too. */
+/**
+ * Connections that a removed member opened before its certificate was refused end too. Not those to
+ * the control port: there each request is checked, and a member that leaves awaits its answer.
+ */
 async function endRemoved(view: View | undefined, names: AuthorityName[]): Promise<void> {
   if (view === undefined) return;
   const staying = view.members.filter((member) => member.phase !== "leaving");
@@ -191,7 +208,7 @@ async function endRemoved(view: View | undefined, names: AuthorityName[]): Promi
   const ports = {
     etcd: [PORTS.etcdClient, PORTS.etcdPeer],
     edge: [PORTS.puppetserver, PORTS.authority],
-    control: [PORTS.control],
+    control: [],
   };
   for (const port of names.flatMap((name) => ports[name])) await endStrangers(port, addresses);
 }
@@ -292,6 +309,7 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
       return serials.every((serial) => all.includes(serial));
     },
     remove: async (id) => removeMember(membership, id),
+    renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
     wake: () => keeper.loop.wake(),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.
@@ -328,6 +346,12 @@ function endpointsOf(core: Core): string[] {
   return known.length > 0 ? known : core.node.etcdEndpoints;
 }
 
+function requireView({ keeper }: Core): View {
+  const view = keeper.current();
+  if (view !== undefined) return view;
+  throw new Fault("cluster.no-record", "this member has not read the record yet");
+}
+
 function requireCa(server: ServerParts | undefined): Ca {
   if (server !== undefined) return server.ca;
   throw new Fault("ca.not-here", "this member holds no certificate authority: ask a server");
@@ -337,6 +361,7 @@ function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   const problem = server?.copier.problem() ?? "";
   const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
   return [
+    ...core.leaves.warnings(),
     ...(problem === "" ? [] : [`its durable copy of the record is behind: ${problem}`]),
     ...(Math.abs(offsetMs) > CLOCK_REFUSE_MS
       ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]

@@ -4,8 +4,8 @@
 //   const { hazard } = scenario({ crew: ["crew1", "crew2"] });
 //   hazard("a puppetserver dies …", async ({ cluster, crew, t }) => { … });
 //
-// UNDERSTUDY_LAB_KEEP=1 leaves the cluster up for the next run of the file: for whoever writes
-// hazards.
+// UNDERSTUDY_LAB_KEEP=1 takes the cluster that is up and leaves it up: for the next file of `npm
+// test`, and for whoever writes hazards.
 
 import { after, before, test, type TestContext } from "node:test";
 import { wallMs } from "../../src/host/clock.ts";

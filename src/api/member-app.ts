@@ -9,6 +9,7 @@ import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { LEAF_NAMES } from "../cluster/pki.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import {
   JOIN_KEYS_PATH,
@@ -46,6 +47,8 @@ export interface MemberDeps {
   remove(id: string): Promise<unknown>;
   /** Whether this member's own doors refuse these certificates of the cluster's CAs by now. */
   refuses(serials: string[]): Promise<boolean>;
+  /** Signs one of the caller's own certificates anew. */
+  renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** Another member changed the record: look now. */
   wake(): void;
 }
@@ -54,6 +57,9 @@ export const HasCopy = z.object({ revision: z.int() });
 export const HasCopyAnswer = z.object({ has: z.boolean() });
 export const Refuses = z.object({ serials: z.array(z.string().max(64)).max(10_000) });
 export const RefusesAnswer = z.object({ refuses: z.boolean() });
+export const LeafRequest = z.object({ leaf: z.enum(LEAF_NAMES), request: z.string() });
+export type LeafRequest = z.infer<typeof LeafRequest>;
+export const LeafAnswer = z.object({ certificate: z.string() });
 export const Refuse = z.object({ keys: z.array(z.string().max(200)).max(100_000) });
 export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string() });
 
@@ -95,6 +101,10 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   });
   app.post("/v1/remove-me", async (c) => {
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
+  });
+  app.post("/v1/leaves", async (c) => {
+    const wanted = read(LeafRequest, await c.req.json());
+    return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });
   });
   app.post("/v1/wake", (c) => {
     deps.wake();

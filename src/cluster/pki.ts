@@ -47,6 +47,7 @@ export const LEAVES = {
   listener: { authority: "edge", server: true, client: false },
 } as const satisfies Record<string, { authority: AuthorityName; server: boolean; client: boolean }>;
 export type LeafName = keyof typeof LEAVES;
+export const LEAF_NAMES = Object.keys(LEAVES) as LeafName[];
 
 /** Which leaves a member of each role gets. */
 export const LEAVES_OF_ROLE = {

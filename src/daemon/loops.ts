@@ -16,11 +16,13 @@ import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { keepRecords } from "./own-record.ts";
+import type { OwnLeaves } from "./own-leaves.ts";
 import type { Refusals } from "./pki-loop.ts";
 import { keepVip } from "./vip.ts";
 
 const EDGE_TICK_MS = 3000;
 const UPKEEP_TICK_MS = 5000;
+const LEAVES_TICK_MS = 60_000;
 
 export interface LoopHost {
   node: NodeFile;
@@ -30,6 +32,7 @@ export interface LoopHost {
   keeper: ViewKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
+  leaves: OwnLeaves;
   log: Log;
   signal: AbortSignal;
 }
@@ -38,6 +41,10 @@ export interface LoopHost {
 export function startMemberLoops(host: LoopHost, leads: () => boolean): void {
   const { refusals } = host;
   startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() });
+  startLoop({
+    ...named(host, "own certificates", LEAVES_TICK_MS),
+    body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
+  });
   startLoop({
     ...named(host, "own record"),
     body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),

@@ -36,10 +36,11 @@ export async function applyPuppetserver(
       await unit("restart", unitName, options);
       return;
     case "reload": {
-      // What changes while it reloads may be missed, so the beginning counts.
+      // What changes while it reloads may be missed, so the beginning counts. A change dated later
+      // than that (the clock was set back) is not loaded again and again.
       const beganMs = wallMs();
       await unit("reload", unitName, options);
-      await writeFileAtomic(RELOADED_STAMP, `${beganMs}\n`);
+      await writeFileAtomic(RELOADED_STAMP, `${Math.max(beganMs, action.identityMs)}\n`);
       return;
     }
     case "start":

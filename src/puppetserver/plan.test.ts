@@ -81,7 +81,7 @@ test("planPuppetserver reloads for a new certificate, and does nothing for puppe
   const edited = { ...after(stock), startedMs: 3000 };
   const renewed = { ...edited, identityChangedMs: 4000 };
   assert.deepEqual(planPuppetserver(desired, renewed), [
-    { do: "reload", because: "its listener has a newer certificate on disk" },
+    { do: "reload", identityMs: 4000, because: "its listener has a newer certificate on disk" },
   ]);
   assert.deepEqual(planPuppetserver(desired, { ...renewed, reloadedMs: 5000 }), []);
   assert.deepEqual(planPuppetserver(desired, { ...renewed, startedMs: 5000, reloadedMs: 1 }), []);

@@ -48,8 +48,11 @@ export type PuppetserverAction =
   | { do: "write"; path: string; text: string; because: string }
   /** Ends running compiles: drain it at the edges first, one server at a time. */
   | { do: "restart"; because: string }
-  /** A restart inside the running JVM: port 8141 is gone for some 3 s, compiles end as well. */
-  | { do: "reload"; because: string }
+  /**
+   * A restart inside the running JVM: port 8141 is gone for some 3 s, compiles end as well.
+   * `identityMs` is the change that it loads.
+   */
+  | { do: "reload"; identityMs: number; because: string }
   | { do: "start"; because: string };
 
 /**
@@ -140,7 +143,8 @@ function planRun(
   }
   const loadedMs = Math.max(startedMs, reloadedMs ?? 0);
   if (identityChangedMs !== undefined && identityChangedMs > loadedMs) {
-    return [{ do: "reload", because: "its listener has a newer certificate on disk" }];
+    const because = "its listener has a newer certificate on disk";
+    return [{ do: "reload", identityMs: identityChangedMs, because }];
   }
   return [];
 }

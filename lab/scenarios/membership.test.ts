@@ -5,17 +5,19 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { buildPackage } from "../../../packaging/build.ts";
-import { until } from "../../../src/base/retry.ts";
-import { ClusterStatus } from "../../../src/cluster/status.ts";
-import { type Agent, createAgents } from "../../agents.ts";
-import { findHolder, joinServer } from "../../cluster.ts";
-import { type Identity, knock } from "../../cluster/knock.ts";
-import { AUTOSIGNED, writeSite } from "../../cluster/site.ts";
-import { worldOf } from "../../cluster/world.ts";
-import { type Lab, openLab } from "../../lab.ts";
-import type { LabHost } from "../../host.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../plan.ts";
+import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
+import { ClusterStatus } from "../../src/cluster/status.ts";
+import { LEAVES_OF_ROLE } from "../../src/cluster/pki.ts";
+import { type Agent, createAgents } from "../agents.ts";
+import { ageLeaves, leafAgeDays } from "../cluster/aged-leaves.ts";
+import { findHolder, joinServer } from "../cluster.ts";
+import { type Identity, knock } from "../cluster/knock.ts";
+import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
+import { worldOf } from "../cluster/world.ts";
+import { type Lab, openLab } from "../lab.ts";
+import type { LabHost } from "../host.ts";
+import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const SETUP_MS_MAX = 300_000;
 const SETTLE_MS_MAX = 120_000;
@@ -240,6 +242,17 @@ test("a compiler joins: it holds no CA, no record, and agents' catalogs are comp
   assert.ok(run.ok, `${run.because}\n${run.output}`);
   const log = await c1.run("cat /var/log/puppetserver/puppetserver.log");
   assert.match(log, new RegExp(`Compiled catalog for ${agent.certname}`));
+});
+
+test("a compiler has its old certificates renewed by a server", async () => {
+  const leaves = LEAVES_OF_ROLE.compiler;
+  await ageLeaves(c1, s1, leaves);
+  await c1.run("systemctl restart understudy");
+  const renewed = async () => {
+    const ages = await Promise.all(leaves.map(async (leaf) => leafAgeDays(c1, leaf)));
+    return ages.every((days) => days < 2);
+  };
+  await until("new certificates on the compiler", renewed, SETTLE);
 });
 
 /** Has `server` join; everything that join itself waits for is done then. */

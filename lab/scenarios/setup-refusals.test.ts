@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { buildPackage } from "../../../packaging/build.ts";
-import { until } from "../../../src/base/retry.ts";
-import { exchange } from "../../cluster/exchange.ts";
-import { worldOf } from "../../cluster/world.ts";
-import { skewEnv } from "../../host.ts";
-import type { LabHost } from "../../host.ts";
-import { type Lab, openLab } from "../../lab.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../plan.ts";
+import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
+import { exchange } from "../cluster/exchange.ts";
+import { worldOf } from "../cluster/world.ts";
+import { skewEnv } from "../host.ts";
+import type { LabHost } from "../host.ts";
+import { type Lab, openLab } from "../lab.ts";
+import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
 const URL = "https://10.88.0.11:9140";

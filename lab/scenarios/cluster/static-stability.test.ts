@@ -4,18 +4,18 @@
 
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { until } from "../../src/base/retry.ts";
-import { wallMs } from "../../src/host/clock.ts";
-import { type Agent, createAgents } from "../agents.ts";
-import { findHolder } from "../cluster.ts";
-import { assertFine } from "../cluster/compiles.ts";
-import { enrol, HUNG_MS } from "../cluster/crew.ts";
-import { knock } from "../cluster/knock.ts";
-import { playOutage } from "../cluster/lives.ts";
-import { scenario, type Scene, seconds } from "../cluster/scenario.ts";
-import { AUTOSIGNED } from "../cluster/site.ts";
-import { freshNames, submit } from "../cluster/signings.ts";
-import type { LabHost } from "../host.ts";
+import { until } from "../../../src/base/retry.ts";
+import { wallMs } from "../../../src/host/clock.ts";
+import { type Agent, createAgents } from "../../agents.ts";
+import { findHolder } from "../../cluster.ts";
+import { assertFine } from "../../cluster/compiles.ts";
+import { enrol, HUNG_MS } from "../../cluster/crew.ts";
+import { knock } from "../../cluster/knock.ts";
+import { playOutage } from "../../cluster/lives.ts";
+import { scenario, type Scene, seconds } from "../../cluster/scenario.ts";
+import { AUTOSIGNED } from "../../cluster/site.ts";
+import { freshNames, submit } from "../../cluster/signings.ts";
+import type { LabHost } from "../../host.ts";
 
 const DAEMON = "understudy.service";
 const ETCD = "understudy-etcd.service";

@@ -5,9 +5,9 @@
 // failure.
 
 import assert from "node:assert/strict";
-import { until } from "../../src/base/retry.ts";
-import { wallMs } from "../../src/host/clock.ts";
-import { type Agent, createAgents } from "../agents.ts";
+import { until } from "../../../src/base/retry.ts";
+import { wallMs } from "../../../src/host/clock.ts";
+import { type Agent, createAgents } from "../../agents.ts";
 import {
   assertFine,
   COMPILE_MS_MAX,
@@ -21,18 +21,18 @@ import {
   waitingInside,
   watchEnd,
   whereCompiling,
-} from "../cluster/compiles.ts";
-import { enrol, HUNG_MS } from "../cluster/crew.ts";
+} from "../../cluster/compiles.ts";
+import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import {
   assertDoorsShut,
   assertHeadersIgnored,
   assertLargeServed,
   throwGarbage,
-} from "../cluster/doors.ts";
-import { killMidCompile } from "../cluster/kill.ts";
-import { lives, newLife, playOutage } from "../cluster/lives.ts";
-import { lasting, scenario, seconds } from "../cluster/scenario.ts";
-import { AUTOSIGNED } from "../cluster/site.ts";
+} from "../../cluster/doors.ts";
+import { killMidCompile } from "../../cluster/kill.ts";
+import { lives, newLife, playOutage } from "../../cluster/lives.ts";
+import { lasting, scenario, seconds } from "../../cluster/scenario.ts";
+import { AUTOSIGNED } from "../../cluster/site.ts";
 
 const PROBES = ["probe1", "probe2", "probe3", "probe4"];
 const DOWN_MS = 40_000;

@@ -1,0 +1,39 @@
+// When a member's own certificates are renewed: at half of their life, each member on its own day,
+// so that no two servers' puppetservers reload at once. Pure.
+
+import { createHash } from "node:crypto";
+import type { LeafName } from "./pki.ts";
+
+const DAY_MS = 86_400_000;
+/** Members' renewals are spread over so many days. */
+const SPREAD_DAYS = 30;
+/** A leaf that ends sooner than this is warned of: its renewal has failed for months. */
+const WARN_MS = 90 * DAY_MS;
+
+/** A leaf's certificate on this member's disk; times in ms since the epoch. */
+export interface OwnLeaf {
+  leaf: LeafName;
+  notBefore: number;
+  notAfter: number;
+}
+
+/** The leaves that are due at `nowMs` on the member `id`. */
+export function dueLeaves(leaves: readonly OwnLeaf[], id: string, nowMs: number): LeafName[] {
+  return leaves.filter((leaf) => nowMs >= dueMs(leaf, id)).map(({ leaf }) => leaf);
+}
+
+/** Warnings for the status, of leaves that should have been renewed long ago. */
+export function leafWarnings(leaves: readonly OwnLeaf[], nowMs: number, because: string): string[] {
+  return leaves
+    .filter(({ notAfter }) => notAfter - nowMs < WARN_MS)
+    .map(({ leaf, notAfter }) => {
+      const end = new Date(notAfter).toISOString();
+      return `its ${leaf} certificate for the cluster ends at ${end}: ${because}`;
+    });
+}
+
+/** When `leaf` is due: half of its life, and up to 30 days that depend on the member's name. */
+function dueMs({ notBefore, notAfter }: OwnLeaf, id: string): number {
+  const spread = createHash("sha256").update(id).digest().readUInt16BE(0) % SPREAD_DAYS;
+  return (notBefore + notAfter) / 2 + spread * DAY_MS;
+}
