@@ -40,7 +40,8 @@ export async function runOk(): Promise<boolean> {
 
 function steps(): Step[] {
   const tests = globSync(UNIT_TESTS, { cwd: TOP }).sort();
-  const concurrency = `--test-concurrency=${availableParallelism()}`;
+  // Most tests wait for programs that they started.
+  const concurrency = `--test-concurrency=${3 * availableParallelism()}`;
   return [
     { name: "format", argv: [join(BIN, "oxfmt"), "--check", "."] },
     { name: "lint", argv: [join(BIN, "oxlint"), "--type-aware"] },

@@ -1,7 +1,7 @@
-// npm test: `npm run ok`, then every lab scenario in turn, on real servers. Needs root.
-// npm test -- WORD…: only scenarios whose file name has one of the words. Those in scenarios/cluster
-// share one cluster of three servers, since three puppetservers take minutes to boot; the others
-// bring hosts of their own.
+// npm test: `npm run ok`, then every lab scenario in turn, on real servers. Needs root. npm test --
+// WORD…: only scenarios whose file name has one of the words. Those in scenarios/cluster share one
+// cluster of three servers, since three puppetservers take minutes to boot; the others bring hosts
+// of their own.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -65,7 +65,8 @@ function pick(paths: string[], words: string[]): string[] {
 
 let stopped: NodeJS.Signals | undefined;
 let stop: (signal: NodeJS.Signals) => void = () => undefined;
-// Scenarios take their lab down on these, so they get the time to. INT reaches them from the terminal.
+// Scenarios take their lab down on these, so they get the time to. INT reaches them from the
+// terminal.
 for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
   process.on(signal, () => {
     stopped = signal;

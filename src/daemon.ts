@@ -173,7 +173,12 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
     for (const reload of reloads) await reload();
   };
   const leaves = createOwnLeaves({
-    ...{ node, layout, owners, etcd, peers, log },
+    node,
+    layout,
+    owners,
+    etcd,
+    peers,
+    log,
     clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) < CLOCK_REFUSE_MS,
     onRenewed: async () => {
       etcd.setTls(await readLeaf("etcd"));

@@ -1,5 +1,5 @@
-// Certificates of our own CAs as they are when half of their life is over, for the keys that a member
-// has: so that renewal is seen on real doors without waiting for a year.
+// Certificates of our own CAs as they are when half of their life is over, for the keys that a
+// member has: so that renewal is seen on real doors without waiting for a year.
 
 import { createPrivateKey } from "node:crypto";
 import { wallMs } from "../../src/host/clock.ts";
