@@ -5,11 +5,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest, Agent } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../base/retry.ts";
 import { toolEnv, toolPath } from "../../../scripts/tools.ts";
+import { freePorts } from "../../host/testing/ports.ts";
 import { type EdgeConfig, edgePaths } from "../config.ts";
 import { digestInputs, type EdgeServer, observeEdge } from "../observe.ts";
 import { renderEdge } from "../render.ts";
@@ -342,17 +342,4 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), 2000);
   await gone;
   clearTimeout(timer);
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map(async (server) => new Promise((done) => server.close(done))));
-  return ports;
 }

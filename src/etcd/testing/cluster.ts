@@ -3,12 +3,12 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../../base/fault.ts";
 import { until } from "../../base/retry.ts";
 import { toolPath } from "../../../scripts/tools.ts";
+import { freePorts } from "../../host/testing/ports.ts";
 import { createEtcd } from "../client.ts";
 import { clientUrl, etcdEnvironment, peerUrl, type EtcdServerConfig } from "../server.ts";
 import type { Etcd, EtcdOptions, EtcdTls } from "../types.ts";
@@ -142,7 +142,7 @@ function describe(site: Site, tls: EtcdTls | undefined): EtcdTestCluster {
 async function prepare(site: Site, state: "new" | "existing"): Promise<TestMember> {
   const { pki, options } = site;
   const name = `m${site.planned.length + 1}`;
-  const [clientPort, peerPort] = await freePorts();
+  const [clientPort = 0, peerPort = 0] = await freePorts(2);
   const scheme = pki === undefined ? "http" : "https";
   const names = {
     name,
@@ -259,16 +259,4 @@ async function isStopped(pid: number): Promise<boolean> {
     tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")),
   );
   return stats.every((stat) => /\) T /.test(stat));
-}
-
-/** Two ports that are free now. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
-    ports.push((server.address() as AddressInfo).port);
-  }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return [ports[0] ?? 0, ports[1] ?? 0];
 }
