@@ -4,9 +4,9 @@
 
 import { spawn } from "node:child_process";
 import { monotonicMs } from "../src/host/clock.ts";
+import { collect } from "../src/host/process.ts";
 import { childrenOf, signalProcess, signalTree } from "./process-tree.ts";
 
-const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 const DEFAULT_MS = 120_000;
 /**
  * An ended program's pipes may be held by a daemon it left behind; its output is complete by then.
@@ -126,14 +126,4 @@ export async function runToEnd(
   options: ExecOptions = {},
 ): Promise<ExecResult> {
   return start(argv, { withinMs: DEFAULT_MS, ...options }).done;
-}
-
-function collect(stream: NodeJS.ReadableStream): () => string {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  stream.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes <= OUTPUT_BYTES_MAX) chunks.push(chunk);
-  });
-  return () => Buffer.concat(chunks).toString("utf8");
 }

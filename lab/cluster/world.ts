@@ -1,10 +1,12 @@
 // What a refused command may not have changed on a host: files, ports, units and addresses, as text
 // to be compared before and after.
 
+import assert from "node:assert/strict";
 import type { LabHost } from "../host.ts";
 
 /** Every file below these is compared by content, owner and mode. */
 const FOLDERS = "/etc/puppet /etc/understudy /etc/systemd /var/lib/puppet/ssl /var/lib/understudy";
+const REFUSAL_MS_MAX = 120_000;
 /** What running programs write all the time. */
 const LIVELY = ["/var/lib/understudy/etcd/data/*", "/var/lib/understudy/view.json"];
 
@@ -23,4 +25,29 @@ export async function worldOf(host: LabHost, except: readonly string[] = []): Pr
       awk '{print $1, $2, $3, $4}' | sort
     systemctl list-unit-files --no-legend 'understudy*' 'puppetserver*'
     ip -br addr`);
+}
+
+export interface RefusedOptions {
+  env?: Record<string, string>;
+  /** Paths, with wildcards, that may change. */
+  except?: readonly string[];
+}
+
+/**
+ * Tries `command`: it must fail with exit code 1 and `code` (or one below it), say all of `texts`,
+ * and `host` must be as before.
+ */
+export async function refused(
+  host: LabHost,
+  command: string | readonly string[],
+  code: string,
+  texts: readonly RegExp[],
+  { env = {}, except = [] }: RefusedOptions = {},
+): Promise<void> {
+  const world = await worldOf(host, except);
+  const done = await host.exec(command, { withinMs: REFUSAL_MS_MAX, env });
+  assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
+  assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}[.\\w-]*: `, "m"));
+  for (const text of texts) assert.match(done.stderr, text);
+  assert.equal(await worldOf(host, except), world);
 }

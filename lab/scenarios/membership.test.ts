@@ -14,7 +14,7 @@ import { ageLeaves, leafAgeDays } from "../cluster/aged-leaves.ts";
 import { findHolder, joinServer } from "../cluster.ts";
 import { type Identity, knock } from "../cluster/knock.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
-import { worldOf } from "../cluster/world.ts";
+import { refused } from "../cluster/world.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
@@ -187,9 +187,9 @@ test("the removed server boots, stands down, takes no address, and says what is 
 test("the removed server joins anew once it has been cleaned up, and a compiler at the same moment", async () => {
   const { token } = await createToken();
   const env = { UNDERSTUDY_TOKEN: token };
-  await refused(s3, `understudy join ${URL}`, "member.removed", [/understudy leave/], env);
+  await refused(s3, `understudy join ${URL}`, "member.removed", [/understudy leave/], { env });
   await s3.run("understudy leave --yes");
-  await refused(s3, `understudy join ${URL}`, "setup.preflight", [/join\.own-ca/], env);
+  await refused(s3, `understudy join ${URL}`, "setup.preflight", [/join\.own-ca/], { env });
   await s3.run(`mv ${CADIR} /root/former-ca && mv /var/lib/puppet/ssl /root/former-ssl`);
   const other = await createToken("--role compiler");
   await Promise.all([
@@ -289,24 +289,6 @@ async function votersAre(servers: readonly LabHost[]): Promise<void> {
     );
   };
   await until(`${wanted.join()} vote`, reached, SETTLE);
-}
-
-/**
- * Tries `command`: it must fail with `code` and say all of `texts`, and `host` must be as before.
- */
-async function refused(
-  host: LabHost,
-  command: string,
-  code: string,
-  texts: readonly RegExp[],
-  env: Record<string, string> = {},
-): Promise<void> {
-  const world = await worldOf(host);
-  const done = await host.exec(command, { env });
-  assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
-  assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}: `, "m"));
-  for (const text of texts) assert.match(done.stderr, text);
-  assert.equal(await worldOf(host), world);
 }
 
 /** Copies every key that `server` holds to the agents' host, as from its disk. */

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
 import { exchange } from "../cluster/exchange.ts";
-import { worldOf } from "../cluster/world.ts";
+import { refused, worldOf } from "../cluster/world.ts";
 import { skewEnv } from "../host.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
@@ -18,7 +18,6 @@ const URL = "https://10.88.0.11:9140";
 const CADIR = "/etc/puppet/puppetserver/ca";
 const WEBSERVER = "/etc/puppet/puppetserver/conf.d/webserver.conf";
 const SETUP_MS_MAX = 300_000;
-const REFUSAL_MS_MAX = 120_000;
 const WAIT_MS_MAX = 60_000;
 /** Where somebody in the middle answers, on s2's own network. */
 const FAKE_PORT = 9555;
@@ -126,7 +125,9 @@ test("on a member, init and join are refused", async () => {
   await refused(s1, INIT, "setup.already-member", already);
   const { token } = await createToken();
   const join = "understudy join https://10.88.0.12:9140";
-  await refused(s1, join, "setup.already-member", already.slice(0, 1), { UNDERSTUDY_TOKEN: token });
+  await refused(s1, join, "setup.already-member", already.slice(0, 1), {
+    env: { UNDERSTUDY_TOKEN: token },
+  });
 });
 
 test("join refuses what is no token, or none", async () => {
@@ -282,25 +283,6 @@ openssl x509 -req -in leaf.csr -CA own-ca.pem -CAkey ca.key -CAcreateserial -day
   -extfile leaf.ext -out leaf.pem
 `;
 
-/**
- * Tries `command`: it must fail with `code` and say all of `texts`, and `host` must be as before.
- */
-async function refused(
-  host: LabHost,
-  command: string | readonly string[],
-  code: string,
-  texts: readonly RegExp[],
-  env: Record<string, string> = {},
-  except: readonly string[] = [],
-): Promise<void> {
-  const world = await worldOf(host, except);
-  const done = await host.exec(command, { withinMs: REFUSAL_MS_MAX, env });
-  assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
-  assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}[.\\w-]*: `, "m"));
-  for (const text of texts) assert.match(done.stderr, text);
-  assert.equal(await worldOf(host, except), world);
-}
-
 /** Tries to join s2 with `token`, which must be refused. */
 async function joinRefused(
   token: string,
@@ -310,7 +292,7 @@ async function joinRefused(
 ): Promise<void> {
   const join = `understudy join ${how.url ?? URL}`;
   const env = { ...how.env, UNDERSTUDY_TOKEN: token };
-  await refused(s2, join, code, texts, env, how.keysStay === true ? KEYS : []);
+  await refused(s2, join, code, texts, { env, except: how.keysStay === true ? KEYS : [] });
 }
 
 async function createToken(options = ""): Promise<z.infer<typeof Created>> {

@@ -2,11 +2,17 @@
 // could take over from it at any moment, and reads are answered from it when etcd is gone.
 // Danger: files that the record doesn't know are somebody's work; they are reported, never removed.
 
-import { randomBytes } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Log } from "../base/log.ts";
-import { isMissing, makeFolder, syncFolder, type WriteOptions } from "../host/files.ts";
+import {
+  isMissing,
+  makeFolder,
+  readIfThere,
+  replaceFile,
+  syncFolder,
+  type WriteOptions,
+} from "../host/files.ts";
 import { isCertname } from "./certname.ts";
 import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
 import { combineJobs, type DirectoryJob } from "./directory-jobs.ts";
@@ -51,7 +57,9 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     // One file that can't be written doesn't keep the others from being so.
     await allOf([
       () =>
-        eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) => write(path, content, owned)),
+        eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) =>
+          replaceFile(path, content, { ...owned, mode: FILE_MODE }),
+        ),
       async () => {
         if (lines === undefined) return;
         inventory ??= await readSerials(layout.inventory);
@@ -83,40 +91,9 @@ export async function readNamed(
   certname: string,
 ): Promise<string | undefined> {
   if (!isCertname(certname)) return undefined;
-  return readText(kind === "signed" ? layout.signedFile(certname) : layout.requestFile(certname));
-}
-
-/** The text of a file; undefined when there is none. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-/**
- * Like writeFileAtomic, but names may be as long as the file system allows, and the caller syncs
- * the folder.
- */
-async function write(path: string, content: string | Buffer, owned: WriteOptions): Promise<void> {
-  const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(content);
-      await file.chmod(FILE_MODE);
-      if (owned.owner) await file.chown(owned.owner.uid, owned.owner.gid);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  return readIfThere(
+    kind === "signed" ? layout.signedFile(certname) : layout.requestFile(certname),
+  );
 }
 
 /**
@@ -146,7 +123,7 @@ async function appendInventory(
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {
-  const { lines } = parseInventory((await readText(path)) ?? "");
+  const { lines } = parseInventory((await readIfThere(path)) ?? "");
   return new Set(lines.map(({ serial }) => serial));
 }
 

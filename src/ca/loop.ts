@@ -8,7 +8,7 @@ import type { Change } from "./mirror.ts";
 import { loadRecord, type Core } from "./core.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
-import { readText } from "./directory.ts";
+import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
 
@@ -106,7 +106,7 @@ export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
   core.unknown = unknown;
   await directory.apply(jobs);
   await core.publisher.publishCrl(true);
-  const next = parseSerialFile((await readText(directory.layout.serial)) ?? "");
+  const next = parseSerialFile((await readIfThere(directory.layout.serial)) ?? "");
   const { from, to } = await core.blocks.directoryBlock(next, signal);
   const within = next !== undefined && next >= from && next <= to;
   if (!within) await directory.apply([serialJob(directory.layout, from)]);

@@ -3,8 +3,8 @@
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { access, chown, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { access, chown, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 export interface WriteOptions {
   /** Default 0644. */
@@ -21,8 +21,41 @@ export async function writeFileAtomic(
   content: string | Uint8Array,
   options: WriteOptions = {},
 ): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  await replaceFile(path, content, options);
+  await syncFolder(dirname(path));
+}
+
+/**
+ * As writeFileAtomic, but durable only once the caller has synced the folder: for many files at
+ * once.
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  await writeBeside(path, content, options, async (temporary) => rename(temporary, path));
+}
+
+/** Makes the file `path` with `content`, whole and durable, unless it is there (EEXIST). */
+export async function createFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  await writeBeside(path, content, options, async (temporary) => link(temporary, path));
+  await syncFolder(dirname(path));
+}
+
+/** Writes and syncs a file with a name of its own beside `path`, and gives it to `place`. */
+async function writeBeside(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
+  // Short: `path` may have a name as long as the file system allows.
+  const temporary = join(dirname(path), `.${randomBytes(6).toString("hex")}.tmp`);
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
@@ -33,12 +66,10 @@ export async function writeFileAtomic(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-  } catch (error) {
+    await place(temporary);
+  } finally {
     await rm(temporary, { force: true });
-    throw error;
   }
-  await syncFolder(folder);
 }
 
 /** Makes renames, creations and deletions in `folder` durable. */

@@ -79,7 +79,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   throw new Fault("host.command-failed", `${argv.join(" ")}: ${outcome}${said && `\n  ${said}`}`);
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+/** Gathers what a stream says, 64 MiB at most; the function gives it as text. */
+export function collect(stream: NodeJS.ReadableStream): () => string {
   const chunks: Buffer[] = [];
   let bytes = 0;
   stream.on("data", (chunk: Buffer) => {

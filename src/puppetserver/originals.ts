@@ -2,11 +2,16 @@
 // second run must never take our own edit for the original, nor a power cut leave half an original;
 // so the copy is written under another name and linked into place, which fails when there is one.
 
-import { randomBytes } from "node:crypto";
-import { link, lstat, open, readFile, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { lstat, readFile, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Fault } from "../base/fault.ts";
-import { isMissing, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+import {
+  createFileAtomic,
+  isMissing,
+  readIfThere,
+  syncFolder,
+  writeFileAtomic,
+} from "../host/files.ts";
 
 const SUFFIX = ".before-understudy";
 /** What an administrator made of our edit, kept when the original comes back. */
@@ -70,22 +75,7 @@ async function plainFile(path: string): Promise<FileStats> {
 async function keepOriginal(path: string, content: Buffer, stats: FileStats): Promise<void> {
   const kept = originalPath(path);
   if (await isThere(kept)) return;
-  const temporary = join(dirname(path), `.${basename(kept)}.${randomBytes(6).toString("hex")}.tmp`);
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(content);
-      await file.chmod(stats.mode);
-      await file.chown(stats.owner.uid, stats.owner.gid);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(temporary, kept);
-  } finally {
-    await rm(temporary, { force: true });
-  }
-  await syncFolder(dirname(path));
+  await createFileAtomic(kept, content, stats);
 }
 
 async function isThere(path: string): Promise<boolean> {
