@@ -72,11 +72,21 @@ async function main(): Promise<number> {
   const cluster = await openCluster({ say, signal });
   try {
     const machine = await describeMachine(cluster.first);
-    const work = measureAll(siteOf(cluster), options.groups, { ...options, signal }, failures);
-    await orInterrupted(work, signal);
-    const report = { figures: options.groups.flatMap((group) => group.figures()), machine };
     const trials = options.groups.map((group) => trialsOf(group, options, "understudy"));
-    await publish(options, { ...report, trials: Math.max(...trials) });
+    const soFar = (): Report => ({
+      figures: options.groups.flatMap((group) => group.figures()),
+      machine,
+      trials: Math.max(...trials),
+    });
+    const site = siteOf(cluster);
+    // What was measured is kept, whatever becomes of the next group.
+    const keep = async () => void (await keepReport(options, soFar()));
+    await orInterrupted(
+      measureAll(site, options.groups, { ...options, signal }, failures, keep),
+      signal,
+    );
+    const path = await keepReport(options, soFar());
+    console.log(`\n${renderReport(soFar())}\n\nResult: ${relative(process.cwd(), path)}`);
   } finally {
     await cluster.down();
   }
@@ -128,6 +138,7 @@ async function measureAll(
   groups: readonly Group[],
   options: Options & { signal: AbortSignal },
   failures: string[],
+  onMeasured: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   for (const group of groups) {
     if (options.signal.aborted) return;
@@ -141,6 +152,7 @@ async function measureAll(
       console.error(renderFault(error));
       await mend(site);
     }
+    await onMeasured();
   }
 }
 
@@ -149,10 +161,9 @@ async function mend(site: Site): Promise<void> {
   for (const server of site.servers) if (!(await server.isUp())) await server.boot();
 }
 
-async function publish(options: Options, report: Report): Promise<void> {
+async function keepReport(options: Options, report: Report): Promise<string> {
   const raw = Object.fromEntries(options.groups.map((group) => [group.name, group.raw()]));
-  const path = await writeReport(options.name, report, raw);
-  console.log(`\n${renderReport(report)}\n\nResult: ${relative(process.cwd(), path)}`);
+  return writeReport(options.name, report, raw);
 }
 
 try {
