@@ -231,12 +231,15 @@ hazard("a server that was cut off and is back takes the address from nobody", as
   // The first server outranks the others, which is what makes its return a danger.
   const first = cluster.first;
   if ((await cluster.holder()) === first) {
+    undo(async () => first.run("systemctl unmask --runtime understudy-vip.service"));
     await playOutage(scene, async () => {
-      await first.run("systemctl stop understudy-vip.service");
+      // Masked, since its daemon would start it again, even amid the stop.
+      await first.run("systemctl mask --runtime --now understudy-vip.service");
       await until("another holder", async () => (await cluster.holder()) !== undefined, {
         withinMs: MOVED_MS_MAX,
       });
     });
+    await first.run("systemctl unmask --runtime understudy-vip.service");
     await first.run("systemctl start understudy-vip.service");
   }
   await cluster.untilWhole();
