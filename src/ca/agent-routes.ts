@@ -13,8 +13,8 @@ import { isUnreachable } from "./store.ts";
 
 /**
  * Agents send as If-Modified-Since their own clock's time of their last attempt, which may lie
- * after a publication that they haven't seen. Only a list that is older by this much is "not
- * modified".
+ * after a publication that they haven't seen. Only a list that is older by this much, and has been
+ * here for as long (its date may be an older one's), is "not modified".
  */
 const CRL_UNMODIFIED_AFTER_MS = 3 * 24 * 3600 * 1000;
 
@@ -67,7 +67,7 @@ function getCrl({ core, request }: Call): Response {
   }
   const since = Date.parse(request.headers.get("if-modified-since") ?? "");
   // NaN compares as false: absent and unreadable dates get the list.
-  if (since > crl.thisUpdateMs + CRL_UNMODIFIED_AFTER_MS) {
+  if (since > Math.max(crl.thisUpdateMs, core.publisher.sinceMs()) + CRL_UNMODIFIED_AFTER_MS) {
     return new Response(null, { status: 304, headers: { "Content-Type": "text/plain" } });
   }
   return pem(crl.pem);

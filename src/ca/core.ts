@@ -1,11 +1,14 @@
 // The parts of one server's authority, wired: record in memory, directory, key, signing, revoking.
 
 import { readFile } from "node:fs/promises";
-import { Fault } from "../base/fault.ts";
+import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Compare, Etcd } from "../etcd/types.ts";
+import { wallMs } from "../host/clock.ts";
 import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
+import { judgeClock } from "./clock.ts";
 import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
+import { crlOf } from "./crl-head.ts";
 import { createDirectory, type CaDirectory } from "./directory.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
@@ -20,8 +23,6 @@ import type { CaSettings } from "./settings.ts";
 import type { Judge, Signer } from "./sign.ts";
 import { createStore, isUnreachable, PATIENCE, type Patience, type Store } from "./store.ts";
 
-/** A server whose clock is further off the others' doesn't sign, milliseconds. */
-export const CLOCK_OFFSET_MAX_MS = 60_000;
 /** How long a full read of the record may take, milliseconds. */
 const LOAD_WITHIN_MS = 30_000;
 
@@ -47,6 +48,8 @@ export interface CaDeps {
   confirmEdges: (serials: readonly Serial[]) => Promise<EdgeReport>;
   /** How far this clock is off the others', milliseconds; undefined: not known. */
   clockOffsetMs: () => number | undefined;
+  /** Whether the cluster has other members, whose clocks should be known; absent: it has none. */
+  hasOthers?: () => boolean;
   log: Log;
   /** Compares that every change carries: the generation of the record. */
   guard?: () => Compare[];
@@ -110,10 +113,18 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     return { store, settings: deps.settings(), names: nameContext(deps, mirror) };
   };
   const signer = (): Signer => {
-    refuseWrongClock(deps.clockOffsetMs());
-    return { ...judge(), blocks, issuer: issuer(), key: key.get(), member: deps.member };
+    const clock = judgeClock(
+      { offsetMs: deps.clockOffsetMs(), hasOthers: deps.hasOthers?.() ?? false },
+      wallMs(),
+      crlOf(mirror, mirror.tables.crlHead.get("")?.number ?? 0),
+    );
+    return { ...judge(), clock, blocks, issuer: issuer(), key: key.get(), member: deps.member };
   };
-  const revoker = createRevoker({ signer, publish: (touched) => publisher.publish(touched) });
+  const revoker = createRevoker({
+    signer,
+    publish: (touched) => publisher.publish(touched),
+    published: () => publisher.crl(),
+  });
   const core: Core = {
     deps,
     mirror,
@@ -136,6 +147,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     log.warn("etcd is out of reach: certificates are served from this server's disk");
     fromDisk = await loadFromDisk(core);
   }
+  await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
 }
@@ -162,7 +174,7 @@ export async function loadRecord(
  */
 const OFFLINE_REVISION = 0.5;
 
-async function loadFromDisk({ deps, mirror, publisher }: Core): Promise<Issuer> {
+async function loadFromDisk({ deps, mirror }: Core): Promise<Issuer> {
   for await (const { key, value } of deps.offlineRecord?.() ?? []) {
     mirror.apply([{ key, value, modRevision: OFFLINE_REVISION }]);
   }
@@ -171,10 +183,23 @@ async function loadFromDisk({ deps, mirror, publisher }: Core): Promise<Issuer> 
   const bundle = await readFile(layout.bundle).catch(() => undefined);
   if (known === undefined && bundle === undefined) throw noRecord();
   const issuer = known ?? readIssuer(bundle ?? Buffer.alloc(0));
-  const pem = await readFile(layout.crl).catch(() => undefined);
-  const crl = pem === undefined ? undefined : readPublishedCrl(pem, issuer);
-  if (crl !== undefined) publisher.assume(crl);
   return issuer;
+}
+
+/**
+ * Takes the CRL on disk for the published one until the record's comes out. Without it a record
+ * whose newest CRL can't be rebuilt, or is an older one, would leave agents without any after a
+ * restart.
+ */
+async function assumeCrl({ deps, publisher }: Core, issuer: Issuer): Promise<void> {
+  const pem = await readFile(caLayout(deps.cadir).crl).catch(() => undefined);
+  if (pem === undefined) return;
+  try {
+    const crl = readPublishedCrl(pem, issuer);
+    if (crl !== undefined) publisher.assume(crl);
+  } catch (error) {
+    deps.log.warn("the CRL on disk can't be read", { why: messageOf(error) });
+  }
 }
 
 function nameContext(deps: CaDeps, mirror: Mirror): Signer["names"] {
@@ -183,15 +208,4 @@ function nameContext(deps: CaDeps, mirror: Mirror): Signer["names"] {
     protectedNames: new Set(names),
     isCertname: (name) => mirror.tables.names.has(name),
   };
-}
-
-function refuseWrongClock(offsetMs: number | undefined): void {
-  if (offsetMs === undefined || Math.abs(offsetMs) <= CLOCK_OFFSET_MAX_MS) return;
-  const seconds = Math.round(Math.abs(offsetMs) / 1000);
-  const side = offsetMs > 0 ? "ahead of" : "behind";
-  throw new Fault(
-    "ca.clock-off",
-    `this server's clock is ${seconds} s ${side} the others': it signs nothing`,
-    { hints: ["The other servers sign. Set the clock: timedatectl, chronyc makestep."] },
-  );
 }

@@ -2,18 +2,17 @@
 // compare on the newest number decides anew, so numbers only grow and none has two contents.
 
 import { createHash, type KeyObject } from "node:crypto";
-import { Fault } from "../base/fault.ts";
-import { pause } from "../base/retry.ts";
-import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
+import type { Compare } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import { createCrlAsync } from "../x509/crl.ts";
-import { countEntries, crlContent } from "./crl.ts";
+import { crlTimes, toSecond, type ClockTrust } from "./clock.ts";
+import { crlContent } from "./crl.ts";
+import { crlOf, type CrlHead } from "./crl-head.ts";
 import type { Issuer } from "./issuer.ts";
 import {
   CRL_HEAD_KEY,
-  CRL_PREFIX,
   crlKey,
   encodeValue,
-  REVOKED_PREFIX,
   revokedKey,
   type CrlValue,
   type RevokedValue,
@@ -22,20 +21,16 @@ import { compareSerials, type Serial } from "./serial.ts";
 import { unchanged, type Committed, type Store } from "./store.ts";
 import { revokedRow } from "./tables.ts";
 
-/** Revocations that one transaction takes: etcd's default allows 128 operations. */
+/** Revocations that one transaction takes; a foreign etcd allows 128 operations by default. */
 export const REVOKE_AT_ONCE = 100;
 /** How many numbers back the record keeps a CRL's hash and signature. */
 const CRLS_KEPT = 1000;
-/** Stock's lifetime of a CRL in calendar years. */
-const CRL_YEARS = 5;
-/** How long the watch gets to bring what another server revoked, in milliseconds. */
-const WATCH_MS = 500;
-const WATCH_POLL_MS = 10;
 
 export interface CrlSigner {
   store: Store;
   issuer: Issuer;
   key: KeyObject;
+  clock: ClockTrust;
 }
 
 /** A serial to be revoked: its entry but for the number. */
@@ -44,51 +39,27 @@ export interface NewRevocation {
   certname: string | null;
   notAfterMs: number | undefined;
   reason: number;
+  /** When it was revoked, if not now. */
+  atMs?: number;
 }
 
 /**
- * Makes sure that memory has every revocation of the newest CRL; without one of them the next CRL
- * would be another one here than everywhere else. Throws Fault `ca.crl-mismatch` if the record
- * lacks some.
+ * Signs the CRL that follows `head` with what is revoked already and `revoke`, and commits it.
+ * `number`: a higher one than the next.
  */
-export async function completeRevocations(store: Store): Promise<void> {
-  const { tables } = store.mirror;
-  await store.ensureLoaded();
-  const head = tables.crlHead.get("")?.number;
-  if (head === undefined) return;
-  const key = crlKey(head);
-  if (!tables.crls.has(key.slice(CRL_PREFIX.length))) await store.refresh([key]);
-  const crl = tables.crls.get(key.slice(CRL_PREFIX.length));
-  const lacking = () =>
-    crl === undefined ? 0 : crl.count - countEntries(crl, store.mirror.revocations());
-  const end = monotonicMs() + WATCH_MS;
-  // The watch usually brings them within milliseconds; reading all of them anew is for when it is
-  // down.
-  while (lacking() > 0 && monotonicMs() < end) await pause(WATCH_POLL_MS);
-  if (lacking() > 0) await store.reload(REVOKED_PREFIX);
-  if (lacking() === 0) return;
-  throw new Fault(
-    "ca.crl-mismatch",
-    `CRL ${head} has ${crl?.count ?? 0} entries, the record ${(crl?.count ?? 0) - lacking()}`,
-    { hints: ["No CRL is signed on top of it. Look at the record's ca/revoked/."] },
-  );
-}
-
-/** Signs CRL `number` with what is revoked already and `revoke`, and commits it. */
 export async function issueCrl(
-  { store, issuer, key }: CrlSigner,
-  { number, revoke }: { number: number; revoke: readonly NewRevocation[] },
+  { store, issuer, key, clock }: CrlSigner,
+  wish: { head: CrlHead; number?: number; revoke: readonly NewRevocation[] },
 ): Promise<Committed> {
   const { mirror } = store;
-  const { crlHead, crls } = mirror.tables;
-  const was = crlHead.revisionOf("");
-  const fresh = revoke
+  const { head, number = head.number + 1 } = wish;
+  const fresh = wish.revoke
     .map((one) => ({ serial: one.serial, value: revokedValue(one, number) }))
     .sort((a, b) => compareSerials(a.serial, b.serial));
   const added = fresh.map(({ serial, value }) => revokedRow(serial, value));
-  const rows = [...mirror.revocations(), ...added];
-  const before = crls.get(crlKey(number - 1).slice(crls.prefix.length));
-  const times = crlTimes(wallMs(), before);
+  // Of a later number there may be some in memory already; then the compare below fails.
+  const rows = [...mirror.revocations().filter((row) => row.number < number), ...added];
+  const times = crlTimes(wallMs(), crlOf(mirror, head.number), clock);
   const { count, ...content } = crlContent(issuer, { number, ...times }, rows);
   const { der, signature } = await createCrlAsync({ ...content, signingKey: key });
   const value: CrlValue = {
@@ -101,7 +72,10 @@ export async function issueCrl(
   const text = encodeValue(value);
   const old = crlKey(Math.max(0, number - CRLS_KEPT));
   return store.commit({
-    when: [unchanged(CRL_HEAD_KEY, was)],
+    when: [
+      unchanged(CRL_HEAD_KEY, head.revision),
+      ...fresh.map(({ serial }): Compare => ({ key: revokedKey(serial), is: "absent" })),
+    ],
     then: [
       ...fresh.map(({ serial, value }) => ({ put: revokedKey(serial), value: encodeValue(value) })),
       { put: crlKey(number), value: text },
@@ -113,24 +87,12 @@ export async function issueCrl(
 }
 
 function revokedValue(one: NewRevocation, number: number): RevokedValue {
-  const { certname, notAfterMs, reason } = one;
+  const { certname, notAfterMs, reason, atMs = wallMs() } = one;
   return {
     number,
-    at: toSecond(wallMs()),
+    at: toSecond(atMs),
     reason,
     certname,
     ...(notAfterMs === undefined ? {} : { notAfter: isoTime(notAfterMs) }),
   };
-}
-
-/** A second ago, so that no agent finds it in the future; never before the CRL that it follows. */
-function crlTimes(nowMs: number, before: CrlValue | undefined) {
-  const thisMs = Math.max(nowMs - 1000, before === undefined ? 0 : Date.parse(before.thisUpdate));
-  const next = new Date(thisMs);
-  next.setUTCFullYear(next.getUTCFullYear() + CRL_YEARS);
-  return { thisUpdate: toSecond(thisMs), nextUpdate: toSecond(next.getTime()) };
-}
-
-function toSecond(ms: number): string {
-  return isoTime(Math.floor(ms / 1000) * 1000);
 }

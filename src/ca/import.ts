@@ -5,6 +5,7 @@
 import { Fault } from "../base/fault.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { crlPem } from "../x509/crl.ts";
+import { verifyHead } from "./crl-head.ts";
 import { issueCrl } from "./crl-issue.ts";
 import { partialFault, readAuthority, type DiskAuthority } from "./directory-state.ts";
 import { readContent, type DiskContent } from "./import-read.ts";
@@ -127,7 +128,9 @@ async function raiseSerial(store: Store, content: DiskContent): Promise<void> {
 /** The first CRL of ours has a higher number than any that the directory ever published. */
 async function firstCrl(store: Store, { issuer, key, crls }: DiskAuthority): Promise<void> {
   if (store.mirror.tables.crlHead.get("") !== undefined) return;
-  await issueCrl({ store, issuer, key }, { number: Number(crls[0].number ?? 0n) + 1, revoke: [] });
+  const head = await verifyHead(store);
+  const number = Number(crls[0].number ?? 0n) + 1;
+  await issueCrl({ store, issuer, key, clock: "alone" }, { head, number, revoke: [] });
 }
 
 async function announce(

@@ -4,14 +4,14 @@
 import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { wallMs } from "../host/clock.ts";
 import { exists } from "../host/files.ts";
-import { completeRevocations } from "./crl-issue.ts";
+import { crlOf, verifyHead } from "./crl-head.ts";
 import { rebuildCrl, type PublishedCrl } from "./crl.ts";
 import type { CaDirectory } from "./directory.ts";
 import { inventoryLine, requestJob, signedJob, type DirectoryJob } from "./directory-jobs.ts";
 import type { InventoryLine } from "./inventory.ts";
 import type { Mirror, Touched } from "./mirror.ts";
-import { crlKey } from "./record.ts";
 import type { Store } from "./store.ts";
 
 export interface Publisher {
@@ -21,6 +21,8 @@ export interface Publisher {
   publishCrl(again?: boolean): Promise<boolean>;
   /** The newest CRL that is published here. */
   crl(): PublishedCrl | undefined;
+  /** Since when it is known here, milliseconds since the epoch; 0 when it was read from disk. */
+  sinceMs(): number;
   /** A CRL read from disk, for as long as the record can't be asked. */
   assume(crl: PublishedCrl): void;
   /** Why the newest CRL isn't published; undefined when it is. */
@@ -40,6 +42,7 @@ export function createPublisher(deps: PublishDeps): Publisher {
   const { store, directory } = deps;
   const { mirror } = store;
   let newest: (PublishedCrl & { fromRecord: boolean; parents: string }) | undefined;
+  let sinceMs = 0;
   let alarm: string | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -63,6 +66,7 @@ export function createPublisher(deps: PublishDeps): Publisher {
           `CRL ${newest.number} is published, the record has ${built.number}`,
         );
       }
+      if (newest?.number !== built.number) sinceMs = wallMs();
       newest = { ...built, fromRecord: true, parents };
       alarm = undefined;
       deps.onCrl?.(built);
@@ -88,6 +92,7 @@ export function createPublisher(deps: PublishDeps): Publisher {
     },
     publishCrl,
     crl: () => newest,
+    sinceMs: () => sinceMs,
     assume(crl) {
       newest ??= { ...crl, fromRecord: false, parents: "" };
     },
@@ -118,9 +123,8 @@ function planJobs(mirror: Mirror, { layout }: CaDirectory, touched: Touched): Di
 }
 
 function buildHead(mirror: Mirror, head: number): PublishedCrl | undefined {
-  const { authority, crls } = mirror.tables;
-  const value = crls.get(crlKey(head).slice(crls.prefix.length));
-  const row = authority.get("");
+  const value = crlOf(mirror, head);
+  const row = mirror.tables.authority.get("");
   if (value === undefined || row === undefined) return undefined;
   try {
     return rebuildCrl(row.issuer, value, mirror.revocations(), row.parentCrls);
@@ -131,13 +135,12 @@ function buildHead(mirror: Mirror, head: number): PublishedCrl | undefined {
 }
 
 async function completeAndBuild(store: Store): Promise<PublishedCrl> {
-  await completeRevocations(store);
-  const { authority, crls, crlHead } = store.mirror.tables;
-  const head = crlHead.get("")?.number ?? 0;
-  const value = crls.get(crlKey(head).slice(crls.prefix.length));
-  const row = authority.get("");
+  const { mirror } = store;
+  const { number } = await verifyHead(store);
+  const value = crlOf(mirror, number);
+  const row = mirror.tables.authority.get("");
   if (value === undefined || row === undefined) {
-    throw new Fault("ca.crl-mismatch", `the record lacks CRL ${head}`);
+    throw new Fault("ca.crl-mismatch", `the record lacks CRL ${number}`);
   }
-  return rebuildCrl(row.issuer, value, store.mirror.revocations(), row.parentCrls);
+  return rebuildCrl(row.issuer, value, mirror.revocations(), row.parentCrls);
 }

@@ -2,17 +2,13 @@
 // A revocation stands once it is in the record; that the edges know is confirmed apart.
 
 import { Fault } from "../base/fault.ts";
-import {
-  completeRevocations,
-  issueCrl,
-  REVOKE_AT_ONCE,
-  type CrlSigner,
-  type NewRevocation,
-} from "./crl-issue.ts";
+import { parseCrls } from "../x509/crl.ts";
+import { issueCrl, REVOKE_AT_ONCE, type CrlSigner, type NewRevocation } from "./crl-issue.ts";
 import { noRecord } from "./blocks.ts";
-import { crlKey } from "./record.ts";
+import { crlOf, verifyHead, type CrlHead } from "./crl-head.ts";
+import type { PublishedCrl } from "./crl.ts";
 import type { Touched } from "./mirror.ts";
-import type { Serial } from "./serial.ts";
+import { serialOf, type Serial } from "./serial.ts";
 
 /** RFC 5280's keyCompromise, which Puppet gives to every entry. */
 const KEY_COMPROMISE = 1;
@@ -25,7 +21,10 @@ export interface Revoker {
    * the record, with the newest revision that did it (0: nothing was left to do).
    */
   revoke(serials: readonly Serial[]): Promise<{ revision: number }>;
-  /** Signs a new CRL if the newest is older than `olderThanMs`. Returns whether it did. */
+  /**
+   * Signs a new CRL if the newest is older than `olderThanMs`, or can't be published any more.
+   * Returns whether it did.
+   */
   refresh(olderThanMs: number, nowMs: number): Promise<boolean>;
 }
 
@@ -40,6 +39,8 @@ export interface RevokerDeps {
   signer: () => CrlSigner;
   /** Brings a new CRL to this server's disk. */
   publish: (touched: Touched) => Promise<unknown>;
+  /** The newest CRL that is published here. */
+  published: () => PublishedCrl | undefined;
 }
 
 /** A revoker; what it resolves is published on this server. */
@@ -70,14 +71,12 @@ export function createRevoker(deps: RevokerDeps): Revoker {
       return done;
     },
     async refresh(olderThanMs, nowMs) {
-      const able = deps.signer();
-      const { crlHead, crls } = able.store.mirror.tables;
-      await completeRevocations(able.store);
-      const number = crlHead.get("")?.number;
-      if (number === undefined) throw noRecord();
-      const newest = crls.get(crlKey(number).slice(crls.prefix.length));
-      if (newest !== undefined && nowMs - Date.parse(newest.thisUpdate) < olderThanMs) return false;
-      const done = await issueCrl(able, { number: number + 1, revoke: [] });
+      const signer = deps.signer();
+      const head = await newestHead(signer);
+      const newest = crlOf(signer.store.mirror, head.number);
+      const ageMs = newest === undefined ? Infinity : nowMs - Date.parse(newest.thisUpdate);
+      if (head.whole && (ageMs < olderThanMs || signer.clock === "unconfirmed")) return false;
+      const done = await issueCrl(signer, { head, revoke: lostEntries(deps, signer, head) });
       if (done.ok) await deps.publish(done.touched);
       return done.ok;
     },
@@ -89,12 +88,11 @@ async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise
   const { tables } = signer.store.mirror;
   let revision = 0;
   for (let tries = 0; tries < TRIES_MAX;) {
+    const head = await newestHead(signer);
+    // Only now: finding out about the newest CRL may have brought some of them.
     const left = serials.filter((serial) => !tables.revoked.has(serial));
-    if (left.length === 0) return revision;
-    await completeRevocations(signer.store);
-    const number = tables.crlHead.get("")?.number;
-    if (number === undefined) throw noRecord();
-    const revoke = left.slice(0, REVOKE_AT_ONCE).map((serial): NewRevocation => {
+    if (left.length === 0 && head.whole) return revision;
+    const asked = left.map((serial): NewRevocation => {
       const cert = tables.certs.get(serial);
       return {
         serial,
@@ -103,7 +101,8 @@ async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise
         reason: KEY_COMPROMISE,
       };
     });
-    const done = await issueCrl(signer, { number: number + 1, revoke });
+    const revoke = [...lostEntries(deps, signer, head), ...asked].slice(0, REVOKE_AT_ONCE);
+    const done = await issueCrl(signer, { head, revoke });
     if (!done.ok) {
       tries += 1;
       continue;
@@ -112,4 +111,39 @@ async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise
     await deps.publish(done.touched);
   }
   throw new Fault("ca.busy", `other servers revoked ${TRIES_MAX} times in between: try again`);
+}
+
+async function newestHead({ store }: CrlSigner): Promise<CrlHead> {
+  const head = await verifyHead(store);
+  if (head.number === 0) throw noRecord();
+  return head;
+}
+
+/**
+ * Entries of the CRL published here that the record has lost, so that the next CRL has them again.
+ * A record that doesn't account for its newest CRL must not end all revoking, and must not let a
+ * revoked certificate back in either.
+ */
+function lostEntries(
+  { published }: RevokerDeps,
+  { store }: CrlSigner,
+  head: CrlHead,
+): NewRevocation[] {
+  const crl = published();
+  if (head.whole || crl === undefined) return [];
+  const { revoked, certs } = store.mirror.tables;
+  const own = parseCrls(crl.pem).find(({ der }) => der.equals(crl.der));
+  const lost = (own?.entries ?? []).flatMap(({ serial: number, timeMs, reason }) => {
+    const serial = serialOf(number);
+    const cert = certs.get(serial);
+    if (revoked.has(serial)) return [];
+    const certname = cert?.certname ?? null;
+    return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs: timeMs }];
+  });
+  if (lost.length <= REVOKE_AT_ONCE) return lost;
+  throw new Fault(
+    "ca.crl-mismatch",
+    `the record lacks ${lost.length} revocations of CRL ${crl.number}, which is published here`,
+    { hints: ["No CRL is signed on top of it. Was the record restored from an old copy?"] },
+  );
 }

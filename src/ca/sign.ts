@@ -7,6 +7,7 @@ import { isoTime, wallMs } from "../host/clock.ts";
 import { createCertificateAsync } from "../x509/certificate.ts";
 import { nameOf } from "../x509/name.ts";
 import type { Blocks } from "./blocks.ts";
+import type { ClockTrust } from "./clock.ts";
 import type { Issuer } from "./issuer.ts";
 import {
   readRequest,
@@ -37,6 +38,8 @@ export interface Signer extends Judge {
   blocks: Blocks;
   issuer: Issuer;
   key: KeyObject;
+  /** How sure this server is of its clock. */
+  clock: ClockTrust;
   /** This member's id. */
   member: string;
 }

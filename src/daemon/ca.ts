@@ -55,6 +55,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
     confirmCopies: async (revision): Promise<Copies> => copier.confirm(revision),
     confirmEdges: async (serials) => host.confirmEdges(serials),
     clockOffsetMs: () => host.clockOffsetMs(),
+    hasOthers: () => keeper.current()?.members.some(({ id }) => id !== node.id) ?? false,
     guard: () => {
       const view = keeper.current();
       return view === undefined ? [] : [{ key: META_KEY, modRevision: view.metaRevision }];
