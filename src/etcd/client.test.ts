@@ -113,6 +113,30 @@ test("watch hears what comes after the revision it was given, and nothing of oth
   stop.abort();
 });
 
+test("watch with a backlog says with each message how far it has come, and no further", async () => {
+  const first = await put("b/0", "x");
+  const keys = Array.from({ length: 1050 }, (_, index) => `b/${index + 1}`);
+  for (let at = 0; at < keys.length; at += 150) {
+    await Promise.all(keys.slice(at, at + 150).map((key) => put(key, "x")));
+  }
+  const told: { upTo: number; last: number }[] = [];
+  let count = 0;
+  const stop = new AbortController();
+  etcd.watch("b/", {
+    fromRevision: first.revision,
+    signal: stop.signal,
+    onEvents(events, upTo) {
+      count += events.length;
+      told.push({ upTo, last: events.at(-1)?.kv.modRevision ?? 0 });
+    },
+    onLost: (why) => assert.fail(why),
+  });
+  await until("every change", () => count === 1051, { withinMs: 10_000, everyMs: 5 });
+  stop.abort();
+  assert.ok(told.length > 1, "etcd sends a backlog in several messages");
+  for (const { upTo, last } of told) assert.equal(upTo, last);
+});
+
 test("watch from a compacted revision is lost, and says so", async () => {
   await put("c", "1");
   const { revision } = await put("c", "2");

@@ -83,6 +83,7 @@ export interface WatchEvent {
 export interface WatchOptions {
   /** The first revision to hear of: that of the last read, plus one. */
   fromRevision: number;
+  /** `revision`: everything up to it has been told of. */
   onEvents(events: WatchEvent[], revision: number): void;
   /**
    * Called once, and nothing after it. `compacted`: `fromRevision` is history no more, read anew.

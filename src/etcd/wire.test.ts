@@ -79,7 +79,12 @@ test("decodeWatch tells events, progress and loss apart", () => {
     [{ result: { header, created: true } }, { say: "created", revision: 9 }],
     [{ result: { header } }, { say: "progress", revision: 9 }],
     [
-      { result: { header, events: [{ kv }, { type: "DELETE", kv: { key: encode("k") } }] } },
+      {
+        result: {
+          header,
+          events: [{ kv }, { type: "DELETE", kv: { key: encode("k"), mod_revision: "9" } }],
+        },
+      },
       {
         say: "events",
         revision: 9,
@@ -101,7 +106,7 @@ test("decodeWatch tells events, progress and loss apart", () => {
               key: "k",
               value: "",
               createRevision: 0,
-              modRevision: 0,
+              modRevision: 9,
               version: 0,
               lease: "0",
             },

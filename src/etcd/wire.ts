@@ -150,7 +150,10 @@ export function decodeWatch(line: unknown): WatchMessage {
     const event = asObject(item, "an event");
     return { type: event["type"] === "DELETE" ? "delete" : "put", kv: decodeKv(event["kv"]) };
   });
-  return events.length === 0 ? { say: "progress", revision } : { say: "events", revision, events };
+  const last = events.at(-1);
+  if (last === undefined) return { say: "progress", revision };
+  // With a backlog the header is at etcd's newest revision, and the rest comes in later messages.
+  return { say: "events", revision: last.kv.modRevision, events };
 }
 
 /** The code (gRPC's) and text of the gateway's error, unary or in a stream. */
