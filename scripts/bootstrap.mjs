@@ -20,9 +20,17 @@ const LAB = {
   ethtool: "ethtool",
   openssl: "openssl",
   perl: "perl-base",
+  sysctl: "procps",
+  "mkfs.ext4": "e2fsprogs",
+  losetup: "mount",
+  mount: "mount",
+  flock: "util-linux",
   nsenter: "util-linux",
   unshare: "util-linux",
 };
+
+/** How long another apt is waited for, as after a boot. */
+const APT_SECONDS_MAX = 120;
 
 /** Programs that a started file needs on this machine; files not named need none. */
 const NEEDS = {
@@ -37,6 +45,10 @@ main();
 function main() {
   const [file, ...args] = process.argv.slice(2);
   if (file === undefined) fail("usage: node scripts/bootstrap.mjs FILE.ts [ARGUMENT…]");
+  // Debian gives these to root only, and not to one that came by su.
+  const path = (process.env.PATH ?? "/usr/bin:/bin").split(delimiter);
+  const lacking = ["/usr/sbin", "/sbin"].filter((folder) => !path.includes(folder));
+  process.env.PATH = [...path, ...lacking].join(delimiter);
   ensureNpmPackages();
   const onlyAsksForHelp = args.includes("--help") || args.includes("-h");
   if (!onlyAsksForHelp) ensurePrograms(file, NEEDS[file] ?? {});
@@ -48,7 +60,7 @@ function ensureNpmPackages() {
   if (because === undefined) return;
   say(`installing npm packages (${because})`);
   // Our own node_modules/.bin must not provide the node that npm replaces while it runs.
-  const path = (process.env.PATH ?? "").split(delimiter).filter((one) => !one.startsWith(TOP));
+  const path = process.env.PATH.split(delimiter).filter((one) => !one.startsWith(TOP));
   const env = { ...process.env, PATH: path.join(delimiter) };
   // Not `npm ci`: it refuses a lock file that lacks packages for other platforms, and a registry that
   // doesn't carry those makes npm leave them out. This installs what the lock says all the same.
@@ -103,6 +115,7 @@ function ensurePrograms(file, programs) {
     );
   }
   say(`installing Debian packages: ${packages.join(", ")}`);
+  say(`(while another apt is at work, this waits for up to ${APT_SECONDS_MAX} s)`);
   if (!install(packages)) {
     say("that failed, so once more with fresh package lists (apt-get update)");
     apt(["update"]);
@@ -111,8 +124,7 @@ function ensurePrograms(file, programs) {
 }
 
 function isOnPath(name) {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
-  return folders.some((folder) => {
+  return process.env.PATH.split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK);
       return true;
@@ -127,8 +139,18 @@ function install(packages) {
 }
 
 function apt(args) {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  return spawnSync("apt-get", ["-q", ...args], { env, stdio: ["ignore", 2, 2] }).status === 0;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8" };
+  const argv = ["-q", "-o", `DPkg::Lock::Timeout=${APT_SECONDS_MAX}`, ...args];
+  const end = performance.now() + APT_SECONDS_MAX * 1000;
+  for (;;) {
+    const options = { env, stdio: ["ignore", 2, "pipe"], encoding: "utf8" };
+    const { status, stderr } = spawnSync("apt-get", argv, options);
+    process.stderr.write(stderr ?? "");
+    if (status === 0) return true;
+    // apt's own patience is for dpkg's lock only, not for those of package lists and downloads.
+    if (!/Could not get lock/.test(stderr) || performance.now() > end) return false;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  }
 }
 
 function handOver(args) {

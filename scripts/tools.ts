@@ -113,26 +113,40 @@ async function refuseUnlessDebian(missing: string[]): Promise<void> {
  * Downloads `wanted` and what this machine lacks of their dependencies, and unpacks all into
  * `work`/root.
  */
-async function fetchInto(work: string, wanted: string[]): Promise<void> {
-  const options = await aptOptions(work, wanted);
+export async function fetchInto(work: string, wanted: string[]): Promise<void> {
   const debs = join(work, "debs");
-  await mkdir(debs);
-  const plan = await simulate(options, wanted);
-  if (plan === undefined) {
-    throw new Fault("scripts.no-tool", `apt knows no way to install ${wanted.join(", ")}`);
+  // apt's package lists may be missing, or older than the archive, which keeps no former versions.
+  if ((await download([], wanted, debs)) !== undefined) {
+    const because = await download(await fetchLists(work), wanted, debs);
+    if (because !== undefined) {
+      throw new Fault("scripts.no-tool", `apt can't fetch ${wanted.join(", ")}`, {
+        hints: because.trim().split("\n").slice(-5),
+      });
+    }
   }
-  await run(["apt-get", "-q", ...options, "download", ...plan], {
-    cwd: debs,
-    withinMs: DOWNLOAD_MS_MAX,
-  });
   const root = join(work, "root");
   for (const deb of readdirSync(debs)) await run(["dpkg", "-x", join(debs, deb), root]);
   await writeFile(join(root, "packages"), `${readdirSync(debs).join("\n")}\n`);
 }
 
-/** None when apt's package lists serve; else the lists are fetched, without root into `work`. */
-async function aptOptions(work: string, wanted: string[]): Promise<string[]> {
-  if ((await simulate([], wanted)) !== undefined) return [];
+/** Downloads `wanted` and what it needs into a fresh folder. Returns apt's words when it can't. */
+async function download(
+  options: string[],
+  wanted: string[],
+  folder: string,
+): Promise<string | undefined> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const lockless = ["-o", "Debug::NoLocking=1", "--no-install-recommends"];
+  const plan = await tryRun(["apt-get", "-s", ...options, ...lockless, "install", ...wanted]);
+  if (!plan.ok) return plan.stderr;
+  const argv = ["apt-get", "-q", ...options, "download", ...parseSimulation(plan.stdout)];
+  const fetched = await tryRun(argv, { cwd: folder, withinMs: DOWNLOAD_MS_MAX });
+  return fetched.ok ? undefined : fetched.stderr;
+}
+
+/** Fetches apt's package lists: without root into `work`. Returns the options to use them. */
+async function fetchLists(work: string): Promise<string[]> {
   const own = process.getuid?.() !== 0;
   const state = join(work, "state");
   const options = own ? ["-o", `Dir::State=${state}`, "-o", `Dir::Cache=${work}`] : [];
@@ -142,14 +156,6 @@ async function aptOptions(work: string, wanted: string[]): Promise<string[]> {
   }
   await run(["apt-get", "-q", ...options, "update"], { withinMs: DOWNLOAD_MS_MAX });
   return options;
-}
-
-/** The packages that installing `wanted` would add or renew, or undefined when apt can't. */
-async function simulate(options: string[], wanted: string[]): Promise<string[] | undefined> {
-  const lockless = ["-o", "Debug::NoLocking=1", "--no-install-recommends"];
-  const result = await tryRun(["apt-get", "-s", ...options, ...lockless, "install", ...wanted]);
-  if (!result.ok) return undefined;
-  return parseSimulation(result.stdout);
 }
 
 /** Names of the packages in the "Inst" lines of `apt-get -s install`. */
