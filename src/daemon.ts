@@ -297,6 +297,7 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
           etcdEndpoints: () => endpointsOf(core),
           signPuppet: async (pem, altNames) =>
             signMember(ca, core.layout, { pem, id: start.member.id, altNames }),
+          revokePuppet: async (id) => ca.revoke({ names: [id] }),
         },
         start,
       );

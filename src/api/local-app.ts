@@ -16,6 +16,7 @@ import {
   type RemovalPlan,
   type TokenList,
 } from "../setup/contract.ts";
+import { readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
 /** What the routes need; the daemon gives it. */
@@ -62,7 +63,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
 
   app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));
   app.post("/v1/tokens", async (c) =>
-    c.json(await deps.createToken(read(CreateToken, await c.req.json()))),
+    c.json(await deps.createToken(await readBody(CreateToken, c.req))),
   );
   app.delete("/v1/tokens/:id", async (c) => {
     await deps.revokeToken(c.req.param("id"));
@@ -74,18 +75,18 @@ export function createLocalApp(deps: LocalDeps): Hono {
     return c.json(await authority(deps).list(state));
   });
   app.post("/v1/ca/sign", async (c) => {
-    const { names, all } = read(CaNames, await c.req.json());
+    const { names, all } = await readBody(CaNames, c.req);
     return c.json(await authority(deps).sign(names, all));
   });
   app.post("/v1/ca/revoke", async (c) => {
-    return c.json(await authority(deps).revoke(read(CaNames, await c.req.json()).names));
+    return c.json(await authority(deps).revoke((await readBody(CaNames, c.req)).names));
   });
   app.post("/v1/ca/clean", async (c) => {
-    return c.json(await authority(deps).clean(read(CaNames, await c.req.json()).names));
+    return c.json(await authority(deps).clean((await readBody(CaNames, c.req)).names));
   });
 
   app.post("/v1/server-certificate", async (c) => {
-    const { request } = read(ServerRequest, await c.req.json());
+    const { request } = await readBody(ServerRequest, c.req);
     return c.json(await deps.signOwnCertificate(request));
   });
   app.post("/v1/finish", async (c) => {
@@ -94,25 +95,17 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
 
   app.post("/v1/members/removal-plan", async (c) => {
-    return c.json(await deps.planRemoval(read(MemberId, await c.req.json()).id));
+    return c.json(await deps.planRemoval((await readBody(MemberId, c.req)).id));
   });
   app.post("/v1/members/remove", async (c) => {
-    return c.json(await deps.remove(read(MemberId, await c.req.json()).id));
+    return c.json(await deps.remove((await readBody(MemberId, c.req)).id));
   });
   app.post("/v1/leave", async (c) => c.json(await deps.leave()));
   app.post("/v1/voters", async (c) => {
-    await deps.setVoters(read(VoterCount, await c.req.json()).voters);
+    await deps.setVoters((await readBody(VoterCount, c.req)).voters);
     return c.json(done);
   });
   return app;
-}
-
-/** Checks a body where it enters. Throws Fault `api.malformed`. */
-export function read<S extends z.ZodType>(schema: S, json: unknown): z.infer<S> {
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-  throw new Fault("api.malformed", `the request isn't understood: ${problems.join("; ")}`);
 }
 
 function authority(deps: LocalDeps): CaCommands {

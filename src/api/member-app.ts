@@ -17,7 +17,7 @@ import {
   type JoinAnswer,
   JoinStart,
 } from "../setup/join-protocol.ts";
-import { read } from "./local-app.ts";
+import { readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -80,7 +80,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   });
 
   app.post(JOIN_START_PATH, async (c) => {
-    const answer = await deps.admit(read(JoinStart, await c.req.json()));
+    const answer = await deps.admit(await readBody(JoinStart, c.req));
     return c.json(answer);
   });
   app.post(JOIN_KEYS_PATH, async (c) =>
@@ -88,22 +88,22 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   );
   app.get("/v1/local", async (c) => c.json(await deps.local()));
   app.post("/v1/copies", async (c) => {
-    const { revision } = read(HasCopy, await c.req.json());
+    const { revision } = await readBody(HasCopy, c.req);
     return c.json({ has: await deps.hasCopy(revision) });
   });
   app.post("/v1/edge/refuse", async (c) => {
-    const { keys } = read(Refuse, await c.req.json());
+    const { keys } = await readBody(Refuse, c.req);
     return c.json(await deps.refuse(keys));
   });
   app.post("/v1/refuses", async (c) => {
-    const { serials } = read(Refuses, await c.req.json());
+    const { serials } = await readBody(Refuses, c.req);
     return c.json({ refuses: await deps.refuses(serials) });
   });
   app.post("/v1/remove-me", async (c) => {
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
   app.post("/v1/leaves", async (c) => {
-    const wanted = read(LeafRequest, await c.req.json());
+    const wanted = await readBody(LeafRequest, c.req);
     return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });
   });
   app.post("/v1/wake", (c) => {

@@ -6,9 +6,12 @@ export const KEY_PREFIX = "understudy/";
 export const META_KEY = `${KEY_PREFIX}meta`;
 export const SETTINGS_KEY = `${KEY_PREFIX}settings`;
 export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
+/** Where two joins with one address meet: `addresses/<address>` holds the member's id. */
+export const ADDRESSES_PREFIX = `${KEY_PREFIX}addresses/`;
 export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
 export const memberKey = (id: string) => `${MEMBERS_PREFIX}${id}`;
+export const addressKey = (address: string) => `${ADDRESSES_PREFIX}${address}`;
 export const tokenKey = (id: string) => `${TOKENS_PREFIX}${id}`;

@@ -1,11 +1,13 @@
 // Certificates of our own CAs in the record: who was given which serial, and which of them are
-// revoked. So a removed member loses every right it was given, whoever signed it (decision 2).
+// revoked. So a removed member loses every right it was given, whoever signed it (decision 2): a
+// leaf is recorded only in a transaction that finds its member still there and not leaving.
 
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime } from "../host/clock.ts";
 import { parseCertificate } from "../x509/certificate.ts";
-import { PKI_PREFIX } from "./keys.ts";
+import { memberKey, PKI_PREFIX } from "./keys.ts";
+import { requireStaying } from "./members.ts";
 import {
   type AuthorityName,
   type ClusterAuthority,
@@ -13,7 +15,7 @@ import {
   type LeafName,
   renderAuthorityCrl,
 } from "./pki.ts";
-import { update } from "./record.ts";
+import { conflict, CONFLICT_TRIES_MAX, update } from "./record.ts";
 
 /** An issued leaf (`understudy/pki/<ca>/issued/<serial>`). */
 const IssuedLeaf = z.object({
@@ -35,7 +37,10 @@ type RevokedLeaves = z.infer<typeof RevokedLeaves>;
 const issuedPrefix = (name: AuthorityName) => `${PKI_PREFIX}${name}/issued/`;
 const revokedKey = (name: AuthorityName) => `${PKI_PREFIX}${name}/revoked`;
 
-/** Issues a leaf and records its serial before it is handed out. Returns the certificate's PEM. */
+/**
+ * Issues a leaf and records its serial before it is handed out. Returns the certificate's PEM.
+ * Throws Fault `pki.forbidden` where the member is gone or leaving.
+ */
 export async function issueAndRecordLeaf(
   deps: { etcd: Etcd; wallMs(): number },
   authority: ClusterAuthority,
@@ -50,6 +55,7 @@ export async function issueAndRecordLeaf(
 
 /**
  * Records a leaf that was issued already (init's own, before there was a record). Safe to repeat.
+ * Throws Fault `pki.forbidden` as issueAndRecordLeaf.
  */
 export async function recordLeaf(
   deps: { etcd: Etcd; wallMs(): number },
@@ -58,17 +64,30 @@ export async function recordLeaf(
   pem: string,
 ): Promise<void> {
   const certificate = parseCertificate(pem);
+  const id = certificate.commonName ?? "";
   const key = `${issuedPrefix(name)}${certificate.serialHex}`;
   const value = JSON.stringify({
-    member: certificate.commonName ?? "",
+    member: id,
     leaf,
     at: isoTime(deps.wallMs()),
     notAfter: isoTime(certificate.notAfter),
   });
-  await deps.etcd.transact(
-    { when: [{ key, is: "absent" }], then: [{ put: key, value }] },
-    { settle: { key, value } },
-  );
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+    const { modRevision } = await requireStaying(deps.etcd, id);
+    const done = await deps.etcd.transact(
+      {
+        when: [
+          { key, is: "absent" },
+          { key: memberKey(id), modRevision },
+        ],
+        then: [{ put: key, value }],
+        otherwise: [{ get: key }],
+      },
+      { settle: { key, value } },
+    );
+    if (done.ok || done.reads[0]?.[0] !== undefined) return;
+  }
+  throw conflict(memberKey(id));
 }
 
 /**

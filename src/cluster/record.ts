@@ -30,7 +30,7 @@ export interface ClusterRecord {
 }
 
 /** How often a compared change is tried again when somebody else was first. */
-const CONFLICT_TRIES_MAX = 8;
+export const CONFLICT_TRIES_MAX = 8;
 
 /** Reads what the cluster is. Undefined before init has written it. */
 export async function readClusterRecord(
@@ -140,16 +140,20 @@ export async function update<S extends z.ZodType>(
     );
     if (result.ok) return result.revision;
   }
-  throw new Fault(
+  throw conflict(key);
+}
+
+/** What a compared change throws when others were first again and again. */
+export function conflict(key: string): Fault {
+  return new Fault(
     "cluster.conflict",
     `${key} was changed by others ${CONFLICT_TRIES_MAX} times in a row`,
-    {
-      hints: ["Try again."],
-    },
+    { hints: ["Try again."] },
   );
 }
 
-function parseKept<S extends z.ZodType>(schema: S, kv: KeyValue): Kept<z.infer<S>> {
+/** A value of the record, checked. Throws Fault `cluster.record`. */
+export function parseKept<S extends z.ZodType>(schema: S, kv: KeyValue): Kept<z.infer<S>> {
   try {
     return { value: schema.parse(JSON.parse(kv.value)), modRevision: kv.modRevision };
   } catch (error) {

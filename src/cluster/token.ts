@@ -107,11 +107,13 @@ export function decideToken(
     countWrong,
   });
   if (record === undefined) return refuse("token.unknown", "this cluster has no such token");
-  if (record.wrongSecrets >= WRONG_SECRETS_MAX) {
+  // Once a join has begun, its key guards the token: guesses must not stop it half-way.
+  const guarded = record.boundTo !== undefined;
+  if (!guarded && record.wrongSecrets >= WRONG_SECRETS_MAX) {
     return refuse("token.burned", `the token was burned by ${WRONG_SECRETS_MAX} wrong secrets`);
   }
   if (!sameHash(record.secretHash, hashSecret(use.secret))) {
-    return refuse("token.wrong-secret", "the token's secret is wrong", true);
+    return refuse("token.wrong-secret", "the token's secret is wrong", !guarded);
   }
   if (record.role !== use.role) {
     return refuse("token.role", `the token is for a ${record.role}, not for a ${use.role}`);
@@ -120,7 +122,8 @@ export function decideToken(
     if (record.boundTo !== use.keyHash) {
       return refuse("token.used", "the token was already used by another server");
     }
-    // A join that has begun may go on after the token's expiry: its key is already known.
+    // A join that has begun may go on after the token's expiry: its key is already known. Whoever
+    // admits it looks that the member is still there.
     return { do: "resume", member: record.member ?? "" };
   }
   if (use.nowMs >= record.expiresAtMs) {

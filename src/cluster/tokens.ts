@@ -11,8 +11,8 @@ export type TokenState = "unused" | "expired" | "burned" | "in use" | "used";
 /** What a token can still be used for. */
 export function stateOfToken(token: TokenRecord, nowMs: number): TokenState {
   if (token.finished) return "used";
-  if (token.wrongSecrets >= WRONG_SECRETS_MAX) return "burned";
   if (token.boundTo !== undefined) return "in use";
+  if (token.wrongSecrets >= WRONG_SECRETS_MAX) return "burned";
   return nowMs >= token.expiresAtMs ? "expired" : "unused";
 }
 
@@ -20,7 +20,7 @@ export function stateOfToken(token: TokenRecord, nowMs: number): TokenState {
 export async function createToken(
   etcd: Etcd,
   wish: { role: Role; validMs: number; caHash: string; createdBy: string; nowMs: number },
-): Promise<{ id: string; text: string }> {
+): Promise<{ id: string; text: string; revision: number }> {
   if (wish.role === "witness") {
     throw new Fault(
       "token.role-reserved",
@@ -28,8 +28,8 @@ export async function createToken(
     );
   }
   const { token, record } = makeToken(wish);
-  await updateToken(etcd, record.id, () => record);
-  return { id: record.id, text: renderToken(token) };
+  const revision = await updateToken(etcd, record.id, () => record);
+  return { id: record.id, text: renderToken(token), revision };
 }
 
 export async function listTokens(etcd: Etcd, nowMs: number) {

@@ -8,7 +8,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
 import { revokeLeaves } from "../cluster/leaves.ts";
-import { memberKey } from "../cluster/keys.ts";
+import { deleteMember, markLeaving, readMember } from "../cluster/members.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { AUTHORITIES, authorityHash } from "../cluster/pki.ts";
 import { requireAuthorities } from "../cluster/pki-store.ts";
@@ -103,10 +103,10 @@ export async function finishMember(deps: MembershipDeps): Promise<void> {
 export async function removeMember(deps: MembershipDeps, id: string): Promise<Removed> {
   const plan = planRemoval(await deps.status(), id);
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
-  const address = deps.keeper.current()?.members.find((each) => each.id === id)?.address ?? "";
-  await updateMember(deps.etcd, id, (member) => {
-    return member && { ...member, phase: "leaving", mayVote: false };
-  });
+  await markLeaving(deps.etcd, id);
+  const was = await readMember(deps.etcd, id);
+  if (was === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
+  const { address } = was.member;
   const lines: string[] = [];
   const listed = (await deps.etcd.members.list()).find((each) =>
     each.peerUrls.includes(peerUrl(address)),
@@ -123,7 +123,7 @@ export async function removeMember(deps: MembershipDeps, id: string): Promise<Re
   // This member's own doors first: the others are asked below, this one has nobody to ask it.
   await deps.refusals.sync();
   await deps.revokePuppet(id);
-  await deps.etcd.transact({ when: [], then: [{ delete: memberKey(id) }] });
+  await deleteMember(deps.etcd, was);
   deps.keeper.loop.wake();
   const unconfirmed = await tellOthers(deps, id, serials);
   const all = (deps.keeper.current()?.members ?? []).filter((each) => each.id !== id).length;

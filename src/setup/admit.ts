@@ -1,11 +1,12 @@
 // The cluster's side of join: who may come in, and what it is given. Safe to run again for the same
 // joiner: the token is bound to its key, its member record is found there, and it gets fresh
-// certificates.
+// certificates. Danger: a removed member still has its token and key; they must bring nothing back.
 
-import { Fault } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { isoTime } from "../host/clock.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { issueAndRecordLeaf, readAuthorityCrl } from "../cluster/leaves.ts";
+import { admitMember, requireStaying } from "../cluster/members.ts";
 import {
   type ClusterAuthority,
   type AuthorityName,
@@ -13,9 +14,10 @@ import {
   LEAVES,
   requestKeyHash,
 } from "../cluster/pki.ts";
-import { readClusterRecord, updateMember, updateToken } from "../cluster/record.ts";
+import { readClusterRecord, updateToken } from "../cluster/record.ts";
 import { type Member, namesOfServer } from "../cluster/schema.ts";
 import { decideToken, type TokenRecord } from "../cluster/token.ts";
+import { parseRequest, verifyRequest } from "../x509/request.ts";
 import type { JoinAnswer, JoinStart } from "./join-protocol.ts";
 
 /** Certificates and transactions carry times, so clocks must agree to this. */
@@ -26,6 +28,8 @@ export interface AdmitDeps {
   authorities: Record<AuthorityName, ClusterAuthority>;
   /** Signs a member's Puppet certificate with these alt names; gives the CA's public files. */
   signPuppet(requestPem: string, altNames: string[]): Promise<NonNullable<JoinAnswer["puppet"]>>;
+  /** Takes it back: the member was removed in between. */
+  revokePuppet(id: string): Promise<unknown>;
   /** Etcd's client URLs, and the clock. */
   etcdEndpoints(): string[];
   wallMs(): number;
@@ -33,48 +37,62 @@ export interface AdmitDeps {
 
 /** Admits a joiner, or throws the Fault that it shows its administrator. */
 export async function admit(deps: AdmitDeps, start: JoinStart): Promise<JoinAnswer> {
-  const controlRequest = start.requests["control"];
-  if (controlRequest === undefined) {
-    throw new Fault("join.malformed", "the join request has no control certificate request");
-  }
+  const { control } = checkRequests(start);
   const record = await readClusterRecord(deps.etcd);
   if (record === undefined) throw new Fault("cluster.no-record", "there is no cluster record yet");
-  await checkToken(deps, start, requestKeyHash(controlRequest));
+  const keyHash = requestKeyHash(control);
+  await checkToken(deps, start, keyHash);
   checkClock(start.wallMs, deps.wallMs());
-  const members = record.members.map((member) => member.value);
-  const resumed = await bindToken(deps, start, requestKeyHash(controlRequest), members);
-  await addMember(deps, start, resumed);
-
-  const certificates: Record<string, string> = {};
-  const authorities: JoinAnswer["authorities"] = {};
-  for (const leaf of LEAVES_OF_ROLE[start.role]) {
-    const request = start.requests[leaf];
-    if (request === undefined) {
-      throw new Fault("join.malformed", `the join request lacks the ${leaf} certificate request`);
-    }
-    const authority = deps.authorities[LEAVES[leaf].authority];
-    certificates[leaf] = await issueAndRecordLeaf(deps, authority, leaf, start.member, request);
-    authorities[authority.name] = {
-      certificate: authority.certificatePem,
-      crl: (await readAuthorityCrl(deps.etcd, authority.name))?.pem ?? "",
-    };
-  }
+  const { id, address } = start.member;
+  await admitMember(deps.etcd, { tokenId: start.token.id, id, address }, (token, members) =>
+    decideAdmission(start, { token, members }, { keyHash, nowMs: deps.wallMs() }),
+  );
+  const leaves = await issueLeaves(deps, start);
   const after = await readClusterRecord(deps.etcd);
   const answer: JoinAnswer = {
     meta: record.meta.value,
     settings: record.settings.value,
     members: (after ?? record).members.map((member) => member.value),
     etcdEndpoints: deps.etcdEndpoints(),
-    certificates,
-    authorities,
+    ...leaves,
   };
   if (start.puppetRequest !== undefined) {
-    const altNames = namesOfServer(record.settings.value, start.member.id);
+    const altNames = namesOfServer(record.settings.value, id);
     answer.puppet = await deps.signPuppet(start.puppetRequest, altNames);
+    await requireStaying(deps.etcd, id).catch(async (error: unknown) => {
+      await deps.revokePuppet(id);
+      throw error;
+    });
   }
   return answer;
 }
 
+/** All that could be wrong with what is to be signed, before the token is bound. */
+function checkRequests(start: JoinStart): { control: string } {
+  const check = (what: string, pem: string | undefined, name?: string): string => {
+    if (pem === undefined)
+      throw malformed(`the join request lacks the ${what} certificate request`);
+    let commonName: string | undefined;
+    try {
+      const request = parseRequest(pem);
+      if (!verifyRequest(request)) throw new Error("it isn't signed by its own key");
+      commonName = request.commonName;
+    } catch (error) {
+      throw malformed(`the ${what} certificate request is no good: ${messageOf(error)}`);
+    }
+    if (name === undefined || commonName === name) return pem;
+    throw malformed(`the ${what} certificate request isn't ${name}'s own`);
+  };
+  for (const leaf of LEAVES_OF_ROLE[start.role]) check(leaf, start.requests[leaf]);
+  if (start.role !== "witness") check("Puppet", start.puppetRequest, start.member.id);
+  return { control: check("control", start.requests["control"]) };
+}
+
+function malformed(message: string): Fault {
+  return new Fault("join.malformed", message);
+}
+
+/** Judges the token, and counts a wrong secret. */
 async function checkToken(deps: AdmitDeps, start: JoinStart, keyHash: string): Promise<void> {
   let verdict: ReturnType<typeof decideToken> | undefined;
   const { secret } = start.token;
@@ -83,52 +101,55 @@ async function checkToken(deps: AdmitDeps, start: JoinStart, keyHash: string): P
     if (token === undefined || verdict.do !== "refuse" || !verdict.countWrong) return undefined;
     return { ...token, wrongSecrets: token.wrongSecrets + 1 };
   });
-  if (verdict?.do === "refuse") throw refusal(verdict);
+  if (verdict?.do === "refuse") throw refusal(verdict.code, verdict.because);
 }
 
-async function bindToken(
-  deps: AdmitDeps,
-  start: JoinStart,
-  keyHash: string,
-  members: Member[],
-): Promise<boolean> {
-  const { secret } = start.token;
-  let resumed = false;
-  await updateToken(deps.etcd, start.token.id, (token) => {
-    const verdict = decideToken(token, { secret, keyHash, role: start.role, nowMs: deps.wallMs() });
-    if (verdict.do === "refuse") throw refusal(verdict);
-    resumed = verdict.do === "resume" && verdict.member === start.member.id;
-    if (!resumed) checkNames(start, members);
-    if (verdict.do === "resume") return checkSameMember(token, start);
-    return { ...(token as TokenRecord), boundTo: keyHash, member: start.member.id };
-  });
-  return resumed;
-}
-
-function checkSameMember(token: TokenRecord | undefined, start: JoinStart): undefined {
-  if (token?.member === start.member.id) return undefined;
-  throw new Fault(
-    "token.used",
-    `the token was used to join as ${token?.member ?? "another name"}`,
-    {
-      hints: ["A token makes one member. For another: understudy token create"],
+/** What the record is to say of the joiner; pure. Throws the Fault that refuses it. */
+export function decideAdmission(
+  start: Pick<JoinStart, "token" | "role" | "member">,
+  record: { token: TokenRecord | undefined; members: readonly Member[] },
+  use: { keyHash: string; nowMs: number },
+): { token: TokenRecord; member: Member } {
+  const { token, members } = record;
+  const { role, member: joiner } = start;
+  const verdict = decideToken(token, { ...use, secret: start.token.secret, role });
+  if (verdict.do === "refuse") throw refusal(verdict.code, verdict.because);
+  const known = members.find((member) => member.id === joiner.id);
+  if (verdict.do === "resume") {
+    if (verdict.member !== joiner.id) {
+      throw refusal("token.used", `the token was used to join as ${verdict.member}`);
+    }
+    if (known === undefined || known.phase === "leaving") {
+      throw refusal("token.used", `the token made ${joiner.id}, which was removed since`);
+    }
+  } else if (known !== undefined) {
+    throw new Fault("join.name-taken", `${joiner.id} is already a member of this cluster`, {
+      hints: [
+        `If that server is gone for good, remove it first: understudy member remove ${joiner.id}`,
+      ],
+    });
+  }
+  checkAddress(joiner, members);
+  return {
+    token: { ...(token as TokenRecord), boundTo: use.keyHash, member: joiner.id },
+    member: {
+      ...joiner,
+      role,
+      phase: known?.phase ?? "joining",
+      // It votes once it is ready: its etcd can be started then.
+      mayVote: known?.mayVote ?? false,
+      joinedAt: known?.joinedAt ?? isoTime(use.nowMs),
     },
-  );
+  };
 }
 
-function checkNames(start: JoinStart, members: Member[]): void {
-  const { id, address } = start.member;
-  if (members.some((member) => member.id === id)) {
-    throw new Fault("join.name-taken", `${id} is already a member of this cluster`, {
-      hints: [`If that server is gone for good, remove it first: understudy member remove ${id}`],
-    });
-  }
-  const neighbour = members.find((member) => member.address === address);
-  if (neighbour !== undefined) {
-    throw new Fault("join.address-taken", `${neighbour.id} already has the address ${address}`, {
-      hints: ["Give this server's own: understudy join … --address ADDRESS"],
-    });
-  }
+function checkAddress(joiner: { id: string; address: string }, members: readonly Member[]): void {
+  const { id, address } = joiner;
+  const neighbour = members.find((member) => member.address === address && member.id !== id);
+  if (neighbour === undefined) return;
+  throw new Fault("join.address-taken", `${neighbour.id} already has the address ${address}`, {
+    hints: ["Give this server's own: understudy join … --address ADDRESS"],
+  });
 }
 
 function checkClock(joinerMs: number, hereMs: number): void {
@@ -142,26 +163,26 @@ function checkClock(joinerMs: number, hereMs: number): void {
   );
 }
 
-async function addMember(deps: AdmitDeps, start: JoinStart, resumed: boolean): Promise<void> {
-  const { id, address, version, backends } = start.member;
-  await updateMember(deps.etcd, id, (member) => {
-    if (member !== undefined && !resumed) return undefined;
-    return {
-      id,
-      address,
-      version,
-      backends,
-      role: start.role,
-      phase: member?.phase ?? "joining",
-      // It votes once it is ready: its etcd can be started then.
-      mayVote: member?.mayVote ?? false,
-      joinedAt: member?.joinedAt ?? isoTime(deps.wallMs()),
+async function issueLeaves(
+  deps: AdmitDeps,
+  start: JoinStart,
+): Promise<Pick<JoinAnswer, "certificates" | "authorities">> {
+  const certificates: JoinAnswer["certificates"] = {};
+  const authorities: JoinAnswer["authorities"] = {};
+  for (const leaf of LEAVES_OF_ROLE[start.role]) {
+    const authority = deps.authorities[LEAVES[leaf].authority];
+    const request = start.requests[leaf] ?? "";
+    certificates[leaf] = await issueAndRecordLeaf(deps, authority, leaf, start.member, request);
+    authorities[authority.name] = {
+      certificate: authority.certificatePem,
+      crl: (await readAuthorityCrl(deps.etcd, authority.name))?.pem ?? "",
     };
-  });
+  }
+  return { certificates, authorities };
 }
 
-function refusal(verdict: { code: string; because: string }): Fault {
-  return new Fault(verdict.code, verdict.because, {
+function refusal(code: string, because: string): Fault {
+  return new Fault(code, because, {
     hints: ["Make a new token on a server of the cluster: understudy token create"],
   });
 }
