@@ -125,8 +125,8 @@ test("judgeStatus names what is to be looked at", () => {
     ],
     [
       "poison",
-      { edge: { ...edge, poisonous: [{ certname: "web1", at: "t" }] } },
-      /catalog of web1/,
+      { edge: { ...edge, poisonous: [{ certname: "web1", at: "t", servers: ["s1", "s2"] }] } },
+      /catalog of web1 took s1 and s2 down \(last t\)/,
     ],
     [
       "puppetserver",
@@ -147,4 +147,16 @@ test("judgeStatus names what is to be looked at", () => {
   }
   const both = [answer("s1", holder), answer("s2", local("s2", { addresses: ["10.0.0.10"] }))];
   assert.ok(judge(both).warnings.some((warning) => warning.includes("held by s1 and s2 at once")));
+});
+
+test("judgeStatus tells the newest of what edges know of one poisonous catalog", () => {
+  const { edge } = holder;
+  assert.ok(edge);
+  const knows = (id: string, at: string, servers: string[]) =>
+    answer(id, local(id, { edge: { ...edge, poisonous: [{ certname: "web1", at, servers }] } }));
+  const [newer, older] = ["2026-11-20T12:00:00.000Z", "2026-11-20T11:30:00.000Z"];
+  const status = judge([knows("s1", newer, ["s2", "s3"]), knows("s2", older, ["s1"])]);
+  const said = status.warnings.filter((warning) => warning.includes("web1"));
+  assert.equal(said.length, 1);
+  assert.match(said[0] ?? "", /took s2 and s3 down \(last 2026-11-20T12:00/);
 });

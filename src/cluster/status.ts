@@ -46,7 +46,14 @@ export const LocalStatus = z.object({
       confirmedCrl: z.int(),
       replays: z.int(),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
-      poisonous: z.array(z.object({ certname: z.string(), at: z.string() })),
+      poisonous: z.array(
+        z.object({
+          certname: z.string(),
+          at: z.string(),
+          /** The puppetservers that were lost, as far as they are known. */
+          servers: z.array(z.string()).default([]),
+        }),
+      ),
       backends: z.array(BackendStatus.extend({ member: z.string() })),
     })
     .optional(),
@@ -202,9 +209,11 @@ function revocationWarnings(servers: MemberAnswer[]): string[] {
 
 function poisonWarnings(servers: MemberAnswer[]): string[] {
   const found = servers.flatMap(({ local }) => local?.edge?.poisonous ?? []);
-  const latest = new Map(found.map(({ certname, at }) => [certname, at]));
-  return [...latest].map(
-    ([certname, at]) =>
-      `The catalog of ${certname} took its puppetserver down twice (last ${at}): it isn't replayed for an hour. Look at what it compiles.`,
-  );
+  // Each edge has its own list; the newest entry of a node comes last.
+  const sorted = found.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  const latest = new Map(sorted.map((each) => [each.certname, each]));
+  return [...latest.values()].map(({ certname, at, servers }) => {
+    const whom = servers.length === 0 ? "its puppetservers" : servers.join(" and ");
+    return `The catalog of ${certname} took ${whom} down (last ${at}): it isn't replayed for an hour. Look at what it compiles.`;
+  });
 }

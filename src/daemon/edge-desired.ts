@@ -21,8 +21,8 @@ export interface EdgeHost {
 }
 
 /**
- * The edge that the view asks for. Puppetservers that call themselves unfit are drained, but never
- * all of them: a poor answer beats none.
+ * The edge that the view asks for. Puppetservers that call themselves unfit are the last resort: who
+ * is alive the edge knows best, and a poor answer beats none.
  */
 export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");
@@ -62,7 +62,6 @@ function backendsOf(view: View): EdgeConfig["backends"] {
   const members = view.members
     .filter((member) => member.phase !== "leaving")
     .toSorted((a, b) => a.id.localeCompare(b.id));
-  const someAreFit = members.some(({ backends }) => backends.some(({ unfit }) => unfit === ""));
   return members.flatMap((member) =>
     member.backends.map((backend) => ({
       name: backendName(member.id, backend.name),
@@ -70,7 +69,7 @@ function backendsOf(view: View): EdgeConfig["backends"] {
       address: member.address,
       port: backend.port,
       jrubies: backend.jrubies,
-      drained: backend.unfit !== "" && someAreFit,
+      lastResort: backend.unfit !== "",
     })),
   );
 }

@@ -11,6 +11,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import { keepPoison } from "../edge/apply.ts";
 import type { EdgeConfig } from "../edge/config.ts";
 import { revocationKey } from "../edge/identity.ts";
 import { settleEdge } from "../edge/loop.ts";
@@ -96,7 +97,9 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       replays.see(state.replays);
       because = state.running ? "" : "HAProxy doesn't answer";
       const workers = state.workers.map(({ pid }) => pid).join(" ");
-      if (state.running) await syncRevocations(workers);
+      if (!state.running) return;
+      await syncRevocations(workers);
+      await keepPoison(runtime);
     },
     status: () => ({
       active: state?.running === true,
@@ -106,6 +109,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
         at: isoTime(each.at * 1000),
+        servers: each.servers,
       })),
       backends: state === undefined ? [] : backendsOf(state, keeper.current()),
     }),

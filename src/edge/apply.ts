@@ -44,11 +44,6 @@ export async function applyEdge(
       return;
     case "set-maxconn":
       await command(runtime, `set maxconn server compilers/${action.server} ${action.maxconn}`);
-      return;
-    case "set-weight":
-      for (const backend of ["compilers", "light"]) {
-        await command(runtime, `set weight ${backend}/${action.server} ${action.weight}`);
-      }
   }
 }
 
@@ -111,7 +106,10 @@ async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> 
   });
 }
 
-/** Writes the list of poisonous catalogs to its file, since a new worker knows only that. */
+/**
+ * Writes the list of poisonous catalogs to its file when it has changed: a new worker, also one that
+ * starts after a crash, knows only that.
+ */
 export async function keepPoison(runtime: EdgeRuntime): Promise<void> {
   const { poison } = runtime.paths;
   const known = parsePoison(await runtime.ask(`show map ${poison}`));

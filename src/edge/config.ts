@@ -10,8 +10,8 @@ export interface EdgeBackend {
   port: number;
   /** How many requests it can work on at once; the rest waits at the edge. */
   jrubies: number;
-  /** Gets no new requests; those it has go on. */
-  drained?: boolean;
+  /** Gets no new requests while another one is up; those it has go on. */
+  lastResort?: boolean;
 }
 
 /** Another server's certificate authority, asked when this server's own does not answer. */

@@ -5,8 +5,9 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isFault } from "../base/fault.ts";
 import { readIfThere } from "../host/files.ts";
-import type { EdgeConfig } from "./config.ts";
-import { type EdgeWorker, parseInfo, parsePoison, parseStat, parseWeights } from "./parse.ts";
+import { wallMs } from "../host/clock.ts";
+import { type EdgeConfig, POISON_S } from "./config.ts";
+import { type EdgeWorker, parseInfo, parsePoison, parseStat } from "./parse.ts";
 import { type Poisonous, type StatRow } from "./parse.ts";
 import type { EdgeRuntime } from "./runtime.ts";
 
@@ -15,6 +16,7 @@ export interface EdgeServer {
   name: string;
   /**
    * `silent`: it takes connections or none, but answers nothing. `starting`: it answers "not yet".
+   * `drained`: it would answer, but is asked only while no other is up.
    */
   state: "up" | "starting" | "down" | "silent" | "drained" | "unknown";
   /** HAProxy's own words: status and outcome of the last check. */
@@ -25,7 +27,6 @@ export interface EdgeServer {
   busy: number;
   /** Its limit; undefined when HAProxy has none. */
   maxconn: number | undefined;
-  weight: number;
 }
 
 export interface EdgeState {
@@ -35,7 +36,7 @@ export interface EdgeState {
   structure: string | undefined;
   workers: EdgeWorker[];
   servers: EdgeServer[];
-  /** Requests that wait because every puppetserver is busy. */
+  /** Requests that wait because no puppetserver is up, or every one is busy. */
   waiting: number;
   /** Requests that were repeated on another server since HAProxy last loaded its configuration. */
   replays: number;
@@ -65,27 +66,25 @@ export async function observeEdge(runtime: EdgeRuntime): Promise<EdgeState> {
     files: { haproxyCfg, waitLua },
   };
   try {
-    const [info, stat, state, poison, workers] = await Promise.all([
+    const [info, stat, poison, workers] = await Promise.all([
       runtime.ask("show info"),
       runtime.ask("show stat"),
-      runtime.ask("show servers state compilers"),
       runtime.ask(`show map ${paths.poison}`),
       runtime.workers(),
     ]);
     const rows = parseStat(stat);
     const row = (proxy: string, server: string) =>
       rows.find((each) => each.proxy === proxy && each.server === server);
-    const weights = parseWeights(state);
     return {
       ...idle,
       running: true,
       structure: parseInfo(info).get("description"),
       workers,
-      servers: rows.filter(isPuppetserver).map((each) => serverOf(each, weights)),
-      waiting: row("compilers", "BACKEND")?.queued ?? 0,
+      servers: rows.filter(isPuppetserver).map(serverOf),
+      waiting: countWaiting(rows),
       replays: row("replay", "BACKEND")?.redispatched ?? 0,
       authority: row("authority", "local")?.status === "UP",
-      poisonous: parsePoison(poison),
+      poisonous: parsePoison(poison).filter(({ at }) => at > wallMs() / 1000 - POISON_S),
     };
   } catch (error) {
     if (isFault(error, "edge.unreachable")) return idle;
@@ -97,12 +96,24 @@ function isPuppetserver({ proxy, server }: StatRow): boolean {
   return proxy === "compilers" && server !== "BACKEND";
 }
 
+/**
+ * Counts requests that no puppetserver works on: those queued for one, and those held before they
+ * come to a queue. Each request has a connection of its own to the inner tier.
+ */
+function countWaiting(rows: readonly StatRow[]): number {
+  const row = (proxy: string) =>
+    rows.find((each) => each.proxy === proxy && /^(FRONTEND|BACKEND)$/.test(each.server));
+  const sessions = (proxies: string[]) =>
+    proxies.reduce((sum, proxy) => sum + (row(proxy)?.sessions ?? 0), 0);
+  const held = sessions(["once", "again"]) - sessions(["compilers", "light"]);
+  return Math.max(0, held) + (row("compilers")?.queued ?? 0);
+}
+
 /** Reads one puppetserver's row. */
-export function serverOf(row: StatRow, weights: ReadonlyMap<string, number>): EdgeServer {
-  const weight = weights.get(`${row.proxy}/${row.server}`) ?? row.weight;
+export function serverOf(row: StatRow): EdgeServer {
   return {
     name: row.server,
-    state: stateOf(row, weight),
+    state: stateOf(row),
     because: [row.status, row.check, row.checkCode]
       .filter((word) => word !== "")
       .join(" ")
@@ -110,16 +121,15 @@ export function serverOf(row: StatRow, weights: ReadonlyMap<string, number>): Ed
     sinceS: row.sinceS,
     busy: row.sessions,
     maxconn: row.maxconn,
-    weight,
   };
 }
 
-function stateOf(row: StatRow, weight: number): EdgeServer["state"] {
+function stateOf(row: StatRow): EdgeServer["state"] {
   if (row.status.startsWith("DOWN")) {
     if (row.check.endsWith("TOUT")) return "silent";
     return row.check === "L7STS" ? "starting" : "down";
   }
-  if (row.status === "DRAIN" || row.status.startsWith("MAINT") || weight === 0) return "drained";
+  if (row.status === "DRAIN" || row.status.startsWith("MAINT") || row.lastResort) return "drained";
   return row.status.startsWith("UP") ? "up" : "unknown";
 }
 

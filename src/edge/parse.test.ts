@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { parseInfo, parsePoison, parseStat, parseWeights, parseWorkers } from "./parse.ts";
+import { parseInfo, parsePoison, parseStat, parseWorkers } from "./parse.ts";
 import { renderPoison } from "./parse.ts";
 import { parseList, parseMatches } from "./revocations.ts";
 
@@ -26,10 +26,10 @@ test("parseWorkers tells the current worker from former ones, and leaves the mas
 });
 
 test("parseStat finds columns by their titles", () => {
-  const text = `# pxname,svname,qcur,scur,slim,status,weight,lastchg,wredis,check_status,check_code,last
-compilers,p1,0,3,4,UP,100,5,2,L7OK,200,
-compilers,p2,1,0,4,DOWN 1/2,100,7,0,* L7STS,503,
-compilers,BACKEND,6,3,118,UP,200,5,0,,,
+  const text = `# pxname,svname,qcur,scur,slim,status,bck,lastchg,wredis,check_status,check_code,last
+compilers,p1,0,3,4,UP,0,5,2,L7OK,200,
+compilers,p2,1,0,4,DOWN 1/2,1,7,0,* L7STS,503,
+compilers,BACKEND,6,3,118,UP,1,5,0,,,
 `;
   const rows = parseStat(text);
   assert.equal(rows.length, 3);
@@ -42,27 +42,12 @@ compilers,BACKEND,6,3,118,UP,200,5,0,,,
     sessions: 0,
     queued: 1,
     maxconn: 4,
-    weight: 100,
+    lastResort: true,
     sinceS: 7,
     redispatched: 0,
   });
   assert.equal(rows[2]?.checkCode, undefined);
   assert.equal(rows[2]?.queued, 6);
-});
-
-test("parseWeights reads the weights that were set", () => {
-  const text = `1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
-6 compilers 1 p1 127.0.0.1 2 0 100 100
-6 compilers 2 p2 127.0.0.1 2 0 0 100
-`;
-  assert.deepEqual(
-    [...parseWeights(text)],
-    [
-      ["compilers/p1", 100],
-      ["compilers/p2", 0],
-    ],
-  );
 });
 
 test("parseInfo reads names and values, colons in values included", () => {

@@ -21,8 +21,8 @@ export interface StatRow {
   sessions: number;
   queued: number;
   maxconn: number | undefined;
-  /** As it is now: less than what was set while a server warms up. */
-  weight: number;
+  /** Whether it takes requests only while no other server is up. */
+  lastResort: boolean;
   /** Seconds since the status changed. */
   sinceS: number;
   /** Requests that were given to another server. */
@@ -53,22 +53,10 @@ export function parseStat(text: string): StatRow[] {
     sessions: numberOf(cell("scur")) ?? 0,
     queued: numberOf(cell("qcur")) ?? 0,
     maxconn: numberOf(cell("slim")),
-    weight: numberOf(cell("weight")) ?? 0,
+    lastResort: cell("bck") === "1",
     sinceS: numberOf(cell("lastchg")) ?? 0,
     redispatched: numberOf(cell("wredis")) ?? 0,
   }));
-}
-
-/** Weights as they were set, by "BACKEND/SERVER", from `show servers state`. */
-export function parseWeights(text: string): Map<string, number> {
-  // Its first line is the format's version.
-  const rows = parseTable(text.replace(/^\d+\n/, ""), " ");
-  return new Map(
-    rows.map((cell) => [
-      `${cell("be_name")}/${cell("srv_name")}`,
-      numberOf(cell("srv_uweight")) ?? 0,
-    ]),
-  );
 }
 
 /** Reads the "Name: value" lines of `show info`. */

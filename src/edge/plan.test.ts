@@ -6,16 +6,16 @@ import * as fc from "fast-check";
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeServer, EdgeState } from "./observe.ts";
 import { serverOf } from "./observe.ts";
-import { planEdge, WEIGHT } from "./plan.ts";
+import { planEdge } from "./plan.ts";
 import { renderEdge } from "./render.ts";
 
-const backend = (name: string, jrubies = 4, drained = false) => ({
+const backend = (name: string, jrubies = 4, lastResort = false) => ({
   name,
   host: `${name}.test`,
   address: "192.0.2.1",
   port: 8141,
   jrubies,
-  drained,
+  lastResort,
 });
 
 const CONFIG: EdgeConfig = {
@@ -46,7 +46,6 @@ function settled(config: EdgeConfig): EdgeState {
     sinceS: 1,
     busy: 0,
     maxconn: each.jrubies,
-    weight: each.drained === true ? 0 : WEIGHT,
   });
   return {
     running: true,
@@ -76,8 +75,8 @@ describe("planEdge", () => {
     assert.deepEqual(what(CONFIG, empty), ["write"]);
   });
 
-  test("planEdge spares a reload for JRubies and drains, but writes the file first", () => {
-    const backends = [backend("p1", 6), backend("p2", 4, true)];
+  test("planEdge spares a reload for JRubies, but writes the file first", () => {
+    const backends = [backend("p1", 6), backend("p2")];
     assert.deepEqual(planEdge({ ...CONFIG, backends }, settled(CONFIG)), [
       { do: "write", because: "it has changed" },
       {
@@ -86,7 +85,6 @@ describe("planEdge", () => {
         maxconn: 6,
         because: "p1 has 6 JRubies, HAProxy believes 4",
       },
-      { do: "set-weight", server: "p2", weight: 0, because: "p2 is drained" },
     ]);
   });
 
@@ -100,6 +98,7 @@ describe("planEdge", () => {
 
   const RELOADS: [string, Partial<EdgeConfig>][] = [
     ["a new puppetserver", { backends: [...CONFIG.backends, backend("p3")] }],
+    ["a puppetserver that is unfit", { backends: [backend("p1"), backend("p2", 4, true)] }],
     ["a puppetserver less", { backends: [backend("p1")] }],
     ["another address", { bind: [{ address: "::", port: 8140 }] }],
     ["another issuer", { issuers: ["CN=other"] }],
@@ -118,26 +117,26 @@ describe("planEdge", () => {
     const one = fc.record({
       name: fc.constantFrom("p1", "p2", "p3"),
       jrubies: fc.integer({ min: 1, max: 32 }),
-      drained: fc.boolean(),
+      lastResort: fc.boolean(),
     });
     const list = fc.uniqueArray(one, { selector: ({ name }) => name }).map((some) => ({
       ...CONFIG,
-      backends: some.map(({ name, jrubies, drained }) => backend(name, jrubies, drained)),
+      backends: some.map(({ name, jrubies, lastResort }) => backend(name, jrubies, lastResort)),
     }));
     fc.assert(
       fc.property(list, list, (before, wanted) => {
         const state = settled(before);
         const actions = planEdge(wanted, state);
         const reloads = actions.some((action) => action.do === "reload");
-        const same = before.backends.map(({ name }) => name).join();
-        assert.equal(reloads, same !== wanted.backends.map(({ name }) => name).join());
+        const fixed = ({ backends }: EdgeConfig) =>
+          backends.map(({ name, lastResort }) => `${name} ${lastResort}`).join();
+        assert.equal(reloads, fixed(before) !== fixed(wanted));
         const after = reloads ? settled(wanted) : { ...state, files: settled(wanted).files };
         for (const action of actions) {
           const server = after.servers.find(
             (each) => "server" in action && each.name === action.server,
           );
           if (action.do === "set-maxconn" && server) server.maxconn = action.maxconn;
-          if (action.do === "set-weight" && server) server.weight = action.weight;
         }
         assert.deepEqual(planEdge(wanted, after), []);
       }),
@@ -145,20 +144,20 @@ describe("planEdge", () => {
   });
 });
 
-const STATES: [string, string, number, EdgeServer["state"]][] = [
-  ["UP", "L7OK", 100, "up"],
-  ["UP 2/3", "L6TOUT", 100, "up"],
-  ["UP", "L7OK", 0, "drained"],
-  ["DRAIN", "L7OK", 100, "drained"],
-  ["MAINT", "", 100, "drained"],
-  ["DOWN", "L4CON", 100, "down"],
-  ["DOWN 1/2", "L7STS", 100, "starting"],
-  ["DOWN", "L6TOUT", 100, "silent"],
-  ["DOWN", "L7TOUT", 0, "silent"],
-  ["no check", "", 100, "unknown"],
+const STATES: [string, string, boolean, EdgeServer["state"]][] = [
+  ["UP", "L7OK", false, "up"],
+  ["UP 2/3", "L6TOUT", false, "up"],
+  ["UP", "L7OK", true, "drained"],
+  ["DRAIN", "L7OK", false, "drained"],
+  ["MAINT", "", false, "drained"],
+  ["DOWN", "L4CON", false, "down"],
+  ["DOWN 1/2", "L7STS", false, "starting"],
+  ["DOWN", "L6TOUT", false, "silent"],
+  ["DOWN", "L7TOUT", true, "silent"],
+  ["no check", "", false, "unknown"],
 ];
-for (const [status, check, weight, state] of STATES) {
-  test(`serverOf calls ${status} after ${check || "no check"} with weight ${weight} ${state}`, () => {
+for (const [status, check, lastResort, state] of STATES) {
+  test(`serverOf calls ${status} after ${check || "no check"} ${lastResort ? "as last resort " : ""}${state}`, () => {
     const row = {
       proxy: "compilers",
       server: "p1",
@@ -168,11 +167,11 @@ for (const [status, check, weight, state] of STATES) {
       sessions: 2,
       queued: 0,
       maxconn: 4,
-      weight: 1,
+      lastResort,
       sinceS: 3,
       redispatched: 0,
     };
-    const server = serverOf(row, new Map([["compilers/p1", weight]]));
+    const server = serverOf(row);
     assert.equal(server.state, state);
     assert.equal(server.busy, 2);
   });

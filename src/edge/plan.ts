@@ -6,15 +6,11 @@ import type { EdgeConfig } from "./config.ts";
 import type { EdgeState } from "./observe.ts";
 import { renderEdge } from "./render.ts";
 
-/** The weight of a server that takes requests. */
-export const WEIGHT = 100;
-
 /** One thing to do to this server's edge, and why. */
 export type EdgeAction =
   | { do: "write"; because: string }
   | { do: "reload"; because: string }
-  | { do: "set-maxconn"; server: string; maxconn: number; because: string }
-  | { do: "set-weight"; server: string; weight: number; because: string };
+  | { do: "set-maxconn"; server: string; maxconn: number; because: string };
 
 /** Lists what brings `observed` to `desired`, in order. Empty when nothing is left to do. */
 export function planEdge(desired: EdgeConfig, observed: EdgeState): EdgeAction[] {
@@ -35,18 +31,11 @@ export function planEdge(desired: EdgeConfig, observed: EdgeState): EdgeAction[]
 
 function runtimeActions(desired: EdgeConfig, observed: EdgeState): EdgeAction[] {
   const actions: EdgeAction[] = [];
-  for (const { name, jrubies, drained = false } of desired.backends) {
+  for (const { name, jrubies } of desired.backends) {
     const server = observed.servers.find((each) => each.name === name);
-    if (server === undefined) continue;
-    if (server.maxconn !== jrubies) {
-      const because = `${name} has ${jrubies} JRubies, HAProxy believes ${server.maxconn ?? "none"}`;
-      actions.push({ do: "set-maxconn", server: name, maxconn: jrubies, because });
-    }
-    const weight = drained ? 0 : WEIGHT;
-    if (server.weight !== weight) {
-      const because = drained ? `${name} is drained` : `${name} takes requests again`;
-      actions.push({ do: "set-weight", server: name, weight, because });
-    }
+    if (server === undefined || server.maxconn === jrubies) continue;
+    const because = `${name} has ${jrubies} JRubies, HAProxy believes ${server.maxconn ?? "none"}`;
+    actions.push({ do: "set-maxconn", server: name, maxconn: jrubies, because });
   }
   return actions;
 }

@@ -35,30 +35,23 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       assert.deepEqual(await settle(config), []);
       const [first, second] = config.backends;
       assert.ok(first !== undefined && second !== undefined);
-      const drained = {
-        ...config,
-        backends: [
-          { ...first, jrubies: 7 },
-          { ...second, drained: true },
-        ],
-      };
-      assert.deepEqual(await settle(drained), ["write", "set-maxconn", "set-weight"]);
+      const more = { ...config, backends: [{ ...first, jrubies: 7 }, second] };
+      assert.deepEqual(await settle(more), ["write", "set-maxconn"]);
+      const unfit = { ...config, backends: [first, { ...second, lastResort: true }] };
+      assert.deepEqual(await settle(unfit), ["write", "reload"]);
       for (let round = 0; round < 4; round += 1) {
         assert.equal((await edge.ask(CATALOG)).json.server, "p1");
         assert.equal((await edge.ask("/puppet/v3/static_file_content/x")).json.server, "p1");
       }
-      assert.deepEqual(await settle(config), ["write", "set-maxconn", "set-weight"]);
       const fewer = { ...config, backends: [second] };
       assert.deepEqual(await settle(fewer), ["write", "reload"]);
       assert.equal((await edge.ask(CATALOG)).json.server, "p2");
       // What is in the file is what a new start would give.
-      assert.deepEqual(await settle({ ...fewer, backends: [{ ...second, drained: true }] }), [
-        "write",
-        "set-weight",
-      ]);
+      const less = { ...fewer, backends: [{ ...second, jrubies: 2 }] };
+      assert.deepEqual(await settle(less), ["write", "set-maxconn"]);
       assert.match(
         await readFile(edgeRuntime(config).paths.config, "utf8"),
-        /server p2 .*weight 0/,
+        /server p2 .*maxconn 2 /,
       );
     });
 

@@ -50,6 +50,9 @@ export function innerSections(config: EdgeConfig, paths: EdgePaths): string[] {
     "http-request set-var(txn.replay) str(yes)",
     `http-request lua.again compilers ${HOLD_MS_MAX} if !status`,
     ...route,
+    // A second server says that it is busy: the agent hears so, and no third one is asked.
+    "http-response set-header x-understudy-refused 503 if { status 503 }",
+    "http-response set-status 500 if { status 503 }",
     // The second server that this request lost: the outer tier must not repeat it again.
     "http-after-response set-var(txn.lost_too) lua.note_loss if { status 502 }",
     "http-after-response set-header x-understudy-lost %[var(txn.lost)],%[var(txn.lost_too)] if { status 502 }",
@@ -63,6 +66,8 @@ export function puppetserverSections(config: EdgeConfig): string[] {
   const tls = mutualTls(config);
   const common = [
     "balance leastconn",
+    // HAProxy itself turns to servers of last resort, all of them, when no other is up.
+    "option allbackups",
     "http-reuse always",
     "retries 3",
     "retry-on conn-failure",
@@ -75,7 +80,7 @@ export function puppetserverSections(config: EdgeConfig): string[] {
   // Refused: down after a second at most. Silent: after about three, and its requests go on.
   const check = "check inter 1s fastinter 100ms downinter 500ms fall 3 rise 1";
   const server = (backend: EdgeConfig["backends"][number]) =>
-    `server ${backend.name} ${endpoint(backend)} ${tls} verifyhost ${backend.host} tcp-ut 12s weight ${backend.drained === true ? 0 : 100}`;
+    `server ${backend.name} ${endpoint(backend)} ${tls} verifyhost ${backend.host} tcp-ut 12s weight 100${backend.lastResort === true ? " backup" : ""}`;
   const compilers = section("backend compilers", [
     ...common,
     ...httpCheck(HEALTH_PATH),

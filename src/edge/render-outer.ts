@@ -122,15 +122,18 @@ export function replaySection(paths: EdgePaths): string {
   const second = "{ res.hdr(x-understudy-lost) -m found }";
   const catalog = `{ var(txn.certname) -m found } { var(txn.path) -m beg ${CATALOGS} }`;
   return section("backend replay", [
-    // Of these, one at most is after a server may have begun: `again` turns its own losses into
-    // 500.
+    // After a server may have begun, one of these at most: `again` turns its own losses into 500.
+    // The others are for requests that no server has taken.
     "retries 3",
     "retry-on empty-response conn-failure 502 503",
     // Balancing may choose `again` only, this rule `once` only.
     "use-server once if TRUE",
-    `server once unix@${paths.once} weight 0`,
-    `server again unix@${paths.again} weight 1`,
+    // A connection for each request: a loss on a later request of a connection is no 502 but a
+    // connection closed without an answer, which `again` couldn't turn into 500.
+    `server once unix@${paths.once} weight 0 pool-max-conn 0`,
+    `server again unix@${paths.again} weight 1 pool-max-conn 0`,
     `http-response set-map(${paths.poison}) %[var(txn.certname)] %[var(txn.now)]|%[res.fhdr(x-understudy-lost)] if ${second} ${catalog}`,
-    "http-response del-header x-understudy-lost",
+    "http-response set-status 503 if { res.hdr(x-understudy-refused) -m found }",
+    "http-response del-header x-understudy- -m beg",
   ]);
 }

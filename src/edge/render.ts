@@ -32,7 +32,7 @@ export function renderEdge(config: EdgeConfig): EdgeFiles {
 
 /** `config` without what can be changed at run time. */
 function plain(config: EdgeConfig): EdgeConfig {
-  const backends = config.backends.map((backend) => ({ ...backend, jrubies: 1, drained: false }));
+  const backends = config.backends.map((backend) => ({ ...backend, jrubies: 1 }));
   return { ...config, backends };
 }
 

@@ -3,14 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { deadline, pause, until } from "../base/retry.ts";
-import { toolEnv, toolPath } from "../../scripts/tools.ts";
-import { applyEdge } from "./apply.ts";
 import { observeEdge } from "./observe.ts";
 import { edgeRuntime } from "./runtime.ts";
 import { TestEdge } from "./testing/edge.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";
-const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 const unique = (names: string[]) => [...new Set(names)];
 
 // Side by side, since most of it is waiting.
@@ -73,36 +70,6 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       ]);
       for (const id of ids) assert.deepEqual(await edge.servedBy(id), ["p3"]);
     });
-
-    test("a catalog that kills each server it reaches takes two, is named, and takes one in the next run", async () => {
-      await using edge = await TestEdge.start({ puppetservers: 3 });
-      const runtime = edgeRuntime(edge.config);
-      const other = await edge.pki.pki.leaf("other", { subject: "/CN=other.test", ca: "issuing" });
-      assert.equal((await edge.ask(`${CATALOG}?id=k1&die=50`, { body: "x" })).status, 500);
-      const lost = await edge.servedBy("k1");
-      assert.equal(lost.length, 2);
-      assert.equal((await edge.ask(CATALOG, { leaf: other, body: "x" })).status, 200);
-
-      const named = (await observeEdge(runtime)).poisonous;
-      assert.deepEqual(
-        named.map(({ certname }) => certname),
-        ["agent1.test"],
-      );
-      assert.deepEqual(named[0]?.servers.toSorted(), lost);
-
-      for (const name of lost) await edge.startToy(name);
-      for (const name of lost) await edge.seen(name, "up");
-      // A new worker must know it too.
-      await applyEdge({ do: "reload", because: "test" }, edge.config, runtime, HAPROXY);
-      assert.equal((await edge.ask(`${CATALOG}?id=k2&die=50`, { body: "x" })).status, 502);
-      assert.equal((await edge.servedBy("k2")).length, 1);
-
-      // Only its catalogs are dangerous.
-      const asked = edge.ask(`/puppet/v3/file_metadata/x?id=f&gate=go`);
-      edge.signal(await edge.begun("f"), "SIGKILL");
-      await edge.open("go");
-      assert.equal((await asked).status, 200);
-    });
   });
 
   describe("every puppetserver dies", { concurrency: true, timeout: 60_000 }, () => {
@@ -135,9 +102,8 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       const agent = edge.connection();
       const gone = edge.ask(`${CATALOG}?id=gone`, { agent, body: "x" }).catch(() => "gone");
       const stays = edge.ask(`${CATALOG}?id=stays`, { body: "x" });
-      // Both are known to wait once a third has been answered.
-      await edge.ask("/status/v1/simple/server");
-      await pause(300);
+      const held = async () => (await observeEdge(edgeRuntime(edge.config))).waiting === 2;
+      await until("two requests are held", held, { withinMs: 10_000, everyMs: 20 });
       agent.destroy();
       assert.equal(await gone, "gone");
       await edge.startToy("p1");
@@ -182,6 +148,37 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
         working += line.startsWith("start") ? 1 : -1;
         assert.ok(working <= 2, line);
       }
+    });
+
+    test("one that is unfit gets requests while no other is up, and only then", async () => {
+      await using made = await TestEdge.make({ puppetservers: 3 });
+      const backends = made.config.backends.map((backend) => ({
+        ...backend,
+        lastResort: backend.name !== "p3",
+      }));
+      await using edge = made.with({ ...made.config, backends });
+      await Promise.all(["p1", "p2", "p3"].map(async (name) => edge.startToy(name)));
+      await edge.startHaproxy();
+      const file = "/puppet/v3/static_file_content/x";
+      const served = async (path: string) =>
+        unique(
+          (await Promise.all([1, 2, 3, 4].map(async () => edge.ask(path, { body: "x" })))).map(
+            ({ status, json }) => `${status} ${json.server}`,
+          ),
+        ).sort();
+      assert.deepEqual(await served(CATALOG), ["200 p3"]);
+      assert.deepEqual(await served(file), ["200 p3"]);
+      await edge.seen("p1", "drained");
+      const asked = edge.ask(`${CATALOG}?id=a&gate=go`, { body: "x" });
+      assert.equal(await edge.begun("a"), "p3");
+      edge.signal("p3", "SIGKILL");
+      await edge.open("go");
+      assert.notEqual((await asked).json.server, "p3");
+      assert.deepEqual(await served(CATALOG), ["200 p1", "200 p2"]);
+      assert.deepEqual(await served(file), ["200 p1", "200 p2"]);
+      await edge.startToy("p3");
+      await edge.seen("p3", "up");
+      assert.deepEqual(await served(CATALOG), ["200 p3"]);
     });
 
     test("one that is still starting gets nothing", async () => {
