@@ -21,8 +21,8 @@ export interface EdgeHost {
 }
 
 /**
- * The edge that the view asks for. Puppetservers that call themselves unfit are the last resort: who
- * is alive the edge knows best, and a poor answer beats none.
+ * The edge that the view asks for. Puppetservers that call themselves unfit are the last resort:
+ * who is alive the edge knows best, and a poor answer beats none.
  */
 export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");

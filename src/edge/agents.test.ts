@@ -17,8 +17,8 @@ import type { Leaf, LeafOptions } from "./testing/pki.ts";
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 
 // Side by side, since most of it is waiting.
-describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
-  describe("identity at the edge", { concurrency: true, timeout: 60_000 }, () => {
+describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
+  describe("identity at the edge", { concurrency: true, timeout: 240_000 }, () => {
     let edge: TestEdge;
     before(async () => {
       edge = await TestEdge.start({ puppetservers: 1 });
@@ -146,7 +146,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     }
   });
 
-  describe("issuers at the edge", { concurrency: true, timeout: 60_000 }, () => {
+  describe("issuers at the edge", { concurrency: true, timeout: 240_000 }, () => {
     const ISSUERS = [
       '/CN=Puppet CA: über, "quoted" \\+ more <x>; y\\\\z',
       "/C=DE/O=Example/OU=IT/CN=Puppet CA/emailAddress=ca@example.com",
@@ -175,7 +175,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     }
   });
 
-  describe("what arrives at the edge", { concurrency: true, timeout: 60_000 }, () => {
+  describe("what arrives at the edge", { concurrency: true, timeout: 240_000 }, () => {
     let edge: TestEdge;
     before(async () => {
       edge = await TestEdge.start({ puppetservers: 1 });

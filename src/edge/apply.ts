@@ -107,8 +107,8 @@ async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> 
 }
 
 /**
- * Writes the list of poisonous catalogs to its file when it has changed: a new worker, also one that
- * starts after a crash, knows only that.
+ * Writes the list of poisonous catalogs to its file when it has changed: a new worker, also one
+ * that starts after a crash, knows only that.
  */
 export async function keepPoison(runtime: EdgeRuntime): Promise<void> {
   const { poison } = runtime.paths;

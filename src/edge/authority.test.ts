@@ -41,12 +41,12 @@ async function startFiles(edge: TestEdge): Promise<AsyncDisposable> {
 
 async function authorityIs(edge: TestEdge, up: boolean): Promise<void> {
   const find = async () => (await observeEdge(edgeRuntime(edge.config))).authority === up;
-  await until("the local authority's state", find, { withinMs: 20_000, everyMs: 30 });
+  await until("the local authority's state", find, { withinMs: 60_000, everyMs: 30 });
 }
 
 describe(
   "the certificate authority behind the edge",
-  { concurrency: true, timeout: 60_000 },
+  { concurrency: true, timeout: 240_000 },
   () => {
     test("paths of the authority go to the daemon with the agent's identity, statuses of others don't", async () => {
       await using edge = await start(0);

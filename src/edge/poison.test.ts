@@ -16,8 +16,8 @@ const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 
 // Side by side, since most of it is waiting.
-describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
-  describe("a catalog that kills its server", { concurrency: true, timeout: 60_000 }, () => {
+describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
+  describe("a catalog that kills its server", { concurrency: true, timeout: 240_000 }, () => {
     test("takes two, is named, and takes one in the next run", async () => {
       await using edge = await TestEdge.start({ puppetservers: 3 });
       const runtime = edgeRuntime(edge.config);
@@ -109,7 +109,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       const [worker] = await edgeRuntime(edge.config).workers();
       for (const pid of [edge.haproxy?.pid, worker?.pid]) process.kill(pid ?? 0, "SIGKILL");
       const gone = async () => !(await observeEdge(edgeRuntime(edge.config))).running;
-      await until("HAProxy is gone", gone, { withinMs: 10_000, everyMs: 20 });
+      await until("HAProxy is gone", gone, { withinMs: 60_000, everyMs: 20 });
     }
 
     /** Sends it on the kept-alive connection of `agent`. */
@@ -127,7 +127,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     }
   });
 
-  describe("a puppetserver answers 503 of its own", { concurrency: true, timeout: 60_000 }, () => {
+  describe("a puppetserver answers 503 of its own", { concurrency: true, timeout: 240_000 }, () => {
     for (const kept of [false, true]) {
       test(`one other is asked, and the agent hears 503 ${kept ? "on a kept-alive" : "on a new"} connection`, async () => {
         await using edge = await TestEdge.start({ puppetservers: 3 });

@@ -2,7 +2,7 @@
 // everywhere.
 
 import assert from "node:assert/strict";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
@@ -27,8 +27,8 @@ async function settle(desired: EdgeConfig): Promise<string[]> {
 }
 
 // Side by side, since most of it is waiting.
-describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
-  describe("a running edge", { concurrency: true, timeout: 60_000 }, () => {
+describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
+  describe("a running edge", { concurrency: true, timeout: 240_000 }, () => {
     test("is brought to another configuration at run time, by reload where it must be", async () => {
       await using edge = await TestEdge.start({ puppetservers: 2 });
       const { config } = edge;
@@ -181,15 +181,37 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       assert.equal(told.because, "HAProxy's master does not answer");
     });
 
-    test("confirmRevoked throws when the file can't be written, and then tells no worker", async () => {
+    test("confirmRevoked tells the workers also when the file can't be written, and says so", async () => {
       await using edge = await TestEdge.start({ puppetservers: 1 });
       const runtime = edgeRuntime(edge.config);
       const blocked = `${edge.folder}/blocked`;
       await writeFile(blocked, "");
-      await chmod(blocked, 0o400);
       const keys = [revocationKey(edge.pki.issuer, "a")];
-      await assert.rejects(confirmRevoked(runtime, `${blocked}/state`, keys));
-      assert.equal((await edge.ask(CATALOG)).status, 200);
+      const told = await confirmRevoked(runtime, `${blocked}/state`, keys);
+      assert.equal(told.confirmed, false);
+      assert.match(told.because, /^the list of revocations can't be written: /);
+      assert.equal((await edge.ask(CATALOG)).status, 403);
+    });
+
+    test("confirmRevoked asks a worker again that became a former one while it was asked", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const agent = edge.connection();
+      assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
+      const real = edgeRuntime(edge.config);
+      let asked = 0;
+      const runtime = {
+        ...real,
+        async askWorker(pid: number, commands: readonly string[]) {
+          asked += 1;
+          if (asked > 1) return real.askWorker(pid, commands);
+          await settle({ ...edge.config, memoryMiB: 600 });
+          throw new Error("the master's socket was away");
+        },
+      };
+      const keys = [revocationKey(edge.pki.issuer, "a")];
+      const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
+      assert.deepEqual(told, { workers: 2, confirmed: true, ended: [], because: "" });
+      assert.equal((await edge.ask(CATALOG, { agent })).status, 403);
     });
   });
 });

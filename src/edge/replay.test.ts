@@ -11,8 +11,8 @@ const CATALOG = "/puppet/v3/catalog/agent1.test";
 const unique = (names: string[]) => [...new Set(names)];
 
 // Side by side, since most of it is waiting.
-describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
-  describe("a puppetserver dies", { concurrency: true, timeout: 60_000 }, () => {
+describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
+  describe("a puppetserver dies", { concurrency: true, timeout: 240_000 }, () => {
     for (const chunked of [false, true]) {
       const how = chunked ? "in chunks" : "with its length";
       test(`a request of 300 KB ${how} is repeated on another one, and only then`, async () => {
@@ -72,7 +72,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     });
   });
 
-  describe("every puppetserver dies", { concurrency: true, timeout: 60_000 }, () => {
+  describe("every puppetserver dies", { concurrency: true, timeout: 240_000 }, () => {
     test("requests under way, new ones and queued ones wait for the first that comes back", async () => {
       const backends = { puppetservers: 3 };
       await using edge = await TestEdge.start(backends);
@@ -81,7 +81,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       // Four each are worked on, the others queue.
       const early = Array.from({ length: 15 }, (_, index) => catalog(`q${index}`));
       const waiting = async () => (await observeEdge(edgeRuntime(edge.config))).waiting === 3;
-      await until("three requests queue", waiting, { withinMs: 10_000, everyMs: 20 });
+      await until("three requests queue", waiting, { withinMs: 60_000, everyMs: 20 });
       for (const name of ["p1", "p2", "p3"]) edge.signal(name, "SIGKILL");
       const late = [catalog("l0"), catalog("l1")];
       for (const name of ["p1", "p2", "p3"]) await edge.seen(name, "down");
@@ -103,7 +103,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
       const gone = edge.ask(`${CATALOG}?id=gone`, { agent, body: "x" }).catch(() => "gone");
       const stays = edge.ask(`${CATALOG}?id=stays`, { body: "x" });
       const held = async () => (await observeEdge(edgeRuntime(edge.config))).waiting === 2;
-      await until("two requests are held", held, { withinMs: 10_000, everyMs: 20 });
+      await until("two requests are held", held, { withinMs: 60_000, everyMs: 20 });
       agent.destroy();
       assert.equal(await gone, "gone");
       await edge.startToy("p1");
@@ -126,7 +126,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
     });
   });
 
-  describe("puppetservers that live", { concurrency: true, timeout: 60_000 }, () => {
+  describe("puppetservers that live", { concurrency: true, timeout: 240_000 }, () => {
     test("each works on as many requests as it has JRubies; what needs none goes past the queue", async () => {
       await using edge = await TestEdge.make({ puppetservers: 1 });
       const backends = edge.config.backends.map((backend) => ({ ...backend, jrubies: 2 }));
@@ -137,7 +137,7 @@ describe("an edge", { concurrency: true, timeout: 60_000 }, () => {
         small.ask(`${CATALOG}?id=c${index}&gate=go`, { body: "x" }),
       );
       const full = async () => (await observeEdge(edgeRuntime(small.config))).waiting > 0;
-      await until("requests queue", full, { withinMs: 10_000, everyMs: 10 });
+      await until("requests queue", full, { withinMs: 60_000, everyMs: 10 });
       const file = await small.ask("/puppet/v3/static_file_content/modules/x?id=light");
       assert.equal(file.status, 200);
       await small.open("go");

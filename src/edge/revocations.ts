@@ -5,6 +5,7 @@
 // time.
 
 import { readFile } from "node:fs/promises";
+import { messageOf } from "../base/fault.ts";
 import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
 import { edgePaths } from "./config.ts";
 import type { EdgeRuntime } from "./runtime.ts";
@@ -15,13 +16,16 @@ const COMMANDS_MAX = 500;
 /** From this many keys on, the whole list is read back rather than key by key. */
 const SINGLE_KEYS_MAX = 200;
 
+/** How often workers are listed for one set of keys: each reload meanwhile takes another look. */
+const ROUNDS_MAX = 10;
+
 /** What came of telling every worker. */
 export interface Confirmation {
   /**
    * How many workers there are; 0 when HAProxy doesn't run: whoever starts it later reads the file.
    */
   workers: number;
-  /** Whether every worker that is left refuses all of the keys. */
+  /** Whether every worker that is left refuses all of the keys, and the next one will. */
   confirmed: boolean;
   /** Former workers that were ended because they did not confirm. */
   ended: number[];
@@ -60,7 +64,8 @@ export async function readRevoked(path: string): Promise<Set<string>> {
 
 /**
  * Makes this edge refuse `keys`: the file first, then every worker, each of which is asked whether
- * it does. Safe to repeat. Throws only when the file can't be written.
+ * it does. Safe to repeat. Without room for the file the workers are told all the same, but then it
+ * isn't confirmed, since the next HAProxy wouldn't know.
  */
 export async function confirmRevoked(
   runtime: EdgeRuntime,
@@ -68,27 +73,51 @@ export async function confirmRevoked(
   keys: readonly string[],
   end: (pid: number) => void = kill,
 ): Promise<Confirmation> {
-  await addRevokedToFile(stateDir, keys);
-  const workers = await runtime.workers().catch(() => undefined);
-  const outcome: Confirmation = { workers: 0, confirmed: true, ended: [], because: "" };
-  if (workers === undefined) {
-    return { ...outcome, confirmed: false, because: "HAProxy's master does not answer" };
-  }
-  outcome.workers = workers.length;
-  for (const { pid, former } of workers) {
-    const missing = await tellWorker(runtime, pid, keys).catch(() => keys.length);
-    if (missing === 0) continue;
-    if (former) {
-      end(pid);
-      outcome.ended.push(pid);
-    } else if (await isGone(runtime, pid)) {
-      // Replaced while it was asked: its successor has read the file.
-    } else {
-      outcome.confirmed = false;
-      outcome.because = `worker ${pid} does not confirm ${missing} of ${keys.length}`;
+  const unwritten = await addRevokedToFile(stateDir, keys).then(() => "", messageOf);
+  const told = await tellWorkers(runtime, keys, end);
+  if (unwritten === "") return told;
+  const because = `the list of revocations can't be written: ${unwritten}`;
+  return { ...told, confirmed: false, because: told.confirmed ? because : told.because };
+}
+
+/**
+ * Lists the workers again after each round, since a reload makes a former worker of one that is
+ * just being asked: done when every one that is listed has confirmed or was ended.
+ */
+async function tellWorkers(
+  runtime: EdgeRuntime,
+  keys: readonly string[],
+  end: (pid: number) => void,
+): Promise<Confirmation> {
+  const settled = new Set<number>();
+  const failed = new Set<number>();
+  const ended: number[] = [];
+  const outcome = (because: string): Confirmation => {
+    const workers = new Set([...settled, ...failed]).size;
+    return { workers, confirmed: because === "", ended, because };
+  };
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const workers = await runtime.workers().catch(() => undefined);
+    if (workers === undefined) return outcome("HAProxy's master does not answer");
+    const open = workers.filter(({ pid }) => !settled.has(pid));
+    if (open.length === 0) return outcome("");
+    for (const { pid, former } of open) {
+      const missing = await tellWorker(runtime, pid, keys).catch(() => keys.length);
+      if (missing === 0) {
+        settled.add(pid);
+      } else if (former) {
+        end(pid);
+        ended.push(pid);
+        settled.add(pid);
+      } else {
+        const because = `worker ${pid} does not confirm ${missing} of ${keys.length}`;
+        // Once may be a reload.
+        if (failed.has(pid)) return outcome(because);
+        failed.add(pid);
+      }
     }
   }
-  return outcome;
+  return outcome("HAProxy's workers come and go");
 }
 
 function kill(pid: number): void {
@@ -97,11 +126,6 @@ function kill(pid: number): void {
   } catch {
     // It has ended on its own.
   }
-}
-
-async function isGone(runtime: EdgeRuntime, pid: number): Promise<boolean> {
-  const workers = await runtime.workers().catch(() => undefined);
-  return workers !== undefined && !workers.some((worker) => worker.pid === pid && !worker.former);
 }
 
 /** How many of `keys` the worker does not refuse even after it was told. */

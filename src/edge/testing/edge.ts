@@ -153,7 +153,7 @@ export class TestEdge implements AsyncDisposable {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => this.output.push(text));
     }
-    await until("HAProxy listens", () => this.#answers(), { withinMs: 10_000, everyMs: 30 });
+    await until("HAProxy listens", () => this.#answers(), { withinMs: 60_000, everyMs: 30 });
   }
 
   async #answers(): Promise<boolean> {
@@ -171,7 +171,7 @@ export class TestEdge implements AsyncDisposable {
         .join("")
         .split("\n")
         .find((line) => pattern.test(line));
-    return until(`a log line like ${pattern}`, find, { withinMs: 20_000, everyMs: 20 });
+    return until(`a log line like ${pattern}`, find, { withinMs: 60_000, everyMs: 20 });
   }
 
   /** Everything HAProxy has written. */
@@ -238,7 +238,7 @@ export class TestEdge implements AsyncDisposable {
       const starts = (await this.requests(id)).filter((line) => line.includes(": start "));
       return starts.length >= times ? starts : undefined;
     };
-    const starts = await until(`request ${id} begins`, find, { withinMs: 30_000, everyMs: 20 });
+    const starts = await until(`request ${id} begins`, find, { withinMs: 60_000, everyMs: 20 });
     return starts.at(-1)?.split(":")[0] ?? "";
   }
 
@@ -255,7 +255,7 @@ export class TestEdge implements AsyncDisposable {
       (await observeEdge(runtime)).servers.some(
         (server) => server.name === name && server.state === state,
       );
-    await until(`${name} is ${state}`, find, { withinMs: 30_000, everyMs: 50 });
+    await until(`${name} is ${state}`, find, { withinMs: 60_000, everyMs: 50 });
   }
 
   /** A keep-alive connection of one agent. */
