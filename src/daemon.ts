@@ -14,13 +14,14 @@ import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile, writeNodeFile } from "./cluster/node-file.ts";
 import { createPeers, type Peers } from "./cluster/peer.ts";
-import type { AuthorityName, LeafName } from "./cluster/pki.ts";
+import type { LeafName } from "./cluster/pki.ts";
 import { type PkiOwners, readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import { readClusterRecord } from "./cluster/record.ts";
 import { namesOfServer, type NodeFile } from "./cluster/schema.ts";
 import { listTokens, revokeToken } from "./cluster/tokens.ts";
 import { startViewKeeper, type ViewKeeper } from "./cluster/view-keeper.ts";
 import { type View, voterEndpoints } from "./cluster/view.ts";
+import { createVoters, type Voters } from "./cluster/voters-loop.ts";
 import { caCommands, caStatus, signMember, startCa } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Copier, startCopier } from "./daemon/copies.ts";
@@ -28,21 +29,20 @@ import { createEdgeRunner, type EdgeRunner } from "./daemon/edge.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import {
-  askToLeave,
   finishMember,
   issueToken,
   type MembershipDeps,
-  removeMember,
   sealKeys,
   setVoters,
 } from "./daemon/membership.ts";
 import { createNeighbours, type Neighbours } from "./daemon/neighbours.ts";
 import { createOwnLeaves, type OwnLeaves, signLeaf } from "./daemon/own-leaves.ts";
-import { createRefusals, type Refusals } from "./daemon/pki-loop.ts";
+import { createRefusals, memberDoors, type Refusals } from "./daemon/pki-loop.ts";
+import { askToLeave, removeMember, startLeaving } from "./daemon/removal.ts";
 import { createEtcd } from "./etcd/client.ts";
+import { clientUrl, peerUrl } from "./etcd/server.ts";
 import type { Etcd } from "./etcd/types.ts";
-import { wallMs } from "./host/clock.ts";
-import { endStrangers } from "./host/connections.ts";
+import { monotonicMs, wallMs } from "./host/clock.ts";
 import { readFacts } from "./host/facts.ts";
 import { makeFolder } from "./host/files.ts";
 import { PATHS, PORTS } from "./host/paths.ts";
@@ -94,6 +94,7 @@ interface Core {
   neighbours: Neighbours;
   refusals: Refusals;
   leaves: OwnLeaves;
+  voters: Voters;
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
   log: Log;
@@ -115,9 +116,16 @@ async function assemble(log: Log, stop: AbortController) {
   const membership: MembershipDeps = {
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
+    wake: () => core.keeper.loop.wake(),
+    etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
+    authorities: requireAuthorities,
+    requireSigner: () => requireCa(server).requireSigner(),
     revokePuppet: async (id) => {
-      await server?.ca.revoke({ names: [id] });
+      const { edges } = await requireCa(server).revoke({ names: [id] });
+      return edges ?? { confirmed: [], missing: [] };
     },
+    confirmCopies: async (revision) =>
+      server?.copier.confirm(revision) ?? { copies: 1, of: [core.node.id] },
     status: async () => status(),
   };
   const local = async () =>
@@ -187,35 +195,15 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   });
   const refusals = createRefusals({
     etcd,
-    role: node.role,
-    owners,
-    onChange: async (names) => {
+    nowMs: monotonicMs,
+    doors: memberDoors(node.role, owners, async (names) => {
       log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
       await readAnew();
-      await endRemoved(keeper.current(), names);
-    },
+    }),
   });
-  const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves };
+  const voters = createVoters(etcd, log);
+  const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
   return { ...parts, reloads, log, signal };
-}
-
-/**
- * Connections that a removed member opened before its certificate was refused end too. Not those to
- * the control port: there each request is checked, and a member that leaves awaits its answer.
- */
-async function endRemoved(view: View | undefined, names: AuthorityName[]): Promise<void> {
-  if (view === undefined) return;
-  const staying = view.members.filter((member) => member.phase !== "leaving");
-  const addresses = [
-    ...staying.map((member) => member.address),
-    ...view.settings.virtualIps.map((vip) => vip.split("/")[0] ?? vip),
-  ];
-  const ports = {
-    etcd: [PORTS.etcdClient, PORTS.etcdPeer],
-    edge: [PORTS.puppetserver, PORTS.authority],
-    control: [],
-  };
-  for (const port of names.flatMap((name) => ports[name])) await endStrangers(port, addresses);
 }
 
 async function createServer(core: Core): Promise<ServerParts> {
@@ -274,6 +262,8 @@ async function listenForCommands(
     ca: server && caCommands(server.ca),
     planRemoval: async (id) => planRemoval(await shared.status(), id),
     remove: async (id) => removeMember(membership, id),
+    planLeave: async () => planRemoval(await shared.status(), core.node.id, "itself"),
+    startLeaving: async () => startLeaving(membership),
     leave: async () => askToLeave(membership),
     setVoters: async (count) => setVoters(membership, count),
   });
@@ -309,10 +299,7 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
     },
     refuses: async (serials) => {
       await refusals.sync();
-      const all = (["etcd", "edge", "control"] as const).flatMap((name) => [
-        ...refusals.serials(name),
-      ]);
-      return serials.every((serial) => all.includes(serial));
+      return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),

@@ -15,6 +15,7 @@ import {
   type RemovalDone,
   type RemovalPlan,
   type TokenList,
+  type VotersAnswer,
 } from "../setup/contract.ts";
 import { readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
@@ -36,9 +37,13 @@ export interface LocalDeps {
   ca: CaCommands | undefined;
   planRemoval(id: string): Promise<z.infer<typeof RemovalPlan>>;
   remove(id: string): Promise<z.infer<typeof RemovalDone>>;
+  /** What leaving will cost this member; asked before it is done. */
+  planLeave(): Promise<z.infer<typeof RemovalPlan>>;
+  /** Marks this member as on its way out: agents go elsewhere. */
+  startLeaving(): Promise<void>;
   /** Has another server take this member out. */
   leave(): Promise<z.infer<typeof RemovalDone>>;
-  setVoters(count: 1 | 3 | 5): Promise<void>;
+  setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
 }
 
 /** The certificate authority as the commands use it. */
@@ -100,10 +105,14 @@ export function createLocalApp(deps: LocalDeps): Hono {
   app.post("/v1/members/remove", async (c) => {
     return c.json(await deps.remove((await readBody(MemberId, c.req)).id));
   });
+  app.post("/v1/leave/plan", async (c) => c.json(await deps.planLeave()));
+  app.post("/v1/leave/start", async (c) => {
+    await deps.startLeaving();
+    return c.json(done);
+  });
   app.post("/v1/leave", async (c) => c.json(await deps.leave()));
   app.post("/v1/voters", async (c) => {
-    await deps.setVoters((await readBody(VoterCount, c.req)).voters);
-    return c.json(done);
+    return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
   });
   return app;
 }

@@ -43,6 +43,8 @@ export interface Ca extends Operations {
   /** Signs the CRL anew when it is a month old. Returns whether this server did. */
   refreshCrl(): Promise<boolean>;
   state(): CaState;
+  /** Throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now. */
+  requireSigner(): void;
   /** Ends retries and waits for writes that are running. */
   close(): Promise<void>;
 }
@@ -72,6 +74,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     currentCrl: () => core.publisher.crl(),
     refreshCrl: () => refreshCrl(core),
     state: () => describeState(core),
+    requireSigner: () => void core.signer(),
     async close() {
       closed.abort();
       await core.directory.idle();

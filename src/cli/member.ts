@@ -5,12 +5,15 @@ import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
 import { ClusterStatus } from "../cluster/status.ts";
-import { Done, RemovalDone, RemovalPlan } from "../setup/contract.ts";
+import { RemovalDone, RemovalPlan, VotersAnswer } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { leave } from "../setup/leave.ts";
+import { tellPlanning } from "../setup/tell-planning.ts";
+import { copyLines } from "./copies.ts";
 import { createOutput, EXIT, type Output } from "./output.ts";
 
-const REMOVE_MS = 120_000;
+/** A living voter is replaced first. */
+const REMOVE_MS = 240_000;
 
 interface RemoveFlags {
   yes?: boolean;
@@ -54,12 +57,10 @@ export function addMember(program: Command): void {
       });
       if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
       await confirm(plan.lines, id, flags, output);
-      const done = await callDaemon("POST", "/v1/members/remove", {
-        body: { id },
-        answer: RemovalDone,
-        withinMs: REMOVE_MS,
-      });
-      output.result(done, done.lines.join("\n"));
+      const options = { body: { id }, answer: RemovalDone, withinMs: REMOVE_MS };
+      const removal = callDaemon("POST", "/v1/members/remove", options);
+      const done = await tellPlanning(removal, (line) => output.progress(line));
+      output.result(done, [...done.lines, ...copyLines(done.copies, "removal")].join("\n"));
       process.exitCode = done.unconfirmed.length > 0 ? EXIT.unconfirmed : EXIT.ok;
     });
   member
@@ -72,8 +73,12 @@ export function addMember(program: Command): void {
       if (![1, 3, 5].includes(voters)) {
         throw new Fault("cli.option", `"${count}" voters can't be: an odd number, 1, 3 or 5`);
       }
-      await callDaemon("POST", "/v1/voters", { body: { voters }, answer: Done });
-      createOutput(options.json === true).result({ voters }, `${voters} voters are wanted now.`);
+      const answer = await callDaemon("POST", "/v1/voters", {
+        body: { voters },
+        answer: VotersAnswer,
+      });
+      const text = `${voters} voters are wanted now. ${answer.because}`.trimEnd();
+      createOutput(options.json === true).result(answer, text);
     });
   program
     .command("leave")

@@ -1,10 +1,13 @@
 // understudy token create|list|revoke: who may join.
 
 import type { Command } from "commander";
+import { Fault } from "../base/fault.ts";
 import { parseDuration, renderDuration } from "../base/duration.ts";
 import { renderTable } from "../base/table.ts";
-import { CreatedToken, Done, TokenList } from "../setup/contract.ts";
+import { Role } from "../cluster/schema.ts";
+import { CreatedToken, CreateToken, Done, TokenList } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { copyLines } from "./copies.ts";
 import { createOutput } from "./output.ts";
 
 export function addToken(program: Command): void {
@@ -16,9 +19,8 @@ export function addToken(program: Command): void {
     .option("--expires <duration>", "until when it can be used, as in 30m or 1d", "1h")
     .option("--json", "print JSON")
     .action(async (options: { role: string; expires: string; json?: boolean }) => {
-      const validMs = parseDuration(options.expires) * 1000;
       const made = await callDaemon("POST", "/v1/tokens", {
-        body: { role: options.role, validMs },
+        body: readTokenWish(options),
         answer: CreatedToken,
       });
       createOutput(options.json === true).result(made, renderJoinHint(made, options.expires));
@@ -55,6 +57,17 @@ export function addToken(program: Command): void {
     });
 }
 
+/** What the options ask for. Throws Fault `cli.option`, `base.duration`. */
+export function readTokenWish(options: { role: string; expires: string }): CreateToken {
+  const role = Role.options.find((each) => each === options.role);
+  if (role === undefined) {
+    throw new Fault("cli.option", `--role "${options.role}" is no role: server or compiler`);
+  }
+  const wish = CreateToken.safeParse({ role, validMs: parseDuration(options.expires) * 1000 });
+  if (wish.success) return wish.data;
+  throw new Fault("cli.option", `--expires "${options.expires}": from one minute to 30 days`);
+}
+
 /** The lines that tell how to use a token. */
 export function renderJoinHint(made: CreatedToken, within: string): string {
   return [
@@ -63,5 +76,6 @@ export function renderJoinHint(made: CreatedToken, within: string): string {
     `  understudy join ${made.url} --token ${made.token}`,
     "",
     "Without --token it is asked for, so that it stays out of the shell's history.",
+    ...copyLines(made.copies, "token"),
   ].join("\n");
 }

@@ -14,7 +14,6 @@ export interface Leadership {
   /** Tries to become or stay leader; call it on every tick. Throws what etcd throws. */
   tick(): Promise<boolean>;
   holds(): boolean;
-  resign(): Promise<void>;
 }
 
 export function createLeadership(etcd: Etcd, id: string): Leadership {
@@ -55,11 +54,6 @@ export function createLeadership(etcd: Etcd, id: string): Leadership {
       // Granting a lease is a write: look first whether somebody leads.
       if (lease === undefined && (await etcd.get(LEADER_KEY)) === undefined) await acquire();
       return holds();
-    },
-    async resign() {
-      const held = lease;
-      lease = undefined;
-      if (held !== undefined) await etcd.lease.revoke(held);
     },
   };
 }

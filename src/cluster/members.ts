@@ -22,6 +22,12 @@ export async function readMember(etcd: Etcd, id: string): Promise<KnownMember | 
   return kv && known(kv);
 }
 
+/** All members as the record has them now. */
+export async function readMembers(etcd: Etcd): Promise<Member[]> {
+  const { kvs } = await etcd.range(MEMBERS_PREFIX);
+  return kvs.map((kv) => known(kv).member);
+}
+
 /** The member `id`, which is not on its way out. Throws Fault `pki.forbidden`. */
 export async function requireStaying(etcd: Etcd, id: string): Promise<KnownMember> {
   const found = await readMember(etcd, id);

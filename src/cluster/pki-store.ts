@@ -5,7 +5,7 @@ import type { KeyObject } from "node:crypto";
 import { chmod, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
-import { exists, makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
+import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import type { Owner } from "../host/users.ts";
 import { exportPkcs8, generateEcKey, readPrivateKey } from "../x509/keys.ts";
@@ -140,10 +140,6 @@ export async function requireAuthorities(): Promise<Record<AuthorityName, Cluste
     found[name] = authority;
   }
   return found as Record<AuthorityName, ClusterAuthority>;
-}
-
-export async function hasAuthorities(): Promise<boolean> {
-  return exists(authorityFiles("control").key);
 }
 
 /** Takes back the keys that leafRequest made. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgeStatus, type LocalStatus, type MemberAnswer } from "./status.ts";
+import { describeVoters, judgeStatus, type LocalStatus, type MemberAnswer } from "./status.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 
@@ -159,4 +159,38 @@ test("judgeStatus tells the newest of what edges know of one poisonous catalog",
   const said = status.warnings.filter((warning) => warning.includes("web1"));
   assert.equal(said.length, 1);
   assert.match(said[0] ?? "", /took s2 and s3 down \(last 2026-11-20T12:00/);
+});
+
+test("describeVoters says why fewer vote than are wanted, or that more still do", () => {
+  const cases: [number, number, number, RegExp][] = [
+    [3, 3, 3, /^$/],
+    [3, 3, 4, /^$/],
+    [3, 1, 2, /join more servers \(3 in all\)/],
+    [3, 1, 3, /1 of 3 voters yet: it is growing/],
+    [3, 2, 2, /2 voters, of which 1 will stay/],
+    [5, 3, 4, /5 etcd voters are wanted, 3 vote: join more servers \(5 in all\)/],
+    [5, 3, 5, /3 of 5 voters yet/],
+    [1, 1, 3, /member voters 3/],
+  ];
+  for (const [wanted, voters, servers, expected] of cases) {
+    assert.match(
+      describeVoters(wanted, voters, servers),
+      expected,
+      `${wanted} ${voters} ${servers}`,
+    );
+  }
+});
+
+test("judgeStatus passes on what etcd's leader waits for", () => {
+  const planning = "5 are to vote, but s4 isn't ready";
+  const etcd = { runs: "leader" as const, dbSizeBytes: 1, because: "", planning };
+  const { warnings } = judge([answer("s1", { ...holder, etcd }), ...healthy.slice(1)]);
+  assert.deepEqual(warnings, [`etcd: ${planning}.`]);
+});
+
+test("judgeStatus says of a member on its way out how that is finished", () => {
+  const leaving = answer("s3", local("s3"));
+  leaving.member.phase = "leaving";
+  const { warnings } = judge([...healthy.slice(0, 2), leaving]);
+  assert.ok(warnings.some((warning) => /s3 is leaving: .*understudy leave/.test(warning)));
 });

@@ -35,6 +35,8 @@ export const LocalStatus = z.object({
     runs: z.enum(["leader", "voter", "learner", "no"]),
     dbSizeBytes: z.number(),
     because: z.string(),
+    /** What the leader does or waits for so that the wanted number votes; empty elsewhere. */
+    planning: z.string().optional(),
   }),
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
@@ -139,20 +141,51 @@ function etcdWarnings(facts: Facts): string[] {
       `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${age} old.`,
     ];
   }
-  const servers = facts.members.filter(({ member }) => member.role === "server").length;
-  if (answering < voters) return [`${voters - answering} of ${voters} etcd members don't answer.`];
-  if (voters < 3 && servers >= 3) return [`etcd has ${voters} of 3 voters yet: it is growing.`];
-  if (voters < 3) {
-    return [
-      `With ${voters === 1 ? "one voter" : `${voters} voters`} changes stop when it fails: join more servers (3 in all).`,
-    ];
+  const planning = planningOf(facts);
+  if (answering < voters) {
+    return [`${voters - answering} of ${voters} etcd members don't answer.`, ...planning];
   }
-  return [];
+  if (planning.length > 0) return planning;
+  const because = describeVoters(facts.settings.voters, voters, countServers(facts.members));
+  return because === "" ? [] : [because];
+}
+
+/** Servers that stay: those that may vote sooner or later. */
+export function countServers(members: readonly MemberAnswer[]): number {
+  return members.filter(({ member }) => member.role === "server" && member.phase !== "leaving")
+    .length;
+}
+
+/** What the leader says that it does or waits for in etcd's membership. */
+export function planningOf({ members }: Pick<Facts, "members">): string[] {
+  return members.flatMap(({ local }) => {
+    const planning = local?.etcd.planning ?? "";
+    return planning === "" ? [] : [`etcd: ${planning}.`];
+  });
+}
+
+/** Why another number votes than is wanted, in words; empty when all is as it should be. */
+export function describeVoters(wanted: number, voters: number, servers: number): string {
+  const possible = Math.max(1, Math.min(wanted, servers % 2 === 1 ? servers : servers - 1));
+  if (voters < possible) return `etcd has ${voters} of ${possible} voters yet: it is growing.`;
+  if (voters > possible) return `etcd has ${voters} voters, of which ${possible} will stay.`;
+  if (voters < 3) {
+    const way =
+      wanted === 1 ? "understudy member voters 3 makes it three" : "join more servers (3 in all)";
+    return `With one voter changes stop when it fails: ${way}.`;
+  }
+  if (voters === wanted) return "";
+  return `${wanted} etcd voters are wanted, ${voters} vote: join more servers (${wanted} in all).`;
 }
 
 function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   const { id } = answer.member;
   const { local } = answer;
+  if (answer.member.phase === "leaving") {
+    return [
+      `${id} is leaving: finish that there with understudy leave, else with understudy member remove ${id}.`,
+    ];
+  }
   if (local === undefined) return [`${id} doesn't answer: ${answer.because}`];
   const warnings = local.warnings.map((warning) => `${id}: ${warning}`);
   if (local.phase === "setup")

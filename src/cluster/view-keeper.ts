@@ -5,6 +5,7 @@
 import { Fault, messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
+import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { changedMs } from "../host/files.ts";
@@ -90,8 +91,11 @@ async function keptAgeMs(): Promise<number> {
 }
 
 function endpointsOf(view: View, node: NodeFile): string[] {
-  const endpoints = voterEndpoints(view, node.id);
-  return endpoints.length > 0 ? endpoints : node.etcdEndpoints;
+  const voters = voterEndpoints(view, node.id);
+  const known = voters.length > 0 ? voters : node.etcdEndpoints;
+  // Last of all its own: it may have taken over the only vote since the view was read.
+  const own = clientUrl(node.address);
+  return node.role !== "server" || known.includes(own) ? known : [...known, own];
 }
 
 /**

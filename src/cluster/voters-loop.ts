@@ -10,24 +10,35 @@ import type { View } from "./view.ts";
 
 const STATUS_MS = 2000;
 
-/** One step towards the voters that the settings want. Returns what is being done or waited for. */
-export async function stepVoters(
-  etcd: Etcd,
-  view: View,
-  reachable: (id: string) => boolean,
-  log: Log,
-): Promise<VoterAction[]> {
-  const observed = await observeVoters(etcd);
-  const candidates = view.members.map((member) => ({
-    id: member.id,
-    name: member.id,
-    peerUrl: peerUrl(member.address),
-    wants: member.mayVote && member.phase !== "leaving",
-    ready: reachable(member.id),
-  }));
-  const actions = planVoters(view.settings.voters, candidates, { members: observed });
-  for (const action of actions) await apply(etcd, action, log);
-  return actions;
+export interface Voters {
+  /** One step towards the voters that the settings want. */
+  step(view: View, reachable: (id: string) => boolean): Promise<void>;
+  /** Somebody else leads now: what was planned here says nothing any more. */
+  rest(): void;
+  /** What is being done or waited for, in words; empty when all is well, or another leads. */
+  planning(): string;
+}
+
+export function createVoters(etcd: Etcd, log: Log): Voters {
+  let planned: VoterAction[] = [];
+  return {
+    async step(view, reachable) {
+      const observed = await observeVoters(etcd);
+      const candidates = view.members.map((member) => ({
+        id: member.id,
+        name: member.id,
+        peerUrl: peerUrl(member.address),
+        wants: member.mayVote && member.phase !== "leaving",
+        ready: reachable(member.id),
+      }));
+      planned = planVoters(view.settings.voters, candidates, { members: observed });
+      for (const action of planned) await apply(etcd, action, log);
+    },
+    rest() {
+      planned = [];
+    },
+    planning: () => planned.map(({ because }) => because).join("; "),
+  };
 }
 
 async function observeVoters(etcd: Etcd): Promise<ObservedMember[]> {

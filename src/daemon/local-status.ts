@@ -17,6 +17,7 @@ export interface LocalParts {
   node: () => NodeFile;
   keeper: ViewKeeper;
   etcd: Etcd;
+  voters: { planning(): string };
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   warnings: () => string[];
@@ -41,11 +42,14 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       because: record.because,
       ageMs: Number.isFinite(record.ageMs) ? record.ageMs : 0,
     },
-    etcd: await readEtcd(
-      parts.etcd,
-      node,
-      view?.etcdMembers.some((each) => each.name === node.id),
-    ),
+    etcd: {
+      ...(await readEtcd(
+        parts.etcd,
+        node,
+        view?.etcdMembers.some((each) => each.name === node.id),
+      )),
+      planning: parts.voters.planning(),
+    },
     addresses: addresses.filter((address) => mine.has(address)),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),

@@ -10,7 +10,7 @@ import type { PkiOwners } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { stepVoters } from "../cluster/voters-loop.ts";
+import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
@@ -33,6 +33,7 @@ export interface LoopHost {
   neighbours: Neighbours;
   refusals: Refusals;
   leaves: OwnLeaves;
+  voters: Voters;
   log: Log;
   signal: AbortSignal;
 }
@@ -57,7 +58,7 @@ export function startServerLoops(
   server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
   leadership: Leadership,
 ): void {
-  const { etcd, keeper, log, node, signal } = host;
+  const { keeper, log, node, signal } = host;
   const { edge } = server;
   void server.ca.loop(signal);
   const edgeLoop = startLoop({
@@ -81,8 +82,8 @@ export function startServerLoops(
     ...named(host, "voters"),
     body: async () =>
       withRecord(host, async (view) => {
-        if (!(await leadership.tick())) return;
-        await stepVoters(etcd, view, (id) => host.neighbours.reachable(id), log);
+        if (!(await leadership.tick())) host.voters.rest();
+        else await host.voters.step(view, (id) => host.neighbours.reachable(id));
       }),
   });
   server.onWake(() => edgeLoop.wake());

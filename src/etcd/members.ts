@@ -53,9 +53,6 @@ export function createMembers(client: Client): Etcd["members"] {
         if (!refusedWith(error, "member not found")) throw error;
       }
     },
-    async updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void> {
-      await change("update", { ID: id, peerURLs: peerUrls }, options);
-    },
   };
 }
 

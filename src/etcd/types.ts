@@ -151,7 +151,6 @@ export interface Etcd {
     /** Makes a learner a voter; `ok: false` while etcd finds it too far behind. */
     promote(id: string, options?: CallOptions): Promise<{ ok: boolean; because: string }>;
     remove(id: string, options?: CallOptions): Promise<void>;
-    updatePeers(id: string, peerUrls: string[], options?: CallOptions): Promise<void>;
   };
   /**
    * What the member behind `endpoint` says of itself, also without quorum. By default within one

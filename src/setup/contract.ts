@@ -14,11 +14,15 @@ export const CreateToken = z.object({
     .max(30 * 86_400_000),
 });
 
+export type CreateToken = z.infer<typeof CreateToken>;
+
 export const CreatedToken = z.object({
   id: z.string(),
   role: Role,
   token: z.string(),
   url: z.string(),
+  /** Servers that keep a durable copy of the token. */
+  copies: z.int(),
 });
 export type CreatedToken = z.infer<typeof CreatedToken>;
 
@@ -88,5 +92,17 @@ export const RemovalPlan = z.object({
 export const RemovalDone = z.object({
   id: z.string(),
   lines: z.array(z.string()),
+  /** Members that may still let the removed one's certificates in. */
   unconfirmed: z.array(z.string()),
+  /** Servers that keep a durable copy of the removal. */
+  copies: z.int(),
 });
+
+/** What is so once the wanted number of voters was set. */
+export const VotersAnswer = z.object({
+  voters: z.int(),
+  voting: z.int(),
+  /** Why they aren't the same; empty when they are. */
+  because: z.string(),
+});
+export type VotersAnswer = z.infer<typeof VotersAnswer>;

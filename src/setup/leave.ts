@@ -1,35 +1,34 @@
-// understudy leave: this server goes out of its cluster in order. The cluster forgets it first,
-// while it still may ask for that; then its units stop, Puppet's files are put back, and its keys
-// are deleted.
+// understudy leave: this server goes out of its cluster in order. Agents go elsewhere first and
+// their running requests end; then the cluster forgets it, while it still may ask for that; then
+// its units stop, Puppet's files are put back, and its keys are deleted. Its node file goes last:
+// as long as it is there, the same command goes on.
 
 import { rm } from "node:fs/promises";
-import { ETCD_UNIT } from "../cluster/own-etcd.ts";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
+import { LocalStatus } from "../cluster/status.ts";
 import { PATHS } from "../host/paths.ts";
 import { readPuppetLayout } from "../host/puppet-layout.ts";
-import { isActive, unit } from "../host/systemd.ts";
+import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planRevert } from "../puppetserver/plan.ts";
-import { RemovalDone, RemovalPlan } from "./contract.ts";
+import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
-import { rememberRemoval } from "./stand-down.ts";
+import { drain } from "./make-way.ts";
+import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
+import { tellPlanning } from "./tell-planning.ts";
 import { puppetserverWish } from "./wish.ts";
 import { Fault, isFault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
 
-const LEAVE_MS = 180_000;
-
-/** Our units, in the order in which they stop: the address moves first, the record goes last. */
-const UNITS = [
-  "understudy-vip.service",
-  "understudy-edge.service",
-  "understudy.service",
-  "understudy-files.service",
-  "understudy-files.socket",
-  ETCD_UNIT,
-];
+const LEAVE_MS = 300_000;
+/** How long the address may take to go to another server. */
+const ADDRESS_MS = 30_000;
+/** How long agents' running requests may take to end: a big catalog compiles for minutes. */
+const REQUESTS_MS = 180_000;
+const LOOK_MS = 300;
 
 /** Leaves the cluster. Returns the lines that say what is so now. */
 export async function leave(talk: {
@@ -45,16 +44,46 @@ export async function leave(talk: {
     );
     return finish(node, (line) => talk.progress(line));
   }
-  const plan = await callDaemon("POST", "/v1/members/removal-plan", {
-    body: { id },
-    answer: RemovalPlan,
-  });
+  const plan = await callDaemon("POST", "/v1/leave/plan", { body: {}, answer: RemovalPlan });
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
   await talk.confirm(plan.lines, id);
-  for (const line of await askOut()) talk.progress(` ✓ ${line}`);
+  await sendAgentsElsewhere(node, (line) => talk.progress(line));
+  for (const line of await tellPlanning(askOut(), (text) => talk.progress(text))) {
+    talk.progress(` ✓ ${line}`);
+  }
   // From here on this command is finished by repeating it, whatever interrupts it.
   await rememberRemoval();
   return finish(node, (line) => talk.progress(line));
+}
+
+/** Gives the addresses up, and waits until nobody's run needs this edge any more. */
+async function sendAgentsElsewhere(
+  node: NodeFile,
+  progress: (line: string) => void,
+): Promise<void> {
+  await callDaemon("POST", "/v1/leave/start", { body: {}, answer: Done });
+  if (node.role !== "server") return;
+  const moved = async () => {
+    const { addresses } = await callDaemon("GET", "/v1/local", { answer: LocalStatus });
+    return addresses.length === 0;
+  };
+  const held = await until("the addresses move", moved, {
+    withinMs: ADDRESS_MS,
+    everyMs: LOOK_MS,
+  }).then(
+    () => false,
+    (error: unknown) => {
+      if (isFault(error, "base.deadline")) return true;
+      throw error;
+    },
+  );
+  progress(
+    held
+      ? " ! no other server takes the addresses: they go with this one"
+      : " ✓ agents go to the other servers",
+  );
+  if (await drain(REQUESTS_MS)) progress(" ✓ their requests here have ended");
+  else progress(" ! requests still run here, which end now");
 }
 
 /** Has the others remove this member; returns what they did. */
@@ -70,9 +99,10 @@ async function askOut(): Promise<string[]> {
 }
 
 async function finish(node: NodeFile, progress: (line: string) => void): Promise<string[]> {
-  await release((line) => progress(` ✓ ${line}`));
+  // Before its files are reverted: with them it would be a CA of its own after a power cut.
   const { puppetserver } = await readPuppetLayout();
   await unit("disable", puppetserver.unit);
+  await release((line) => progress(` ✓ ${line}`));
   return [
     `This server has left ${node.sharedName}.`,
     "Puppet Server has its former configuration. It is stopped, and doesn't start at boot.",
@@ -87,26 +117,26 @@ export async function release(progress: (line: string) => void): Promise<void> {
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
   const { unit: puppetserver } = layout.puppetserver;
-  for (const name of UNITS) {
-    if (await isActive(name)) await unit("stop", name);
+  for (const name of OUR_UNITS) {
+    await stopWhole(name);
     await unit("disable", name).catch(() => undefined);
   }
   progress("our units are stopped");
-  if (await isActive(puppetserver)) await unit("stop", puppetserver);
+  await stopWhole(puppetserver);
   const wish = puppetserverWish(node.sharedName);
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
   await removePki();
-  for (const path of [
-    PATHS.nodeFile,
-    PATHS.viewFile,
-    PATHS.etcd,
-    PATHS.edge,
-    PATHS.vip,
-    PATHS.journal,
-  ]) {
+  // The node file is the last: without it nobody would know that there is something to finish.
+  const { viewFile, etcd, edge, vip, journal, nodeFile } = PATHS;
+  for (const path of [viewFile, etcd, edge, vip, journal, nodeFile]) {
     await rm(path, { recursive: true, force: true });
   }
   progress("this cluster's keys are deleted here");
+}
+
+/** Stops a unit, also one that is still starting: it would run on under other files. */
+async function stopWhole(name: string): Promise<void> {
+  if ((await unitState(name)).loaded) await unit("stop", name);
 }

@@ -82,9 +82,9 @@ function renderRenewal(port: number): string {
   return `flush set ${TABLE} held\nadd element ${TABLE} held { ${port} timeout ${HOLD_S}s }\n`;
 }
 
-/** Waits until nobody is connected to the agents' port, or DRAIN_MS_MAX. */
-async function drain(): Promise<void> {
-  const endMs = monotonicMs() + DRAIN_MS_MAX;
+/** Waits until nobody is connected to the agents' port, or `withinMs`. Returns whether that came. */
+export async function drain(withinMs: number = DRAIN_MS_MAX): Promise<boolean> {
+  const endMs = monotonicMs() + withinMs;
   const connected = [
     "ss",
     "-H",
@@ -98,9 +98,10 @@ async function drain(): Promise<void> {
   ];
   while (monotonicMs() < endMs) {
     const shown = await tryRun(connected, { withinMs: ASK_MS });
-    if (shown.stdout.trim() === "") return;
+    if (shown.ok && shown.stdout.trim() === "") return true;
     await pause(LOOK_MS);
   }
+  return false;
 }
 
 async function nft(script: string): Promise<string | undefined> {

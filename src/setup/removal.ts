@@ -3,13 +3,21 @@
 // daemon.
 
 import { Fault } from "../base/fault.ts";
-import type { ClusterStatus } from "../cluster/status.ts";
+import type { Role } from "../cluster/schema.ts";
+import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { RemovalPlan } from "./contract.ts";
 import type { z } from "zod";
 
-/** What removing `id` means, in words; `refused` says why it can't be done now. */
-export function planRemoval(status: ClusterStatus, id: string): z.infer<typeof RemovalPlan> {
+/**
+ * What removing `id` means, in words; `refused` says why it can't be done now. A member that asks
+ * for it `itself` leaves in order, with the others' help.
+ */
+export function planRemoval(
+  status: ClusterStatus,
+  id: string,
+  by: "itself" | "another" = "another",
+): z.infer<typeof RemovalPlan> {
   const target = status.members.find(({ member }) => member.id === id);
   if (target === undefined) {
     throw new Fault("member.not-found", `${id} is no member of this cluster`, {
@@ -17,15 +25,14 @@ export function planRemoval(status: ClusterStatus, id: string): z.infer<typeof R
     });
   }
   const { member, local } = target;
-  const self = status.answeredBy === id;
-  const others = status.members.filter((each) => each.member.id !== id);
-  const servers = others.filter((each) => each.member.role === "server");
+  const place = `${id} (${member.role}, ${member.address})`;
+  const { sharedName } = status.settings;
   const lines = [
-    self
-      ? `${id} (${member.role}, ${member.address}), this server, leaves ${status.settings.sharedName}.`
-      : `${id} (${member.role}, ${member.address}) is taken out of ${status.settings.sharedName}.`,
+    by === "itself"
+      ? `${place}, this server, leaves ${sharedName}.`
+      : `${place} is taken out of ${sharedName}.`,
   ];
-  if (!self && local !== undefined) {
+  if (by === "another" && local !== undefined) {
     lines.push(`It answers! To take out a living server, run there instead: understudy leave`);
   }
   if (local === undefined) {
@@ -35,29 +42,46 @@ export function planRemoval(status: ClusterStatus, id: string): z.infer<typeof R
   }
   lines.push(
     "Its certificates are refused from then on: etcd, control API, puppetservers, CA backends, edges.",
+    ...stolenLines(member.role),
   );
-  if (member.role === "server") {
-    lines.push(
-      "It held the keys of the Puppet CA and of this cluster's three CAs. If it was stolen, whoever has its",
-      "  disk can sign certificates: taking it out is not enough then, the CAs must be replaced.",
-    );
-  }
-  return { id, lines, refused: refusal(status, id, servers.length, member.role) };
+  const itself = status.answeredBy === id && by === "another";
+  const refused = itself
+    ? `${id} is this server itself: to take it out in order, run understudy leave`
+    : refusal(status, target);
+  return { id, lines, refused };
 }
 
-function refusal(status: ClusterStatus, id: string, serversLeft: number, role: string): string {
+/** What whoever has the member's disk could do, and can go on doing. */
+function stolenLines(role: Role): string[] {
+  if (role === "server") {
+    return [
+      "It held the keys of the Puppet CA and of this cluster's three CAs. If it was stolen, whoever has its",
+      "  disk can sign certificates: taking it out is not enough then, the CAs must be replaced.",
+    ];
+  }
+  return [
+    "It held a key to etcd, which opens the whole record until now. If it was stolen, whoever has its disk",
+    "  may have changed anything there: look at members, tokens and certificates, or replace the CAs.",
+  ];
+}
+
+function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string {
+  const { id, role } = member;
   if (!status.etcd.quorum)
     return "etcd has no quorum, so nothing can be changed: bring members back first";
-  if (role === "server" && serversLeft === 0) {
+  const others = status.members.filter((each) => each.member.id !== id);
+  const servers = others.filter((each) => each.member.role === "server");
+  if (role === "server" && servers.length === 0) {
     return `${id} is the last server: without it there is no cluster. To go back to stock Puppet Server: apt-get purge understudy`;
   }
-  const votes = status.members.some(
-    ({ member, local }) => member.id === id && local !== undefined && local.etcd.runs !== "no",
-  );
   const { voters, answering } = status.etcd;
-  const answeringAfter = answering - (votes ? 1 : 0);
-  if (voters > 1 && answeringAfter < quorumOf(voters - 1)) {
-    return `without ${id} only ${answeringAfter} of ${voters - 1} etcd members would answer: bring one back first`;
+  const votes = local?.etcd.runs === "leader" || local?.etcd.runs === "voter";
+  if (voters === 1) {
+    const heir = servers.some((each) => each.local !== undefined && each.member.mayVote);
+    if (!votes || heir) return "";
+    return `${id} has the only vote in etcd, and no other server answers that could take it over: bring one back first`;
   }
-  return "";
+  const answeringAfter = answering - (votes ? 1 : 0);
+  if (answeringAfter >= quorumOf(voters - 1)) return "";
+  return `without ${id} only ${answeringAfter} of ${voters - 1} etcd members would answer: bring one back first`;
 }

@@ -1,0 +1,189 @@
+// Removals against a real etcd whose membership changes with them.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { Fault, isFault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
+import { readAuthorityCrl } from "../cluster/leaves.ts";
+import { readMember, readMembers } from "../cluster/members.ts";
+import type { Peers } from "../cluster/peer.ts";
+import { readTokens, updateMember } from "../cluster/record.ts";
+import { NodeFile } from "../cluster/schema.ts";
+import { judgeStatus } from "../cluster/status.ts";
+import {
+  type EtcdTestCluster,
+  startEtcdCluster,
+  type TestMember,
+} from "../etcd/testing/cluster.ts";
+import { caughtUp, planVoters } from "../etcd/voters.ts";
+import { createLog } from "../base/log.ts";
+import { admit } from "../setup/admit.ts";
+import { createJoiner, createTestSite, FIRST, type TestSite } from "../setup/testing/site.ts";
+import { answerOf, clusterOf } from "../setup/testing/status.ts";
+import { type RemovalDeps, removeMember } from "./removal.ts";
+
+const SECOND = "s2.lab.test";
+const SLOW = { withinMs: 30_000 };
+
+let cluster: EtcdTestCluster;
+let site: TestSite;
+/** Whose etcd each member's is. */
+let seats: Map<string, TestMember>;
+
+beforeEach(async () => {
+  cluster = await startEtcdCluster();
+  site = await createTestSite(cluster);
+  const [first] = cluster.members;
+  assert.ok(first);
+  seats = new Map([[FIRST, first]]);
+  await admit(site.deps, createJoiner(SECOND, "10.0.0.2")(await site.newToken()));
+  await updateMember(site.etcd, SECOND, (member) => {
+    return member && { ...member, phase: "ready", mayVote: true };
+  });
+});
+
+afterEach(async () => cluster.close());
+
+/** What the daemon of `by` removes with; the other members refuse what they are told to. */
+function depsOf(by: string, more: Partial<RemovalDeps> = {}): RemovalDeps {
+  const { etcd, authorities } = site;
+  const call: Peers["call"] = async (_address, _path, options) =>
+    options.answer.parse({ refuses: true });
+  return {
+    node: NodeFile.parse({
+      format: 1,
+      clusterId: site.clusterId,
+      generation: 1,
+      id: by,
+      role: "server",
+      address: "10.0.0.2",
+      sharedName: "puppet.lab.test",
+      phase: "ready",
+      etcdEndpoints: cluster.endpoints,
+    }),
+    etcd,
+    peers: { call, close: () => undefined },
+    refusals: { serials: () => new Set(), inForce: () => true, sync: async () => undefined },
+    log: createLog(() => undefined),
+    authorities: async () => authorities,
+    requireSigner: () => undefined,
+    revokePuppet: async () => ({ confirmed: [], missing: [] }),
+    confirmCopies: async () => ({ copies: 2, of: [] }),
+    status: async () => {
+      const members = await readMembers(etcd);
+      const voting = (await etcd.members.list()).filter(({ learner }) => !learner);
+      const answers = members.map((member) => {
+        const votes = voting.some(({ name }) => name === seats.get(member.id)?.name);
+        return answerOf(member.id, votes ? "voter" : "no", member);
+      });
+      return judgeStatus(clusterOf(by, answers, voting.length));
+    },
+    wake: () => undefined,
+    etcdOf: ({ id }) => {
+      const seat = seats.get(id);
+      return { peerUrl: seat?.peerUrl ?? "", clientUrl: seat?.clientUrl ?? "" };
+    },
+    ...more,
+  };
+}
+
+/** Looks, plans and acts once, as the loop on the leader does. */
+async function stepVoters(): Promise<void> {
+  site.etcd.setEndpoints(cluster.endpoints);
+  const listed = await site.etcd.members.list(SLOW);
+  const statuses = await Promise.all(
+    listed.map(async ({ peerUrls }) => {
+      const member = cluster.members.find(({ peerUrl }) => peerUrls.includes(peerUrl));
+      return site.etcd.status(member?.clientUrl ?? "").catch(() => undefined);
+    }),
+  );
+  const leader = statuses.find((status) => status?.leaderId === status?.memberId);
+  const members = listed.map((member, index) => {
+    const status = statuses[index];
+    const healthy = status !== undefined && status.leaderId !== "0";
+    const near = healthy && leader !== undefined && caughtUp(status, leader);
+    return { ...member, healthy, caughtUp: near, leader: status === leader };
+  });
+  const candidates = (await readMembers(site.etcd)).map(({ id, phase, mayVote }) => ({
+    id,
+    name: id,
+    peerUrl: seats.get(id)?.peerUrl ?? "",
+    wants: mayVote && phase !== "leaving",
+    ready: true,
+  }));
+  for (const action of planVoters(3, candidates, { members })) {
+    if (action.do === "promote") await site.etcd.members.promote(action.memberId, SLOW);
+    if (action.do === "remove") await site.etcd.members.remove(action.memberId, SLOW);
+    if (action.do !== "add-learner") continue;
+    await site.etcd.members.addLearner(action.peerUrl, SLOW);
+    const added = cluster.members.find(({ peerUrl }) => peerUrl === action.peerUrl);
+    if (added !== undefined) await cluster.join(added);
+  }
+}
+
+const refused = (code: string) => (error: unknown) => isFault(error, code);
+
+async function assertUntouched(id: string): Promise<void> {
+  const kept = await readMember(site.etcd, id);
+  assert.deepEqual([kept?.member.phase, kept?.member.mayVote], ["ready", true]);
+  assert.deepEqual((await readAuthorityCrl(site.etcd, "control"))?.serials, []);
+}
+
+test("removeMember of the only voter waits until another server has its vote", async () => {
+  seats.set(SECOND, await cluster.prepare());
+  let over = false;
+  const removal = removeMember(depsOf(SECOND), FIRST).finally(() => (over = true));
+  const stepped = until("the removal ends", async () => stepVoters().then(() => over), SLOW);
+  const done = await removal;
+  await stepped;
+  assert.match(done.lines.join("\n"), /no member of etcd any more[^]*is removed/);
+  assert.deepEqual(
+    (await site.etcd.members.list(SLOW)).map(({ name }) => name),
+    [seats.get(SECOND)?.name],
+  );
+  assert.equal(await readMember(site.etcd, FIRST), undefined);
+});
+
+test("removeMember puts the only voter back when nobody takes its vote over", async () => {
+  const removal = removeMember(depsOf(SECOND, { voteMs: 300 }), FIRST);
+  await assert.rejects(removal, refused("member.remove-refused"));
+  await assertUntouched(FIRST);
+  assert.equal((await site.etcd.members.list()).length, 1);
+});
+
+test("removeMember changes nothing where the CAs' keys are missing, or may not sign", async () => {
+  const without = async () => {
+    throw new Fault("pki.no-authorities", "a compiler");
+  };
+  const late = () => {
+    throw new Fault("ca.clock-off", "an hour");
+  };
+  const cases: [string, Partial<RemovalDeps>][] = [
+    ["pki.no-authorities", { authorities: without }],
+    ["ca.clock-off", { requireSigner: late }],
+  ];
+  for (const [code, more] of cases) {
+    await assert.rejects(removeMember(depsOf(FIRST, more), SECOND), refused(code));
+    await assertUntouched(SECOND);
+  }
+});
+
+test("removeMember refuses this server itself", async () => {
+  await assert.rejects(removeMember(depsOf(SECOND), SECOND), refused("member.remove-refused"));
+  await assertUntouched(SECOND);
+});
+
+test("removeMember names edges that haven't confirmed, takes the tokens along, counts copies", async () => {
+  const missing = [
+    { member: FIRST, because: "no answer in time" },
+    { member: SECOND, because: "it is the one that goes" },
+  ];
+  const revokePuppet = async () => ({ confirmed: [], missing });
+  const confirmCopies = async () => ({ copies: 1, of: [FIRST] });
+  const deps = depsOf(FIRST, { revokePuppet, confirmCopies });
+  const { unconfirmed, copies, lines } = await removeMember(deps, SECOND);
+  assert.deepEqual(unconfirmed, [FIRST]);
+  assert.equal(copies, 1);
+  assert.match(lines.join("\n"), /refused by 0 of 1 members/);
+  assert.deepEqual(await readTokens(site.etcd), []);
+});

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { type ClusterStatus, judgeStatus, type MemberAnswer } from "../cluster/status.ts";
+import type { Member } from "../cluster/schema.ts";
+import { planRemoval } from "./removal.ts";
+import { answerOf, clusterOf } from "./testing/status.ts";
+
+const LONE = /has the only vote in etcd/;
+const answer = (id: string, runs: "leader" | "voter" | "no", more: Partial<Member> = {}) =>
+  answerOf(id, runs, more);
+const silent = (id: string, more: Partial<Member> = {}): MemberAnswer => ({
+  member: answerOf(id, "no", more).member,
+  because: "no answer in time",
+});
+const status = (members: MemberAnswer[], voters: number): ClusterStatus =>
+  judgeStatus(clusterOf("s1", members, voters));
+
+test("planRemoval lets a living voter go while enough others answer, and names what it held", () => {
+  const three = [answer("s1", "leader"), answer("s2", "voter"), answer("s3", "voter")];
+  const plan = planRemoval(status(three, 3), "s3");
+  assert.equal(plan.refused, "");
+  assert.match(plan.lines.join("\n"), /It answers!.*understudy leave[^]*keys of the Puppet CA/);
+});
+
+test("planRemoval refuses what would cost etcd its quorum, or the cluster its last server", () => {
+  const cases: [string, ClusterStatus, string, RegExp][] = [
+    ["the last server", status([answer("s1", "leader")], 1), "s1", /is this server itself/],
+    [
+      "one of two that answer of three",
+      status([answer("s1", "leader"), answer("s2", "voter"), silent("s3")], 3),
+      "s2",
+      /only 1 of 2 etcd members would answer/,
+    ],
+    [
+      "no quorum",
+      status([answer("s1", "voter"), silent("s2"), silent("s3")], 3),
+      "s2",
+      /no quorum/,
+    ],
+  ];
+  for (const [name, now, id, because] of cases) {
+    assert.match(planRemoval(now, id).refused, because, name);
+  }
+});
+
+test("planRemoval lets the only voter go when another server can take its vote over", () => {
+  const two = [answer("s1", "no"), answer("s2", "leader")];
+  assert.equal(planRemoval(status(two, 1), "s2").refused, "");
+  const itself = judgeStatus(clusterOf("s2", two, 1));
+  assert.equal(planRemoval(itself, "s2", "itself").refused, "");
+  const alone = judgeStatus(clusterOf("s2", [silent("s1"), answer("s2", "leader")], 1));
+  assert.match(planRemoval(alone, "s2", "itself").refused, LONE);
+  const half = [answer("s1", "no", { mayVote: false, phase: "joining" }), answer("s2", "leader")];
+  assert.match(planRemoval(judgeStatus(clusterOf("s2", half, 1)), "s2", "itself").refused, LONE);
+  const compiler = [
+    answer("c1", "no", { role: "compiler", mayVote: false }),
+    answer("s2", "leader"),
+  ];
+  const last = judgeStatus(clusterOf("s2", compiler, 1));
+  assert.match(planRemoval(last, "s2", "itself").refused, /is the last server/);
+});
+
+test("planRemoval refuses this server itself, which has a command of its own for it", () => {
+  const three = [answer("s1", "leader"), answer("s2", "voter"), answer("s3", "voter")];
+  assert.match(planRemoval(status(three, 3), "s1").refused, /run understudy leave/);
+  assert.equal(planRemoval(status(three, 3), "s1", "itself").refused, "");
+});
+
+test("planRemoval says of a compiler too what whoever has its disk could do", () => {
+  const now = status([answer("s1", "leader"), silent("c1", { role: "compiler" })], 1);
+  assert.match(planRemoval(now, "c1").lines.join("\n"), /held a key to etcd[^]*If it was stolen/);
+});
+
+test("planRemoval knows no stranger", () => {
+  assert.throws(
+    () => planRemoval(status([answer("s1", "leader")], 1), "nobody"),
+    (error) => isFault(error, "member.not-found"),
+  );
+});
