@@ -66,7 +66,8 @@ export function addInit(program: Command): void {
       };
       const node = await initNode(certname, options);
       const resumed = kept !== undefined;
-      const { facts, layout } = await observeHost({ sharedName, virtualIps, address, resumed });
+      const wanted = { sharedName, virtualIps, address, resumed, caIsOurs: resumed };
+      const { facts, layout } = await observeHost(wanted);
       const checks = decidePreflight("init", facts);
       if (flags.dryRun === true) {
         const steps = renderPlan(node.id, options);

@@ -51,13 +51,14 @@ export function addJoin(program: Command): void {
       requireRoot();
       const url = readUrl(urlText);
       const tokenText = await readToken(flags, output);
-      const role = parseToken(tokenText).role;
+      const token = parseToken(tokenText);
+      const { role } = token;
       const id = await ownCertname();
-      const kept = await checkJoinable(id);
+      const { kept, resumed, caIsOurs } = await checkJoinable(id, token);
       const host = url.hostname.replace(/^\[|\]$/g, "");
       const address = flags.address ?? kept?.address ?? (await addressTowards(host));
       const wanted = { sharedName: kept?.sharedName ?? id, virtualIps: [], address };
-      const { facts, layout } = await observeHost({ ...wanted, resumed: kept !== undefined });
+      const { facts, layout } = await observeHost({ ...wanted, resumed, caIsOurs });
       const checks = decidePreflight("join", facts).filter(({ name }) => name !== "shared name");
       const setup = await passPreflight(checks, layout, output);
       const options = { url, token: tokenText, id, address };

@@ -104,6 +104,8 @@ export const NodeFile = z.object({
    * `setup` until init or join has gone through all its steps once; `removed` by the other members.
    */
   phase: z.enum(["setup", "ready", "removed"]),
+  /** Which command made this server a member; older files don't say. */
+  startedBy: z.enum(["init", "join"]).optional(),
   /** Client URLs of the etcd members known when this was written; the view has newer ones. */
   etcdEndpoints: z.array(z.url()).min(1),
 });

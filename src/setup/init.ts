@@ -39,6 +39,7 @@ import { exists, readIfThere } from "../host/files.ts";
 import { unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import { refuseOther } from "./begun.ts";
 import { behindTheEdge, planMove } from "./behind-the-edge.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import { removedFault } from "./stand-down.ts";
@@ -68,10 +69,12 @@ export async function initNode(id: string, options: InitOptions): Promise<NodeFi
       address: options.address,
       sharedName: options.sharedName,
       phase: "setup",
+      startedBy: "init",
       etcdEndpoints: [clientUrl(options.address)],
     };
   }
   if (kept.phase === "removed") throw removedFault(kept);
+  if (kept.phase === "setup") refuseOther(kept, "init");
   if (kept.phase === "ready" || kept.sharedName !== options.sharedName || kept.id !== id) {
     throw new Fault(
       "setup.already-member",

@@ -6,11 +6,18 @@ import { createPrivateKey } from "node:crypto";
 import { Fault, isFault } from "../base/fault.ts";
 import { createPeers, callAsJoiner } from "../cluster/peer.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
-import { AUTHORITIES, type AuthorityName, LEAVES, LEAVES_OF_ROLE } from "../cluster/pki.ts";
+import {
+  AUTHORITIES,
+  authorityHash,
+  type AuthorityName,
+  LEAVES,
+  LEAVES_OF_ROLE,
+} from "../cluster/pki.ts";
 import {
   leafFiles,
   leafRequest,
   makePkiFolders,
+  readAuthority,
   readLeaf,
   removeLeafKeys,
   writeAuthority,
@@ -20,12 +27,13 @@ import { Backend, type NodeFile } from "../cluster/schema.ts";
 import { unseal } from "../cluster/seal.ts";
 import { parseToken, type Token } from "../cluster/token.ts";
 import { writeAuthorityKey } from "../ca/create.ts";
-import { exists } from "../host/files.ts";
+import { exists, readIfThere } from "../host/files.ts";
 import { wallMs } from "../host/clock.ts";
 import { PORTS } from "../host/paths.ts";
 import { readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { VERSION } from "../version.ts";
+import { decideJoin, type JoinBegun } from "./begun.ts";
 import { behindTheEdge, hostKey, removeHostKey, writeHostFiles } from "./behind-the-edge.ts";
 import {
   JOIN_KEYS_PATH,
@@ -35,7 +43,6 @@ import {
   JoinKeysAnswer,
 } from "./join-protocol.ts";
 import { fetchPinnedCa } from "./pinned-ca.ts";
-import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 
@@ -59,19 +66,21 @@ export interface Admission {
 }
 
 /**
- * Refuses where this server is a member already; an interrupted join of the same cluster goes on.
+ * Looks at what is here before anything is sent: an interrupted join of the token's cluster goes
+ * on, anything else that was begun or is whole is refused.
  */
-export async function checkJoinable(id: string): Promise<NodeFile | undefined> {
+export async function checkJoinable(
+  id: string,
+  token: Token,
+): Promise<JoinBegun & { kept: NodeFile | undefined }> {
   const kept = await readNodeFile();
-  if (kept === undefined || (kept.phase === "setup" && kept.id === id)) return kept;
-  if (kept.phase === "removed") throw removedFault(kept);
-  throw new Fault(
-    "setup.already-member",
-    `this server is ${kept.id} of ${kept.sharedName} already`,
-    {
-      hints: ["What is so: understudy status", "To take it out: understudy leave"],
-    },
-  );
+  const controlCa = await readIfThere(leafFiles("control").ca);
+  const authority = await readAuthority("control");
+  const left = {
+    controlCa: controlCa && authorityHash(controlCa),
+    authority: authority && authorityHash(authority.certificatePem),
+  };
+  return { kept, ...decideJoin(kept, left, { id, caHash: token.caHash }) };
 }
 
 /** Shows the token and gets this member's certificates. Writes nothing but keys made here. */
@@ -117,6 +126,7 @@ export async function askAdmission(options: JoinOptions, host: SetupHost): Promi
     address: options.address,
     sharedName: answer.settings.sharedName,
     phase: "setup",
+    startedBy: "join",
     etcdEndpoints: answer.etcdEndpoints,
   };
   return { answer, node, token };

@@ -30,6 +30,8 @@ export interface Wanted {
    * them.
    */
   resumed: boolean;
+  /** It has brought the CA directory here itself, as far as there is one. */
+  caIsOurs: boolean;
 }
 
 /** Everything that preflight asks, and the packaging of Puppet where there is one. */
@@ -70,7 +72,7 @@ export async function observeHost(
     memoryMiB: host.memoryMiB,
     configurationProblem: layout && (await observeConfiguration(layout, wanted.sharedName)),
     caDirectory:
-      layout === undefined || wanted.resumed
+      layout === undefined || wanted.caIsOurs
         ? { state: "absent" }
         : await observeCaDirectory(layout),
   };
