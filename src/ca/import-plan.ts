@@ -1,5 +1,9 @@
 // What of a CA directory the record still lacks. Pure: read content and memory in, keys to put out.
+// The idea: the directory may be ahead of an earlier import, because stock signed on while setup was
+// interrupted. Danger: it may also lag behind the record; what a member signed is the record's.
 
+import { Fault } from "../base/fault.ts";
+import type { NewRevocation } from "./crl-issue.ts";
 import type { DiskAuthority } from "./directory-state.ts";
 import type { DiskContent } from "./import-read.ts";
 import type { Mirror } from "./mirror.ts";
@@ -13,51 +17,133 @@ import {
   type RequestValue,
   type RevokedValue,
 } from "./record.ts";
+import { wasSigned } from "./repair.ts";
 import { serialOf, type Serial } from "./serial.ts";
 
-/** A key to put if its revision is still `was` (0: it isn't there). */
+const IMPORT = "import";
+
+/** A key to put, or with null to delete, if its revision is still `was` (0: it isn't there). */
 export interface Put {
   key: string;
-  value: string;
+  value: string | null;
   was: number;
 }
 
-/** Lists what is missing. `at` is when it is taken in. Empty when nothing is. */
+/**
+ * Lists what is missing but for revocations that need a CRL of their own. `at` is when it is taken
+ * in. Empty when nothing is. Throws Fault `ca.serial-twice`.
+ */
 export function planImport(
   authority: DiskAuthority,
   content: DiskContent,
-  { tables }: Mirror,
+  mirror: Mirror,
   at: string,
 ): Put[] {
-  const puts: Put[] = [];
+  const { tables } = mirror;
   const issued = issuedBySerial(content, at);
+  refuseTwice(issued, mirror);
+  const puts: Put[] = [];
   for (const [serial, value] of issued) {
     if (tables.certs.has(serial)) continue;
     puts.push({ key: certKey(serial), value: encodeValue(value), was: 0 });
   }
-  for (const { certname, serial, named } of content.signed) {
-    if (!named || tables.names.get(certname)?.serial === serial) continue;
-    const was = tables.names.revisionOf(certname);
-    puts.push({ key: nameKey(certname), value: encodeValue({ serial }), was });
-  }
-  for (const { certname, pem } of content.requests) {
-    if (tables.requests.has(certname)) continue;
-    const value: RequestValue = { id: "import", pem, at, source: "import" };
-    puts.push({ key: requestKey(certname), value: encodeValue(value), was: 0 });
-  }
-  const [crl] = authority.crls;
-  for (const { serial: number, timeMs, reason } of crl.entries) {
-    const serial = serialOf(number);
-    if (tables.revoked.has(serial)) continue;
-    const known = issued.get(serial);
+  puts.push(...planNames(authority, content, mirror), ...planRequests(content, mirror, at));
+  // Once there is a CRL in the record, further entries come with a further one.
+  if (tables.crlHead.has("")) return puts;
+  const number = Number(authority.crls[0].number ?? 0n);
+  for (const { serial, atMs, ...entry } of planRevocations(authority, content, mirror)) {
+    const { reason, certname, notAfterMs } = entry;
     const value: RevokedValue = {
-      number: Number(crl.number ?? 0n),
-      at: new Date(timeMs).toISOString(),
+      number,
+      at: new Date(atMs).toISOString(),
       reason,
-      certname: known?.certname ?? null,
-      ...(known === undefined ? {} : { notAfter: known.notAfter }),
+      certname,
+      ...(notAfterMs === undefined ? {} : { notAfter: new Date(notAfterMs).toISOString() }),
     };
     puts.push({ key: revokedKey(serial), value: encodeValue(value), was: 0 });
+  }
+  return puts;
+}
+
+/** What the directory's CRL revokes and the record doesn't. */
+export function planRevocations(
+  { crls }: DiskAuthority,
+  content: DiskContent,
+  { tables }: Mirror,
+): (NewRevocation & { atMs: number })[] {
+  const issued = issuedBySerial(content, "");
+  return crls[0].entries.flatMap(({ serial: number, timeMs: atMs, reason }) => {
+    const serial = serialOf(number);
+    if (tables.revoked.has(serial)) return [];
+    const known = issued.get(serial);
+    const notAfterMs = known === undefined ? undefined : Date.parse(known.notAfter);
+    return [{ serial, certname: known?.certname ?? null, notAfterMs, reason, atMs }];
+  });
+}
+
+/** One serial must never stand for two certificates: a CRL could not tell them apart. */
+function refuseTwice(issued: Map<Serial, CertValue>, { tables }: Mirror): void {
+  for (const [serial, { certname, der }] of issued) {
+    const there = tables.certs.get(serial);
+    if (there === undefined) continue;
+    const others = there.signedBy !== IMPORT && there.certname !== certname;
+    const differs = der !== null && there.der !== undefined && there.der.toString("base64") !== der;
+    if (!others && !differs) continue;
+    throw new Fault(
+      "ca.serial-twice",
+      `serial ${serial} is ${there.certname}'s in the record and ${certname}'s in the directory`,
+      {
+        hints: [
+          "Puppet's own CA signed on after an interrupted init. Nothing was changed just now.",
+          `Move signed/${certname}.pem away, delete its line from inventory.txt, run this again,`,
+          `and have ${certname} ask for a new certificate: puppet ssl clean, then a run.`,
+        ],
+      },
+    );
+  }
+}
+
+function planNames(authority: DiskAuthority, content: DiskContent, { tables }: Mirror): Put[] {
+  const puts: Put[] = [];
+  const { names, certs, revoked } = tables;
+  const isOurs = (serial: Serial) => (certs.get(serial)?.signedBy ?? IMPORT) !== IMPORT;
+  const wasWhole = tables.authority.has("");
+  for (const { certname, serial, named } of content.signed) {
+    const current = names.get(certname)?.serial;
+    if (!named || current === serial) continue;
+    const cleaned = wasWhole && revoked.has(serial);
+    if (cleaned || isOurs(serial) || (current !== undefined && isOurs(current))) continue;
+    const was = names.revisionOf(certname);
+    puts.push({ key: nameKey(certname), value: encodeValue({ serial }), was });
+  }
+  if (!wasWhole) return puts;
+  // Stock's `clean`: the file is gone and the certificate revoked.
+  const files = new Set(content.signed.map(({ certname }) => certname));
+  const ended = new Set(authority.crls[0].entries.map(({ serial }) => serialOf(serial)));
+  for (const certname of names.names()) {
+    const serial = names.get(certname)?.serial ?? "";
+    if (files.has(certname) || !ended.has(serial) || isOurs(serial)) continue;
+    puts.push({ key: nameKey(certname), value: null, was: names.revisionOf(certname) });
+  }
+  return puts;
+}
+
+function planRequests({ requests }: DiskContent, mirror: Mirror, at: string): Put[] {
+  const puts: Put[] = [];
+  const { requests: there } = mirror.tables;
+  for (const { certname, pem } of requests) {
+    if (there.get(certname)?.pem === pem) continue;
+    if (wasSigned(mirror, certname, Buffer.from(pem))) continue;
+    const value: RequestValue = { id: IMPORT, pem, at, source: IMPORT };
+    const was = there.revisionOf(certname);
+    puts.push({ key: requestKey(certname), value: encodeValue(value), was });
+  }
+  if (!mirror.tables.authority.has("")) return puts;
+  // What stock signed or refused meanwhile.
+  const files = new Set(requests.map(({ certname }) => certname));
+  for (const certname of there.names()) {
+    if (files.has(certname) || there.get(certname)?.source !== IMPORT) continue;
+    puts.push({ key: requestKey(certname), value: null, was: there.revisionOf(certname) });
   }
   return puts;
 }
@@ -72,7 +158,7 @@ function issuedBySerial(content: DiskContent, at: string): Map<Serial, CertValue
       der: der === null ? null : der.toString("base64"),
       notBefore: new Date(from.notBeforeMs).toISOString(),
       notAfter: new Date(from.notAfterMs).toISOString(),
-      signedBy: "import",
+      signedBy: IMPORT,
       at,
     });
   };

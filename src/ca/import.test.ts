@@ -3,12 +3,14 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { isFault } from "../base/fault.ts";
 import { run } from "../host/process.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
 import { importAuthority } from "./import.ts";
-import { agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
+import { AUTHORITY_KEY, CA_PREFIX } from "./record.ts";
+import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
 
 let fleet: Fleet;
 let stock: string;
@@ -127,19 +129,21 @@ void test("importAuthority takes a directory made by openssl in, and a server go
   const cadir = await copyOfStock();
   const before = await snapshotOf(cadir);
   const etcd = fleet.cluster.client();
-  const imported = await importAuthority({ etcd, cadir, memberId: "s1" });
+  const imported = await importAuthority({ etcd, cadir });
   assert.deepEqual(await snapshotOf(cadir), before);
   assert.deepEqual(imported, {
-    already: false,
-    signed: 2,
+    signed: 1,
     requests: 1,
     revoked: 1,
     // Above the inventory's 0x30, which has no file any more.
     next: 0x31,
     odd: [],
   });
-  const again = await importAuthority({ etcd, cadir, memberId: "s1" });
-  assert.equal(again.already, true);
+  const { revision } = await etcd.range(CA_PREFIX);
+  assert.deepEqual(await importAuthority({ etcd, cadir }), imported);
+  assert.equal((await etcd.range(CA_PREFIX)).revision, revision, "nothing was left to do");
+  const { value } = (await etcd.get(AUTHORITY_KEY)) ?? { value: "{}" };
+  assert.equal((JSON.parse(value) as { origin: string }).origin, "imported");
 
   const one = await fleet.server("s1", { cadir, etcd });
   await one.ca.repair();
@@ -184,11 +188,9 @@ void test("importAuthority goes on where it was interrupted, and two at once end
       return left < 0 ? Promise.reject(new Error("power cut")) : etcd.transact(...args);
     },
   };
-  await assert.rejects(importAuthority({ etcd: failing, cadir, memberId: "s1" }), /power cut/);
+  await assert.rejects(importAuthority({ etcd: failing, cadir }), /power cut/);
   await assert.rejects(fleet.server("s1", { cadir, etcd }), { code: "ca.no-record" });
-  const both = await Promise.all(
-    ["s1", "s1"].map((memberId) => importAuthority({ etcd, cadir, memberId })),
-  );
+  const both = await Promise.all([1, 2].map(() => importAuthority({ etcd, cadir })));
   assert.deepEqual(
     both.map(({ next }) => next),
     [0x31, 0x31],
@@ -196,6 +198,96 @@ void test("importAuthority goes on where it was interrupted, and two at once end
   const one = await fleet.server("s1", { cadir, etcd });
   assert.equal(one.ca.list().length, 3);
   assert.equal(one.ca.state().because, "");
+});
+
+/** Signs with stock's CA, as stock does: certificate, inventory line, next serial. */
+async function stockSigns(cadir: string, name: string, request: string): Promise<void> {
+  await writeFile(join(cadir, `${name}.csr`), request);
+  const serial = (await readFile(join(cadir, "openssl-serial"), "utf8")).trim();
+  const files = ["-in", `${name}.csr`, "-out", `signed/${name}.pem`];
+  await stockRuns(cadir, "-batch", "-notext", ...files);
+  const times = "2026-01-01T00:00:00UTC 2031-01-01T00:00:00UTC";
+  await appendFile(join(cadir, "inventory.txt"), `0x00${serial} ${times} /CN=${name}\n`);
+  await cp(join(cadir, "openssl-serial"), join(cadir, "serial"));
+}
+
+async function stockRevokes(cadir: string, name: string): Promise<void> {
+  await stockRuns(cadir, "-revoke", `signed/${name}.pem`);
+  await stockRuns(cadir, "-gencrl", "-out", "ca_crl.pem");
+}
+
+const stockRuns = (cadir: string, ...args: string[]) =>
+  run(["openssl", "ca", "-config", "openssl.cnf", ...args], { cwd: cadir });
+
+/** A copy whose next serial is the one that openssl gives next. */
+async function runningStock(): Promise<string> {
+  const cadir = await copyOfStock();
+  const inventory = join(cadir, "inventory.txt");
+  const lines = (await readFile(inventory, "utf8")).split("\n");
+  await writeFile(inventory, lines.filter((line) => !line.startsWith("0x0030")).join("\n"));
+  return cadir;
+}
+
+void test("importAuthority again takes in what stock signed, revoked and cleaned since", async () => {
+  const cadir = await runningStock();
+  const etcd = fleet.cluster.client();
+  const requestFile = (name: string) => join(cadir, `requests/${name}.pem`);
+  await stockSigns(cadir, "leaves.lab.test", await agentRequest("leaves.lab.test"));
+  const first = await importAuthority({ etcd, cadir });
+  assert.equal(first.next, 0x0d);
+  // The power goes; stock starts at boot and goes on with its own CA.
+  await stockSigns(cadir, "waits.lab.test", await readFile(requestFile("waits.lab.test"), "utf8"));
+  await rm(requestFile("waits.lab.test"));
+  await writeFile(requestFile("asks.lab.test"), await agentRequest("asks.lab.test"));
+  await stockRevokes(cadir, "web.lab.test");
+  await stockRevokes(cadir, "leaves.lab.test");
+  await rm(join(cadir, "signed/leaves.lab.test.pem"));
+
+  const again = await importAuthority({ etcd, cadir });
+  assert.deepEqual(
+    { ...again, odd: [] },
+    { signed: 1, requests: 1, revoked: 3, next: 0x0e, odd: [] },
+  );
+  const one = await fleet.server("s1", { cadir, etcd });
+  await one.ca.repair();
+  assert.equal(one.ca.state().because, "");
+  // Above stock's 9 and the 8 that the first import signed.
+  assert.equal(one.ca.currentCrl()?.number, 10);
+  assert.deepEqual(
+    one.ca.list().map(({ name, state, serial_number: serial }) => [name, state, serial]),
+    [
+      ["asks.lab.test", "requested", undefined],
+      ["gone.lab.test", "revoked", 0x0b],
+      ["waits.lab.test", "signed", 0x0d],
+      ["web.lab.test", "revoked", 0x0a],
+    ],
+  );
+  const signed = await one.ca.sign(["asks.lab.test"]);
+  assert.ok(Number.parseInt(signed.results[0]?.serial ?? "0", 16) >= 0x0e);
+  // What the cluster does from now on is its own: a directory that lags behind takes nothing back.
+  await cp(join(cadir, "signed"), join(cadir, "signed-before"), { recursive: true });
+  await one.ca.clean(["waits.lab.test", "asks.lab.test"]);
+  await cp(join(cadir, "signed-before"), join(cadir, "signed"), { recursive: true });
+  const { revision } = await etcd.range(CA_PREFIX);
+  await importAuthority({ etcd, cadir });
+  assert.equal((await etcd.range(CA_PREFIX)).revision, revision);
+});
+
+void test("importAuthority refuses loudly when stock and a member gave one serial twice", async () => {
+  const cadir = await runningStock();
+  const etcd = fleet.cluster.client();
+  await importAuthority({ etcd, cadir });
+  const other = await copyOfStock();
+  const one = await fleet.server("s1", { cadir: other, etcd });
+  const { certname } = await adminOf(one);
+  await stockSigns(cadir, "late.lab.test", await agentRequest("late.lab.test"));
+  const { revision } = await etcd.range(CA_PREFIX);
+  await assert.rejects(importAuthority({ etcd, cadir }), (error) => {
+    assert.ok(isFault(error, "ca.serial-twice"));
+    assert.ok(error.message.includes(certname) && error.message.includes("late.lab.test"));
+    return true;
+  });
+  assert.equal((await etcd.range(CA_PREFIX)).revision, revision, "nothing was changed");
 });
 
 void test("importAuthority reports what is odd, and takes in the rest", async () => {
@@ -218,9 +310,9 @@ void test("importAuthority reports what is odd, and takes in the rest", async ()
   await writeFile(join(cadir, "requests/bad.lab.test.pem"), "bad");
   await appendFile(join(cadir, "inventory.txt"), "not a line\n");
   const etcd = fleet.cluster.client();
-  const { odd, signed, requests } = await importAuthority({ etcd, cadir, memberId: "s1" });
+  const { odd, signed, requests } = await importAuthority({ etcd, cadir });
   assert.equal(odd.length, 5, odd.join("\n"));
-  assert.equal(signed, 2);
+  assert.equal(signed, 1);
   assert.equal(requests, 1);
 });
 
@@ -230,7 +322,7 @@ void test("importAuthority refuses a second CA, a directory that is half there, 
   await one.stop();
   const cadir = await copyOfStock();
   const refused = (code: string, folder = cadir) =>
-    assert.rejects(importAuthority({ etcd, cadir: folder, memberId: "s1" }), { code });
+    assert.rejects(importAuthority({ etcd, cadir: folder }), { code });
   await refused("ca.other-authority");
   await rm(join(cadir, "serial"));
   await refused("ca.directory-partial");

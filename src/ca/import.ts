@@ -1,15 +1,16 @@
 // Takes a CA directory into the record: every certificate, inventory line, request and revocation.
-// Idempotent: what is there already is left alone, and the key that says "there is a CA" comes
-// last, so an interrupted import is simply run again. The directory itself is only read.
+// Idempotent: the key that says "there is a CA" comes last, so an interrupted import is run again,
+// and one that is run again when all is there takes in what stock did since. The directory itself is
+// only read.
 
 import { Fault } from "../base/fault.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { crlPem } from "../x509/crl.ts";
 import { verifyHead } from "./crl-head.ts";
-import { issueCrl } from "./crl-issue.ts";
+import { issueCrl, REVOKE_AT_ONCE } from "./crl-issue.ts";
 import { partialFault, readAuthority, type DiskAuthority } from "./directory-state.ts";
 import { readContent, type DiskContent } from "./import-read.ts";
-import { planImport, type Put } from "./import-plan.ts";
+import { planImport, planRevocations, type Put } from "./import-plan.ts";
 import { Mirror } from "./mirror.ts";
 import {
   AUTHORITY_KEY,
@@ -22,60 +23,53 @@ import { SERIAL_MAX } from "./serial.ts";
 import { createStore, PATIENCE, unchanged, type Store } from "./store.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
-/** Keys per transaction: etcd's default allows 128 operations. */
+/** Keys per transaction; a foreign etcd allows 128 operations by default. */
 const PUTS_AT_ONCE = 100;
 /** Passes over the directory while somebody else imports the same. */
 const PASSES_MAX = 20;
 
-export interface ImportOptions {
-  etcd: Etcd;
-  cadir: string;
-  memberId: string;
-  /** Default `imported`; a CA that was just made is `created`. */
-  origin?: AuthorityValue["origin"];
-}
-
+/** What the record has after an import. */
 export interface Imported {
-  /** True when the record had this CA already: nothing was done. */
-  already: boolean;
+  /** Names whose certificate isn't revoked. */
   signed: number;
   requests: number;
   revoked: number;
+  /** The lowest serial that nobody has. */
   next: number;
   /** What is odd in the directory, in words. */
   odd: string[];
 }
 
 /**
- * Brings the authority in `cadir` into the record. Throws Fault `ca.directory-partial`,
- * `ca.directory-absent`, `ca.other-authority` when the record has another CA, or `etcd.…`.
+ * Brings the authority in `cadir` into the record. Nobody may sign in the directory meanwhile.
+ * Throws Fault `ca.directory-partial`, `ca.directory-absent`, `ca.other-authority` when the record
+ * has another CA, `ca.serial-twice`, or `etcd.…`.
  */
-export async function importAuthority(options: ImportOptions): Promise<Imported> {
+export async function importAuthority(options: { etcd: Etcd; cadir: string }): Promise<Imported> {
   const authority = await readAuthority(options.cadir);
   if (authority.state === "partial") throw partialFault(options.cadir, authority.problems);
   if (authority.state === "absent") {
     throw new Fault("ca.directory-absent", `there is no certificate authority in ${options.cadir}`);
   }
   const store = await loadStore(options.etcd);
+  refuseOther(store, authority);
   const content = await readContent(options.cadir, authority);
-  const done = (already: boolean): Imported => ({
-    already,
-    signed: content.signed.filter(({ named }) => named).length,
-    requests: content.requests.length,
-    revoked: authority.crls[0].entries.length,
-    next: content.next,
-    odd: content.odd,
-  });
-  if (isThere(store, authority)) return done(true);
   for (let pass = 0; pass < PASSES_MAX; pass += 1) {
     const puts = planImport(authority, content, store.mirror, isoTime(wallMs()));
     if (puts.length === 0) break;
     await putAll(store, puts);
   }
   await raiseSerial(store, content);
-  await firstCrl(store, authority);
-  await announce(store, authority, options.origin ?? "imported");
-  return done(false);
+  await bringCrl(store, authority, content);
+  await announce(store, authority, content);
+  const { names, requests, revoked, serial } = store.mirror.tables;
+  return {
+    signed: [...names.rows()].filter((row) => !revoked.has(row.serial)).length,
+    requests: requests.size,
+    revoked: revoked.size,
+    next: serial.get("")?.next ?? 0,
+    odd: content.odd,
+  };
 }
 
 async function loadStore(etcd: Etcd): Promise<Store> {
@@ -85,11 +79,11 @@ async function loadStore(etcd: Etcd): Promise<Store> {
   return createStore({ etcd, mirror, patience: PATIENCE });
 }
 
-/** Whether the record has this very CA. Throws Fault `ca.other-authority` when it has another. */
-function isThere(store: Store, { issuer }: DiskAuthority): boolean {
+/** Throws Fault `ca.other-authority` when the record has another CA than this. */
+function refuseOther(store: Store, { issuer }: DiskAuthority): void {
   const there = store.mirror.tables.authority.get("");
-  if (there === undefined) return false;
-  if (there.issuer.certificate.der.equals(issuer.certificate.der)) return true;
+  if (there === undefined) return;
+  if (there.issuer.certificate.der.equals(issuer.certificate.der)) return;
   throw new Fault(
     "ca.other-authority",
     `the record has the CA "${there.subject}", the directory "${issuer.certificate.subjectText}"`,
@@ -100,13 +94,12 @@ function isThere(store: Store, { issuer }: DiskAuthority): boolean {
 async function putAll(store: Store, puts: readonly Put[]): Promise<void> {
   for (let at = 0; at < puts.length; at += PUTS_AT_ONCE) {
     const batch = puts.slice(at, at + PUTS_AT_ONCE);
-    const [first] = batch;
-    if (first === undefined) return;
+    const [first] = batch.flatMap(({ key, value }) => (value === null ? [] : [{ key, value }]));
     // A failed compare brings what is there into memory; the next pass plans with it.
     await store.commit({
       when: batch.map(({ key, was }) => unchanged(key, was)),
-      then: batch.map(({ key, value }) => ({ put: key, value })),
-      settle: { key: first.key, value: first.value },
+      then: batch.map(({ key, value }) => (value === null ? { delete: key } : { put: key, value })),
+      ...(first === undefined ? {} : { settle: first }),
     });
   }
 }
@@ -125,19 +118,35 @@ async function raiseSerial(store: Store, content: DiskContent): Promise<void> {
   }
 }
 
-/** The first CRL of ours has a higher number than any that the directory ever published. */
-async function firstCrl(store: Store, { issuer, key, crls }: DiskAuthority): Promise<void> {
-  if (store.mirror.tables.crlHead.get("") !== undefined) return;
-  const head = await verifyHead(store);
-  const number = Number(crls[0].number ?? 0n) + 1;
-  await issueCrl({ store, issuer, key, clock: "alone" }, { head, number, revoke: [] });
+/**
+ * Signs a CRL above every one that the directory or the record has published, with what the
+ * directory revokes and the record doesn't yet.
+ */
+async function bringCrl(
+  store: Store,
+  authority: DiskAuthority,
+  content: DiskContent,
+): Promise<void> {
+  const published = Number(authority.crls[0].number ?? 0n);
+  for (let pass = 0; pass < PASSES_MAX; pass += 1) {
+    const head = await verifyHead(store);
+    const missing = planRevocations(authority, content, store.mirror);
+    if (head.number > 0 && head.number >= published && missing.length === 0) return;
+    const number = Math.max(head.number, published) + 1;
+    const revoke = missing.slice(0, REVOKE_AT_ONCE);
+    await issueCrl({ store, ...authority, clock: "alone" }, { head, number, revoke });
+  }
+  throw new Fault("ca.busy", "the record's CRL keeps changing: try again");
 }
 
+/** Says that there is a CA now. */
 async function announce(
   store: Store,
   { issuer, crls }: DiskAuthority,
-  origin: AuthorityValue["origin"],
+  content: DiskContent,
 ): Promise<void> {
+  if (store.mirror.tables.authority.has("")) return;
+  const isNew = content.signed.length === 0 && content.inventory.length === 0;
   const value: AuthorityValue = {
     bundle: issuer.bundle.toString("base64"),
     subject: issuer.certificate.subjectText,
@@ -145,7 +154,7 @@ async function announce(
       .slice(1)
       .map(({ der }) => crlPem(der))
       .join(""),
-    origin,
+    origin: isNew ? "created" : "imported",
     createdAt: isoTime(wallMs()),
   };
   const text = encodeValue(value);

@@ -110,7 +110,7 @@ function isSame(there: Buffer, pem: string): boolean {
 }
 
 /** Whether the request in the file became a certificate meanwhile. */
-function wasSigned(mirror: Mirror, name: string, pem: Buffer): boolean {
+export function wasSigned(mirror: Mirror, name: string, pem: Buffer): boolean {
   try {
     const { spkiDer } = parseRequest(pem);
     return mirror.serialsOf(name).some((serial) => {

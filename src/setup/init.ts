@@ -225,7 +225,7 @@ async function takeAuthority(
       ...(puppet === undefined ? {} : { owner: puppet }),
     });
     for (const key of ["ca_key.pem", "root_key.pem"]) await closeKey(join(cadir, key));
-    return { created, taken: await importAuthority({ etcd, cadir, memberId: node.id }) };
+    return { created, taken: await importAuthority({ etcd, cadir }) };
   };
   // A CA that still signs while it is read would issue what the record never hears of.
   const { unit: name } = host.layout.puppetserver;

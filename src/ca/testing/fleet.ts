@@ -59,10 +59,10 @@ export async function startFleet(options: { members?: number } = {}): Promise<Fl
   await createAuthority({ cadir: original, caName: "Puppet CA: s1.lab.test", keyBits: 2048 });
   let servers: TestServer[] = [];
   let round = 0;
-  const prepare = async (cadir: string, first: boolean, etcd: Etcd, memberId: string) => {
+  const prepare = async (cadir: string, first: boolean, etcd: Etcd) => {
     if (first) {
       await cp(original, cadir, { recursive: true });
-      await importAuthority({ etcd, cadir, memberId, origin: "created" });
+      await importAuthority({ etcd, cadir });
     } else {
       const keyPem = await readFile(join(original, "ca_key.pem"), "utf8");
       await writeAuthorityKey({ cadir, keyPem });
@@ -78,7 +78,7 @@ export async function startFleet(options: { members?: number } = {}): Promise<Fl
       const etcd = changes.etcd ?? cluster.client();
       const cadir = changes.cadir ?? fleet.cadirOf(member);
       // A directory that is given is taken as it is.
-      if (changes.cadir === undefined) await prepare(cadir, servers.length === 0, etcd, member);
+      if (changes.cadir === undefined) await prepare(cadir, servers.length === 0, etcd);
       const server = await startServer(fleet, { member, cadir, ...changes, etcd });
       servers.push(server);
       return server;
