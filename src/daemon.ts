@@ -208,7 +208,7 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
 
 async function createServer(core: Core): Promise<ServerParts> {
   const { node, etcd, keeper, peers, log, signal } = core;
-  const copier = await startCopier({ etcd, id: node.id, keeper, peers, log, signal });
+  const copier = await startCopier({ etcd, node, keeper, peers, log, signal });
   const parts: { edge?: EdgeRunner; wake?: () => void } = {};
   const ca = await startCa({
     ...core,
@@ -355,7 +355,7 @@ function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
   return [
     ...core.leaves.warnings(),
-    ...(problem === "" ? [] : [`its durable copy of the record is behind: ${problem}`]),
+    ...(problem === "" ? [] : [problem]),
     ...(Math.abs(offsetMs) > CLOCK_REFUSE_MS
       ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]
       : []),

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import type { Compare, Etcd } from "../etcd/types.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
 import { judgeClock } from "./clock.ts";
@@ -11,6 +11,7 @@ import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
 import { crlOf } from "./crl-head.ts";
 import { createDirectory, type CaDirectory } from "./directory.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
+import { recordOlder } from "./follow-plan.ts";
 import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
 import { caLayout } from "./layout.ts";
 import { Mirror } from "./mirror.ts";
@@ -21,7 +22,14 @@ import { createRevoker, type Revoker } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
 import type { CaSettings } from "./settings.ts";
 import type { Judge, Signer } from "./sign.ts";
-import { createStore, isUnreachable, PATIENCE, type Patience, type Store } from "./store.ts";
+import {
+  createStore,
+  isUnreachable,
+  PATIENCE,
+  type Guard,
+  type Patience,
+  type Store,
+} from "./store.ts";
 
 /** How long a full read of the record may take, milliseconds. */
 const LOAD_WITHIN_MS = 30_000;
@@ -51,8 +59,7 @@ export interface CaDeps {
   /** Whether the cluster has other members, whose clocks should be known; absent: it has none. */
   hasOthers?: () => boolean;
   log: Log;
-  /** Compares that every change carries: the generation of the record. */
-  guard?: () => Compare[];
+  guard?: Guard;
   /** This server's own copy of the record (Journal.replay), for a start without etcd. */
   offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;
   /** How long is waited for an etcd that doesn't answer; PATIENCE by default. */
@@ -92,6 +99,10 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     ...deps,
     mirror,
     patience,
+    guard: async () => {
+      refuseOlderCrl(mirror, publisher);
+      return (await deps.guard?.()) ?? [];
+    },
     ensureLoaded: async () => {
       if (core.loaded) return false;
       await loadRecord(core, patience.commitMs);
@@ -200,6 +211,14 @@ async function assumeCrl({ deps, publisher }: Core, issuer: Issuer): Promise<voi
   } catch (error) {
     deps.log.warn("the CRL on disk can't be read", { why: messageOf(error) });
   }
+}
+
+/** A record that hasn't come as far as what was published here was restored from an old copy. */
+function refuseOlderCrl({ tables }: Mirror, publisher: Publisher): void {
+  const published = publisher.crl()?.number ?? 0;
+  const there = tables.crlHead.get("")?.number ?? 0;
+  if (published <= there) return;
+  throw recordOlder(`its newest CRL is ${there}, and ${published} is published here`);
 }
 
 function nameContext(deps: CaDeps, mirror: Mirror): Signer["names"] {

@@ -1,6 +1,6 @@
 // What of a CA directory the record still lacks. Pure: read content and memory in, keys to put out.
-// The idea: the directory may be ahead of an earlier import, because stock signed on while setup was
-// interrupted. Danger: it may also lag behind the record; what a member signed is the record's.
+// The idea: the directory may be ahead of an earlier import, because stock signed on while setup
+// was interrupted. Danger: it may also lag behind the record; what a member signed is the record's.
 
 import { Fault } from "../base/fault.ts";
 import type { NewRevocation } from "./crl-issue.ts";

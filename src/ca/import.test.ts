@@ -3,14 +3,14 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { isFault } from "../base/fault.ts";
 import { run } from "../host/process.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
 import { importAuthority } from "./import.ts";
 import { AUTHORITY_KEY, CA_PREFIX } from "./record.ts";
-import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
+import { startFleet, type Fleet } from "./testing/fleet.ts";
+import { makeStock } from "./testing/stock.ts";
 
 let fleet: Fleet;
 let stock: string;
@@ -24,92 +24,6 @@ after(async () => {
   await rm(stock, { recursive: true, force: true });
 });
 beforeEach(() => fleet.reset());
-
-/**
- * A CA directory in stock's layout, made by openssl alone: one CA, two certificates, one revoked.
- */
-async function makeStock(cadir: string): Promise<void> {
-  const at = (name: string) => join(cadir, name);
-  await mkdir(at("signed"));
-  await mkdir(at("requests"));
-  const openssl = (...args: string[]) => run(["openssl", ...args], { cwd: cadir });
-  await openssl("genrsa", "-traditional", "-out", "ca_key.pem", "2048");
-  await openssl(
-    "req",
-    "-x509",
-    "-new",
-    "-key",
-    "ca_key.pem",
-    "-out",
-    "ca_crt.pem",
-    "-days",
-    "3650",
-    "-subj",
-    "/CN=Puppet CA: old.lab.test",
-    "-set_serial",
-    "1",
-  );
-  await openssl("rsa", "-in", "ca_key.pem", "-pubout", "-out", "ca_pub.pem");
-  await writeFile(at("openssl.cnf"), OPENSSL_CONFIG);
-  await writeFile(at("index.txt"), "");
-  await writeFile(at("openssl-serial"), "0A\n");
-  await writeFile(at("openssl-crlnumber"), "07\n");
-  for (const name of ["web.lab.test", "gone.lab.test"]) {
-    await openssl(
-      "req",
-      "-new",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      `${name}.key`,
-      "-subj",
-      `/CN=${name}`,
-      "-out",
-      `${name}.csr`,
-    );
-    await openssl(
-      "ca",
-      "-batch",
-      "-config",
-      "openssl.cnf",
-      "-in",
-      `${name}.csr`,
-      "-notext",
-      "-out",
-      `signed/${name}.pem`,
-    );
-  }
-  await openssl("ca", "-config", "openssl.cnf", "-revoke", "signed/gone.lab.test.pem");
-  await openssl("ca", "-config", "openssl.cnf", "-gencrl", "-out", "ca_crl.pem");
-  await writeFile(at("requests/waits.lab.test.pem"), await agentRequest("waits.lab.test"));
-  await writeFile(
-    at("inventory.txt"),
-    "0x000a 2026-01-01T00:00:00UTC 2031-01-01T00:00:00UTC /CN=web.lab.test\n" +
-      "0x0009 2020-01-01T00:00:00UTC 2021-01-01T00:00:00UTC /CN=old.lab.test\n" +
-      "0x0030 2026-01-01T00:00:00UTC 2031-01-01T00:00:00UTC /CN=lost.lab.test\n",
-  );
-  await writeFile(at("serial"), "000C");
-}
-
-const OPENSSL_CONFIG = `
-[ca]
-default_ca = it
-[it]
-dir = .
-database = ./index.txt
-serial = ./openssl-serial
-crlnumber = ./openssl-crlnumber
-certificate = ./ca_crt.pem
-private_key = ./ca_key.pem
-new_certs_dir = .
-default_md = sha256
-default_days = 365
-default_crl_days = 365
-policy = any
-[any]
-commonName = supplied
-`;
 
 async function copyOfStock(): Promise<string> {
   const cadir = join(fleet.folder, `stock-${Math.random().toString(36).slice(2)}`);
@@ -198,96 +112,6 @@ void test("importAuthority goes on where it was interrupted, and two at once end
   const one = await fleet.server("s1", { cadir, etcd });
   assert.equal(one.ca.list().length, 3);
   assert.equal(one.ca.state().because, "");
-});
-
-/** Signs with stock's CA, as stock does: certificate, inventory line, next serial. */
-async function stockSigns(cadir: string, name: string, request: string): Promise<void> {
-  await writeFile(join(cadir, `${name}.csr`), request);
-  const serial = (await readFile(join(cadir, "openssl-serial"), "utf8")).trim();
-  const files = ["-in", `${name}.csr`, "-out", `signed/${name}.pem`];
-  await stockRuns(cadir, "-batch", "-notext", ...files);
-  const times = "2026-01-01T00:00:00UTC 2031-01-01T00:00:00UTC";
-  await appendFile(join(cadir, "inventory.txt"), `0x00${serial} ${times} /CN=${name}\n`);
-  await cp(join(cadir, "openssl-serial"), join(cadir, "serial"));
-}
-
-async function stockRevokes(cadir: string, name: string): Promise<void> {
-  await stockRuns(cadir, "-revoke", `signed/${name}.pem`);
-  await stockRuns(cadir, "-gencrl", "-out", "ca_crl.pem");
-}
-
-const stockRuns = (cadir: string, ...args: string[]) =>
-  run(["openssl", "ca", "-config", "openssl.cnf", ...args], { cwd: cadir });
-
-/** A copy whose next serial is the one that openssl gives next. */
-async function runningStock(): Promise<string> {
-  const cadir = await copyOfStock();
-  const inventory = join(cadir, "inventory.txt");
-  const lines = (await readFile(inventory, "utf8")).split("\n");
-  await writeFile(inventory, lines.filter((line) => !line.startsWith("0x0030")).join("\n"));
-  return cadir;
-}
-
-void test("importAuthority again takes in what stock signed, revoked and cleaned since", async () => {
-  const cadir = await runningStock();
-  const etcd = fleet.cluster.client();
-  const requestFile = (name: string) => join(cadir, `requests/${name}.pem`);
-  await stockSigns(cadir, "leaves.lab.test", await agentRequest("leaves.lab.test"));
-  const first = await importAuthority({ etcd, cadir });
-  assert.equal(first.next, 0x0d);
-  // The power goes; stock starts at boot and goes on with its own CA.
-  await stockSigns(cadir, "waits.lab.test", await readFile(requestFile("waits.lab.test"), "utf8"));
-  await rm(requestFile("waits.lab.test"));
-  await writeFile(requestFile("asks.lab.test"), await agentRequest("asks.lab.test"));
-  await stockRevokes(cadir, "web.lab.test");
-  await stockRevokes(cadir, "leaves.lab.test");
-  await rm(join(cadir, "signed/leaves.lab.test.pem"));
-
-  const again = await importAuthority({ etcd, cadir });
-  assert.deepEqual(
-    { ...again, odd: [] },
-    { signed: 1, requests: 1, revoked: 3, next: 0x0e, odd: [] },
-  );
-  const one = await fleet.server("s1", { cadir, etcd });
-  await one.ca.repair();
-  assert.equal(one.ca.state().because, "");
-  // Above stock's 9 and the 8 that the first import signed.
-  assert.equal(one.ca.currentCrl()?.number, 10);
-  assert.deepEqual(
-    one.ca.list().map(({ name, state, serial_number: serial }) => [name, state, serial]),
-    [
-      ["asks.lab.test", "requested", undefined],
-      ["gone.lab.test", "revoked", 0x0b],
-      ["waits.lab.test", "signed", 0x0d],
-      ["web.lab.test", "revoked", 0x0a],
-    ],
-  );
-  const signed = await one.ca.sign(["asks.lab.test"]);
-  assert.ok(Number.parseInt(signed.results[0]?.serial ?? "0", 16) >= 0x0e);
-  // What the cluster does from now on is its own: a directory that lags behind takes nothing back.
-  await cp(join(cadir, "signed"), join(cadir, "signed-before"), { recursive: true });
-  await one.ca.clean(["waits.lab.test", "asks.lab.test"]);
-  await cp(join(cadir, "signed-before"), join(cadir, "signed"), { recursive: true });
-  const { revision } = await etcd.range(CA_PREFIX);
-  await importAuthority({ etcd, cadir });
-  assert.equal((await etcd.range(CA_PREFIX)).revision, revision);
-});
-
-void test("importAuthority refuses loudly when stock and a member gave one serial twice", async () => {
-  const cadir = await runningStock();
-  const etcd = fleet.cluster.client();
-  await importAuthority({ etcd, cadir });
-  const other = await copyOfStock();
-  const one = await fleet.server("s1", { cadir: other, etcd });
-  const { certname } = await adminOf(one);
-  await stockSigns(cadir, "late.lab.test", await agentRequest("late.lab.test"));
-  const { revision } = await etcd.range(CA_PREFIX);
-  await assert.rejects(importAuthority({ etcd, cadir }), (error) => {
-    assert.ok(isFault(error, "ca.serial-twice"));
-    assert.ok(error.message.includes(certname) && error.message.includes("late.lab.test"));
-    return true;
-  });
-  assert.equal((await etcd.range(CA_PREFIX)).revision, revision, "nothing was changed");
 });
 
 void test("importAuthority reports what is odd, and takes in the rest", async () => {

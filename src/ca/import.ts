@@ -1,7 +1,7 @@
 // Takes a CA directory into the record: every certificate, inventory line, request and revocation.
 // Idempotent: the key that says "there is a CA" comes last, so an interrupted import is run again,
-// and one that is run again when all is there takes in what stock did since. The directory itself is
-// only read.
+// and one that is run again when all is there takes in what stock did since. The directory itself
+// is only read.
 
 import { Fault } from "../base/fault.ts";
 import type { Etcd } from "../etcd/types.ts";

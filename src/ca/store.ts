@@ -2,7 +2,7 @@
 // The idea: decide from memory, compare the revisions the decision rests on; if one has moved on,
 // the failed transaction brings what is there now, and the caller decides anew.
 
-import { isFault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
 import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
@@ -28,13 +28,18 @@ export interface Commit {
   settle?: Settle;
 }
 
+/**
+ * Compares that every change carries besides its own: the generation of the record. Throws when
+ * nothing may be changed now.
+ */
+export type Guard = () => Promise<{ key: string; value: string }[]>;
+
 export type Committed = { ok: true; revision: number; touched: Touched } | { ok: false };
 
 export interface StoreDeps {
   etcd: Etcd;
   mirror: Mirror;
-  /** Compares that every change carries besides its own: the generation of the record. */
-  guard?: () => Compare[];
+  guard?: Guard;
   /** Told of what a commit or a read brought that memory didn't know. */
   onTouched?: (touched: Touched) => void;
   patience: Patience;
@@ -77,16 +82,15 @@ export function createStore(deps: StoreDeps): Store {
     async commit({ when, then, settle }, signal) {
       // Decisions that rest on a disk's memory are taken anew.
       if (await ensureLoaded()) return { ok: false };
-      const keys = [...new Set(when.map(({ key }) => key))];
+      const guard = (await deps.guard?.()) ?? [];
+      const all = [...guard, ...when];
+      const keys = [...new Set(all.map(({ key }) => key))];
       const result = await etcd.transact(
-        {
-          when: [...(deps.guard?.() ?? []), ...when],
-          then,
-          otherwise: keys.map((key): Op => ({ get: key })),
-        },
+        { when: all, then, otherwise: keys.map((key): Op => ({ get: key })) },
         { withinMs: patience.commitMs, ...(settle && { settle }), ...(signal && { signal }) },
       );
       if (!result.ok) {
+        refuseOtherGeneration(guard, keys, result);
         takeReads(keys, result);
         return { ok: false };
       }
@@ -117,6 +121,23 @@ export function createStore(deps: StoreDeps): Store {
       take(kvs);
     },
   };
+}
+
+/** A change that failed for the record's generation fails for good. */
+function refuseOtherGeneration(
+  guard: Awaited<ReturnType<Guard>>,
+  keys: readonly string[],
+  { reads }: TxnResult,
+): void {
+  const wrong = guard.find(({ key, value }) => reads[keys.indexOf(key)]?.[0]?.value !== value);
+  if (wrong === undefined) return;
+  throw new Fault(
+    "cluster.other-generation",
+    "the record is of another generation than this member: nothing was changed",
+    {
+      hints: ["The cluster was recovered without it. Join it again: understudy leave, then join."],
+    },
+  );
 }
 
 /** What a transaction read of `keys`; one that isn't there is gone as of `revision`. */

@@ -22,7 +22,7 @@ export function addCa(program: Command): void {
   addChange(ca, {
     verb: "revoke",
     description: "revoke certificates; returns when every edge has confirmed that it refuses them",
-    help: "Exit code: 0 refused everywhere, 1 not revoked, 3 revoked, but an edge could not be asked yet.",
+    help: "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet, 1 some not revoked.",
     past: "revoked",
   });
   addChange(ca, {
@@ -78,6 +78,9 @@ function addChange(ca: Command, change: Change): void {
     if (names.length === 0 && options.all !== true) {
       command.error("error: give certnames, or --all", { exitCode: EXIT.usage });
     }
+    if (names.length > 0 && options.all === true) {
+      command.error("error: give certnames or --all, not both", { exitCode: EXIT.usage });
+    }
     const outcome = await callDaemon("POST", `/v1/ca/${change.verb}`, {
       body: { names, all: options.all === true },
       answer: CaOutcome,
@@ -105,11 +108,20 @@ export function renderOutcome(outcome: CaOutcome, past: string): string {
       lines.push(`  ${member} has not confirmed: ${because}. It is asked again until it does.`);
     }
   }
-  const changed = outcome.results.some((result) => result.ok);
-  if (changed && outcome.copies < 2) {
-    lines.push("1 copy: only this server has the change on disk. Join more servers.");
-  }
+  if (outcome.results.some((result) => result.ok)) lines.push(renderCopies(outcome));
   return lines.join("\n");
+}
+
+/** How safe the change is: on which servers' disks. */
+function renderCopies({ copies, of }: CaOutcome): string {
+  const names = of.join(", ");
+  if (copies > 1) {
+    return of.length > copies
+      ? `${copies} copies at least, of ${names}`
+      : `${copies} copies: ${names}`;
+  }
+  const who = names === "" ? "one server" : names;
+  return `1 copy: only ${who} has the change on disk, and a second server would keep it safe.`;
 }
 
 /** A serial as Puppet's own files write it: at least four digits. */
@@ -117,7 +129,11 @@ function shortSerial(serial: string): string {
   return serial.replace(/^0+/, "").toUpperCase().padStart(4, "0");
 }
 
+/**
+ * Unconfirmed counts most: whoever is revoked and still let in is worse than a name that isn't
+ * there.
+ */
 export function exitCodeOf(outcome: CaOutcome): number {
-  if (outcome.results.some((result) => !result.ok)) return EXIT.failed;
-  return (outcome.edges?.missing.length ?? 0) > 0 ? EXIT.unconfirmed : EXIT.ok;
+  if ((outcome.edges?.missing.length ?? 0) > 0) return EXIT.unconfirmed;
+  return outcome.results.some((result) => !result.ok) ? EXIT.failed : EXIT.ok;
 }

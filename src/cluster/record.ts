@@ -18,6 +18,8 @@ import { TokenRecord } from "./token.ts";
 /** A value with the revision that a later change of it must compare. */
 export interface Kept<T> {
   value: T;
+  /** As it stands in the record. */
+  text: string;
   modRevision: number;
 }
 
@@ -155,7 +157,11 @@ export function conflict(key: string): Fault {
 /** A value of the record, checked. Throws Fault `cluster.record`. */
 export function parseKept<S extends z.ZodType>(schema: S, kv: KeyValue): Kept<z.infer<S>> {
   try {
-    return { value: schema.parse(JSON.parse(kv.value)), modRevision: kv.modRevision };
+    return {
+      value: schema.parse(JSON.parse(kv.value)),
+      text: kv.value,
+      modRevision: kv.modRevision,
+    };
   } catch (error) {
     throw new Fault(
       "cluster.record",

@@ -22,8 +22,11 @@ export type EtcdMember = z.infer<typeof EtcdMember>;
 export const View = z.object({
   revision: z.int(),
   meta: Meta,
-  /** Every change compares it: after a recovery by hand it is another one, and old members stop. */
-  metaRevision: z.int(),
+  /**
+   * `meta` as it stands in the record. Every change of the CA compares it: after a recovery by hand
+   * it is another one, and old members stop. Empty in a view that an older version kept.
+   */
+  metaText: z.string().default(""),
   settings: Settings,
   members: z.array(MemberSchema),
   etcdMembers: z.array(EtcdMember),
@@ -39,7 +42,7 @@ export async function readView(etcd: Etcd, signal: AbortSignal): Promise<View | 
   return {
     revision: record.revision,
     meta: record.meta.value,
-    metaRevision: record.meta.modRevision,
+    metaText: record.meta.text,
     settings: record.settings.value,
     members: record.members.map((member) => member.value),
     etcdMembers: etcdMembers.map(({ id, ...member }) => ({ etcdId: id, ...member })),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { CaCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
 import type { Copies, EdgeReport, Outcome } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
@@ -22,6 +23,9 @@ import type { Copier } from "./copies.ts";
 
 /** A server's own certificate lasts as long as `puppetserver ca setup` has it: 15 years. */
 const SERVER_TTL_SECONDS = 15 * 31_536_000;
+
+/** How long a change waits for the first reading of the cluster's record, milliseconds. */
+const VIEW_MS = 3000;
 
 export interface CaHost {
   etcd: Etcd;
@@ -56,15 +60,27 @@ export async function startCa(host: CaHost): Promise<Ca> {
     confirmEdges: async (serials) => host.confirmEdges(serials),
     clockOffsetMs: () => host.clockOffsetMs(),
     hasOthers: () => keeper.current()?.members.some(({ id }) => id !== node.id) ?? false,
-    guard: () => {
-      const view = keeper.current();
-      return view === undefined ? [] : [{ key: META_KEY, modRevision: view.metaRevision }];
+    guard: async () => {
+      await copier.trust();
+      return [{ key: META_KEY, value: await metaText(keeper) }];
     },
     offlineRecord: () => copier.journal.replay(),
     onCrl: () => host.onCrl(),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
     ...(host.owner === undefined ? {} : { owner: host.owner }),
   });
+}
+
+/** The record's meta as this member knows it; a start has a moment to read it. */
+async function metaText(keeper: ViewKeeper): Promise<string> {
+  const known = () => keeper.current()?.metaText;
+  try {
+    return await until("the cluster's record", () => known() || undefined, { withinMs: VIEW_MS });
+  } catch {
+    throw new Fault("cluster.no-record", "this member has not read the cluster's record yet", {
+      hints: [keeper.record().because],
+    });
+  }
 }
 
 /** What `understudy ca …` asks. */
@@ -122,9 +138,10 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
 }
 
 function outcomeOf(outcome: Outcome): CaOutcome {
-  const { results, copies, edges } = outcome;
+  const { results, copies, of, edges } = outcome;
   return {
     copies,
+    of,
     results: results.map(({ name, ok, because, serial }) => ({
       name,
       ok,

@@ -4,20 +4,20 @@
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { startFollower } from "../ca/follow.ts";
 import { type Journal, openJournal } from "../ca/journal.ts";
 import type { Copies } from "../ca/operations.ts";
-import { KEY_PREFIX } from "../cluster/keys.ts";
 import type { Peers } from "../cluster/peer.ts";
+import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { quorumOf } from "../etcd/voters.ts";
-import type { Etcd, WatchEvent } from "../etcd/types.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { PATHS } from "../host/paths.ts";
 
 /** How long another server may take to say that it has a change on disk. */
 const COPY_MS = 3000;
-const RETRY_MS = 500;
 
 export interface Copier {
   /** Waits until the copy here has `revision`; false if it doesn't in time. */
@@ -25,117 +25,79 @@ export interface Copier {
   /** Which servers have `revision` on disk, this one counted. */
   confirm(revision: number): Promise<Copies>;
   journal: Journal;
-  /** Why the copy here isn't up to date; empty while it is. */
+  /**
+   * Resolves when the record may be built on. Throws Fault `ca.record-older` when it is older than
+   * the copy here.
+   */
+  trust(): Promise<void>;
+  /** Why the copy here isn't up to date, a whole sentence; empty while it is. */
   problem(): string;
 }
 
 export async function startCopier(options: {
   etcd: Etcd;
-  id: string;
+  node: NodeFile;
   keeper: ViewKeeper;
   peers: Peers;
   log: Log;
   signal: AbortSignal;
 }): Promise<Copier> {
-  const { etcd, id, keeper, peers, log, signal } = options;
+  const { etcd, node, keeper, peers, log, signal } = options;
   const journal = await openJournal(PATHS.journal, { log });
-  let problem = "not started";
   let waiters: (() => void)[] = [];
-  const applied = () => {
+  const onApplied = () => {
     for (const wake of waiters) wake();
     waiters = [];
   };
-  const follow = async () => {
-    while (!signal.aborted) {
-      try {
-        await followOnce({ etcd, journal, signal, applied, caughtUp: () => (problem = "") });
-      } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
-        await pause(RETRY_MS, signal);
-      }
-    }
-  };
-  void follow();
+  const follower = startFollower({ etcd, journal, member: node, onApplied, log, signal });
 
+  // A copy of another history has its revisions too.
+  const holds = (revision: number) => follower.isSame() && journal.appliedRevision() >= revision;
   const has = async (revision: number) => {
     const endMs = monotonicMs() + COPY_MS;
-    while (journal.appliedRevision() < revision && monotonicMs() < endMs && !signal.aborted) {
+    while (!holds(revision) && monotonicMs() < endMs && !signal.aborted) {
       const woken = new AbortController();
       waiters.push(() => woken.abort());
       await pause(Math.max(1, endMs - monotonicMs()), AbortSignal.any([signal, woken.signal]));
     }
-    return journal.appliedRevision() >= revision;
+    return holds(revision);
+  };
+  const asked = async (address: string, revision: number): Promise<boolean> => {
+    const options = { body: { revision }, answer: HasCopyAnswer, withinMs: COPY_MS + 500 };
+    const answer = await peers.call(address, "/v1/copies", options).catch(() => undefined);
+    return answer?.has === true;
   };
   return {
     has,
     journal,
-    problem: () => problem,
+    trust: async () => follower.trust(),
+    problem: () => follower.problem(),
     async confirm(revision) {
+      const voters = await readVoters(etcd);
+      if (voters.length >= 3) return countCopies(voters, []);
       const view = keeper.current();
-      const voters = view?.etcdMembers.filter((member) => !member.learner) ?? [];
-      // etcd has it on a majority of disks already.
-      if (voters.length >= 3) {
-        return { copies: quorumOf(voters.length), of: voters.map((voter) => voter.name) };
-      }
-      const others = view === undefined ? [] : serversOf(view).filter((each) => each.id !== id);
-      const said = await Promise.all(
-        others.map(async (member) =>
-          peers
-            .call(member.address, "/v1/copies", {
-              body: { revision },
-              answer: HasCopyAnswer,
-              withinMs: COPY_MS + 500,
-            })
-            .then(
-              (answer) => (answer.has ? [member.id] : []),
-              () => [],
-            ),
-        ),
-      );
-      const of = [...new Set([...voters.map((voter) => voter.name), ...said.flat()])];
-      return { copies: of.length, of };
+      const others = view === undefined ? [] : serversOf(view).filter(({ id }) => id !== node.id);
+      const said = await Promise.all([
+        has(revision).then((own) => (own ? [node.id] : [])),
+        ...others.map(async ({ id, address }) => ((await asked(address, revision)) ? [id] : [])),
+      ]);
+      return countCopies(voters, said.flat());
     },
   };
 }
 
-/** Reads all, then follows; throws or returns when it must start again. */
-async function followOnce(options: {
-  etcd: Etcd;
-  journal: Journal;
-  signal: AbortSignal;
-  applied: () => void;
-  caughtUp: () => void;
-}): Promise<void> {
-  const { etcd, journal, signal } = options;
-  const { kvs, revision } = await etcd.range(KEY_PREFIX);
-  const events = kvs.map(({ key, value, modRevision }) => ({ key, value, revision: modRevision }));
-  await journal.rewrite(events, revision);
-  options.applied();
-  options.caughtUp();
-  // Appends go one after the other; the first that fails ends this round, and the next reads all
-  // anew.
-  let chain = Promise.resolve();
-  const lost = new AbortController();
-  const why = await new Promise<unknown>((resolve) => {
-    const append = async (batch: WatchEvent[], upTo: number) => {
-      await journal.append(batch.map(toJournal), upTo);
-      options.applied();
-    };
-    signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    etcd.watch(KEY_PREFIX, {
-      fromRevision: revision + 1,
-      signal: AbortSignal.any([signal, lost.signal]),
-      onEvents: (batch, upTo) => {
-        chain = chain.then(async () => append(batch, upTo)).catch(resolve);
-      },
-      onLost: (because) => resolve(new Error(because)),
-    });
-  });
-  lost.abort();
-  await chain;
-  if (why !== undefined) throw why;
+/**
+ * Who has a change on disk: of three voters and more a majority; else all of them, and the servers
+ * whose own copy has it.
+ */
+export function countCopies(voters: readonly string[], copied: readonly string[]): Copies {
+  if (voters.length >= 3) return { copies: quorumOf(voters.length), of: [...voters] };
+  const of = [...new Set([...voters, ...copied])];
+  return { copies: Math.max(1, of.length), of };
 }
 
-function toJournal({ type, kv }: WatchEvent) {
-  return { key: kv.key, value: type === "delete" ? null : kv.value, revision: kv.modRevision };
+/** Who votes, as of now: the view may be older than a voter's end. None when that can't be known. */
+async function readVoters(etcd: Etcd): Promise<string[]> {
+  const members = await etcd.members.list({ withinMs: COPY_MS }).catch(() => []);
+  return members.filter(({ learner }) => !learner).map(({ name }) => name);
 }

@@ -54,7 +54,7 @@ function viewOf(unfit: string[]): View {
       generation: 1,
       createdAt: "2026-01-01T00:00:00Z",
     }),
-    metaRevision: 1,
+    metaText: "",
     settings: Settings.parse({ sharedName: "puppet.test" }),
     members: unfit.map((because, index) => member(`s${index + 1}.test`, because)),
     etcdMembers: [],

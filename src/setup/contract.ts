@@ -52,6 +52,8 @@ export const CaOutcome = z.object({
   ),
   /** Servers that keep a durable copy of the change. */
   copies: z.int(),
+  /** Which; with three voters and more a majority of these. */
+  of: z.array(z.string()).default([]),
   /** For revocations: which edges refuse the certificates now, and which couldn't confirm. */
   edges: z
     .object({

@@ -1,0 +1,216 @@
+// Keeps this server's copy of the record in step with etcd, and knows whether etcd's record still
+// is the one that the copy follows. The idea: before anything is rewritten or appended it is
+// compared; a watch that was lost goes on where it ended.
+
+import { Fault, isFault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { pause, until } from "../base/retry.ts";
+import { KEY_PREFIX, META_KEY } from "../cluster/keys.ts";
+import type { Etcd, WatchEvent } from "../etcd/types.ts";
+import { createComparison, judgeOrigin, pauseAfter, recordOlder } from "./follow-plan.ts";
+import type { Journal, JournalEvent } from "./journal.ts";
+
+/** How long a full read of the record may take, milliseconds. */
+const READ_MS = 30_000;
+/** How long a change waits for the comparison, milliseconds. */
+const TRUST_MS = 3000;
+const TRUST_POLL_MS = 20;
+
+export interface FollowOptions {
+  etcd: Etcd;
+  journal: Journal;
+  /** The cluster and generation that this member belongs to. */
+  member: { clusterId: string; generation: number };
+  /** Told when the copy has come further, or counts again. */
+  onApplied: () => void;
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface Follower {
+  /**
+   * Resolves when etcd's record is known to be the one that the copy follows. Throws Fault
+   * `ca.record-older`, or why that can't be found out now.
+   */
+  trust(): Promise<void>;
+  /** Whether etcd's record is the one that the copy follows, as far as is known now. */
+  isSame(): boolean;
+  /** What is wrong with the copy, a whole sentence; empty when nothing is. */
+  problem(): string;
+  ended: Promise<void>;
+}
+
+interface State {
+  /** Whether etcd's record is the one that the copy follows. */
+  verdict: "unknown" | "same" | "refused";
+  /** Why the copy doesn't follow now. */
+  error: unknown;
+  /** The newest change in the copy; undefined: all must be compared. */
+  newest: JournalEvent | undefined;
+}
+
+/** Starts following; ends with `signal`. */
+export function startFollower(options: FollowOptions): Follower {
+  const { journal, log, signal } = options;
+  const state: State = {
+    verdict: "unknown",
+    error: new Fault("ca.busy", "the record is being compared with this server's copy: try again"),
+    newest: undefined,
+  };
+  const go = async () => {
+    let waitedMs = 0;
+    while (!signal.aborted) {
+      const from = journal.appliedRevision();
+      try {
+        await followOnce(options, state);
+      } catch (error) {
+        const why = messageOf(error);
+        if (why !== messageOf(state.error)) log.warn("the copy doesn't follow the record", { why });
+        state.error = error;
+        const disk = isFault(error, "ca.journal-full") || isFault(error, "ca.journal-failed");
+        // A log that failed goes on only from a new snapshot.
+        if (disk) state.newest = undefined;
+        const slow = disk || state.verdict === "refused";
+        waitedMs = pauseAfter(slow, journal.appliedRevision() > from ? 0 : waitedMs);
+        await pause(waitedMs, signal);
+      }
+    }
+  };
+  return {
+    ended: go(),
+    isSame: () => state.verdict === "same",
+    problem: () => describe(state),
+    async trust() {
+      const settled = () => state.verdict !== "unknown" || signal.aborted;
+      await until("", settled, { withinMs: TRUST_MS, everyMs: TRUST_POLL_MS }).catch(
+        () => undefined,
+      );
+      if (state.verdict === "same") return;
+      throw state.error instanceof Fault ? state.error : unreachable(messageOf(state.error));
+    },
+  };
+}
+
+function unreachable(why: string): Fault {
+  return new Fault("etcd.unreachable", `the record can't be compared with its copy now: ${why}`);
+}
+
+function describe({ verdict, error }: State): string {
+  if (error === undefined) return "";
+  const what = verdict === "refused" ? "is kept as it is" : "of the record is behind";
+  return `its durable copy ${what}: ${messageOf(error)}`;
+}
+
+/** Compares, catches up, then follows; returns when the signal aborted, throws what ended it. */
+async function followOnce(options: FollowOptions, state: State): Promise<void> {
+  const { newest } = state;
+  if (newest === undefined || !(await goesOn(options, state, newest))) {
+    await takeWhole(options, state);
+  }
+  state.verdict = "same";
+  state.error = undefined;
+  options.onApplied();
+  await watchOn(options, state);
+}
+
+/**
+ * Whether etcd's history has the copy's newest change, so that the next ones are what follows. False
+ * when that can't be told any more.
+ */
+async function goesOn(
+  { etcd, journal, member, signal }: FollowOptions,
+  state: State,
+  newest: JournalEvent,
+): Promise<boolean> {
+  const read = { when: [], then: [{ get: META_KEY }] };
+  const { revision, reads } = await etcd.transact(read, { withinMs: READ_MS, signal });
+  const meta = reads[0]?.[0]?.value;
+  const copy = { revision: journal.appliedRevision(), meta: undefined };
+  const origin = judgeOrigin(member, { revision, meta }, copy);
+  if (origin.is === "refused") throw refuse(state, origin.because);
+  try {
+    const past = { revision: newest.revision, withinMs: READ_MS, signal };
+    const { kvs } = await etcd.range(newest.key, past);
+    const then = kvs.find(({ key }) => key === newest.key);
+    const deleted = newest.value === null && then === undefined;
+    const written = then?.modRevision === newest.revision && then.value === newest.value;
+    if (deleted || written) return true;
+  } catch (error) {
+    if (isFault(error, "etcd.compacted")) return false;
+    throw error;
+  }
+  throw refuse(state, `etcd's has another change at revision ${newest.revision}`);
+}
+
+/** Replaces the copy by the whole record, unless that would lose what only the copy has. */
+async function takeWhole(options: FollowOptions, state: State): Promise<void> {
+  const { etcd, journal, member, signal } = options;
+  const { kvs, revision } = await etcd.range(KEY_PREFIX, { withinMs: READ_MS, signal });
+  const comparison = createComparison(kvs);
+  let copied: string | undefined;
+  if (journal.appliedRevision() > 0) {
+    for await (const event of journal.replay()) {
+      comparison.look(event);
+      if (event.key === META_KEY) copied = event.value;
+    }
+  }
+  const meta = kvs.find(({ key }) => key === META_KEY)?.value;
+  const copy = { revision: journal.appliedRevision(), meta: copied };
+  const origin = judgeOrigin(member, { revision, meta }, copy);
+  if (origin.is === "refused") throw refuse(state, origin.because);
+  const because = origin.is === "same" ? comparison.because() : undefined;
+  if (because !== undefined) throw refuse(state, because);
+  state.verdict = "same";
+  const events = kvs.map(({ key, value, modRevision }) => ({ key, value, revision: modRevision }));
+  await journal.rewrite(events, revision);
+  state.newest = events.reduce((a, b) => (b.revision > a.revision ? b : a), NOTHING);
+}
+
+const NOTHING: JournalEvent = { key: META_KEY, value: null, revision: 0 };
+
+/** Appends what the watch tells, until it or an append fails, or the signal aborts. */
+async function watchOn(options: FollowOptions, state: State): Promise<void> {
+  const { etcd, journal, signal } = options;
+  const over = new AbortController();
+  let chain = Promise.resolve();
+  const why = await new Promise<unknown>((resolve) => {
+    const append = async (batch: WatchEvent[], upTo: number) => {
+      // After one that failed, a later one would leave a gap.
+      if (over.signal.aborted) return;
+      const events = batch.map(toJournal);
+      await journal.append(events, upTo).catch((error: unknown) => {
+        over.abort();
+        resolve(error);
+        throw error;
+      });
+      state.newest = events.at(-1) ?? state.newest;
+      options.onApplied();
+    };
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    etcd.watch(KEY_PREFIX, {
+      fromRevision: journal.appliedRevision() + 1,
+      signal: AbortSignal.any([signal, over.signal]),
+      onEvents: (batch, upTo) => {
+        chain = chain.then(async () => append(batch, upTo)).catch(() => undefined);
+      },
+      onLost: (because, compacted) => {
+        if (compacted) state.newest = undefined;
+        // Another etcd may answer next.
+        state.verdict = "unknown";
+        resolve(new Error(because));
+      },
+    });
+  });
+  over.abort();
+  await chain;
+  if (why !== undefined) throw why;
+}
+
+function refuse(state: State, because: string): Fault {
+  state.verdict = "refused";
+  return recordOlder(because);
+}
+
+function toJournal({ type, kv }: WatchEvent): JournalEvent {
+  return { key: kv.key, value: type === "delete" ? null : kv.value, revision: kv.modRevision };
+}
