@@ -23,8 +23,8 @@ export interface RecordFacts {
 }
 
 /**
- * `same`: the copy is of this record, or empty. `newer`: the copy is of a generation that has ended,
- * or of a cluster that this member has left.
+ * `same`: the copy is of this record, or empty. `newer`: the copy is of a generation that has
+ * ended, or of a cluster that this member has left.
  */
 export type Origin = { is: "same" | "newer" } | { is: "refused"; because: string };
 

@@ -114,8 +114,8 @@ async function followOnce(options: FollowOptions, state: State): Promise<void> {
 }
 
 /**
- * Whether etcd's history has the copy's newest change, so that the next ones are what follows. False
- * when that can't be told any more.
+ * Whether etcd's history has the copy's newest change, so that the next ones are what follows.
+ * False when that can't be told any more.
  */
 async function goesOn(
   { etcd, journal, member, signal }: FollowOptions,
