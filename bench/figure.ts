@@ -15,6 +15,7 @@ export interface Figure {
   ratio: number | null;
   /** In words, as in "under 0.6"; null when the figure stands beside others and has none. */
   goal: string | null;
+  /** Null also when too few trials were made for the goal. */
   met: boolean | null;
 }
 

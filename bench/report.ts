@@ -13,7 +13,7 @@ const FOLDER = join(import.meta.dirname, "..", "out", "bench");
 export interface Report {
   figures: readonly Figure[];
   machine: Machine;
-  /** Trials of the figure that has most. */
+  /** Trials that were made, of the figure that has most. */
   trials: number;
 }
 
@@ -38,9 +38,15 @@ export function renderReport(report: Report): string {
     baseline === null ? "-" : `${baseline} ${unit}`.trim(),
     ratio === null ? "-" : `${ratio}`,
     goal ?? "-",
-    met === null ? "" : met ? "met" : "NOT MET",
+    verdictOf(goal, met),
   ]);
   const head = ["FIGURE", "VALUE", "BASELINE", "RATIO", "GOAL", ""];
   const about = `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}`;
   return `${renderTable(head, rows)}\n\nMeasured on ${about}`;
+}
+
+function verdictOf(goal: Figure["goal"], met: Figure["met"]): string {
+  if (goal === null) return "";
+  if (met === null) return "too few trials";
+  return met ? "met" : "NOT MET";
 }

@@ -4,18 +4,17 @@
 
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
-import { Fault, isFault, messageOf, renderFault } from "../src/base/fault.ts";
+import { Fault, messageOf, renderFault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
-import { openCluster } from "../lab/cluster.ts";
-import { interruption, orInterrupted } from "../lab/cluster/interrupt.ts";
+import { bootDead, openCluster } from "../lab/cluster.ts";
+import { orInterrupted, runInterruptible } from "../lab/interrupt.ts";
 import { openBaseline } from "./baseline/open.ts";
 import { failoverGroups } from "./failover.ts";
-import type { Group, Measuring } from "./group.ts";
+import { type Group, judgedFigures, type Measuring } from "./group.ts";
 import { describeMachine } from "./machine.ts";
 import { renderReport, type Report, writeReport } from "./report.ts";
 import { type Site, siteOf } from "./site.ts";
 
-const INTERRUPTED = 130;
 const begun = monotonicMs();
 
 interface Options {
@@ -40,7 +39,7 @@ Names:
 ${lines.join("\n")}
 
   --trials N       this many trials of each (both of the baseline and of Understudy)
-  --quick          few trials, to see that it works
+  --quick          few trials, to see that it works: too few to call a goal met
   --no-baseline    leave the hand-assembled design out
   --help           this text
 
@@ -49,13 +48,12 @@ Exit code: 0 measured, whether goals are met or not; 1 something could not be me
 `;
 }
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const options = readOptions();
   if (options === undefined) {
     process.stdout.write(help());
     return 0;
   }
-  const signal = interruption();
   const failures: string[] = [];
   const baselineGroups = options.groups.filter((group) => trialsOf(group, options, "baseline") > 0);
   if (options.baseline && baselineGroups.length > 0) {
@@ -72,11 +70,10 @@ async function main(): Promise<number> {
   const cluster = await openCluster({ say, signal });
   try {
     const machine = await describeMachine(cluster.first);
-    const trials = options.groups.map((group) => trialsOf(group, options, "understudy"));
     const soFar = (): Report => ({
-      figures: options.groups.flatMap((group) => group.figures()),
+      figures: options.groups.flatMap(judgedFigures),
       machine,
-      trials: Math.max(...trials),
+      trials: Math.max(...options.groups.map((group) => group.made())),
     });
     const site = siteOf(cluster);
     // What was measured is kept, whatever becomes of the next group.
@@ -150,15 +147,10 @@ async function measureAll(
       if (options.signal.aborted) return;
       failures.push(`${group.name} on ${site.kind}: ${messageOf(error)}`);
       console.error(renderFault(error));
-      await mend(site);
+      await bootDead(site.servers);
     }
     await onMeasured();
   }
-}
-
-/** Boots what a failed measurement left off. */
-async function mend(site: Site): Promise<void> {
-  for (const server of site.servers) if (!(await server.isUp())) await server.boot();
 }
 
 async function keepReport(options: Options, report: Report): Promise<string> {
@@ -166,11 +158,4 @@ async function keepReport(options: Options, report: Report): Promise<string> {
   return writeReport(options.name, report, raw);
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(renderFault(error));
-  process.exitCode = isFault(error, "lab.interrupted") ? INTERRUPTED : 1;
-}
-// What was interrupted may still wait for something; its lab is gone.
-process.exit();
+await runInterruptible(main);

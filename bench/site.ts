@@ -2,15 +2,12 @@
 // baseline.
 
 import { Fault } from "../src/base/fault.ts";
-import { pause } from "../src/base/retry.ts";
-import { monotonicMs } from "../src/host/clock.ts";
 import { type Agent, createAgents } from "../lab/agents.ts";
 import type { Cluster } from "../lab/cluster.ts";
 import { AUTOSIGNED, type CompileMood } from "../lab/cluster/site.ts";
 import type { LabHost } from "../lab/host.ts";
 import type { Lab } from "../lab/lab.ts";
 
-const STANDBY_MS_MAX = 120_000;
 const ENROL_AT_ONCE = 2;
 const ENROL_MS_MAX = 600_000;
 
@@ -57,25 +54,9 @@ export function siteOf(cluster: Cluster): Site {
       if (agent !== undefined) return agent;
       throw new Fault("bench.no-agent", `no agent ${name} was made`);
     },
-    untilWhole: async () => {
-      await cluster.untilWhole();
-    },
-    untilStandby: () => untilStandby(cluster),
+    untilWhole: () => cluster.untilWhole(),
+    untilStandby: () => cluster.untilWhole({ puppetservers: false }),
   };
-}
-
-async function untilStandby(cluster: Cluster): Promise<void> {
-  const end = monotonicMs() + STANDBY_MS_MAX;
-  for (;;) {
-    const missing = await cluster.missing({ puppetservers: false });
-    if (missing.length === 0) return;
-    if (monotonicMs() >= end) {
-      throw new Fault("bench.no-standby", "not every server could take the address", {
-        hints: missing,
-      });
-    }
-    await pause(500);
-  }
 }
 
 /**

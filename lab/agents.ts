@@ -38,6 +38,8 @@ export interface RunOptions {
   withinMs?: number;
   /** Further arguments of `puppet agent`. */
   args?: string[];
+  /** Kills the run when it aborts. */
+  signal?: AbortSignal;
 }
 
 export interface LoopOptions extends RunOptions {
@@ -45,11 +47,14 @@ export interface LoopOptions extends RunOptions {
   restMs?: number;
 }
 
-/** Agents that run back to back until stopped. */
-export interface AgentLoop {
+/** Agents that run back to back until stopped. Disposing of it ends the runs that go on. */
+export interface AgentLoop extends AsyncDisposable {
   /** Runs that have ended so far. */
   runs: readonly AgentRun[];
-  /** Starts no further run, waits for those going on, and returns all. */
+  /**
+   * Starts no further run, waits for those going on, and returns all. Throws what ended a loop
+   * before: Fault `lab.host-down`.
+   */
   stop(): Promise<AgentRun[]>;
 }
 
@@ -97,7 +102,7 @@ export class Agent {
     const startedAt = wallMs();
     const start = monotonicMs();
     const args = ["agent", "--test", "--color=false", ...(options.args ?? [])];
-    const result = await this.#puppet(args, options.withinMs ?? RUN_MS_MAX);
+    const result = await this.#puppet(args, options);
     const output = `${result.stdout}\n${result.stderr}`;
     const ms = monotonicMs() - start;
     return {
@@ -116,12 +121,13 @@ export class Agent {
    */
   async ssl(subcommand: string, options: RunOptions = {}) {
     const args = ["ssl", subcommand, "--color=false", ...(options.args ?? [])];
-    return this.#puppet(args, options.withinMs ?? RUN_MS_MAX);
+    return this.#puppet(args, options);
   }
 
-  async #puppet(args: string[], withinMs: number) {
+  async #puppet(args: string[], { withinMs = RUN_MS_MAX, signal }: RunOptions) {
     const argv = ["puppet", ...args, "--confdir", this.folder];
-    return this.host.exec(argv, { withinMs, env: { [NAME_VARIABLE]: this.certname } });
+    const env = { [NAME_VARIABLE]: this.certname };
+    return this.host.exec(argv, { withinMs, env, ...(signal === undefined ? {} : { signal }) });
   }
 }
 
@@ -141,56 +147,29 @@ export async function createAgents(
 export function loopAgents(agents: readonly Agent[], options: LoopOptions = {}): AgentLoop {
   const runs: AgentRun[] = [];
   const stopping = new AbortController();
+  const killing = new AbortController();
   const loops = agents.map(async (agent) => {
     while (!stopping.signal.aborted) {
-      const run = await agent.run(options);
+      const run = await agent.run({ ...options, signal: killing.signal });
+      // What was killed here is no run to be judged.
+      if (killing.signal.aborted) return;
       runs.push(run);
       await pause(Math.max(run.ok ? 0 : AFTER_FAILURE_MS, options.restMs ?? 0), stopping.signal);
     }
   });
+  // From the beginning: a loop ends early when its host does, long before anybody asks.
+  const ended = Promise.allSettled(loops);
   return {
     runs,
     stop: async () => {
       stopping.abort();
-      await Promise.all(loops);
+      for (const loop of await ended) if (loop.status === "rejected") throw loop.reason;
       return [...runs].sort((a, b) => a.startedAt - b.startedAt);
     },
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      killing.abort();
+      await ended;
+    },
   };
-}
-
-/** A TCP connection of the agents' host. */
-export interface Connection {
-  state: string;
-  local: string;
-  peer: string;
-  /** Certname of the agent that has it, "" when no agent does. */
-  agent: string;
-}
-
-/** Connections from `host` to `address` that a request may be travelling on (open or opening). */
-export async function listConnections(host: LabHost, address: string): Promise<Connection[]> {
-  const script = `
-    ss -Htnp state connected dst "$1" | while read -r line; do
-      pid=$(echo "$line" | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p')
-      name=
-      [ -z "$pid" ] || name=$(tr '\\0' '\\n' < /proc/$pid/environ | sed -n 's/^${NAME_VARIABLE}=//p')
-      echo "$line|$name"
-    done`;
-  return parseConnections(await host.run(["bash", "-c", script, "list", address]));
-}
-
-/**
- * Reads lines "STATE RECV-Q SEND-Q LOCAL PEER PROCESS|AGENT". Those that only wait for their end
- * don't count.
- */
-export function parseConnections(text: string): Connection[] {
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => {
-      const [connection = "", agent = ""] = line.split("|");
-      const [state = "", , , local = "", peer = ""] = connection.split(/\s+/);
-      return { state, local, peer, agent };
-    })
-    .filter(({ state }) => !["TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK"].includes(state));
 }

@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:f
 import { dirname, join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
+import { syncFolder } from "../src/host/files.ts";
 import { run, tryRun } from "../src/host/process.ts";
 import { STATE_FOLDERS } from "./instance.ts";
 
@@ -21,6 +22,9 @@ const PACKAGES = [
   // A host with a wrong clock: the kernel has one clock for all, so programs get LD_PRELOAD.
   "faketime",
 ].join(",");
+
+/** With this process ends everything that was started below it, and its mounts with them. */
+const APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
 /** Debian's own periodic chores, which would run in the middle of a measurement. */
 const MASKED = [
@@ -58,7 +62,11 @@ const ADDITIONS: Record<string, string> = {
 /**
  * The base for the present ingredients, built first if it isn't there. `say` gets lines for people.
  */
-export async function ensureBase(folder: string, say: (line: string) => void): Promise<string> {
+export async function ensureBase(
+  folder: string,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   const sources = await debianSources();
   const base = join(folder, `base-${await fingerprint(sources)}`);
   if (existsSync(base)) return base;
@@ -67,9 +75,16 @@ export async function ensureBase(folder: string, say: (line: string) => void): P
   await mkdir(folder, { recursive: true });
   await removeFormer(folder);
   const building = `${base}.${process.pid}${BUILDING}`;
-  await build(building, sources);
-  if (existsSync(base)) await rm(building, { recursive: true });
-  else await rename(building, base);
+  signal.throwIfAborted();
+  try {
+    await build(building, sources, signal);
+    // A base that is there must be whole, after a power cut of this machine as well.
+    await run(["sync", "-f", building], { withinMs: BUILD_MS_MAX });
+    if (!existsSync(base)) await rename(building, base);
+    await syncFolder(folder);
+  } finally {
+    await rm(building, { recursive: true, force: true, maxRetries: 5 });
+  }
   say(`base system built in ${Math.round((monotonicMs() - start) / 1000)} s: ${base}`);
   return base;
 }
@@ -118,11 +133,12 @@ async function removeFormer(folder: string): Promise<void> {
   }
 }
 
-async function build(root: string, sources: string[]): Promise<void> {
+async function build(root: string, sources: string[], signal: AbortSignal): Promise<void> {
   const suite = /^VERSION_CODENAME=(\w+)/m.exec(await readFile("/etc/os-release", "utf8"))?.[1];
   if (suite === undefined) throw new Fault("lab.no-sources", "/etc/os-release names no suite");
-  const args = ["mmdebstrap", "--quiet", "--variant=minbase", `--include=${PACKAGES}`];
-  const result = await tryRun([...args, suite, root, ...sources], { withinMs: BUILD_MS_MAX });
+  const args = ["--quiet", "--variant=minbase", `--include=${PACKAGES}`, suite, root, ...sources];
+  const argv = [...APART, "mmdebstrap", ...args];
+  const result = await tryRun(argv, { withinMs: BUILD_MS_MAX, signal });
   if (!result.ok) {
     throw new Fault("lab.base-failed", "mmdebstrap could not build the base system", {
       hints: result.stderr.trim().split("\n").slice(-12),

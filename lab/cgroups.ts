@@ -53,11 +53,18 @@ export async function killGroup(host: string): Promise<void> {
   }
 }
 
-/** Waits until nothing runs in the groups of `host`, then removes them. */
-export async function removeGroups(host: string): Promise<void> {
+/**
+ * Ends everything in the groups of `host` and removes them. It kills again and again: a process
+ * that was being started may only now have moved in.
+ */
+export async function endGroups(host: string): Promise<void> {
   for (const top of hierarchies()) {
     const group = join(top, GROUP, host);
-    await until(`end of everything in ${group}`, () => removeTree(group), {
+    const isGone = async () => {
+      await killGroup(host);
+      return removeTree(group);
+    };
+    await until(`end of everything in ${group}`, isGone, {
       withinMs: GONE_MS_MAX,
       everyMs: 20,
     });

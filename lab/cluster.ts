@@ -12,13 +12,13 @@ import { Fault, isFault, messageOf } from "../src/base/fault.ts";
 import { pause, until } from "../src/base/retry.ts";
 import { ClusterStatus } from "../src/cluster/status.ts";
 import { monotonicMs } from "../src/host/clock.ts";
-import { orInterrupted } from "./cluster/interrupt.ts";
 import { collectLogs, explainFailure } from "./cluster/journals.ts";
 import { compilesOn, setMood, writeSite } from "./cluster/site.ts";
 import type { Compile, CompileMood } from "./cluster/site.ts";
 import { runSaying } from "./cluster/say.ts";
 import { listMissing } from "./cluster/whole.ts";
 import type { LabHost } from "./host.ts";
+import { orInterrupted } from "./interrupt.ts";
 import { type Lab, openLab } from "./lab.ts";
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "./plan.ts";
 
@@ -38,7 +38,7 @@ export interface ClusterOptions {
   /** Gets each step in words as it goes on. Default: standard error. */
   say?: (line: string) => void;
   /** Ends the setting up, and the lab with it: Fault `lab.interrupted`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Where whole journals go when setting up fails. */
   logs?: string;
 }
@@ -53,11 +53,12 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
     Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
   const servers = names("s", options.servers ?? 3);
   const agentHosts = names("a", options.agentHosts ?? 1);
-  const deb = await buildPackage({ say });
-  const lab = await openLab({ hosts: [...servers, ...agentHosts], say });
+  const { signal } = options;
+  const deb = await orInterrupted(buildPackage({ say }), signal);
+  const lab = await openLab({ hosts: [...servers, ...agentHosts], say, signal });
   const cluster = new Cluster(lab, servers, agentHosts, options.vip ?? true);
   try {
-    await orInterrupted(setUp(cluster, deb, say), options.signal);
+    await orInterrupted(setUp(cluster, deb, say), signal);
     return cluster;
   } catch (error) {
     const interrupted = isFault(error, "lab.interrupted");
@@ -175,14 +176,14 @@ export class Cluster {
   }
 
   /** Waits until every server is in every list. Fault `lab.not-whole` that says what is missing. */
-  async untilWhole(withinMs: number = WHOLE_MS_MAX): Promise<void> {
-    const end = monotonicMs() + withinMs;
+  async untilWhole(options: { puppetservers?: boolean } = {}): Promise<void> {
+    const end = monotonicMs() + WHOLE_MS_MAX;
     for (;;) {
-      const missing = await this.missing();
+      const missing = await this.missing(options);
       if (missing.length === 0) return;
       if (monotonicMs() >= end) {
-        const seconds = Math.round(withinMs / 1000);
-        throw new Fault("lab.not-whole", `the cluster was not whole within ${seconds} s`, {
+        const within = `${WHOLE_MS_MAX / 1000} s`;
+        throw new Fault("lab.not-whole", `the cluster was not whole within ${within}`, {
           hints: missing,
         });
       }
@@ -224,6 +225,11 @@ export class Cluster {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
   }
+}
+
+/** Boots those of `servers` that are off. */
+export async function bootDead(servers: readonly LabHost[]): Promise<void> {
+  for (const server of servers) if (!(await server.isUp())) await server.boot();
 }
 
 /** The host among `servers` whose interface has `address` now. */

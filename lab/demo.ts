@@ -8,22 +8,26 @@ import { parseArgs } from "node:util";
 import { Fault, isFault, messageOf, renderFault } from "../src/base/fault.ts";
 import { monotonicMs, wallMs } from "../src/host/clock.ts";
 import { writeFileAtomic } from "../src/host/files.ts";
+import { type Agent, loopAgents } from "./agents.ts";
 import { type Cluster, openCluster } from "./cluster.ts";
-import { interruption, orInterrupted } from "./cluster/interrupt.ts";
+import { HUNG_MS, makeAgent } from "./cluster/crew.ts";
 import { collectLogs } from "./cluster/journals.ts";
+import { awaitRunsAfter, bootAgain, cutHolder } from "./cluster/power-cut.ts";
+import { enrolMeanwhile, measureGap } from "./cluster/power-cut.ts";
 import { AUTOSIGNED } from "./cluster/site.ts";
-import { awaitRunsAfter, bootAgain, cutHolder } from "./demo/acts.ts";
-import { enrolMeanwhile, killCompiling, measureGap } from "./demo/acts.ts";
-import { enrolAutosigned, enrolSigned, makeAgent } from "./demo/enrol.ts";
+import type { Stage } from "./cluster/stage.ts";
+import { watchEdge } from "./cluster/watch.ts";
+import { killCompiling } from "./demo/compile-kill.ts";
+import { enrolAutosigned, enrolSigned } from "./demo/enrol.ts";
 import { type DemoFacts, type Enrolment, judgeDemo } from "./demo/judge.ts";
 import { renderDemo, TO_TRY } from "./demo/render.ts";
-import { setStage } from "./demo/stage.ts";
+import { labFolder } from "./instance.ts";
+import { orInterrupted, runInterruptible } from "./interrupt.ts";
 
 const TOP = join(import.meta.dirname, "..");
 const RESULT = join(TOP, "out", "demo.json");
 const LOGS = join(TOP, "out", "demo-logs");
 const KILLS = 3;
-const INTERRUPTED = 130;
 
 const HELP = `Usage: npm run demo -- [OPTION]
 
@@ -32,7 +36,11 @@ Boots three Debian servers and an agents' host on this machine, sets Understudy 
   (b) cuts the power of the server that holds the virtual IP, while agents run,
   (c) enrols a new agent meanwhile,
   (d) boots that server again.
-Needs root (systemd-nspawn, network namespaces), about 4 GB of memory and ten minutes. Nothing is left behind.
+Needs root (systemd-nspawn, network namespaces), about 4 GB of memory and ten minutes.
+
+Nothing runs on afterwards. What stays, so that the next time is faster: the servers' base system in
+${labFolder()} (0.8 GB; rm -r removes it), node_modules, and Debian packages that
+were missing (systemd-container, mmdebstrap and others; apt-get remove).
 
   --keep   leave the lab up, and print what to try
   --help   this text
@@ -52,7 +60,7 @@ function title(text: string): void {
   console.log(`\n${text}`);
 }
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const { keep, help } = readOptions();
   if (help) {
     process.stdout.write(HELP);
@@ -60,25 +68,36 @@ async function main(): Promise<number> {
   }
   for (const path of [RESULT, LOGS]) await rm(path, { recursive: true, force: true });
   await mkdir(join(TOP, "out"), { recursive: true });
-  const signal = interruption();
   title("Three servers and an agents' host");
-  const cluster = await openCluster({ say, signal, logs: LOGS });
+  const cluster = await openCluster({ say, signal, logs: LOGS }).catch((error: unknown) => {
+    if (!isFault(error, "lab.interrupted")) console.error(`Logs, if any: ${shown(LOGS)}/`);
+    throw error;
+  });
+  let left = false;
+  try {
+    const code = await orInterrupted(play(cluster, signal), signal);
+    if (!keep) return code;
+    await cluster.lab.leaveUp();
+    left = true;
+    console.log(`\n${TO_TRY}`);
+    return code;
+  } finally {
+    if (!left) await cluster.down();
+  }
+}
+
+/** Shows and judges. Returns the exit code. */
+async function play(cluster: Cluster, signal: AbortSignal): Promise<number> {
   const facts: DemoFacts = { wallMs: 0, enrolments: [], runs: [] };
   let failure: unknown;
   try {
-    await orInterrupted(show(cluster, facts), signal);
+    await show(cluster, facts);
   } catch (error) {
+    // The end of its lab under way is no verdict.
+    signal.throwIfAborted();
     failure = error;
   }
-  const code = await conclude(cluster, facts, failure);
-  const keepIt = keep && !isFault(failure, "lab.interrupted");
-  if (keepIt) {
-    await cluster.lab.leaveUp();
-    console.log(`\n${TO_TRY}`);
-  } else {
-    await cluster.down();
-  }
-  return code;
+  return conclude(cluster, facts, failure);
 }
 
 function readOptions(): { keep: boolean; help: boolean } {
@@ -106,13 +125,17 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
   const newcomer = await makeAgent(cluster, `late1.${AUTOSIGNED}`);
 
   const agents = [first, second, ...others].map(({ agent }) => agent);
-  const stage = await setStage(cluster, agents, say);
-  facts.runs = stage.loop.runs;
+  await using watch = await watchEdge(cluster);
+  await using loop = loopAgents(agents, { withinMs: HUNG_MS });
+  facts.runs = loop.runs;
   say(`${agents.length} agents run back to back from now on; a prober connects every 5 ms`);
+  await perform({ cluster, say, agents, loop, ...watch }, facts, newcomer);
+}
 
+/** Acts (a) to (d), with agents running all the while. */
+async function perform(stage: Stage, facts: DemoFacts, newcomer: Agent): Promise<void> {
   title("(a) A puppetserver is killed in mid-compile");
-  const kills = await killCompiling(stage, KILLS);
-  if (kills !== undefined) facts.kills = kills;
+  facts.kills = await killCompiling(stage, KILLS);
 
   title("(b) The server that holds the address loses power; (c) a new agent enrols meanwhile");
   const outage = await cutHolder(stage);
@@ -124,7 +147,7 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
     enrolMeanwhile(stage, newcomer),
   ]);
   facts.cut = { ...cutFacts(), gapMs };
-  if (enrolled !== undefined) facts.enrolDuringOutage = enrolled;
+  facts.enrolDuringOutage = enrolled;
   await awaitRunsAfter(stage, outage);
 
   title("(d) The server gets its power back");
@@ -134,8 +157,6 @@ async function show(cluster: Cluster, facts: DemoFacts): Promise<void> {
   say("the agents end their last runs");
   facts.runs = await stage.loop.stop();
   facts.cut = { ...cutFacts(), gapMs };
-  await stage.prober.stop();
-  await stage.connections.stop();
 }
 
 function report(facts: DemoFacts, enrolment: Enrolment): void {
@@ -150,7 +171,6 @@ function report(facts: DemoFacts, enrolment: Enrolment): void {
  */
 async function conclude(cluster: Cluster, facts: DemoFacts, failure: unknown): Promise<number> {
   if (failure !== undefined) console.error(`\n${renderFault(failure)}`);
-  if (isFault(failure, "lab.interrupted")) return INTERRUPTED;
   facts.wallMs = monotonicMs() - begun;
   const judgement = judgeDemo(facts);
   if (failure !== undefined) {
@@ -158,21 +178,16 @@ async function conclude(cluster: Cluster, facts: DemoFacts, failure: unknown): P
     judgement.broken.unshift(messageOf(failure));
   }
   await writeFileAtomic(RESULT, `${JSON.stringify(judgement.result, undefined, 2)}\n`);
-  console.log(`\n${renderDemo(facts, judgement)}\n\nResult: ${relative(process.cwd(), RESULT)}`);
+  console.log(`\n${renderDemo(facts, judgement)}\n\nResult: ${shown(RESULT)}`);
   if (judgement.result.verdict === "kept") return 0;
   await collectLogs([...cluster.servers, ...cluster.agentHosts], LOGS);
-  console.log(`Logs: ${relative(process.cwd(), LOGS)}/`);
+  console.log(`Logs: ${shown(LOGS)}/`);
   return 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(renderFault(error));
-  const interrupted = isFault(error, "lab.interrupted");
-  if (!interrupted)
-    console.error(`Logs, as far as there are any: ${relative(process.cwd(), LOGS)}/`);
-  process.exitCode = interrupted ? INTERRUPTED : 1;
+/** A path as people here would type it. */
+function shown(path: string): string {
+  return relative(process.cwd(), path);
 }
-// What was interrupted may still wait for something; its lab is gone.
-process.exit();
+
+await runInterruptible(main);

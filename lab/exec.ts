@@ -7,7 +7,8 @@ import { monotonicMs } from "../src/host/clock.ts";
 import { collect } from "../src/host/process.ts";
 import { childrenOf, signalProcess, signalTree } from "./process-tree.ts";
 
-const DEFAULT_MS = 120_000;
+/** Limit of a command that has none of its own. */
+export const COMMAND_MS_MAX = 120_000;
 /**
  * An ended program's pipes may be held by a daemon it left behind; its output is complete by then.
  */
@@ -23,6 +24,8 @@ export interface ExecOptions {
   input?: string | Buffer;
   /** Added to a clean environment (PATH, HOME, LANG). */
   env?: Record<string, string>;
+  /** Kills the command and its children when it aborts. */
+  signal?: AbortSignal;
 }
 
 export interface ExecResult {
@@ -102,8 +105,12 @@ export function start(argv: readonly string[], options: ExecOptions = {}): Runni
       kill();
     };
     const timer = Number.isFinite(withinMs) ? setTimeout(overrun, withinMs) : undefined;
+    const abort = () => kill();
+    options.signal?.addEventListener("abort", abort, { once: true });
+    if (options.signal?.aborted === true) abort();
     const finish = (code: number | null) => {
       clearTimeout(timer);
+      options.signal?.removeEventListener("abort", abort);
       const ms = monotonicMs() - begun;
       const ok = code === 0 && !timedOut;
       resolve({ code, stdout: stdout(), stderr: stderr(), timedOut, ok, ms });
@@ -125,5 +132,5 @@ export async function runToEnd(
   argv: readonly string[],
   options: ExecOptions = {},
 ): Promise<ExecResult> {
-  return start(argv, { withinMs: DEFAULT_MS, ...options }).done;
+  return start(argv, { withinMs: COMMAND_MS_MAX, ...options }).done;
 }

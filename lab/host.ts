@@ -3,6 +3,8 @@
 import { copyFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { Fault } from "../src/base/fault.ts";
+import { until } from "../src/base/retry.ts";
+import type { Acts } from "./acts.ts";
 import { enterArgs, runToEnd, start } from "./exec.ts";
 import type { ExecOptions, ExecResult, Running } from "./exec.ts";
 import { powerOff, powerOn } from "./machine.ts";
@@ -14,12 +16,14 @@ import { slow, type Slowness, unslow } from "./slow.ts";
 import { readHost, type HostRecord } from "./state.ts";
 
 const INSTALL_MS_MAX = 180_000;
+const CONDITION_MS_MAX = 30_000;
 const FILLER = ".lab-filler";
 
-/** Where a lab's files are. */
+/** What hosts need to know of their lab: where its files are, and whether it is ending. */
 export interface LabPlace {
   folder: string;
   base: string;
+  acts: Acts;
 }
 
 /**
@@ -74,6 +78,14 @@ export class LabHost {
     throw new Fault("lab.command-failed", `${this.name}: ${text}: ${how}\n${said.join("\n")}`);
   }
 
+  /** Waits until a condition, in words of the shell, holds in the host. Fault `base.deadline`. */
+  async untilHolds(condition: string, withinMs: number = CONDITION_MS_MAX): Promise<void> {
+    await until(`${this.name}: ${condition}`, async () => (await this.exec(condition)).ok, {
+      withinMs,
+      everyMs: 50,
+    });
+  }
+
   /** Starts something long-running in the host. It ends with the host, or by kill(). */
   async start(command: string | readonly string[], options: ExecOptions = {}): Promise<Running> {
     return start(enterArgs(await this.#init(), command, options.env), options);
@@ -126,15 +138,18 @@ export class LabHost {
    */
   async boot(): Promise<void> {
     if (await this.isUp()) throw new Fault("lab.host-up", `${this.name} is running already`);
-    await powerOn(this.#place.folder, this.#place.base, this.name);
+    const { folder, base, acts } = this.#place;
+    await acts.do(async (signal) => powerOn(folder, base, this.name, signal));
   }
 
   /**
    * Pulls the plug: no FIN, no RST, no ARP answer leaves the host, and what it had not fsynced is
-   * lost.
+   * lost. Returns when its cable was out, ms since the epoch.
    */
-  async powerCut(): Promise<void> {
-    await powerOff(this.#place.folder, this.name, await this.#record());
+  async powerCut(): Promise<number> {
+    const { folder, acts } = this.#place;
+    const record = await this.#record();
+    return acts.do(async () => powerOff(folder, this.name, record));
   }
 
   /**
@@ -142,11 +157,11 @@ export class LabHost {
    * make packets vanish while the cable stays in. Cuts add up until heal().
    */
   async cutLink(options: { direction: CutDirection }): Promise<void> {
-    await cut(this.name, options.direction);
+    await this.#place.acts.do(async () => cut(this.name, options.direction));
   }
 
   async heal(): Promise<void> {
-    await heal(this.name);
+    await this.#place.acts.do(async () => heal(this.name));
   }
 
   /**
@@ -166,11 +181,11 @@ export class LabHost {
 
   /** Makes every packet to and from the host late, or lost by chance. */
   async slow(slowness: Slowness): Promise<void> {
-    await slow(this.name, slowness);
+    await this.#place.acts.do(async () => slow(this.name, slowness));
   }
 
   async unslow(): Promise<void> {
-    await unslow(this.name);
+    await this.#place.acts.do(async () => unslow(this.name));
   }
 
   /** What is cut at the host's cable now. */

@@ -12,26 +12,34 @@
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { Fault } from "../src/base/fault.ts";
+import { Acts } from "./acts.ts";
 import { ensureBase } from "./base.ts";
 import { listGroups, removeParentGroup } from "./cgroups.ts";
-import { type ExecOptions, type ExecResult, runToEnd, start } from "./exec.ts";
+import { COMMAND_MS_MAX, type ExecOptions, type ExecResult, start } from "./exec.ts";
 import type { Running } from "./exec.ts";
 import { LabHost, type LabPlace } from "./host.ts";
 import { hostsFolder, labFolder, PREFIX } from "./instance.ts";
+import { type Interruption, orInterrupted, watchInterruption } from "./interrupt.ts";
 import { createDisk, destroy, hostFolder, powerOn } from "./machine.ts";
 import { inNs, listNamespaces, makeSwitch, removeNamespace } from "./network.ts";
 import { addressOf, namespaceOf, SWITCH_NS } from "./plan.ts";
-import { isAlive } from "./process-tree.ts";
-import { forgetLab, listHosts, lockLab, readLab, selfAsOwner, writeLab } from "./state.ts";
-import type { LabRecord, Unlock } from "./state.ts";
+import { busyFault, forgetLab, identifyOwner, listHosts, lockLab } from "./state.ts";
+import { othersLab, readLab, writeLab } from "./state.ts";
+import type { Unlock } from "./state.ts";
+
+/** A second ^C also ends the programs that clearing uses: then it is begun anew. */
+const CLEAR_TRIES = 3;
 
 export interface LabOptions {
   /** Hosts to boot, all at once. */
   hosts: readonly string[];
-  /** Whether the lab stays up when this process ends (`npm run lab -- up`). Default false. */
-  kept?: boolean;
   /** Gets lines for people. Default: standard error. */
   say?: (line: string) => void;
+  /**
+   * Ends the setting up: Fault `lab.interrupted`. Whoever gives it takes the lab down later, too.
+   * Without it the lab heeds this process's signals itself, and lets the process end by them.
+   */
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -42,26 +50,44 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   options.hosts.forEach(addressOf);
   refuseUnlessRoot();
   const say = options.say ?? ((line: string) => process.stderr.write(`lab: ${line}\n`));
-  const unlock = await lockLab();
+  if (options.signal !== undefined) {
+    return setUp(options.hosts, say, options.signal, () => undefined);
+  }
+  const own = watchInterruption();
   try {
-    await refuseKeptLab();
-    await clear(say);
-    const folder = labFolder();
-    const base = await ensureBase(folder, say);
-    const kept = options.kept ?? false;
-    await writeLab({ owner: selfAsOwner(), kept, folder, base });
-    const lab = new Lab({ folder, base }, kept ? unlock : downOnSignals(unlock));
-    try {
-      await makeSwitch();
-      await lab.add(...options.hosts);
-    } catch (error) {
-      await clear(say);
-      throw error;
-    }
+    const lab = await setUp(options.hosts, say, own.signal, own.forget);
+    endWhenTold(lab, own);
     return lab;
   } catch (error) {
-    await unlock();
+    endBy(own);
     throw error;
+  }
+}
+
+async function setUp(
+  hosts: readonly string[],
+  say: (line: string) => void,
+  signal: AbortSignal,
+  onEnd: () => void,
+): Promise<Lab> {
+  const unlock = await lockLab();
+  let lab: Lab | undefined;
+  try {
+    await refuseOthersLab();
+    await clear(say);
+    const folder = labFolder();
+    const base = await ensureBase(folder, say, signal);
+    await writeLab({ owner: identifyOwner(process.pid), kept: false, folder, base });
+    lab = new Lab({ folder, base, acts: new Acts() }, async () => {
+      onEnd();
+      await unlock();
+    });
+    await orInterrupted(lab.begin(hosts), signal);
+    return lab;
+  } catch (error) {
+    await (lab?.down() ?? unlock());
+    // What the interruption made of the work is no news.
+    throw signal.aborted ? new Fault("lab.interrupted", "interrupted") : error;
   }
 }
 
@@ -71,7 +97,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
  */
 export async function attachLab(): Promise<Lab> {
   const record = await readLab();
-  if (record !== undefined) return new Lab(record, async () => undefined);
+  if (record !== undefined) {
+    const { folder, base } = record;
+    return new Lab({ folder, base, acts: new Acts() }, async () => undefined);
+  }
   throw new Fault("lab.none", "no lab is up", { hints: ["npm run lab -- up s1 s2 s3 a1"] });
 }
 
@@ -83,25 +112,31 @@ export async function takeLabDown(say: (line: string) => void): Promise<void> {
   refuseUnlessRoot();
   const unlock = await lockLab();
   try {
+    const record = await readLab();
+    if (record !== undefined && othersLab(record)) throw busyFault(record);
     await clear(say);
   } finally {
     await unlock();
   }
 }
 
-/** Whether the owner of a lab still runs. */
-export function ownerRuns(record: LabRecord): boolean {
-  return isAlive(record.owner);
-}
-
 export class Lab {
   readonly #place: LabPlace;
-  readonly #unlock: Unlock;
+  readonly #letGo: Unlock;
   readonly #hosts = new Map<string, LabHost>();
+  /** Programs of this machine that run in the lab's networks. */
+  readonly #outside = new Set<Running>();
+  #ended: Promise<void> | undefined;
 
-  constructor(place: LabPlace, unlock: Unlock) {
+  constructor(place: LabPlace, letGo: Unlock) {
     this.#place = place;
-    this.#unlock = unlock;
+    this.#letGo = letGo;
+  }
+
+  /** Makes the switch and boots the first hosts. */
+  async begin(names: readonly string[]): Promise<void> {
+    await this.#place.acts.do(makeSwitch);
+    await this.add(...names);
   }
 
   /** A host by name, running or not. */
@@ -123,13 +158,13 @@ export class Lab {
 
   /** Creates and boots further hosts, all at once. */
   async add(...names: string[]): Promise<void> {
-    const { folder, base } = this.#place;
-    const boot = async (name: string) => {
-      await createDisk(folder, name);
-      await powerOn(folder, base, name);
-    };
-    const outcomes = await Promise.allSettled(names.map(boot));
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    const { folder, base, acts } = this.#place;
+    const boot = async (name: string) =>
+      acts.do(async (signal) => {
+        await createDisk(folder, name);
+        await powerOn(folder, base, name, signal);
+      });
+    await allDone(names.map(boot));
   }
 
   /**
@@ -140,28 +175,53 @@ export class Lab {
     argv: readonly string[],
     options: ExecOptions & { host?: string } = {},
   ): Promise<ExecResult> {
-    return runToEnd(inNs(networkOf(options.host), argv), options);
+    return this.startFromNetwork(argv, { withinMs: COMMAND_MS_MAX, ...options }).done;
   }
 
-  /** Like fromNetwork, for what runs until it is killed. */
+  /** Like fromNetwork, for what runs until it is killed, or the lab ends. */
   startFromNetwork(
     argv: readonly string[],
     options: ExecOptions & { host?: string } = {},
   ): Running {
-    return start(inNs(networkOf(options.host), argv), options);
+    const running = start(inNs(networkOf(options.host), argv), options);
+    this.#outside.add(running);
+    const forget = () => void this.#outside.delete(running);
+    running.done.then(forget, forget);
+    return running;
   }
 
-  /** Leaves the lab up and lets go of it (for `up` and `--keep`). */
-  async leaveUp(): Promise<void> {
+  /**
+   * Leaves the lab up and lets go of it: until somebody takes it down (`up`, `--keep`), or for as
+   * long as the process `owner` lives, which then is the one that uses it.
+   */
+  async leaveUp(owner?: number): Promise<void> {
     const record = await readLab();
-    if (record !== undefined) await writeLab({ ...record, kept: true });
-    await this.#unlock();
+    if (record !== undefined) {
+      const to = owner === undefined ? { kept: true } : { owner: identifyOwner(owner) };
+      await writeLab({ ...record, ...to });
+    }
+    await this.#letGo();
   }
 
-  /** Ends all hosts and removes everything of the lab from the machine, except the base. */
+  /**
+   * Ends all hosts and removes everything of the lab from the machine, except the base. Whoever
+   * calls it again waits for the same end.
+   */
   async down(): Promise<void> {
-    await clear(() => undefined);
-    await this.#unlock();
+    this.#ended ??= this.#end();
+    await this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#place.acts.end();
+      const outside = [...this.#outside];
+      for (const running of outside) running.kill();
+      await Promise.allSettled(outside.map(({ done }) => done));
+      await clear(() => undefined);
+    } finally {
+      await this.#letGo();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,23 +229,26 @@ export class Lab {
   }
 }
 
-/**
- * Takes the lab down when this process is told to end. Returns an unlock that ends the watch as
- * well.
- */
-function downOnSignals(unlock: Unlock): Unlock {
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const forget = () => signals.forEach((signal) => process.off(signal, onSignal));
-  const onSignal = (signal: NodeJS.Signals) => {
-    forget();
-    const end = () => process.kill(process.pid, signal);
-    clear(() => undefined).then(end, end);
-  };
-  signals.forEach((signal) => process.on(signal, onSignal));
-  return async () => {
-    forget();
-    await unlock();
-  };
+/** Takes the lab down when this process is told to end, and then lets it end. */
+function endWhenTold(lab: Lab, own: Interruption): void {
+  const die = () => endBy(own);
+  const end = () => void lab.down().then(die, die);
+  if (own.signal.aborted) end();
+  else own.signal.addEventListener("abort", end, { once: true });
+}
+
+/** Lets this process end by the signal that it got, if it got one. */
+function endBy(own: Interruption): void {
+  own.forget();
+  const signal = own.by();
+  if (signal !== undefined) process.kill(process.pid, signal);
+}
+
+/** Waits for all of them, and only then throws the first failure. */
+async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works)) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
 }
 
 function networkOf(host: string | undefined): string {
@@ -197,10 +260,12 @@ function refuseUnlessRoot(): void {
   throw new Fault("lab.not-root", "lab servers need root: namespaces, mounts and systemd-nspawn");
 }
 
-/** Throws Fault `lab.busy` where a lab was left up on purpose. */
-export async function refuseKeptLab(): Promise<void> {
+/** Throws Fault `lab.busy` where a lab is in use by others, or was left up on purpose. */
+export async function refuseOthersLab(): Promise<void> {
   const record = await readLab();
-  if (record === undefined || !record.kept) return;
+  if (record === undefined) return;
+  if (othersLab(record)) throw busyFault(record);
+  if (!record.kept) return;
   const { command, since } = record.owner;
   throw new Fault("lab.busy", `a lab was left up on purpose since ${since} (${command})`, {
     hints: ["Take it down first: npm run lab -- down"],
@@ -212,13 +277,24 @@ export async function refuseKeptLab(): Promise<void> {
  * held.
  */
 async function clear(say: (line: string) => void): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await clearOnce(say);
+      return;
+    } catch (error) {
+      if (tries === CLEAR_TRIES) throw error;
+    }
+  }
+}
+
+async function clearOnce(say: (line: string) => void): Promise<void> {
   const folder = (await readLab())?.folder ?? labFolder();
   const namespaces = (await listNamespaces()).filter((name) => name !== SWITCH_NS);
   const fromNamespaces = namespaces.map((name) => name.slice(PREFIX.length + 1));
   const fromDisks = await readdir(hostsFolder(folder)).catch(() => []);
   const names = new Set([...(await listHosts()), ...listGroups(), ...fromNamespaces, ...fromDisks]);
   if (names.size > 0) say(`clearing ${[...names].sort().join(", ")}`);
-  await Promise.all([...names].map((name) => destroy(folder, name)));
+  await allDone([...names].map((name) => destroy(folder, name)));
   await removeNamespace(SWITCH_NS);
   await removeParentGroup();
   await rm(hostsFolder(folder), { recursive: true, force: true });

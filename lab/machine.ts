@@ -10,10 +10,10 @@ import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { until } from "../src/base/retry.ts";
 import { run, tryRun } from "../src/host/process.ts";
-import { killGroup, makeGroups, removeGroups } from "./cgroups.ts";
+import { endGroups, killGroup, makeGroups } from "./cgroups.ts";
 import { enterArgs, runToEnd } from "./exec.ts";
 import { hostsFolder } from "./instance.ts";
-import { cut, plugIn, unplug } from "./network.ts";
+import { plugIn, pullCable, unplug } from "./network.ts";
 import { nspawnArgs, renderHosts } from "./plan.ts";
 import { childrenOf, commandOf, identify, isAlive, signalProcess } from "./process-tree.ts";
 import { endRelay } from "./slow.ts";
@@ -66,8 +66,16 @@ export async function createDisk(folder: string, host: string): Promise<void> {
     await writeFile(join(own, "seed/etc", name), text);
 }
 
-/** Starts the host and waits until its systemd has started everything. */
-export async function powerOn(folder: string, base: string, host: string): Promise<HostRecord> {
+/**
+ * Starts the host and waits until its systemd has started everything, or `signal` aborts: whoever
+ * aborts clears what was begun.
+ */
+export async function powerOn(
+  folder: string,
+  base: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<HostRecord> {
   await plugIn(host);
   const groups = await makeGroups(host);
   const own = hostFolder(folder, host);
@@ -83,13 +91,18 @@ export async function powerOn(folder: string, base: string, host: string): Promi
   });
   await console.close();
   child.unref();
-  const record = await waitForInit(host, own, child.pid ?? -1);
+  const record = await waitForInit(host, own, child.pid ?? -1, signal);
   await writeHost(host, record);
-  await waitForBoot(host, record);
+  await waitForBoot(host, own, record, signal);
   return record;
 }
 
-async function waitForInit(host: string, own: string, pid: number): Promise<HostRecord> {
+async function waitForInit(
+  host: string,
+  own: string,
+  pid: number,
+  signal: AbortSignal,
+): Promise<HostRecord> {
   const found = await until(
     `${host}: PID 1`,
     () => {
@@ -97,40 +110,51 @@ async function waitForInit(host: string, own: string, pid: number): Promise<Host
       const init = childrenOf(pid).find((child) => commandOf(child) === "systemd");
       return init === undefined ? undefined : { gone: false as const, init };
     },
-    { withinMs: INIT_MS_MAX, everyMs: 20 },
+    { withinMs: INIT_MS_MAX, everyMs: 20, signal },
   );
   const nspawn = identify(pid);
   const init = found.gone ? undefined : identify(found.init);
   if (nspawn !== undefined && init !== undefined) return { nspawn, init };
-  const said = await readFile(join(own, "console.log"), "utf8");
-  throw new Fault("lab.boot-failed", `${host} ended while it was starting`, {
-    hints: said.trim().split("\n").slice(-8),
-  });
+  throw await endedEarly(host, own);
 }
 
-async function waitForBoot(host: string, record: HostRecord): Promise<void> {
+async function waitForBoot(
+  host: string,
+  own: string,
+  record: HostRecord,
+  signal: AbortSignal,
+): Promise<void> {
   const ask = enterArgs(record.init.pid, ["systemctl", "is-system-running", "--wait"]);
   await until(
     `${host}: systemd has started everything`,
     async () => {
-      const answer = await runToEnd(ask, { withinMs: BOOT_MS_MAX });
+      if (!isAlive(record.init)) throw await endedEarly(host, own);
+      const answer = await runToEnd(ask, { withinMs: BOOT_MS_MAX, signal });
       return ["running", "degraded"].includes(answer.stdout.trim());
     },
-    { withinMs: BOOT_MS_MAX, everyMs: 50 },
+    { withinMs: BOOT_MS_MAX, everyMs: 50, signal },
   );
+}
+
+async function endedEarly(host: string, own: string): Promise<Fault> {
+  const said = await readFile(join(own, "console.log"), "utf8");
+  return new Fault("lab.boot-failed", `${host} ended while it was starting`, {
+    hints: said.trim().split("\n").slice(-8),
+  });
 }
 
 /**
  * Ends the host as a pulled plug does: no packet leaves it any more, nothing unsynced stays on
- * disk.
+ * disk. Returns when that was, ms since the epoch.
  */
-export async function powerOff(folder: string, host: string, record: HostRecord): Promise<void> {
+export async function powerOff(folder: string, host: string, record: HostRecord): Promise<number> {
   // The cable first: what the dying processes' kernel would send (FIN, RST, ARP) must not get out.
-  await cut(host, "both");
+  const atMs = await pullCable(host);
   await diskOff(folder, host, record);
   if (isAlive(record.init)) signalProcess(record.init.pid, "SIGKILL");
   await killGroup(host);
   await waitUntilGone(folder, host);
+  return atMs;
 }
 
 async function diskOff(folder: string, host: string, record: HostRecord): Promise<void> {
@@ -139,9 +163,9 @@ async function diskOff(folder: string, host: string, record: HostRecord): Promis
   await run(["perl", "-e", DISK_OFF, disk]);
 }
 
-/** Waits until no process, mount, loop device and namespace of `host` is left. */
+/** Ends every process of `host` and waits until no mount, loop device and namespace is left. */
 async function waitUntilGone(folder: string, host: string): Promise<void> {
-  await removeGroups(host);
+  await endGroups(host);
   await endRelay(host);
   await unplug(host);
   await forgetHost(host);
@@ -161,7 +185,6 @@ async function loopsOf(image: string): Promise<string> {
  * `down`.
  */
 export async function destroy(folder: string, host: string): Promise<void> {
-  await killGroup(host);
   await waitUntilGone(folder, host);
   await rm(hostFolder(folder, host), { recursive: true, force: true });
 }

@@ -48,10 +48,22 @@ export async function plugIn(host: string): Promise<void> {
   await ipBatch(namespaceOf(host), hostNetworkCommands(host));
 }
 
+/**
+ * Pulls the cable of `host`, and returns when it was out, ms since the epoch. The shell that does
+ * it tells the time, since this process may hear of it late: nobody can have taken over by then,
+ * so that what was open at that time was open to `host`.
+ */
+export async function pullCable(host: string): Promise<number> {
+  const pull = 'ip -n "$1" link set "$2" down && echo "$EPOCHREALTIME"';
+  const env = { ...process.env, LC_ALL: "C" };
+  const seconds = await run(["bash", "-c", pull, "pull", SWITCH_NS, host], { env });
+  return Math.floor(Number(seconds) * 1000);
+}
+
 /** Takes packets to or from `host` away. Cuts add up until `heal`. */
 export async function cut(host: string, direction: CutDirection): Promise<void> {
   if (direction === "both") {
-    await run(["ip", "-n", SWITCH_NS, "link", "set", host, "down"]);
+    await pullCable(host);
     return;
   }
   const script: string[] = [];

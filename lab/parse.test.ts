@@ -1,8 +1,8 @@
-// What the lab reads from the kernel, apt and ss, in one table per reader.
+// What the lab reads from the kernel and apt, in one table per reader.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseConnections, renderAgentConf } from "./agents.ts";
+import { renderAgentConf } from "./agents.ts";
 import { parseIndexTargets } from "./base.ts";
 import { parseHierarchies } from "./cgroups.ts";
 import { enterArgs, runToEnd } from "./exec.ts";
@@ -52,24 +52,6 @@ test("parseSetElements reads nft's JSON, with and without elements", () => {
     "s1-r",
   ]);
   assert.deepEqual(parseSetElements('{"nftables":[{"set":{"name":"to"}}]}'), []);
-});
-
-test("parseConnections names the agent and leaves out connections that only wait for their end", () => {
-  const text = [
-    'ESTAB 0 0 10.88.0.21:38474 10.88.0.11:8140 users:(("puppet",pid=362,fd=3))|ag1.lab.test',
-    "SYN-SENT 0 1 10.88.0.21:38476 10.88.0.11:8140|",
-    "TIME-WAIT 0 0 10.88.0.21:38470 10.88.0.11:8140|",
-    "",
-  ].join("\n");
-  assert.deepEqual(parseConnections(text), [
-    {
-      state: "ESTAB",
-      local: "10.88.0.21:38474",
-      peer: "10.88.0.11:8140",
-      agent: "ag1.lab.test",
-    },
-    { state: "SYN-SENT", local: "10.88.0.21:38476", peer: "10.88.0.11:8140", agent: "" },
-  ]);
 });
 
 test("renderAgentConf keeps everything of an agent in its own folder, and lets settings win", () => {

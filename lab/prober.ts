@@ -31,7 +31,7 @@ export interface ProbeResult {
   worstStallMs: number;
 }
 
-export interface Prober {
+export interface Prober extends AsyncDisposable {
   /** What was seen so far. */
   soFar(): ProbeResult;
   stop(): Promise<ProbeResult>;
@@ -63,6 +63,10 @@ export async function startProber(lab: Lab, options: ProbeOptions): Promise<Prob
       const ended = await running.done;
       if (ended.ok) return summarize(ended.stdout);
       throw new Fault("lab.prober", `the prober failed: ${ended.stderr.trim().slice(-500)}`);
+    },
+    [Symbol.asyncDispose]: async () => {
+      running.kill();
+      await running.done;
     },
   };
 }

@@ -56,6 +56,15 @@ export function commandOf(pid: number): string {
   }
 }
 
+/** The command line of `pid`, empty when it is gone. */
+export function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
 /** Sends `signal` to `pid` and everything below it, leaves first. */
 export function signalTree(pid: number, signal: NodeJS.Signals): void {
   for (const child of childrenOf(pid)) signalTree(child, signal);

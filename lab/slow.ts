@@ -7,7 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { run, tryRun } from "../src/host/process.ts";
-import { killGroup, makeGroups, removeGroups } from "./cgroups.ts";
+import { endGroups, makeGroups } from "./cgroups.ts";
 import { inNs, ipBatch } from "./network.ts";
 import { BRIDGE, namespaceOf, relayPort, SWITCH_NS } from "./plan.ts";
 
@@ -57,8 +57,7 @@ export async function unslow(host: string): Promise<void> {
 
 /** Ends the relay of `host`, if any. */
 export async function endRelay(host: string): Promise<void> {
-  await killGroup(groupOf(host));
-  await removeGroups(groupOf(host));
+  await endGroups(groupOf(host));
 }
 
 function groupOf(host: string): string {

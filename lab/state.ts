@@ -11,7 +11,7 @@ import { pause } from "../src/base/retry.ts";
 import { isoTime, monotonicMs, wallMs } from "../src/host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../src/host/files.ts";
 import { STATE_FOLDER } from "./instance.ts";
-import { identify, isAlive } from "./process-tree.ts";
+import { argumentsOf, identify, isAlive } from "./process-tree.ts";
 
 const LOCK = join(STATE_FOLDER, "lock");
 const LAB_FILE = join(STATE_FOLDER, "lab.json");
@@ -77,7 +77,8 @@ async function tryLock(): Promise<Unlock | undefined> {
   };
 }
 
-function busyFault(record: LabRecord | undefined): Fault {
+/** Who has the lab. */
+export function busyFault(record: LabRecord | undefined): Fault {
   if (record === undefined) return new Fault("lab.busy", "another lab is being set up or cleared");
   const { pid, command, since } = record.owner;
   return new Fault("lab.busy", `the lab is in use by pid ${pid} since ${since}: ${command}`, {
@@ -85,12 +86,17 @@ function busyFault(record: LabRecord | undefined): Fault {
   });
 }
 
-/** This process as the owner of a lab. */
-export function selfAsOwner(): LabRecord["owner"] {
-  const self = identify(process.pid);
-  if (self === undefined) throw new Fault("lab.no-proc", "/proc/self/stat can't be read");
-  const command = process.argv.slice(1).join(" ");
-  return { ...self, command, since: isoTime(wallMs()) };
+/** A process as the owner of a lab, from now on. Fault `lab.no-process`. */
+export function identifyOwner(pid: number): LabRecord["owner"] {
+  const id = identify(pid);
+  if (id === undefined) throw new Fault("lab.no-process", `there is no process ${pid}`);
+  const [, ...args] = argumentsOf(pid);
+  return { ...id, command: args.join(" "), since: isoTime(wallMs()) };
+}
+
+/** Whether a lab belongs to another process that lives. */
+export function othersLab({ owner }: LabRecord): boolean {
+  return isAlive(owner) && owner.pid !== process.pid;
 }
 
 /**

@@ -7,9 +7,9 @@ import { Fault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
 import { type Agent, createAgents } from "../../lab/agents.ts";
 import { findHolder } from "../../lab/cluster.ts";
-import { orInterrupted } from "../../lab/cluster/interrupt.ts";
 import { type CompileMood, setMood, writeSite } from "../../lab/cluster/site.ts";
 import type { LabHost } from "../../lab/host.ts";
+import { orInterrupted } from "../../lab/interrupt.ts";
 import { type Lab, openLab } from "../../lab/lab.ts";
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../lab/plan.ts";
 import { enrol, type Site } from "../site.ts";
@@ -27,7 +27,7 @@ export async function openBaseline(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Baseline> {
-  const lab = await openLab({ hosts: ["s1", "s2", "a1"], say });
+  const lab = await openLab({ hosts: ["s1", "s2", "a1"], say, signal });
   const baseline = new Baseline(lab);
   try {
     await orInterrupted(setUp(baseline, say), signal);

@@ -2,10 +2,10 @@
 // (SIGKILL) in mid-compile. A catalog from the agent's cache is a failed run, whatever the exit
 // code, and so is a hang.
 
-import type { AgentRun } from "../../lab/agents.ts";
-import { killMidCompile, untilRestarted } from "../../lab/cluster/kill.ts";
+import type { Agent, AgentRun } from "../../lab/agents.ts";
+import { type Kill, killMidCompile, untilRestarted } from "../../lab/cluster/kill.ts";
 import { figure } from "../figure.ts";
-import { filled, type Group, type Measuring, type Seen } from "../group.ts";
+import { filled, type Group, makeTrials, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 import { median, worst } from "../stats.ts";
 
@@ -25,10 +25,25 @@ export function compileKills(): Group {
     about: "failed runs when the puppetserver that compiles their catalog is killed",
     trials: { full: 20, quick: 2, baseline: 6 },
     measure: async (site, measuring) => {
-      const trials: Trial[] = [];
-      seen[site.kind] = trials;
-      await measureKills(site, measuring, trials);
+      const [agent] = await site.agents(["killed"]);
+      if (agent === undefined) return;
+      await site.mood(agent.certname, { is: "slow", seconds: COMPILE_SECONDS });
+      try {
+        await makeTrials(seen, site, measuring, async (number, keep) => {
+          await site.untilWhole();
+          const { trial, kill } = await measureKill(site, agent);
+          keep(trial);
+          const { ok, because, ms } = trial.run;
+          const outcome = ok ? `succeeded in ${(ms / 1000).toFixed(1)} s` : `failed: ${because}`;
+          measuring.say(`${site.kind}: kill ${number} (${trial.server}): the run ${outcome}`);
+          await untilRestarted(kill, RESTART_MS_MAX);
+        });
+      } finally {
+        await site.mood(agent.certname, { is: "plain" });
+      }
+      await site.untilWhole();
     },
+    made: () => seen.understudy?.length ?? 0,
     figures: () => {
       const ours = filled(seen.understudy);
       const theirs = filled(seen.baseline);
@@ -62,20 +77,11 @@ function failed(trials: readonly Trial[]): number {
   return trials.filter(({ run }) => !run.ok).length;
 }
 
-async function measureKills(site: Site, measuring: Measuring, trials: Trial[]): Promise<void> {
-  const [agent] = await site.agents(["killed"]);
-  if (agent === undefined) return;
-  await site.mood(agent.certname, { is: "slow", seconds: COMPILE_SECONDS });
-  for (let number = 1; number <= measuring.trials; number += 1) {
-    await site.untilWhole();
-    const running = agent.run();
-    const kill = await killMidCompile(site.servers, [agent.certname], KILL_MS_MAX);
-    const { ok, hung, because, ms, code } = await running;
-    trials.push({ server: kill.server.name, run: { ok, hung, because, ms, code } });
-    const outcome = ok ? `succeeded in ${(ms / 1000).toFixed(1)} s` : `failed: ${because}`;
-    measuring.say(`${site.kind}: kill ${number} (${kill.server.name}): the run ${outcome}`);
-    await untilRestarted(kill, RESTART_MS_MAX);
-  }
-  await site.mood(agent.certname, { is: "plain" });
-  await site.untilWhole();
+async function measureKill(site: Site, agent: Agent): Promise<{ trial: Trial; kill: Kill }> {
+  const [run, kill] = await Promise.all([
+    agent.run(),
+    killMidCompile(site.servers, [agent.certname], KILL_MS_MAX),
+  ]);
+  const { ok, hung, because, ms, code } = run;
+  return { trial: { server: kill.server.name, run: { ok, hung, because, ms, code } }, kill };
 }

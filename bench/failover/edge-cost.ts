@@ -41,8 +41,8 @@ export function edgeCost(): Group {
       const [agent] = await site.agents(["load"]);
       const [server, ...others] = site.servers;
       if (agent === undefined || server === undefined) return;
-      await Promise.all(others.map((other) => other.run(["systemctl", "stop", "puppetserver"])));
       try {
+        await Promise.all(others.map((other) => other.run(["systemctl", "stop", "puppetserver"])));
         await openListener(server);
         await untilServed(server, agent);
         const load = await prepare(server, agent);
@@ -53,6 +53,7 @@ export function edgeCost(): Group {
       }
       await site.untilWhole();
     },
+    made: () => busy.length / 2,
     figures: () => {
       if (busy.length === 0) return [];
       const judgedBusy = judgePairs(busy, "edge", "straight");

@@ -9,8 +9,9 @@ import { loopAgents } from "../../lab/agents.ts";
 import type { Agent } from "../../lab/agents.ts";
 import { watchConnections } from "../../lab/cluster/connections.ts";
 import { judgeCut, type Run } from "../../lab/cluster/outage.ts";
+import type { LabHost } from "../../lab/host.ts";
 import { figure } from "../figure.ts";
-import { filled, type Group, type Measuring, type Seen } from "../group.ts";
+import { filled, type Group, makeTrials, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 
 const AGENTS = 6;
@@ -37,14 +38,15 @@ export function powerCutRuns(): Group {
     about: "failed and hung runs of six agents around a power cut of the address's holder",
     trials: { full: 5, quick: 1, baseline: 3 },
     measure: async (site, measuring) => {
-      const trials: Trial[] = [];
-      seen[site.kind] = trials;
       const names = Array.from({ length: AGENTS }, (_, index) => `busy${index + 1}`);
       const agents = await site.agents(names);
-      for (let number = 0; number < measuring.trials; number += 1) {
-        trials.push(await measureMinute(site, agents, number, measuring));
-      }
+      await makeTrials(seen, site, measuring, async (number, keep) => {
+        const { trial, holder } = await measureMinute(site, agents, number, measuring);
+        keep(trial);
+        await holder.boot();
+      });
     },
+    made: () => seen.understudy?.length ?? 0,
     figures: () => {
       const ours = filled(seen.understudy);
       const theirs = filled(seen.baseline);
@@ -80,20 +82,18 @@ async function measureMinute(
   agents: readonly Agent[],
   number: number,
   { say }: Measuring,
-): Promise<Trial> {
+): Promise<{ trial: Trial; holder: LabHost }> {
   await site.untilWhole();
   const place = { host: site.agentHost.name, address: site.vip, port: AGENTS_PORT };
-  const connections = await watchConnections(site.lab, place);
-  const loop = loopAgents(agents);
+  await using connections = await watchConnections(site.lab, place);
+  await using loop = loopAgents(agents);
   await pause(CUT_AFTER_MS + ((number * CUT_STEP_MS) % CUT_SPREAD_MS));
   const holder = await site.holder();
   if (holder === undefined) throw new Fault("bench.no-address", "nobody holds the address");
-  const atMs = wallMs();
-  await holder.powerCut();
+  const atMs = await holder.powerCut();
   const open = connections.openAt(atMs);
   await pause(MINUTE_MS - CUT_AFTER_MS);
   const runs = await loop.stop();
-  await connections.stop();
   const outcome = judgeCut(runs, { fromMs: atMs, toMs: wallMs() }, open);
   const trial = {
     server: holder.name,
@@ -105,9 +105,8 @@ async function measureMinute(
     failures: outcome.failed,
   };
   say(
-    `${site.kind}: cut ${number + 1} (${holder.name}): ${trial.runs} runs, ${trial.failed} failed, ` +
+    `${site.kind}: cut ${number} (${holder.name}): ${trial.runs} runs, ${trial.failed} failed, ` +
       `${trial.hung} of them hung, ${trial.onDeadEdge} were connected to the dead server`,
   );
-  await holder.boot();
-  return trial;
+  return { trial, holder };
 }

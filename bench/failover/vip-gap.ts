@@ -4,10 +4,11 @@
 
 import { Fault } from "../../src/base/fault.ts";
 import { pause, until } from "../../src/base/retry.ts";
-import { wallMs } from "../../src/host/clock.ts";
+import { bootDead } from "../../lab/cluster.ts";
+import type { LabHost } from "../../lab/host.ts";
 import { startProber } from "../../lab/prober.ts";
 import { figure } from "../figure.ts";
-import { filled, type Group, type Measuring, type Seen } from "../group.ts";
+import { filled, type Group, makeTrials, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
 import { median, worst } from "../stats.ts";
 
@@ -34,15 +35,20 @@ export function vipGap(): Group {
     about: "gap of the virtual address when its holder loses power",
     trials: { full: 10, quick: 2, baseline: 10 },
     measure: async (site, measuring) => {
-      const trials: Trial[] = [];
-      seen[site.kind] = trials;
-      await setPuppetservers(site, "disable");
-      for (let number = 0; number < measuring.trials; number += 1) {
-        trials.push(await measureCut(site, number, measuring));
+      try {
+        await setPuppetservers(site, "disable");
+        await makeTrials(seen, site, measuring, async (number, keep) => {
+          const { trial, holder } = await measureCut(site, number, measuring);
+          keep(trial);
+          await holder.boot();
+        });
+      } finally {
+        await bootDead(site.servers);
+        await setPuppetservers(site, "enable");
       }
-      await setPuppetservers(site, "enable");
       await site.untilWhole();
     },
+    made: () => seen.understudy?.length ?? 0,
     figures: () => {
       const inSeconds = (trials: Trial[] | undefined) =>
         filled(trials)?.map(({ gapMs }) => gapMs / 1000);
@@ -71,22 +77,24 @@ async function setPuppetservers(site: Site, verb: "enable" | "disable"): Promise
   );
 }
 
-async function measureCut(site: Site, number: number, { say }: Measuring): Promise<Trial> {
+async function measureCut(
+  site: Site,
+  number: number,
+  { say }: Measuring,
+): Promise<{ trial: Trial; holder: LabHost }> {
   await site.untilStandby();
   const holder = await site.holder();
   if (holder === undefined) throw new Fault("bench.no-address", "nobody holds the address");
   const place = { host: site.agentHost.name, address: site.vip, port: AGENTS_PORT };
-  const prober = await startProber(site.lab, place);
+  await using prober = await startProber(site.lab, place);
   await pause(PHASE_MS + ((number * PHASE_STEP_MS) % PHASE_MS));
-  const atMs = wallMs();
-  await holder.powerCut();
+  const atMs = await holder.powerCut();
   const isOver = () => prober.soFar().gaps.some(({ toMs }) => toMs !== undefined && toMs > atMs);
   await until("the address's return", isOver, { withinMs: BACK_MS_MAX });
   await pause(AFTER_MS);
   const { gaps, worstStallMs } = await prober.stop();
   const after = gaps.filter(({ fromMs, ms }) => fromMs + ms > atMs);
   const gapMs = after.reduce((sum, { ms }) => sum + ms, 0);
-  say(`${site.kind}: cut ${number + 1} of the holder (${holder.name}): ${Math.round(gapMs)} ms`);
-  await holder.boot();
-  return { server: holder.name, gapMs, stallMs: worstStallMs };
+  say(`${site.kind}: cut ${number} of the holder (${holder.name}): ${Math.round(gapMs)} ms`);
+  return { trial: { server: holder.name, gapMs, stallMs: worstStallMs }, holder };
 }

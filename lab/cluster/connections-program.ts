@@ -14,11 +14,14 @@ const processes = new Map<string, { agent: string; seenMs: number }>();
 /** Until then a process may still become an agent by executing its program. */
 const YOUNG_MS = 5000;
 let last: string | undefined;
+const starter = process.ppid;
 
 setInterval(look, Number(everyMs));
 look();
 
 function look(): void {
+  // It writes too seldom to notice by that.
+  if (process.ppid !== starter) process.exit();
   const at = wallMs();
   const open = openSockets(readFileSync("/proc/net/tcp", "utf8"), address, Number(port));
   if (open.some((inode) => !owners.has(inode))) learnOwners(open);

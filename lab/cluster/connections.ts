@@ -13,12 +13,11 @@ const LOOK_EVERY_MS = 10;
 const FIRST_LOOK_MS_MAX = 10_000;
 const HOURS_MAX_MS = 6 * 3_600_000;
 
-export interface ConnectionWatch {
+export interface ConnectionWatch extends AsyncDisposable {
   /**
    * Agents that had an open connection in the last listing at or before `atMs` (since the epoch).
    */
   openAt(atMs: number): string[];
-  stop(): Promise<void>;
 }
 
 /** Watches connections of the agents on `host` to `address`:`port`. */
@@ -45,8 +44,8 @@ export async function watchConnections(
       if (agents !== undefined) return agents;
       throw new Fault("lab.no-listing", "connections were not watched yet at that time");
     },
-    stop: async () => {
-      running.kill("SIGTERM");
+    [Symbol.asyncDispose]: async () => {
+      running.kill();
       await running.done;
     },
   };

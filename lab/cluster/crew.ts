@@ -6,35 +6,42 @@
 import assert from "node:assert/strict";
 import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
-import { type Agent, type AgentLoop, type AgentRun, createAgents, loopAgents } from "../agents.ts";
+import { Agent, createAgents, loopAgents } from "../agents.ts";
+import type { AgentLoop, AgentOptions, AgentRun } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { AUTOSIGNED } from "./site.ts";
 
-/** Agents wait up to 10 minutes for an answer; whoever waits that long has not been served. */
+/**
+ * Whoever waits so long has not been served. Well above the read timeout below, so that an agent
+ * that gives up on its own says why.
+ */
 export const HUNG_MS = 300_000;
+/** What the documentation recommends; Puppet's own default is 10 minutes. */
+export const ADVISED_SETTINGS = { http_read_timeout: "2m" };
 /** Between two runs of an agent: three puppetservers share the machine's cores with them. */
 const REST_MS = 1500;
 
 export class Crew {
-  readonly #loop: AgentLoop;
-  readonly #certnames: readonly string[];
+  readonly agents: readonly Agent[];
+  readonly loop: AgentLoop;
 
   constructor(agents: readonly Agent[], loop: AgentLoop) {
-    this.#certnames = agents.map(({ certname }) => certname);
-    this.#loop = loop;
+    this.agents = agents;
+    this.loop = loop;
   }
 
   /** Runs that have ended since `fromMs` (ms since the epoch). */
   since(fromMs: number): AgentRun[] {
-    return this.#loop.runs.filter(({ endedAt }) => endedAt > fromMs);
+    return this.loop.runs.filter(({ endedAt }) => endedAt > fromMs);
   }
 
   /** Waits until every agent has made a run that began later than now. Fault `base.deadline`. */
   async allRun(): Promise<void> {
     const fromMs = wallMs();
     const lacking = () =>
-      this.#certnames.filter(
-        (name) => !this.#loop.runs.some((run) => run.agent === name && run.startedAt > fromMs),
+      this.agents.filter(
+        ({ certname }) =>
+          !this.loop.runs.some((run) => run.agent === certname && run.startedAt > fromMs),
       );
     await until("a whole run of every agent", () => lacking().length === 0, {
       withinMs: 2 * HUNG_MS,
@@ -55,7 +62,7 @@ export class Crew {
   }
 
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await this.loop.stop();
   }
 }
 
@@ -65,19 +72,34 @@ export function describe(run: AgentRun): string {
   return `${run.agent} from ${at} for ${run.ms} ms: ${run.because || "fine"}\n${run.output}`;
 }
 
+/** An agent with the settings that the documentation advises. Nothing of it is done yet. */
+export async function makeAgent(cluster: Cluster, certname: string): Promise<Agent> {
+  const agent = new Agent(cluster.agentHost, certname);
+  await agent.configure({ settings: ADVISED_SETTINGS });
+  return agent;
+}
+
 /**
  * Enrols agents `names` (below the allowlisted domain) with a first run each, which must succeed.
  */
-export async function enrol(cluster: Cluster, names: readonly string[]): Promise<Agent[]> {
+export async function enrol(
+  cluster: Cluster,
+  names: readonly string[],
+  options: AgentOptions = {},
+): Promise<Agent[]> {
   const full = names.map((name) => `${name}.${AUTOSIGNED}`);
-  const agents = await createAgents(cluster.agentHost, full);
+  const agents = await createAgents(cluster.agentHost, full, options);
   const runs = await Promise.all(agents.map((agent) => agent.run({ withinMs: HUNG_MS })));
   assert.deepEqual(runs.filter(({ ok }) => !ok).map(describe), [], "first runs failed");
   return agents;
 }
 
 /** Enrols agents and keeps them running until `stop`. */
-export async function startCrew(cluster: Cluster, names: readonly string[]): Promise<Crew> {
-  const agents = await enrol(cluster, names);
+export async function startCrew(
+  cluster: Cluster,
+  names: readonly string[],
+  options: AgentOptions = {},
+): Promise<Crew> {
+  const agents = await enrol(cluster, names, options);
   return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS }));
 }

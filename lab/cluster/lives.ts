@@ -3,12 +3,10 @@
 import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import type { LabHost } from "../host.ts";
-import { startProber } from "../prober.ts";
-import { watchConnections } from "./connections.ts";
 import { type Scene, seconds } from "./scenario.ts";
+import { watchEdge } from "./watch.ts";
 
 const BACK_MS_MAX = 120_000;
-const EDGE_PORT = 8140;
 const LOOK_EVERY_MS = 20;
 
 /** What tells one life of a unit from the next. */
@@ -36,30 +34,23 @@ export async function newLife(host: LabHost, unit: string, former: string): Prom
  */
 export async function playOutage(scene: Scene, outage: () => Promise<void>): Promise<string> {
   const { cluster, excuse } = scene;
-  const place = { host: cluster.agentHost.name, address: cluster.vip ?? "", port: EDGE_PORT };
-  const connections = await watchConnections(cluster.lab, place);
-  const prober = await startProber(cluster.lab, place);
+  await using watch = await watchEdge(cluster);
   const before = await cluster.holder();
   const fromMs = wallMs();
-  try {
-    await outage();
-    const toMs = wallMs();
-    const { gaps, longestGapMs } = prober.soFar();
-    const after = await cluster.holder();
-    const gap = gaps.length === 0 ? "no connection refused" : `away for ${seconds(longestGapMs)}`;
-    if (gaps.length === 0 && before === after) return `${gap}, the address stayed`;
-    const open = new Set<string>();
-    for (let atMs = fromMs; atMs <= toMs; atMs += LOOK_EVERY_MS) {
-      for (const agent of connections.openAt(atMs)) open.add(agent);
-    }
-    excuse(({ agent, startedAt, endedAt }) => {
-      const overlaps = (from: number, to: number) => startedAt < to && endedAt > from;
-      const refused = gaps.some(({ fromMs: from, toMs: to }) => overlaps(from, to ?? toMs));
-      return refused || (open.has(agent) && overlaps(fromMs, toMs));
-    });
-    return `${gap}, the address ${before === after ? "stayed" : `went to ${after?.name}`}`;
-  } finally {
-    await connections.stop();
-    await prober.stop();
+  await outage();
+  const toMs = wallMs();
+  const { gaps, longestGapMs } = watch.prober.soFar();
+  const after = await cluster.holder();
+  const gap = gaps.length === 0 ? "no connection refused" : `away for ${seconds(longestGapMs)}`;
+  if (gaps.length === 0 && before === after) return `${gap}, the address stayed`;
+  const open = new Set<string>();
+  for (let atMs = fromMs; atMs <= toMs; atMs += LOOK_EVERY_MS) {
+    for (const agent of watch.connections.openAt(atMs)) open.add(agent);
   }
+  excuse(({ agent, startedAt, endedAt }) => {
+    const overlaps = (from: number, to: number) => startedAt < to && endedAt > from;
+    const refused = gaps.some(({ fromMs: from, toMs: to }) => overlaps(from, to ?? toMs));
+    return refused || (open.has(agent) && overlaps(fromMs, toMs));
+  });
+  return `${gap}, the address ${before === after ? "stayed" : `went to ${after?.name}`}`;
 }

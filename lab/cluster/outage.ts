@@ -41,6 +41,19 @@ export function runAt<T extends Run>(
   return runs.find((run) => run.agent === agent && run.startedAt <= atMs && run.endedAt >= atMs);
 }
 
+/** What a power cut of the edge was like. */
+export interface Cut {
+  /** When the cable was out, ms since the epoch. */
+  atMs: number;
+  /** Agents that had an open connection to the edge right before. */
+  open: readonly string[];
+}
+
+/** Whether the dead edge took the run's connection with it: the loss that can't be helped. */
+export function wasOnDeadEdge(run: Run, { atMs, open }: Cut): boolean {
+  return run.startedAt <= atMs && run.endedAt > atMs && open.includes(run.agent);
+}
+
 /**
  * Judges a power cut: at `span.fromMs`, with `open` the agents that had an open connection right
  * before.
@@ -48,9 +61,7 @@ export function runAt<T extends Run>(
 export function judgeCut(runs: readonly Run[], span: Span, open: readonly string[]): CutOutcome {
   const ended = runsEndedIn(runs, span);
   const failed = ended.filter(({ ok }) => !ok);
-  const onDeadEdge = ended.filter(
-    (run) => run.startedAt <= span.fromMs && open.includes(run.agent),
-  );
+  const onDeadEdge = ended.filter((run) => wasOnDeadEdge(run, { atMs: span.fromMs, open }));
   return {
     runs: ended,
     failed,

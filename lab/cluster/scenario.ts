@@ -5,18 +5,22 @@
 //   hazard("a puppetserver dies …", async ({ cluster, crew, t }) => { … });
 //
 // UNDERSTUDY_LAB_KEEP=1 takes the cluster that is up and leaves it up: for the next file of `npm
-// test`, and for whoever writes hazards.
+// test`, and for whoever writes hazards. UNDERSTUDY_LAB_OWNER=PID makes it that process's own, so
+// that others leave it alone for as long as that lives.
 
 import { after, before, test, type TestContext } from "node:test";
 import { wallMs } from "../../src/host/clock.ts";
-import type { AgentRun } from "../agents.ts";
+import type { AgentOptions, AgentRun } from "../agents.ts";
 import { Cluster, openCluster } from "../cluster.ts";
 import { attachLab } from "../lab.ts";
+import { readLab } from "../state.ts";
 import { explainFailure } from "./journals.ts";
 import { type Crew, startCrew } from "./crew.ts";
 import { writeSite } from "./site.ts";
 
 const KEEP = process.env["UNDERSTUDY_LAB_KEEP"] === "1";
+/** The process that the kept cluster belongs to, if it ends with one. */
+const OWNER = Number(process.env["UNDERSTUDY_LAB_OWNER"] ?? 0) || undefined;
 
 /** What a hazard is given. */
 export interface Scene {
@@ -39,6 +43,8 @@ export interface Scenario {
 export interface ScenarioOptions {
   /** Names of the agents that run all the while, below the allowlisted domain. */
   crew: readonly string[];
+  /** What sets their configuration apart. */
+  agentOptions?: AgentOptions;
   /** What else is needed before the first hazard. */
   prepare?: (cluster: Cluster) => Promise<void>;
 }
@@ -50,7 +56,7 @@ export function scenario(options: ScenarioOptions): Scenario {
   before(async () => {
     cluster = await open();
     await options.prepare?.(cluster);
-    crew = await startCrew(cluster, options.crew);
+    crew = await startCrew(cluster, options.crew, options.agentOptions);
   });
   after(async () => {
     await crew?.stop();
@@ -99,15 +105,21 @@ async function play(
  * A cluster of three servers and an agents' host: a kept one if that is wanted and there is one.
  */
 async function open(): Promise<Cluster> {
-  const kept = KEEP ? await attachLab().catch(() => undefined) : undefined;
+  const kept = KEEP && (await isOurs()) ? await attachLab() : undefined;
   if (kept === undefined) {
     const cluster = await openCluster({ servers: 3, agentHosts: 1 });
-    if (KEEP) await cluster.lab.leaveUp();
+    if (KEEP) await cluster.lab.leaveUp(OWNER);
     return cluster;
   }
   const cluster = new Cluster(kept, ["s1", "s2", "s3"], ["a1"], true);
   await Promise.all(cluster.servers.map(writeSite));
   return cluster;
+}
+
+/** Whether the lab that is up was left for us, and is nobody else's in use. */
+async function isOurs(): Promise<boolean> {
+  const record = await readLab();
+  return record !== undefined && (record.kept || record.owner.pid === OWNER);
 }
 
 /** Milliseconds as text for a report. */

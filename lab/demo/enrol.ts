@@ -3,11 +3,11 @@
 import { Fault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
 import { monotonicMs } from "../../src/host/clock.ts";
-import { type Agent, createAgents } from "../agents.ts";
+import type { Agent } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
+import { makeAgent } from "../cluster/crew.ts";
 import type { LabHost } from "../host.ts";
 import type { Enrolment } from "./judge.ts";
-import { AGENT_SETTINGS } from "./stage.ts";
 
 const LIST_MS_MAX = 30_000;
 
@@ -44,14 +44,6 @@ export async function enrolSigned(
   const how = `signed by hand on ${signer.name}`;
   const ms = Math.round(monotonicMs() - begun);
   return { agent, enrolment: { agent: agent.certname, how, ok, ms, because } };
-}
-
-/** Writes an agent's configuration, with the read timeout that the documentation recommends. */
-export async function makeAgent(cluster: Cluster, name: string): Promise<Agent> {
-  const settings = AGENT_SETTINGS;
-  const [agent] = await createAgents(cluster.agentHost, [name], { settings });
-  if (agent !== undefined) return agent;
-  throw new Fault("lab.enrol", `no agent ${name} was made`);
 }
 
 async function untilListed(server: LabHost, certname: string): Promise<void> {

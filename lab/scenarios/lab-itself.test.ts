@@ -1,68 +1,24 @@
-// The lab must not lie: a dead server has to be silent, a cut link cut, and nothing may be left
-// behind.
+// The lab must not lie: a dead server has to be silent, and a cut link cut.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isFault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
-import { run } from "../../src/host/process.ts";
-import { createAgents, listConnections } from "../agents.ts";
-import { skewEnv } from "../host.ts";
-import { GROUP, hostsFolder, labFolder, PREFIX } from "../instance.ts";
-import { type Lab, openLab, takeLabDown } from "../lab.ts";
+import { wallMs } from "../../src/host/clock.ts";
+import { createAgents } from "../agents.ts";
+import { watchConnections } from "../cluster/connections.ts";
+import { type LabHost, skewEnv } from "../host.ts";
+import { type Lab, openLab } from "../lab.ts";
 import { identify } from "../process-tree.ts";
 import { startProber } from "../prober.ts";
-import { readHost, readLab } from "../state.ts";
+import { readHost } from "../state.ts";
 
 const quiet = () => undefined;
-/** A server for one line of work: `command` with each connection as its input and output. */
-const serve = (port: number, command: string) =>
-  `systemd-run --quiet --unit=serve-${port} \\
-     systemd-socket-activate --inetd --accept -l ${port} ${command}
-   for i in $(seq 100); do ss -Hltn sport = :${port} | grep -q . && exit; sleep 0.05; done; exit 1`;
-
-/** A process that opens a lab with `hosts`, says so, and waits to be killed. */
-function owner(hosts: string[]) {
-  const lab = JSON.stringify(join(import.meta.dirname, "..", "lab.ts"));
-  const program = `
-    const { openLab } = await import(${lab});
-    try {
-      await openLab({ hosts: ${JSON.stringify(hosts)}, say: () => undefined });
-      console.log("up");
-      setInterval(() => undefined, 1000);
-    } catch (error) {
-      console.log(error.code + " " + error.message);
-    }`;
-  const args = ["--input-type=module", "--eval", program];
-  return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-}
-
-async function firstLine(child: ReturnType<typeof owner>): Promise<string> {
-  const [data] = (await once(child.stdout, "data")) as [Buffer];
-  return data.toString().trim();
-}
-
-/**
- * What of a lab is on the machine: namespaces, mounts, loop devices, groups, processes' records.
- */
-async function traces(): Promise<string[]> {
-  const namespaces = readdirSync("/run/netns").filter((name) => name.startsWith(`${PREFIX}-`));
-  const hosts = hostsFolder(labFolder());
-  const mounts = readFileSync("/proc/mounts", "utf8")
-    .split("\n")
-    .filter((line) => line.includes(hosts));
-  const loops = (await run(["losetup", "-a"])).split("\n").filter((line) => line.includes(hosts));
-  const groups = readFileSync("/proc/mounts", "utf8")
-    .split("\n")
-    .filter((line) => / cgroup2? /.test(line))
-    .flatMap((line) => readdirSync(line.split(" ")[1] ?? "/"))
-    .filter((name) => name === GROUP);
-  const folders = existsSync(hosts) ? [hosts] : [];
-  return [...namespaces, ...mounts, ...loops, ...groups, ...folders];
+/** Serves `command` at a port: each connection is its input and output. */
+async function serve(host: LabHost, port: number, command: string): Promise<void> {
+  const listen = `systemd-socket-activate --inetd --accept -l ${port} ${command}`;
+  await host.run(`systemd-run --quiet --unit=serve-${port} ${listen}`);
+  await host.untilHolds(`ss -Hltn sport = :${port} | grep -q .`);
 }
 
 describe("two hosts of a lab", () => {
@@ -137,7 +93,7 @@ describe("two hosts of a lab", () => {
 
   it("slow delays packets, loses some, and breaks none", async () => {
     const [s1, s2] = [lab.host("s1"), lab.host("s2")];
-    await s1.run(serve(7001, "/bin/cat /usr/bin/etcd"));
+    await serve(s1, 7001, "/bin/cat /usr/bin/etcd");
     const fetch = "cat < /dev/tcp/10.88.0.11/7001 | sha256sum";
     const whole = await s1.run("sha256sum < /usr/bin/etcd");
     await s1.slow({ delayMs: 30 });
@@ -190,21 +146,19 @@ describe("two hosts of a lab", () => {
     assert.ok((await seconds("systemctl start clock; cat /run/clock")) >= now);
   });
 
-  it("startProber and listConnections see what an agents' host sees", async () => {
+  it("startProber and watchConnections see what an agents' host sees", async () => {
     const [s1, s2] = [lab.host("s1"), lab.host("s2")];
-    await s1.run(serve(7002, "/bin/cat"));
+    await serve(s1, 7002, "/bin/cat");
     const [agent] = await createAgents(s2, ["ag1"]);
     assert.match(await s2.readFile(`${agent?.folder}/puppet.conf`), /certname = ag1\.lab\.test/);
     const probe = { host: "s2", address: s1.address, port: 7002, everyMs: 20 };
     const prober = await startProber(lab, probe);
     const env = { LAB_AGENT: "ag1.lab.test" };
     const held = await s2.start("exec 3<>/dev/tcp/10.88.0.11/7002; sleep 1000", { env });
-    const open = await until(
-      "the connection of ag1 is listed",
-      async () => (await listConnections(s2, s1.address)).find((one) => one.agent !== ""),
-      { withinMs: 10_000 },
-    );
-    assert.equal(open.agent, "ag1.lab.test");
+    await using connections = await watchConnections(lab, probe);
+    const open = () => connections.openAt(wallMs());
+    await until("the connection of ag1 is listed", () => open().length > 0, { withinMs: 9000 });
+    assert.deepEqual(open(), ["ag1.lab.test"]);
     assert.equal(prober.soFar().gaps.length, 0);
     await s1.cutLink({ direction: "silent" });
     await until("the prober fails", () => prober.soFar().failed > 2, { withinMs: 10_000 });
@@ -217,7 +171,7 @@ describe("two hosts of a lab", () => {
 
   it("powerCut lets no packet out and loses what was not fsynced; boot brings the rest back", async () => {
     const [s1, s2] = [lab.host("s1"), lab.host("s2")];
-    await s1.run(serve(7003, "/bin/cat"));
+    await serve(s1, 7003, "/bin/cat");
     const id = (await describeHost(s1)).machineId;
     const held = await s2.start("exec 3<>/dev/tcp/10.88.0.11/7003; sleep 1000");
     const connection = async () => (await s2.run("ss -Htn dst 10.88.0.11:7003")).split(" ")[0];
@@ -245,52 +199,9 @@ describe("two hosts of a lab", () => {
     assert.equal(await s1.readFile("/var/lib/kept"), "kept\n");
     assert.notEqual((await s1.exec("grep lost /var/lib/lost")).code, 0);
   });
-
-  it("openLab refuses a second lab and says who has the first", async () => {
-    const second = owner(["s1"]);
-    const said = await firstLine(second);
-    assert.match(said, new RegExp(`^lab\\.busy .*pid ${process.pid} since `));
-    await once(second, "exit");
-    assert.equal(await lab.host("s1").isUp(), true);
-  });
 });
 
-describe("the end of a lab", () => {
-  it("down leaves nothing on the machine", async () => {
-    const lab = await openLab({ hosts: ["s1"], say: quiet });
-    await lab.host("s1").slow({ delayMs: 1 });
-    await lab.down();
-    assert.deepEqual(await traces(), []);
-  });
-
-  it("openLab takes its lab down when its process gets SIGTERM", async () => {
-    const ended = owner(["s1"]);
-    assert.equal(await firstLine(ended), "up");
-    ended.kill("SIGTERM");
-    assert.deepEqual(await once(ended, "exit"), [null, "SIGTERM"]);
-    assert.deepEqual(await traces(), []);
-  });
-
-  it("takeLabDown clears what an owner that was killed left running", async () => {
-    const dead = owner(["s1", "s2"]);
-    assert.equal(await firstLine(dead), "up");
-    dead.kill("SIGKILL");
-    await once(dead, "exit");
-    const init = (await readHost("s2"))?.init;
-    assert.ok(init !== undefined);
-    assert.equal(identify(init.pid)?.startTicks, init.startTicks, "a host outlives its owner");
-    assert.equal((await readLab())?.owner.pid, dead.pid);
-
-    const lab = await openLab({ hosts: ["s3"], say: quiet });
-    assert.notEqual(identify(init.pid)?.startTicks, init.startTicks);
-    assert.deepEqual(await lab.names(), ["s3"]);
-    await lab.down();
-    await takeLabDown(quiet);
-    assert.deepEqual(await traces(), []);
-  });
-});
-
-async function describeHost(host: ReturnType<Lab["host"]>) {
+async function describeHost(host: LabHost) {
   return {
     state: (await host.run("systemctl is-system-running")).trim(),
     machineId: (await host.readFile("/etc/machine-id")).trim(),

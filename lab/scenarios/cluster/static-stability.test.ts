@@ -7,7 +7,7 @@ import { z } from "zod";
 import { until } from "../../../src/base/retry.ts";
 import { wallMs } from "../../../src/host/clock.ts";
 import { type Agent, createAgents } from "../../agents.ts";
-import { findHolder } from "../../cluster.ts";
+import { bootDead, findHolder } from "../../cluster.ts";
 import { assertFine } from "../../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import { knock } from "../../cluster/knock.ts";
@@ -184,7 +184,7 @@ async function untilMoved({ cluster }: Scene, others: readonly LabHost[]): Promi
 
 /** Takes back all that was done, in whatever state the servers are. */
 async function bringBack({ cluster }: Scene): Promise<void> {
-  for (const server of cluster.servers) if (!(await server.isUp())) await server.boot();
+  await bootDead(cluster.servers);
   await Promise.all(
     cluster.servers.map(async (server) => {
       await server.run(`systemctl start --no-block ${ETCD}`);

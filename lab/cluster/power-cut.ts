@@ -1,77 +1,40 @@
-// The demo's acts (a) to (d), on a stage where agents run back to back.
+// The server that holds the address loses power while agents run: the cut, how long the address was
+// away, a new agent meanwhile, and the server's return. The demo shows it and a scenario tests it.
 
 import { until } from "../../src/base/retry.ts";
-import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { monotonicMs, wallMs } from "../../src/host/clock.ts";
-import type { Agent } from "../agents.ts";
-import { killMidCompile, untilRestarted } from "../cluster/kill.ts";
-import { runAt } from "../cluster/outage.ts";
+import type { Agent, AgentRun } from "../agents.ts";
 import type { LabHost } from "../host.ts";
-import type { DemoFacts } from "./judge.ts";
+import type { Cut } from "./outage.ts";
 import type { Stage } from "./stage.ts";
 
 const COMPILE_SECONDS = 4;
-const KILL_MS_MAX = 120_000;
-const RESTART_MS_MAX = 240_000;
 const RUN_END_MS_MAX = 240_000;
 const MOMENT_MS_MAX = 180_000;
 const GAP_MS_MAX = 60_000;
 /** How long an instant is waited for at which not every agent is connected. */
 const MIXED_MS_MAX = 90_000;
-/** Agents whose compiles stay slow for the cut: it shall find one going on. */
+/** Agents whose compiles are slow at the cut: it shall find one going on. */
 const SLOW_AT_CUT = 2;
 const AFTER_CUT_RUNS = 2;
 
-/** (a) SIGKILLs the puppetserver that is compiling, in mid-compile, `count` times. */
-export async function killCompiling(stage: Stage, count: number): Promise<DemoFacts["kills"]> {
-  const { cluster, loop, say } = stage;
-  const certnames = stage.agents.map(({ certname }) => certname);
-  for (const certname of certnames) {
-    await cluster.mood(certname, { is: "slow", seconds: COMPILE_SECONDS });
-  }
-  const before = countReplays(await cluster.status());
-  const fromMs = wallMs();
-  for (let number = 1; number <= count; number += 1) {
-    const kill = await killMidCompile(cluster.servers, certnames, KILL_MS_MAX);
-    const { server, certname, atMs } = kill;
-    say(`SIGKILL of puppetserver on ${server.fqdn}, which was compiling for ${certname}`);
-    const run = await until(
-      `the end of the run of ${certname}`,
-      () => runAt(loop.runs, certname, atMs),
-      { withinMs: RUN_END_MS_MAX },
-    );
-    const outcome = run.ok ? "succeeded all the same" : `FAILED: ${run.because}`;
-    say(`that run ${outcome}, in ${(run.ms / 1000).toFixed(1)} s`);
-    await untilRestarted(kill, RESTART_MS_MAX);
-    await cluster.untilWhole();
-    say(`${server.fqdn} compiles again (${number} of ${count})`);
-  }
-  const replays = countReplays(await cluster.status()) - before;
-  return { span: { fromMs, toMs: wallMs() }, count, replays };
-}
-
-/** How many requests the edges have replayed since they started. */
-export function countReplays(status: ClusterStatus): number {
-  return status.members.reduce((sum, { local }) => sum + (local?.edge?.replays ?? 0), 0);
-}
-
-/** What a power cut was like, while it still goes on. */
-export interface Outage {
+/** A power cut that goes on. */
+export interface Outage extends Cut {
   server: LabHost;
-  atMs: number;
-  open: string[];
 }
 
 /**
- * (b) Cuts the power of the server that holds the address, while runs go on and another server
+ * Cuts the power of the server that holds the address, while runs go on and another server
  * compiles: if it can be had, at an instant when some agents have a connection to its edge and
  * others are at work without one.
  */
 export async function cutHolder(stage: Stage): Promise<Outage> {
   const { agents, cluster, connections, say } = stage;
   const certnames = agents.map(({ certname }) => certname);
-  for (const certname of certnames.slice(SLOW_AT_CUT))
-    await cluster.mood(certname, { is: "plain" });
+  for (const [index, certname] of certnames.entries()) {
+    const slow = { is: "slow", seconds: COMPILE_SECONDS } as const;
+    await cluster.mood(certname, index < SLOW_AT_CUT ? slow : { is: "plain" });
+  }
   const mixedUntilMs = monotonicMs() + MIXED_MS_MAX;
   const find = async () => {
     const holder = await cluster.holder();
@@ -84,8 +47,7 @@ export async function cutHolder(stage: Stage): Promise<Outage> {
     withinMs: MOMENT_MS_MAX,
     everyMs: 100,
   });
-  const atMs = wallMs();
-  await server.powerCut();
+  const atMs = await server.powerCut();
   const open = connections.openAt(atMs);
   say(`power cut of ${server.fqdn}, which held ${cluster.vip}`);
   say(`connected to its edge at that instant: ${open.join(", ") || "nobody"}`);
@@ -105,11 +67,11 @@ export async function measureGap(stage: Stage, outage: Outage): Promise<number |
   return gap?.ms;
 }
 
-/** (c) A new agent's first run, right after the cut. */
+/** A new agent's first run, right after the cut. */
 export async function enrolMeanwhile(
   stage: Stage,
   agent: Agent,
-): Promise<DemoFacts["enrolDuringOutage"]> {
+): Promise<Pick<AgentRun, "ok" | "ms" | "because">> {
   const { ok, ms, because } = await agent.run();
   const outcome = ok ? `enrolled and has its catalog` : `FAILED: ${because}`;
   stage.say(`${agent.certname}: ${outcome}, after ${(ms / 1000).toFixed(1)} s`);
@@ -129,7 +91,7 @@ export async function awaitRunsAfter(stage: Stage, outage: Outage): Promise<void
 }
 
 /**
- * (d) Boots the server again and waits until it is back in every list. Returns the milliseconds it
+ * Boots the server again and waits until it is back in every list. Returns the milliseconds it
  * took.
  */
 export async function bootAgain(stage: Stage, outage: Outage): Promise<number> {
