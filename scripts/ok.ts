@@ -29,12 +29,15 @@ interface Step {
 
 /**
  * Runs every step, also after one has failed, and prints a verdict for each. Returns whether all
- * hold.
+ * hold. `signal` ends it with the step that goes on.
  */
-export async function runOk(): Promise<boolean> {
+export async function runOk(signal?: AbortSignal): Promise<boolean> {
   await ensureTools((line) => console.log(`   ${line}`));
   const outcomes: boolean[] = [];
-  for (const step of steps()) outcomes.push(await runStep(step));
+  for (const step of steps()) {
+    if (signal?.aborted === true) return false;
+    outcomes.push(await runStep(step, signal));
+  }
   return outcomes.every(Boolean);
 }
 
@@ -53,9 +56,15 @@ function steps(): Step[] {
   ];
 }
 
-async function runStep(step: Step): Promise<boolean> {
+async function runStep(step: Step, signal?: AbortSignal): Promise<boolean> {
   const start = monotonicMs();
-  const result = await tryRun(step.argv, { cwd: TOP, withinMs: STEP_MS_MAX, env: plainOutput() });
+  const result = await tryRun(step.argv, {
+    cwd: TOP,
+    withinMs: STEP_MS_MAX,
+    env: plainOutput(),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (signal?.aborted === true) return false;
   const seconds = `${((monotonicMs() - start) / 1000).toFixed(1)} s`;
   const output = `${result.stdout}${result.stderr}`.trimEnd();
   const detail = step.name === "unit tests" ? `, ${summaryOf(output)}` : "";

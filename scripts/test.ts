@@ -7,18 +7,24 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { refuseKeptLab, takeLabDown } from "../lab/lab.ts";
-import { renderFault } from "../src/base/fault.ts";
+import { INTERRUPTED, watchInterruption } from "../lab/interrupt.ts";
+import { refuseOthersLab, takeLabDown } from "../lab/lab.ts";
+import { isFault, renderFault } from "../src/base/fault.ts";
+import { until } from "../src/base/retry.ts";
 import { runOk } from "./ok.ts";
 
 const TOP = join(import.meta.dirname, "..");
 const SHARING = join("lab", "scenarios", "cluster");
 /** A single test that takes longer is stuck. */
 const TEST_MS_MAX = 1_800_000;
+const CLEAR_MS_MAX = 120_000;
+/** Told to end, it begins nothing more and clears up after the scenario that went on. */
+const interruption = watchInterruption();
 
 async function main(words: string[]): Promise<number> {
-  if (!(await runOk())) {
-    console.log("not ok: the scenarios wait until that is mended");
+  const { signal } = interruption;
+  if (!(await runOk(signal))) {
+    if (!signal.aborted) console.log("not ok: the scenarios wait until that is mended");
     return 1;
   }
   const scenarios = pick(
@@ -35,25 +41,51 @@ async function main(words: string[]): Promise<number> {
   const shared = scenarios.filter((path) => dirname(path) === SHARING);
   const own = scenarios.filter((path) => !shared.includes(path));
   // Somebody's own, or leftovers, would be taken for the shared one.
-  await refuseKeptLab();
+  await refuseOthersLab();
   await takeLabDown(() => undefined);
-  const codes = [await runTests(shared, { UNDERSTUDY_LAB_KEEP: "1" })];
-  await takeLabDown(() => undefined);
-  if (stopped === undefined) codes.push(await runTests(own, {}));
+  const sharing = { UNDERSTUDY_LAB_KEEP: "1", UNDERSTUDY_LAB_OWNER: `${process.pid}` };
+  const codes = [await runTests(shared, sharing)];
+  await clearAfter();
+  codes.push(await runTests(own, {}));
+  if (interruption.signal.aborted) await clearAfter();
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-/** Runs test files one after the other. Returns the exit code. */
+/**
+ * Takes down what scenarios left. Node's test runner doesn't wait for those that it was told to
+ * end, which are taking theirs down just then.
+ */
+async function clearAfter(): Promise<void> {
+  const isFree = async () => {
+    try {
+      await takeLabDown(() => undefined);
+      return true;
+    } catch (error) {
+      if (interruption.signal.aborted && isFault(error, "lab.busy")) return false;
+      throw error;
+    }
+  };
+  await until("scenarios have taken their lab down", isFree, { withinMs: CLEAR_MS_MAX });
+}
+
+/** Runs test files one after the other. Returns the exit code; 0 when this process shall end. */
 async function runTests(paths: readonly string[], env: Record<string, string>): Promise<number> {
-  if (paths.length === 0) return 0;
+  const { signal } = interruption;
+  if (paths.length === 0 || signal.aborted) return 0;
   const options = ["--test-concurrency=1", "--test-reporter=spec", `--test-timeout=${TEST_MS_MAX}`];
   const child = spawn(process.execPath, ["--test", ...options, ...paths], {
     cwd: TOP,
     stdio: "inherit",
     env: { ...process.env, ...env },
   });
-  stop = (signal) => child.kill(signal);
+  // Scenarios take their lab down on it. ^C reaches them from the terminal.
+  const pass = () => {
+    const name = interruption.by();
+    if (name !== "SIGINT" || !process.stdin.isTTY) child.kill(name);
+  };
+  signal.addEventListener("abort", pass, { once: true });
   const [code] = (await once(child, "exit")) as [number | null];
+  signal.removeEventListener("abort", pass);
   return code ?? 1;
 }
 
@@ -63,19 +95,9 @@ function pick(paths: string[], words: string[]): string[] {
   return paths.filter((path) => words.some((word) => basename(path).includes(word)));
 }
 
-let stopped: NodeJS.Signals | undefined;
-let stop: (signal: NodeJS.Signals) => void = () => undefined;
-// Scenarios take their lab down on these, so they get the time to. INT reaches them from the
-// terminal.
-for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
-  process.on(signal, () => {
-    stopped = signal;
-    if (signal !== "SIGINT") stop(signal);
-  });
-}
-
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode = interruption.signal.aborted ? INTERRUPTED : code;
 } catch (error) {
   console.error(renderFault(error));
   process.exitCode = 1;
