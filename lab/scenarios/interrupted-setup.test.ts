@@ -4,16 +4,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
 import { ClusterStatus } from "../../src/cluster/status.ts";
 import { exchange } from "../cluster/exchange.ts";
-import { type Lab, openLab } from "../lab.ts";
+import { INIT, openTwoServers, URL } from "../cluster/two-servers.ts";
+import type { Lab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
-const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-const URL = "https://10.88.0.11:9140";
 const JOIN = `understudy join ${URL} --token-file /root/token`;
 const CADIR = "/etc/puppet/puppetserver/ca";
 const NODE = "/etc/understudy/node.json";
@@ -53,11 +50,7 @@ let s1: LabHost;
 let s2: LabHost;
 
 before(async () => {
-  const deb = await buildPackage();
-  lab = await openLab({ hosts: ["s1", "s2"] });
-  s1 = lab.host("s1");
-  s2 = lab.host("s2");
-  await Promise.all([s1, s2].map((host) => host.installDeb(deb)));
+  ({ lab, s1, s2 } = await openTwoServers());
 });
 
 after(async () => lab?.down());

@@ -112,22 +112,22 @@ test("a reload with a configuration that HAProxy refuses fails, and the edge goe
 
 test("the address goes when the edge is stopped, and is back with it", async () => {
   const held = "ip addr show dev eth0 | grep -q 10.88.0.10/";
-  await s1.run(until(held));
+  await s1.untilHolds(held);
   await s1.run("systemctl stop understudy-edge");
-  await s1.run(until(`! ${held}`));
+  await s1.untilHolds(`! ${held}`);
   await s1.run("systemctl start understudy-edge");
-  await s1.run(until(held));
+  await s1.untilHolds(held);
 });
 
 test("HAProxy's worker, its master and keepalived come back when they are killed", async () => {
   await s1.run("kill -9 $(pgrep -P $(systemctl show -P MainPID understudy-edge))");
-  await s1.run(until("curl -sf http://127.0.0.1:18140/"));
+  await s1.untilHolds("curl -sf http://127.0.0.1:18140/");
   await s1.signal("understudy-edge.service", "SIGKILL");
-  await s1.run(until("curl -sf http://127.0.0.1:18140/"));
-  await s1.run(until("ip addr show dev eth0 | grep -q 10.88.0.10/"));
+  await s1.untilHolds("curl -sf http://127.0.0.1:18140/");
+  await s1.untilHolds("ip addr show dev eth0 | grep -q 10.88.0.10/");
   await s1.signal("understudy-vip.service", "SIGKILL");
-  await s1.run(until("! ip addr show dev eth0 | grep -q 10.88.0.10/"));
-  await s1.run(until("ip addr show dev eth0 | grep -q 10.88.0.10/"));
+  await s1.untilHolds("! ip addr show dev eth0 | grep -q 10.88.0.10/");
+  await s1.untilHolds("ip addr show dev eth0 | grep -q 10.88.0.10/");
 });
 
 test("removing stops and disables our units, frees the address, and leaves Puppet working", async () => {
@@ -205,11 +205,6 @@ async function isActive(unit: string): Promise<string> {
 
 async function mainPids(): Promise<string[]> {
   return Promise.all(DATA_PLANE.map((unit) => s1.run(`systemctl show -P MainPID ${unit}`)));
-}
-
-/** A condition in the host, awaited up to 30 s. */
-function until(condition: string): string {
-  return `for i in $(seq 300); do if ${condition} >/dev/null 2>&1; then exit 0; fi; sleep 0.1; done; exit 1`;
 }
 
 /**

@@ -48,9 +48,9 @@ test("after a power cut, edge, address, etcd and file server come up although th
     await s1.run(["systemctl", "is-active", unit]);
   }
   await s1.run("systemctl is-active understudy-files.socket");
-  await s1.run(until("ip addr show dev eth0 | grep -q 10.88.0.10/"));
+  await s1.untilHolds("ip addr show dev eth0 | grep -q 10.88.0.10/");
   const ca = "https://puppet.lab.test:8140/puppet-ca/v1/certificate/ca";
-  await s1.run(until(`curl -skf ${ca} | grep -q 'BEGIN CERTIFICATE'`));
+  await s1.untilHolds(`curl -skf ${ca} | grep -q 'BEGIN CERTIFICATE'`);
   await agentRuns("puppet.lab.test");
 });
 
@@ -87,9 +87,4 @@ async function agentRuns(server: string): Promise<void> {
 async function checksums(): Promise<string> {
   const files = `find ${CONFIGURATION} -type f ! -name '*understudy*' -print0`;
   return s1.run(`${files} | sort -z | xargs -0 sha256sum`);
-}
-
-/** A condition in the host, awaited up to 30 s. */
-function until(condition: string): string {
-  return `for i in $(seq 300); do if ${condition}; then exit 0; fi; sleep 0.1; done; exit 1`;
 }

@@ -4,17 +4,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
 import { exchange } from "../cluster/exchange.ts";
+import { INIT, openTwoServers, URL } from "../cluster/two-servers.ts";
 import { refused, worldOf } from "../cluster/world.ts";
 import { skewEnv } from "../host.ts";
 import type { LabHost } from "../host.ts";
-import { type Lab, openLab } from "../lab.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
+import type { Lab } from "../lab.ts";
+import { SHARED_NAME } from "../plan.ts";
 
-const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-const URL = "https://10.88.0.11:9140";
 const CADIR = "/etc/puppet/puppetserver/ca";
 const WEBSERVER = "/etc/puppet/puppetserver/conf.d/webserver.conf";
 const SETUP_MS_MAX = 300_000;
@@ -30,11 +28,7 @@ let s1: LabHost;
 let s2: LabHost;
 
 before(async () => {
-  const deb = await buildPackage();
-  lab = await openLab({ hosts: ["s1", "s2"] });
-  s1 = lab.host("s1");
-  s2 = lab.host("s2");
-  await Promise.all([s1, s2].map((host) => host.installDeb(deb)));
+  ({ lab, s1, s2 } = await openTwoServers());
 });
 
 after(async () => lab?.down());
@@ -77,7 +71,7 @@ test("init lists every fatal problem at once, with what to do about each", async
     .split("\n")
     .findIndex((text) => text.includes("?OTHER"));
   const listener = await s1.start(["perl", "-MIO::Socket::INET", "-e", LISTEN, "9141"]);
-  await s1.run(eventually("ss -Hltn | grep -q :9141"));
+  await s1.untilHolds("ss -Hltn | grep -q :9141");
 
   const vips = `--vip ${s2.address}/24 --vip 192.0.2.10/24`;
   const init = `understudy init --name ${SHARED_NAME} ${vips}`;
@@ -155,7 +149,7 @@ test("join sends nothing to a man in the middle, neither with a CA of his own no
     const tls = `-cert leaf.pem -key leaf.key -cert_chain ${chain}`;
     const server = `cd /root/middle && exec openssl s_server -quiet -accept ${FAKE_PORT} -tls1_3 ${tls} > got`;
     const middle = await s2.start(server);
-    await s2.run(eventually(`ss -Hltn | grep -q :${FAKE_PORT}`));
+    await s2.untilHolds(`ss -Hltn | grep -q :${FAKE_PORT}`);
     await joinRefused(token, "join.wrong-ca", [/doesn't hold the cluster CA/, /Nothing was sent/], {
       url: `https://10.88.0.12:${FAKE_PORT}`,
     });
@@ -318,9 +312,4 @@ async function withDaemonClock(offset: string, body: () => Promise<void>): Promi
   } finally {
     await set(undefined);
   }
-}
-
-/** A condition in the host, awaited up to 30 s. */
-function eventually(condition: string): string {
-  return `for i in $(seq 300); do if ${condition}; then exit 0; fi; sleep 0.1; done; exit 1`;
 }
