@@ -293,6 +293,8 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
       );
     },
     joinKeys: async (caller) => sealKeys(membership, caller),
+    isServer: (id) =>
+      keeper.current()?.members.some((each) => each.id === id && each.role === "server") === true,
     hasCopy: async (revision) => (await server?.copier.has(revision)) ?? false,
     refuse: async (keys) => {
       return (await server?.edge.refuse(keys)) ?? { confirmed: true, because: "" };
@@ -303,7 +305,6 @@ async function listenForMembers(core: Core, server: ServerParts | undefined, sha
     },
     remove: async (id) => removeMember(membership, id),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
-    wake: () => keeper.loop.wake(),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.
   const readTls = async () => tlsOf("control", { requestCert: true, rejectUnauthorized: false });

@@ -11,6 +11,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { LEAF_NAMES } from "../cluster/pki.ts";
 import type { LocalStatus } from "../cluster/status.ts";
+import { REVOCATION_KEY } from "../edge/identity.ts";
 import {
   JOIN_KEYS_PATH,
   JOIN_START_PATH,
@@ -41,6 +42,8 @@ export interface MemberDeps {
    * time.
    */
   hasCopy(revision: number): Promise<boolean>;
+  /** Whether `id` is a server of the cluster: only those revoke agents' certificates. */
+  isServer(id: string): boolean;
   /** Makes this server's edge refuse `keys`; which workers confirmed. */
   refuse(keys: string[]): Promise<{ confirmed: boolean; because: string }>;
   /** Takes a member out that asks for it itself. */
@@ -49,8 +52,6 @@ export interface MemberDeps {
   refuses(serials: string[]): Promise<boolean>;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
-  /** Another member changed the record: look now. */
-  wake(): void;
 }
 
 export const HasCopy = z.object({ revision: z.int() });
@@ -60,7 +61,7 @@ export const RefusesAnswer = z.object({ refuses: z.boolean() });
 export const LeafRequest = z.object({ leaf: z.enum(LEAF_NAMES), request: z.string() });
 export type LeafRequest = z.infer<typeof LeafRequest>;
 export const LeafAnswer = z.object({ certificate: z.string() });
-export const Refuse = z.object({ keys: z.array(z.string().max(200)).max(100_000) });
+export const Refuse = z.object({ keys: z.array(z.string().regex(REVOCATION_KEY)).max(100_000) });
 export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string() });
 
 export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings }> {
@@ -92,6 +93,10 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     return c.json({ has: await deps.hasCopy(revision) });
   });
   app.post("/v1/edge/refuse", async (c) => {
+    const { id } = callerOf(c.env, deps);
+    if (!deps.isServer(id)) {
+      throw new Fault("api.forbidden", `${id} is no server of this cluster: it revokes nothing`);
+    }
     const { keys } = await readBody(Refuse, c.req);
     return c.json(await deps.refuse(keys));
   });
@@ -105,10 +110,6 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.post("/v1/leaves", async (c) => {
     const wanted = await readBody(LeafRequest, c.req);
     return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });
-  });
-  app.post("/v1/wake", (c) => {
-    deps.wake();
-    return c.json({ done: true });
   });
   return app;
 }

@@ -14,6 +14,9 @@ export function issuerKey(issuerDn: string): string {
   return digest.subarray(0, ISSUER_BYTES).toString("hex").toUpperCase();
 }
 
+/** What `revocationKey` makes, and nothing that HAProxy would read as a second command. */
+export const REVOCATION_KEY = /^[0-9A-F]{16}:[0-9A-F]{1,64}$/;
+
 /**
  * The line of revoked.acl for a certificate. `serial` is hexadecimal, in any case, with or without
  * leading zeros. Throws Fault `edge.serial` for anything else.

@@ -181,6 +181,21 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.equal(told.because, "HAProxy's master does not answer");
     });
 
+    test("confirmRevoked makes no command of a key that isn't one", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const runtime = edgeRuntime(edge.config);
+      const good = revocationKey(edge.pki.issuer, "d");
+      const before = await readFile(runtime.paths.revoked, "utf8");
+      for (const key of ["AA;@1 disable server compilers/p1", `${good};@1 help`, `${good}\nX`]) {
+        await assert.rejects(confirmRevoked(runtime, edge.config.stateDir, [good, key]), (error) =>
+          isFault(error, "edge.revocation-key"),
+        );
+      }
+      assert.equal(await readFile(runtime.paths.revoked, "utf8"), before);
+      assert.match(await runtime.ask("show servers state compilers"), / p1 /);
+      assert.equal((await edge.ask(CATALOG)).json.server, "p1");
+    });
+
     test("confirmRevoked tells the workers also when the file can't be written, and says so", async () => {
       await using edge = await TestEdge.start({ puppetservers: 1 });
       const runtime = edgeRuntime(edge.config);

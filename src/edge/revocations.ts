@@ -2,12 +2,13 @@
 // the memory of every worker. The idea: the file comes first, so that a worker which starts
 // meanwhile has read it; then each worker is told and asked; a former one that does not confirm is
 // ended. Danger: the file must never lose a line, so it is only ever added to, by one writer at a
-// time.
+// time; and a key becomes part of a command line to HAProxy, so each is checked first.
 
 import { readFile } from "node:fs/promises";
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
 import { edgePaths } from "./config.ts";
+import { REVOCATION_KEY } from "./identity.ts";
 import type { EdgeRuntime } from "./runtime.ts";
 
 /** Commands in one line to a worker: HAProxy reads a line into one buffer. */
@@ -35,7 +36,10 @@ export interface Confirmation {
 
 const writing = new Map<string, Promise<unknown>>();
 
-/** Adds `keys` (`revocationKey`) to the file in `stateDir`, durably. Returns how many were new. */
+/**
+ * Adds `keys` (`revocationKey`) to the file in `stateDir`, durably. Returns how many were new.
+ * Throws Fault `edge.revocation-key`, and then has added none.
+ */
 export async function addRevokedToFile(stateDir: string, keys: readonly string[]): Promise<number> {
   const path = edgePaths({ stateDir, runDir: "" }).revoked;
   const before = writing.get(path) ?? Promise.resolve();
@@ -45,12 +49,20 @@ export async function addRevokedToFile(stateDir: string, keys: readonly string[]
 }
 
 async function addTo(path: string, stateDir: string, keys: readonly string[]): Promise<number> {
+  requireKeys(keys);
   const known = await readRevoked(path);
   const fresh = new Set(keys.filter((key) => !known.has(key)));
   if (fresh.size === 0 && known.size > 0) return 0;
   await makeFolder(stateDir);
   await writeFileAtomic(path, [...known, ...fresh].map((key) => `${key}\n`).join(""));
   return fresh.size;
+}
+
+/** Throws Fault `edge.revocation-key`. */
+function requireKeys(keys: readonly string[]): void {
+  const wrong = keys.find((key) => !REVOCATION_KEY.test(key));
+  if (wrong === undefined) return;
+  throw new Fault("edge.revocation-key", `"${wrong}" names no certificate: nothing is refused`);
 }
 
 /** The keys in the file at `path`; none when there is no file. */
@@ -65,7 +77,7 @@ export async function readRevoked(path: string): Promise<Set<string>> {
 /**
  * Makes this edge refuse `keys`: the file first, then every worker, each of which is asked whether
  * it does. Safe to repeat. Without room for the file the workers are told all the same, but then it
- * isn't confirmed, since the next HAProxy wouldn't know.
+ * isn't confirmed, since the next HAProxy wouldn't know. Throws Fault `edge.revocation-key`.
  */
 export async function confirmRevoked(
   runtime: EdgeRuntime,
@@ -73,6 +85,7 @@ export async function confirmRevoked(
   keys: readonly string[],
   end: (pid: number) => void = kill,
 ): Promise<Confirmation> {
+  requireKeys(keys);
   const unwritten = await addRevokedToFile(stateDir, keys).then(() => "", messageOf);
   const told = await tellWorkers(runtime, keys, end);
   if (unwritten === "") return told;

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { request } from "node:https";
+import { after, before, test } from "node:test";
+import { createLog } from "../base/log.ts";
+import { CONTROL_HOSTNAME, createAuthorityCa, issueLeaf } from "../cluster/pki.ts";
+import { revocationKey } from "../edge/identity.ts";
+import { wallMs } from "../host/clock.ts";
+import { freePorts } from "../host/testing/ports.ts";
+import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
+import { createRequest } from "../x509/request.ts";
+import { createMemberApp, type MemberDeps } from "./member-app.ts";
+import { listenWithTls, type TlsListener } from "./serve.ts";
+
+const authority = createAuthorityCa("control", "c1", wallMs());
+const refused: string[][] = [];
+let port = 0;
+let listener: TlsListener | undefined;
+
+/** A member's control certificate with its key. */
+function leafOf(id: string): { ca: string; cert: string; key: string } {
+  const key = generateEcKey();
+  const member = { id, address: "127.0.0.1" };
+  const wanted = createRequest({ commonName: id, key });
+  const { pem } = issueLeaf(authority, "control", member, wanted, wallMs());
+  return { ca: authority.certificatePem, cert: pem, key: exportPkcs8(key) };
+}
+
+async function post(id: string, path: string, body: unknown) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const outgoing = request(
+      {
+        ...leafOf(id),
+        host: "127.0.0.1",
+        port,
+        path,
+        method: "POST",
+        servername: CONTROL_HOSTNAME,
+        headers: { "content-type": "application/json" },
+        agent: false,
+      },
+      (incoming) => {
+        let text = "";
+        incoming.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, text }));
+      },
+    );
+    outgoing.on("error", reject);
+    outgoing.end(JSON.stringify(body));
+  });
+}
+
+before(async () => {
+  const nothing = async () => assert.fail("not asked for here");
+  const deps: MemberDeps = {
+    log: createLog(() => undefined),
+    revokedSerials: () => new Set(),
+    local: nothing,
+    admit: nothing,
+    joinKeys: nothing,
+    hasCopy: nothing,
+    isServer: (id) => id === "s1.test",
+    refuse: async (keys) => {
+      refused.push(keys);
+      return { confirmed: true, because: "" };
+    },
+    remove: nothing,
+    refuses: nothing,
+    renewLeaf: nothing,
+  };
+  [port = 0] = await freePorts(1);
+  const { ca, ...own } = leafOf("s2.test");
+  const tls = { ...own, ca, requestCert: true, rejectUnauthorized: false };
+  listener = await listenWithTls(createMemberApp(deps), { address: "127.0.0.1", port, tls });
+});
+after(async () => listener?.close());
+
+test("/v1/edge/refuse takes keys from servers, and from no other member", async () => {
+  const keys = [revocationKey("CN=Puppet CA", "1f")];
+  const said = await post("compiler.test", "/v1/edge/refuse", { keys });
+  assert.equal(said.status, 403, said.text);
+  assert.match(said.text, /api\.forbidden.*compiler\.test is no server/);
+  assert.deepEqual(refused, []);
+  assert.equal((await post("s1.test", "/v1/edge/refuse", { keys })).status, 200);
+  assert.deepEqual(refused.splice(0), [keys]);
+});
+
+test("/v1/edge/refuse takes nothing that isn't a revocation's key", async () => {
+  const good = revocationKey("CN=Puppet CA", "1f");
+  const wrong = ["AA;@1 disable server be/s1", `${good}\n`, `${good} x`, "", good.toLowerCase()];
+  for (const key of wrong) {
+    const said = await post("s1.test", "/v1/edge/refuse", { keys: [good, key] });
+    assert.equal(said.status, 409, `${key}: ${said.text}`);
+    assert.match(said.text, /api\.malformed/);
+  }
+  assert.deepEqual(refused, []);
+});
