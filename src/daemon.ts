@@ -26,6 +26,7 @@ import { caCommands, caStatus, signMember, startCa } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Copier, startCopier } from "./daemon/copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./daemon/edge.ts";
+import { live } from "./daemon/life.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import {
@@ -47,7 +48,6 @@ import { readFacts } from "./host/facts.ts";
 import { makeFolder } from "./host/files.ts";
 import { PATHS, PORTS } from "./host/paths.ts";
 import { type PuppetLayout, readPuppetLayout } from "./host/puppet-layout.ts";
-import { notify, watchdogMs } from "./host/systemd.ts";
 import { findOwner } from "./host/users.ts";
 import { admit } from "./setup/admit.ts";
 import { planRemoval } from "./setup/removal.ts";
@@ -61,26 +61,12 @@ const CLOCK_REFUSE_MS = 60 * SECOND_MS;
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
 export async function runDaemon(): Promise<void> {
   const log = createLog((line) => process.stderr.write(`${line}\n`));
-  const stop = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) {
-    process.once(name, () => stop.abort());
-  }
   if ((await requireNodeFile()).phase === "removed") return standDown("daemon");
-  const daemon = await assemble(log, stop);
-  log.notice(`understudy ${VERSION} runs as ${daemon.id}`);
-  await notify("READY=1");
-  const watchdog = watchdogMs();
-  if (watchdog !== undefined) {
-    const beat = setInterval(() => void notify("WATCHDOG=1"), watchdog);
-    beat.unref();
-  }
-  await new Promise<void>((resolve) => {
-    if (stop.signal.aborted) resolve();
-    stop.signal.addEventListener("abort", () => resolve(), { once: true });
+  await live(log, async (stop) => {
+    const daemon = await assemble(log, stop);
+    log.notice(`understudy ${VERSION} runs as ${daemon.id}`);
+    return daemon;
   });
-  await notify("STOPPING=1");
-  await daemon.close();
-  process.exit(0);
 }
 
 /** What every part of a running daemon may use. */
@@ -147,6 +133,7 @@ async function assemble(log: Log, stop: AbortController) {
   ];
   return {
     id: core.node.id,
+    hung: () => "",
     async close() {
       await Promise.all(listeners.map(async (listener) => listener.close()));
       await server?.ca.close();
@@ -160,6 +147,12 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   const { signal } = stop;
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
+  // Defaults in place of what puppet.conf says could sign by the wrong list, for as long as we run.
+  if (layout.certname === undefined) {
+    throw new Fault("host.puppet-unasked", "puppet can't be asked for its settings now", {
+      hints: [`Try: ${layout.puppet} config print --section server certname`],
+    });
+  }
   const { owners } = await readSetupHost(layout);
   await makeFolder(PATHS.run);
   const { ca, cert, key } = await readLeaf("etcd");

@@ -27,7 +27,13 @@ export async function prepareEdge(): Promise<void> {
     endpoints: endpoints.length > 0 ? endpoints : node.etcdEndpoints,
     tls: { ca, cert, key },
   });
-  const removed = view === undefined ? false : wasRemoved(view, node.id).catch(() => false);
+  const known = new AbortController();
+  const removed =
+    view === undefined
+      ? false
+      : readLeaf("control")
+          .then(async (control) => wasRemoved(view, node.id, control, known.signal))
+          .catch(() => false);
   try {
     const keys = await readRevocationKeys(etcd);
     await addRevokedToFile(PATHS.edge, keys);
@@ -43,6 +49,8 @@ export async function prepareEdge(): Promise<void> {
     );
   } finally {
     etcd.close();
+    // Agents wait for this process to end, and a silent member would keep it.
+    known.abort();
   }
 }
 

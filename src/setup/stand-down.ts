@@ -7,8 +7,7 @@ import { z } from "zod";
 import { Fault, isFault } from "../base/fault.ts";
 import { requireNodeFile, writeNodeFile } from "../cluster/node-file.ts";
 import { ETCD_UNIT } from "../cluster/own-etcd.ts";
-import { createPeers } from "../cluster/peer.ts";
-import { readLeaf } from "../cluster/pki-store.ts";
+import { createPeers, type PeerTls } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { run } from "../host/process.ts";
@@ -43,13 +42,20 @@ export function removedFault(node: NodeFile): Fault {
   });
 }
 
-/** Whether another member says that this one was removed. False while nobody answers. */
-export async function wasRemoved(view: View, id: string): Promise<boolean> {
-  const control = await readLeaf("control");
+/**
+ * Whether another member says that this one was removed. False while nobody answers, and when
+ * `signal` aborts: then at once, so that whoever has his answer waits for no silent member.
+ */
+export async function wasRemoved(
+  view: View,
+  id: string,
+  control: PeerTls,
+  signal: AbortSignal,
+): Promise<boolean> {
   const peers = createPeers(() => control);
   const others = view.members.filter((member) => member.id !== id);
   const ask = async (address: string) => {
-    const options = { answer: z.unknown(), withinMs: ASK_MS };
+    const options = { answer: z.unknown(), withinMs: ASK_MS, signal };
     return peers.call(address, "/v1/local", options).then(
       () => false,
       (error: unknown) => isFault(error, "member.removed"),

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { test } from "node:test";
+import type { Member } from "../cluster/schema.ts";
+import type { View } from "../cluster/view.ts";
+import { PORTS } from "../host/paths.ts";
+import { wasRemoved } from "./stand-down.ts";
+
+/** Addresses of this machine that no other test listens on: the port is a fixed one. */
+const SILENT = "127.0.88.13";
+
+function member(id: string, address: string): Member {
+  return {
+    id,
+    address,
+    role: "server",
+    phase: "ready",
+    mayVote: true,
+    backends: [],
+    version: "1",
+    joinedAt: "2026-11-20T10:00:00.000Z",
+  };
+}
+
+test("wasRemoved waits for no silent member once its caller has what it wants", async () => {
+  const knocks: Socket[] = [];
+  const silent = createServer((socket) => knocks.push(socket.on("error", () => undefined)));
+  silent.listen(PORTS.control, SILENT);
+  await once(silent, "listening");
+  const knocked = once(silent, "connection");
+  const view = { members: [member("s1", "127.0.88.11"), member("s3", SILENT)] };
+  const known = new AbortController();
+  const asked = wasRemoved(view as View, "s1", { ca: "", cert: "", key: "" }, known.signal);
+  await knocked;
+  const ended = Promise.all(knocks.map(async (socket) => once(socket.resume(), "close")));
+  known.abort();
+  const first = await Promise.race([
+    asked,
+    // Well below what it gives a silent member.
+    new Promise((resolve) => setTimeout(() => resolve("still waiting"), 1500).unref()),
+  ]);
+  assert.equal(first, false);
+  await ended;
+  silent.close();
+});
