@@ -9,6 +9,7 @@ import { createMemberApp } from "./api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "./api/serve.ts";
 import { Fault } from "./base/fault.ts";
 import { createLog, type Log } from "./base/log.ts";
+import type { Loop } from "./base/loop.ts";
 import type { Ca } from "./ca/authority.ts";
 import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
@@ -28,6 +29,7 @@ import { type Copier, startCopier } from "./daemon/copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./daemon/edge.ts";
 import { live } from "./daemon/life.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
+import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import {
   finishMember,
@@ -44,7 +46,7 @@ import { createEtcd } from "./etcd/client.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import type { Etcd } from "./etcd/types.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
-import { readFacts } from "./host/facts.ts";
+import { memoryOfHost } from "./host/facts.ts";
 import { makeFolder } from "./host/files.ts";
 import { PATHS, PORTS } from "./host/paths.ts";
 import { type PuppetLayout, readPuppetLayout } from "./host/puppet-layout.ts";
@@ -83,6 +85,8 @@ interface Core {
   voters: Voters;
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
+  /** All that runs here on a timer, but for the view's and the CA's, which tell of themselves. */
+  loops: Loop[];
   log: Log;
   signal: AbortSignal;
 }
@@ -124,8 +128,8 @@ async function assemble(log: Log, stop: AbortController) {
     });
   const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
   const leadership = createLeadership(core.etcd, core.node.id);
-  startMemberLoops(core, () => leadership.holds());
-  if (server !== undefined) startServerLoops(core, server, leadership);
+  core.loops.push(...startMemberLoops(core, () => leadership.holds()));
+  if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -133,7 +137,7 @@ async function assemble(log: Log, stop: AbortController) {
   ];
   return {
     id: core.node.id,
-    hung: () => "",
+    hung: () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs()),
     async close() {
       await Promise.all(listeners.map(async (listener) => listener.close()));
       await server?.ca.close();
@@ -196,7 +200,7 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   });
   const voters = createVoters(etcd, log);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
-  return { ...parts, reloads, log, signal };
+  return { ...parts, reloads, loops: [neighbours.loop], log, signal };
 }
 
 async function createServer(core: Core): Promise<ServerParts> {
@@ -212,7 +216,7 @@ async function createServer(core: Core): Promise<ServerParts> {
     onCrl: () => parts.wake?.(),
     clockOffsetMs: () => core.neighbours.clockOffsetMs(),
   });
-  const { memoryMiB } = await readFacts();
+  const memoryMiB = memoryOfHost();
   const edge = createEdgeRunner({ ...core, memoryMiB, ca });
   parts.edge = edge;
   return { ca, copier, edge, onWake: (wake) => (parts.wake = wake) };
@@ -347,7 +351,9 @@ function requireCa(server: ServerParts | undefined): Ca {
 function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   const problem = server?.copier.problem() ?? "";
   const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
+  const { reachable } = core.keeper.record();
   return [
+    ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
     ...(problem === "" ? [] : [problem]),
     ...(Math.abs(offsetMs) > CLOCK_REFUSE_MS

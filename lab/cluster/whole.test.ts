@@ -14,13 +14,14 @@ function local(id: string, changes: Partial<LocalStatus> = {}): LocalStatus {
     phase: "ready",
     wallMs: 0,
     record: { reachable: true, because: "", ageMs: 0 },
-    etcd: { runs: "voter", dbSizeBytes: 0, because: "" },
+    etcd: { runs: "voter", hasLeader: true, alarms: [], dbSizeBytes: 0, because: "" },
     addresses: id === "s1.lab.test" ? ["10.88.0.10"] : [],
     edge: {
       active: true,
       because: "",
       confirmedCrl: 0,
       replays: 0,
+      waiting: 0,
       poisonous: [],
       backends: ups(),
     },
@@ -45,7 +46,6 @@ function ups() {
     state: "up" as const,
     jrubies: 1,
     busy: 0,
-    waiting: 0,
     because: "",
   }));
 }
@@ -76,7 +76,14 @@ function status(locals: Record<string, LocalStatus | undefined>): ClusterStatus 
       voters: 3,
     },
     members,
-    etcd: { voters: 3, answering: 3, quorum: true, viewAgeMs: 0 },
+    etcd: {
+      voters: 3,
+      answering: 3,
+      silent: [],
+      quorum: true,
+      viewAgeMs: 0,
+      viewAgeIsMost: false,
+    },
     toleratedFailures: 1,
     verdict: "",
     warnings: [],
@@ -106,6 +113,7 @@ test("listMissing names what each server lacks", () => {
           because: "",
           confirmedCrl: 0,
           replays: 0,
+          waiting: 0,
           poisonous: [],
           backends: [],
         },
@@ -123,9 +131,7 @@ test("listMissing names servers that don't answer, aren't members, and votes tha
   assert.match(listMissing(silent, WHOLE).join("\n"), /doesn't answer \(connection refused\)/);
   const more = { ...WHOLE, servers: [...SERVERS, "s4.lab.test"] };
   assert.match(listMissing(status(all()), more).join("\n"), /s4\.lab\.test: is no member/);
-  const lonely = {
-    ...status(all()),
-    etcd: { voters: 1, answering: 1, quorum: true, viewAgeMs: 0 },
-  };
+  const whole = status(all());
+  const lonely = { ...whole, etcd: { ...whole.etcd, voters: 1, answering: 1 } };
   assert.match(listMissing(lonely, WHOLE).join("\n"), /1 of 3 voters/);
 });

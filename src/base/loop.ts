@@ -7,12 +7,15 @@ import type { Log } from "./log.ts";
 import { pause } from "./retry.ts";
 
 export interface Loop {
+  readonly name: string;
   /** Runs the body soon, or once more if it is running now. */
   wake(): void;
   /** Resolves when the loop has ended after its signal aborted. */
   ended: Promise<void>;
   /** What the last tick came to; undefined before the first has ended. */
   last(): LoopOutcome | undefined;
+  /** When the tick that runs now began, monotonic milliseconds; undefined between ticks. */
+  runningSinceMs(): number | undefined;
 }
 
 export interface LoopOutcome {
@@ -20,6 +23,8 @@ export interface LoopOutcome {
   /** Monotonic milliseconds at its end. */
   endedMs: number;
   because?: string;
+  /** How many ticks in a row have failed by then. */
+  failures: number;
 }
 
 /** Starts the loop. `body` gets the signal and should hand it on to everything that waits. */
@@ -35,17 +40,21 @@ export function startLoop(options: {
   let outcome: LoopOutcome | undefined;
   let woken = false;
   let nudge = new AbortController();
+  let sinceMs: number | undefined;
 
   const tick = async () => {
+    sinceMs = performance.now();
     try {
       await options.body(signal);
       if (outcome?.ok === false) log.notice(`${name} works again`);
-      outcome = { ok: true, endedMs: performance.now() };
+      outcome = { ok: true, endedMs: performance.now(), failures: 0 };
     } catch (error) {
       const because = error instanceof Fault ? `${error.code}: ${error.message}` : messageOf(error);
       if (!signal.aborted && outcome?.because !== because) log.warn(`${name} failed: ${because}`);
-      outcome = { ok: false, endedMs: performance.now(), because };
+      const failures = (outcome?.failures ?? 0) + 1;
+      outcome = { ok: false, endedMs: performance.now(), because, failures };
     }
+    sinceMs = undefined;
   };
   const go = async () => {
     while (!signal.aborted) {
@@ -57,8 +66,10 @@ export function startLoop(options: {
     }
   };
   return {
+    name,
     ended: go(),
     last: () => outcome,
+    runningSinceMs: () => sinceMs,
     wake() {
       woken = true;
       nudge.abort();

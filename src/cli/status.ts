@@ -4,11 +4,17 @@ import type { Command } from "commander";
 import { renderDuration } from "../base/duration.ts";
 import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
-import { ClusterStatus, type MemberAnswer } from "../cluster/status.ts";
+import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
+import type { Member } from "../cluster/schema.ts";
+import { ClusterStatus, type LocalStatus, type MemberAnswer } from "../cluster/status.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { createOutput } from "./output.ts";
+import { createOutput, type Output, reportFailure } from "./output.ts";
 
 const WATCH_MS = 2000;
+/** The daemon waits 3 s for each member, all at once: one that takes longer doesn't run right. */
+const ASK_MS = 10_000;
+/** Home and clear to the end: redrawing in place doesn't flicker. */
+const REDRAW = "\u001b[H\u001b[J";
 
 export function addStatus(program: Command): void {
   program
@@ -21,54 +27,105 @@ export function addStatus(program: Command): void {
     .addHelpText("after", "\nExit code: 0 answered, 1 this server's daemon can't be asked.")
     .action(async (options: { json?: boolean; watch?: boolean }) => {
       const output = createOutput(options.json === true);
-      do {
-        const status = await callDaemon("GET", "/v1/status", { answer: ClusterStatus });
-        // Home and clear to the end: redrawing in place doesn't flicker.
-        if (options.watch === true && !output.json) process.stdout.write("\u001b[H\u001b[J");
+      if (options.watch !== true) {
+        const status = await readStatus();
         output.result(status, renderStatus(status));
-        if (options.watch === true) await pause(WATCH_MS);
-      } while (options.watch === true);
+        return;
+      }
+      for (;;) {
+        await showOnce(output);
+        await pause(WATCH_MS);
+      }
     });
+}
+
+/** Asks once while watching: a daemon that is away for a moment ends nothing. */
+async function showOnce(output: Output): Promise<void> {
+  try {
+    const status = await readStatus();
+    if (!output.json) process.stdout.write(REDRAW);
+    output.result(status, renderStatus(status));
+  } catch (error) {
+    if (!output.json) process.stdout.write(REDRAW);
+    reportFailure(error, output.json);
+    output.progress(`Asked again every ${WATCH_MS / 1000} seconds, until Ctrl-C.`);
+  }
+}
+
+async function readStatus(): Promise<ClusterStatus> {
+  return callDaemon("GET", "/v1/status", { answer: ClusterStatus, withinMs: ASK_MS });
 }
 
 /** The status as text for people. */
 export function renderStatus(status: ClusterStatus): string {
-  const rows = status.members.map((answer) => row(answer));
-  const head = ["MEMBER", "ROLE", "STATE", "ETCD", "ADDRESS", "PUPPETSERVER", "CA", "VERSION"];
-  const parts = [status.verdict, "", renderTable(head, rows)];
+  const puppetservers = sumPuppetservers(status.members);
+  const rows = status.members.map((answer) => row(status, answer, puppetservers));
+  const parts = [status.verdict, "", renderTable(HEAD, rows)];
   const replays = replayed(status.members);
   if (replays > 0) parts.push("", `Requests replayed after a puppetserver's death: ${replays}`);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
 }
 
-function row({ member, local }: MemberAnswer): string[] {
+const HEAD = [
+  "MEMBER",
+  "ROLE",
+  "STATE",
+  "ETCD",
+  "ADDRESS",
+  "EDGE",
+  "PUPPETSERVER",
+  "CA",
+  "VERSION",
+];
+
+function row(
+  { etcd }: ClusterStatus,
+  { member, local }: MemberAnswer,
+  puppetservers: readonly Puppetserver[],
+): string[] {
+  // Other members' edges tell of it, also when its own daemon is silent.
+  const compiles = renderPuppetservers(member, puppetservers);
   if (local === undefined) {
-    return [member.id, member.role, "no answer", "?", "?", "?", "?", member.version];
+    return [member.id, member.role, "no answer", "?", "?", "?", compiles, "?", member.version];
   }
   return [
     member.id,
     member.role,
     member.phase,
-    local.etcd.runs === "no" ? "client" : local.etcd.runs,
+    renderEtcd(local, etcd.silent),
     local.addresses.join(" ") || "-",
-    renderBackends(local),
+    renderEdge(local),
+    compiles,
     renderCa(local),
     local.version,
   ];
 }
 
-function renderBackends(local: NonNullable<MemberAnswer["local"]>): string {
-  const own = local.edge?.backends.filter((backend) => backend.member === local.id) ?? [];
-  if (own.length === 0) return "-";
+function renderEtcd(local: LocalStatus, silent: readonly { id: string }[]): string {
+  if (silent.some(({ id }) => id === local.id)) return "no vote";
+  return local.etcd.runs === "no" ? "client" : local.etcd.runs;
+}
+
+function renderEdge({ edge }: LocalStatus): string {
+  if (edge === undefined) return "-";
+  return edge.active ? `${edge.waiting} wait` : "down";
+}
+
+function renderPuppetservers(
+  { id, backends }: Member,
+  puppetservers: readonly Puppetserver[],
+): string {
+  const own = puppetservers.filter(({ member }) => member === id);
+  if (own.length === 0) return backends.length === 0 ? "-" : "?";
   return own
-    .map(({ state, busy, jrubies, waiting, because }) =>
-      state === "up" ? `${busy} of ${jrubies} busy, ${waiting} wait` : `${state} ${because}`.trim(),
+    .map(({ state, busy, jrubies, because }) =>
+      state === "up" ? `${busy} of ${jrubies} busy` : `${state} ${because}`.trim(),
     )
     .join("; ");
 }
 
-function renderCa(local: NonNullable<MemberAnswer["local"]>): string {
+function renderCa(local: LocalStatus): string {
   const { ca } = local;
   if (ca === undefined) return "-";
   if (!ca.serving) return "not serving";

@@ -1,159 +1,132 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeVoters, judgeStatus, type LocalStatus, type MemberAnswer } from "./status.ts";
-
-const nowMs = Date.parse("2026-11-20T12:00:00Z");
-
-function local(id: string, more: Partial<LocalStatus> = {}): LocalStatus {
-  return {
-    id,
-    role: "server",
-    version: "1.0.0",
-    phase: "ready",
-    wallMs: nowMs,
-    record: { reachable: true, because: "", ageMs: 100 },
-    etcd: { runs: "voter", dbSizeBytes: 1, because: "" },
-    addresses: [],
-    edge: {
-      active: true,
-      because: "",
-      confirmedCrl: 4,
-      replays: 0,
-      poisonous: [],
-      backends: [
-        { member: id, name: id, state: "up", jrubies: 4, busy: 0, waiting: 0, because: "" },
-      ],
-    },
-    ca: {
-      serving: true,
-      because: "",
-      requests: 0,
-      certificates: 3,
-      crlNumber: 4,
-      crlNextUpdate: "2031-11-20T12:00:00.000Z",
-      directoryBehind: "",
-    },
-    warnings: [],
-    ...more,
-  };
-}
-
-function answer(id: string, said: LocalStatus | undefined): MemberAnswer {
-  const member: MemberAnswer["member"] = {
-    id,
-    role: "server",
-    address: "10.0.0.1",
-    phase: "ready",
-    mayVote: true,
-    backends: [],
-    version: "1.0.0",
-    joinedAt: "2026-11-20T10:00:00.000Z",
-  };
-  return {
-    member,
-    because: said === undefined ? "no answer in time" : "",
-    ...(said && { local: said }),
-  };
-}
-
-function judge(
-  members: MemberAnswer[],
-  etcd: Partial<Parameters<typeof judgeStatus>[0]["etcd"]> = {},
-) {
-  return judgeStatus({
-    answeredBy: "s1",
-    meta: {
-      format: 1,
-      clusterId: "8f0e8e8a-1c1b-4c0a-9d0e-0a0b0c0d0e0f",
-      generation: 1,
-      createdAt: "2026-11-20T10:00:00.000Z",
-    },
-    settings: {
-      sharedName: "puppet.lab.test",
-      otherNames: [],
-      virtualIps: ["10.0.0.10/24"],
-      acceptProxyFrom: [],
-      voters: 3,
-    },
-    members,
-    etcd: { voters: 3, answering: 3, quorum: true, viewAgeMs: 100, ...etcd },
-    nowMs,
-  });
-}
-
-const holder = local("s1", { addresses: ["10.0.0.10"] });
-const healthy = [answer("s1", holder), answer("s2", local("s2")), answer("s3", local("s3"))];
+import { describeVoters, type LocalStatus } from "./status.ts";
+import { answer, edge, judge, local, NOW_MS, row, silent, three } from "./testing/status.ts";
 
 test("judgeStatus says that every promise holds where it does", () => {
-  const status = judge(healthy);
+  const status = judge(three());
   assert.equal(status.toleratedFailures, 1);
   assert.deepEqual(status.warnings, []);
-  assert.match(
+  assert.equal(
     status.verdict,
-    /^puppet.lab.test: 3 servers, tolerates 1 failure\. Every promise holds\.$/,
+    "puppet.lab.test: 3 servers, tolerates 1 failure. Every promise holds.",
   );
 });
 
-test("judgeStatus tolerates nothing with fewer than three voters, with a dead one, or without quorum", () => {
-  const dead = [...healthy.slice(0, 2), answer("s3", undefined)];
-  assert.equal(judge(dead, { answering: 2 }).toleratedFailures, 0);
-  assert.equal(judge(healthy, { voters: 1, answering: 1 }).toleratedFailures, 0);
-  const without = judge(healthy, { answering: 1, quorum: false, viewAgeMs: 65_000 });
-  assert.equal(without.toleratedFailures, 0);
-  assert.match(without.warnings[0] ?? "", /no quorum \(1 of 3 members answer\).*1m 5s old/);
+test("judgeStatus tolerates nothing without a spare of every part, and says which", () => {
+  const dead = [...three().slice(0, 2), silent("s3")];
+  const lost = (member: string) => row(member, { state: "down", because: "refused" });
+  const oneCompiles = [
+    answer("s1", local("s1", { edge: edge({ backends: [row("s1"), lost("s2"), lost("s3")] }) })),
+    silent("s2"),
+    silent("s3"),
+  ];
+  const full = { runs: "voter", hasLeader: true, dbSizeBytes: 1, because: "" } as const;
+  const edgeless = (id: string) =>
+    answer(id, local(id, { edge: edge({ active: false, because: "x", backends: [] }) }));
+  const cases: [string, ReturnType<typeof judge>, string][] = [
+    ["a dead voter", judge(dead, { answering: 2 }), " (2 of 3 etcd members answer)"],
+    ["one voter", judge(three(), { voters: 1, answering: 1 }), ""],
+    ["no quorum", judge(three(), { answering: 1, quorum: false }), " (etcd has no quorum)"],
+    ["puppetservers", judge(oneCompiles), " (1 of 3 edges are up)"],
+    [
+      "an alarm",
+      judge(three("s2", { etcd: { ...full, alarms: ["NOSPACE"] } })),
+      " (etcd takes no changes: NOSPACE)",
+    ],
+    ["edges", judge([answer("s1"), edgeless("s2"), edgeless("s3")]), " (1 of 3 edges are up)"],
+  ];
+  for (const [what, { toleratedFailures, verdict }, because] of cases) {
+    assert.equal(toleratedFailures, 0, what);
+    assert.ok(verdict.includes(`tolerates 0 failures${because}. `), `${what}: ${verdict}`);
+    assert.doesNotMatch(verdict, /Every promise holds/, what);
+  }
+});
+
+test("judgeStatus counts puppetservers that are up, on whatever edge they are seen", () => {
+  const down = (member: string) => row(member, { state: "down", because: "refused" });
+  const backends = [row("s1"), down("s2"), down("s3")];
+  const two = ["s1", "s2", "s3"].map((id) => answer(id, local(id, { edge: edge({ backends }) })));
+  const status = judge(two);
+  assert.equal(status.toleratedFailures, 0);
+  assert.match(status.verdict, /tolerates 0 failures \(1 of 3 puppetservers are up\)\. 2 to look/);
+  assert.deepEqual(status.warnings, [
+    "s2's puppetserver is down: refused",
+    "s3's puppetserver is down: refused",
+  ]);
+  const compiler = answer("c1", local("c1", { role: "compiler", edge: undefined, ca: undefined }));
+  const seen = edge({ backends: [row("s1"), row("s2"), row("s3"), down("c1")] });
+  const withCompiler = judge([
+    ...["s1", "s2", "s3"].map((id) => answer(id, local(id, { edge: seen }))),
+    compiler,
+  ]);
+  assert.equal(withCompiler.toleratedFailures, 1);
+  assert.deepEqual(withCompiler.warnings, ["c1's puppetserver is down: refused"]);
 });
 
 test("judgeStatus names what is to be looked at", () => {
-  const edge = holder.edge;
-  assert.ok(edge);
-  const down = {
-    member: "s1",
-    name: "s1",
-    state: "down",
-    jrubies: 1,
-    busy: 0,
-    waiting: 0,
-    because: "refused",
-  };
+  const { etcd } = local("s1");
+  const down = row("s1", { state: "down", because: "refused" });
   const cases: [string, Partial<LocalStatus>, RegExp][] = [
-    ["no holder", { addresses: [] }, /Nobody that answers holds 10.0.0.10/],
-    ["edge down", { edge: { ...edge, active: false, because: "x" } }, /s1's edge is down: x/],
+    ["no holder", { addresses: [] }, /^Nobody that answers holds 10.0.0.10/],
+    ["edge down", { edge: edge({ active: false, because: "x" }) }, /^s1's edge is down: x/],
     [
       "revocation open",
-      { edge: { ...edge, confirmedCrl: 3 } },
-      /s1's edge has confirmed.*CRL 3, not 4/,
+      { edge: edge({ confirmedCrl: 3 }) },
+      /^s1's edge has confirmed.*CRL 3, not 4/,
     ],
     [
       "poison",
-      { edge: { ...edge, poisonous: [{ certname: "web1", at: "t", servers: ["s1", "s2"] }] } },
+      { edge: edge({ poisonous: [{ certname: "web1", at: "t", servers: ["s1", "s2"] }] }) },
       /catalog of web1 took s1 and s2 down \(last t\)/,
     ],
     [
-      "puppetserver",
-      { edge: { ...edge, backends: [down as never] } },
-      /s1's puppetserver is down: refused/,
+      "an edge that can't reach one",
+      { edge: edge({ backends: [down, row("s2"), row("s3")] }) },
+      /^s1's edge sees s1's puppetserver as down: refused$/,
     ],
-    ["clock", { wallMs: nowMs + 60_000 }, /s1's clock is 60 s off/],
-    ["setup", { phase: "setup" }, /s1 hasn't finished setting up/],
+    ["clock", { wallMs: NOW_MS + 60_000 }, /^s1's clock is 60 s off/],
+    ["setup", { phase: "setup" }, /^s1 hasn't finished setting up/],
     ["own warning", { warnings: ["w"] }, /^s1: w$/],
+    [
+      "full etcd",
+      { etcd: { ...etcd, alarms: ["NOSPACE"] } },
+      /^etcd has raised the alarm NOSPACE and takes no changes: its database is full\.$/,
+    ],
+    ["etcd's own words", { etcd: { ...etcd, because: "slow disk" } }, /^s1's etcd: slow disk$/],
   ];
   for (const [name, more, expected] of cases) {
-    const said = local("s1", { addresses: ["10.0.0.10"], ...more });
-    const { warnings } = judge([answer("s1", said), ...healthy.slice(1)]);
-    assert.ok(
-      warnings.some((warning) => expected.test(warning)),
+    const { warnings, verdict } = judge(three("s1", more));
+    assert.equal(
+      warnings.filter((warning) => expected.test(warning)).length,
+      1,
       `${name}: ${warnings.join("|")}`,
     );
+    assert.doesNotMatch(verdict, /Every promise holds/, name);
   }
-  const both = [answer("s1", holder), answer("s2", local("s2", { addresses: ["10.0.0.10"] }))];
-  assert.ok(judge(both).warnings.some((warning) => warning.includes("held by s1 and s2 at once")));
+  const both = judge(three("s2", { addresses: ["10.0.0.10"] }));
+  assert.ok(both.warnings.some((warning) => warning.includes("held by s1 and s2 at once")));
+});
+
+test("judgeStatus names a dead voter, and says how old its view is without quorum", () => {
+  const missing = [{ id: "s3", because: "connection refused" }];
+  assert.deepEqual(judge(three(), { answering: 2, silent: missing }).warnings, [
+    "s3's vote in etcd is missing: connection refused",
+  ]);
+  const without = { answering: 1, quorum: false, silent: missing, viewAgeMs: 65_000 };
+  assert.match(
+    judge(three(), without).warnings[0] ?? "",
+    /no quorum \(1 of 3 members answer\).* is 1m 5s old\.$/,
+  );
+  assert.match(
+    judge(three(), { ...without, viewAgeIsMost: true }).warnings[0] ?? "",
+    /is at most 1m 5s old\.$/,
+  );
 });
 
 test("judgeStatus tells the newest of what edges know of one poisonous catalog", () => {
-  const { edge } = holder;
-  assert.ok(edge);
   const knows = (id: string, at: string, servers: string[]) =>
-    answer(id, local(id, { edge: { ...edge, poisonous: [{ certname: "web1", at, servers }] } }));
+    answer(id, local(id, { edge: edge({ poisonous: [{ certname: "web1", at, servers }] }) }));
   const [newer, older] = ["2026-11-20T12:00:00.000Z", "2026-11-20T11:30:00.000Z"];
   const status = judge([knows("s1", newer, ["s2", "s3"]), knows("s2", older, ["s1"])]);
   const said = status.warnings.filter((warning) => warning.includes("web1"));
@@ -183,14 +156,12 @@ test("describeVoters says why fewer vote than are wanted, or that more still do"
 
 test("judgeStatus passes on what etcd's leader waits for", () => {
   const planning = "5 are to vote, but s4 isn't ready";
-  const etcd = { runs: "leader" as const, dbSizeBytes: 1, because: "", planning };
-  const { warnings } = judge([answer("s1", { ...holder, etcd }), ...healthy.slice(1)]);
+  const { warnings } = judge(three("s1", { etcd: { ...local("s1").etcd, planning } }));
   assert.deepEqual(warnings, [`etcd: ${planning}.`]);
 });
 
 test("judgeStatus says of a member on its way out how that is finished", () => {
-  const leaving = answer("s3", local("s3"));
-  leaving.member.phase = "leaving";
-  const { warnings } = judge([...healthy.slice(0, 2), leaving]);
+  const leaving = answer("s3", local("s3"), { phase: "leaving" });
+  const { warnings } = judge([...three().slice(0, 2), leaving]);
   assert.ok(warnings.some((warning) => /s3 is leaving: .*understudy leave/.test(warning)));
 });

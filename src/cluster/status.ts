@@ -4,21 +4,26 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Member, Meta, Role, Settings } from "./schema.ts";
-import { toleratedFailures } from "./view.ts";
+import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
 const DAY_MS = 86_400_000;
 /** Certificates that end sooner than this are warned of. */
 const EXPIRY_WARN_MS = 90 * DAY_MS;
 const CLOCK_WARN_MS = 5000;
+const ALARMS: Record<string, string> = {
+  NOSPACE: "its database is full",
+  CORRUPT: "a member's data differs from the others'",
+};
 
-/** One puppetserver as its edges see it. */
+/** One puppetserver as one edge sees it. */
 export const BackendStatus = z.object({
   name: z.string(),
   state: z.enum(["up", "starting", "down", "silent", "drained", "unknown"]),
   jrubies: z.int(),
+  /** Requests of this edge that it works on. */
   busy: z.int(),
-  waiting: z.int(),
   because: z.string().default(""),
 });
 export type BackendStatus = z.infer<typeof BackendStatus>;
@@ -33,7 +38,12 @@ export const LocalStatus = z.object({
   record: z.object({ reachable: z.boolean(), because: z.string(), ageMs: z.number() }),
   etcd: z.object({
     runs: z.enum(["leader", "voter", "learner", "no"]),
+    /** Whether it knows a leader: one that knows none votes for nothing. */
+    hasLeader: z.boolean().default(true),
+    /** Alarms of the whole etcd cluster, as in NOSPACE: it takes no changes. */
+    alarms: z.array(z.string()).default([]),
     dbSizeBytes: z.number(),
+    /** What is wrong with it, in etcd's words. */
     because: z.string(),
     /** What the leader does or waits for so that the wanted number votes; empty elsewhere. */
     planning: z.string().optional(),
@@ -47,6 +57,8 @@ export const LocalStatus = z.object({
       /** Revocations of every CRL up to this number are refused by every worker of this edge. */
       confirmedCrl: z.int(),
       replays: z.int(),
+      /** Requests that wait at this edge because every puppetserver is busy. */
+      waiting: z.int().default(0),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
       poisonous: z.array(
         z.object({
@@ -94,9 +106,13 @@ export const ClusterStatus = z.object({
   etcd: z.object({
     voters: z.int(),
     answering: z.int(),
+    /** Voters that don't count now, and why. */
+    silent: z.array(z.object({ id: z.string(), because: z.string() })).default([]),
     quorum: z.boolean(),
     /** How old the view of the cluster is, milliseconds; small while the record answers. */
     viewAgeMs: z.number(),
+    /** The view is from disk, where only its last change is dated: it may be younger. */
+    viewAgeIsMost: z.boolean().default(false),
   }),
   toleratedFailures: z.int(),
   verdict: z.string(),
@@ -110,42 +126,73 @@ type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "warnings"> &
 export function judgeStatus(facts: Facts): ClusterStatus {
   const { nowMs, ...status } = facts;
   const servers = facts.members.filter(({ member }) => member.role === "server");
+  const puppetservers = sumPuppetservers(facts.members);
   const warnings = [
     ...etcdWarnings(facts),
     ...facts.members.flatMap((answer) => memberWarnings(answer, nowMs)),
+    ...puppetserverWarnings(puppetservers),
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
   ];
-  const { voters, answering, quorum } = facts.etcd;
-  const spare = quorum ? answering - (Math.floor(voters / 2) + 1) : 0;
-  const edgesUp = servers.filter(({ local }) => local?.edge?.active === true).length;
-  const tolerated = Math.max(0, Math.min(toleratedFailures(voters), spare, edgesUp - 1));
-  const count = servers.length === 1 ? "1 server" : `${servers.length} servers`;
-  const failures = tolerated === 1 ? "1 failure" : `${tolerated} failures`;
-  const state =
-    warnings.length === 0 ? "Every promise holds." : `${warnings.length} to look at below.`;
+  const compiling = facts.members.filter(
+    ({ member }) =>
+      member.backends.length > 0 || puppetservers.some((each) => each.member === member.id),
+  );
+  const up = puppetservers.filter(({ state }) => state === "up");
+  const tolerance = judgeTolerance({
+    servers: servers.length,
+    edgesUp: servers.filter(({ local }) => local?.edge?.active === true).length,
+    etcd: facts.etcd,
+    alarms: alarmsOf(facts),
+    compiling: { all: compiling.length, up: new Set(up.map(({ member }) => member)).size },
+  });
   return {
     ...status,
-    toleratedFailures: tolerated,
-    verdict: `${facts.settings.sharedName}: ${count}, tolerates ${failures}. ${state}`,
+    toleratedFailures: tolerance.failures,
+    verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
     warnings,
   };
 }
 
+/** Whether a member's own etcd counts towards a majority: it votes, and knows a leader. */
+export function isVoting(local: LocalStatus | undefined): boolean {
+  if (local === undefined || !local.etcd.hasLeader) return false;
+  return local.etcd.runs === "leader" || local.etcd.runs === "voter";
+}
+
+function renderVerdict(
+  name: string,
+  servers: number,
+  { failures, because }: Tolerance,
+  warnings: number,
+): string {
+  const count = servers === 1 ? "1 server" : `${servers} servers`;
+  const tolerated = failures === 1 ? "1 failure" : `${failures} failures`;
+  const why = because === "" ? "" : ` (${because})`;
+  const state = warnings === 0 ? "Every promise holds." : `${warnings} to look at below.`;
+  return `${name}: ${count}, tolerates ${tolerated}${why}. ${state}`;
+}
+
+function alarmsOf({ members }: Facts): string[] {
+  return [...new Set(members.flatMap(({ local }) => local?.etcd.alarms ?? []))].toSorted();
+}
+
 function etcdWarnings(facts: Facts): string[] {
-  const { voters, answering, quorum, viewAgeMs } = facts.etcd;
+  const { voters, answering, quorum, silent } = facts.etcd;
+  const warnings = silent.map(({ id, because }) => `${id}'s vote in etcd is missing: ${because}`);
+  for (const alarm of alarmsOf(facts)) {
+    const meaning = ALARMS[alarm] ?? "see etcd's documentation";
+    warnings.unshift(`etcd has raised the alarm ${alarm} and takes no changes: ${meaning}.`);
+  }
   if (!quorum) {
-    const age = renderDuration(viewAgeMs / 1000);
-    return [
-      `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${age} old.`,
-    ];
+    warnings.unshift(
+      `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${renderAge(facts.etcd)}.`,
+    );
+    return warnings;
   }
-  const planning = planningOf(facts);
-  if (answering < voters) {
-    return [`${voters - answering} of ${voters} etcd members don't answer.`, ...planning];
-  }
-  if (planning.length > 0) return planning;
+  warnings.push(...planningOf(facts));
+  if (warnings.length > 0) return warnings;
   const because = describeVoters(facts.settings.voters, voters, countServers(facts.members));
   return because === "" ? [] : [because];
 }
@@ -178,6 +225,10 @@ export function describeVoters(wanted: number, voters: number, servers: number):
   return `${wanted} etcd voters are wanted, ${voters} vote: join more servers (${wanted} in all).`;
 }
 
+function renderAge({ viewAgeMs, viewAgeIsMost }: Facts["etcd"]): string {
+  return `${viewAgeIsMost ? "at most " : ""}${renderDuration(viewAgeMs / 1000)} old`;
+}
+
 function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   const { id } = answer.member;
   const { local } = answer;
@@ -192,14 +243,13 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
     warnings.push(`${id} hasn't finished setting up: run its init or join again.`);
   if (!local.record.reachable)
     warnings.push(`${id} can't reach the record: ${local.record.because}`);
+  // A voter that doesn't count is named with its reason among etcd's.
+  if (local.etcd.because !== "" && isVoting(local)) {
+    warnings.push(`${id}'s etcd: ${local.etcd.because}`);
+  }
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
   for (const { unfit } of answer.member.backends) {
     if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
-  }
-  for (const { state, member, because } of local.edge?.backends ?? []) {
-    // Every edge sees every puppetserver; its own server's is enough to name it once.
-    if (member !== id || state === "up" || state === "drained") continue;
-    warnings.push(`${id}'s puppetserver is ${state}: ${because}`.trimEnd());
   }
   if (local.ca?.serving === false) warnings.push(`${id}'s CA can't serve: ${local.ca.because}`);
   if (local.ca !== undefined && local.ca.directoryBehind !== "") {

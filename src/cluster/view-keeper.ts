@@ -19,8 +19,11 @@ const TICK_MS = 3000;
 export interface ViewKeeper {
   /** The newest view there is; undefined until one was read for the first time ever. */
   current(): View | undefined;
-  /** Whether the record can be read now, since when it can't, and why. */
-  record(): { reachable: boolean; because: string; ageMs: number };
+  /**
+   * Whether the record can be read now, why not, and how old the view is; `ageIsMost`: it is the
+   * one from disk, where only its last change is dated.
+   */
+  record(): { reachable: boolean; because: string; ageMs: number; ageIsMost: boolean };
   /** Calls `listener` after every reading that changed something. */
   onChange(listener: (view: View) => void): void;
   loop: Loop;
@@ -37,6 +40,7 @@ export async function startViewKeeper(options: {
   const listeners: ((view: View) => void)[] = [];
   let view = await readKeptView();
   let readMs = view === undefined ? Number.NEGATIVE_INFINITY : monotonicMs() - (await keptAgeMs());
+  let ageIsMost = true;
   let because = "not read yet";
   let watching = false;
   if (view !== undefined) etcd.setEndpoints(endpointsOf(view, node));
@@ -61,6 +65,7 @@ export async function startViewKeeper(options: {
       if (fresh === undefined) throw new Fault("cluster.no-record", "etcd holds no cluster record");
       requireSameCluster(fresh, node);
       readMs = monotonicMs();
+      ageIsMost = false;
       because = "";
       if (!watching) watch(fresh.revision + 1);
       const changed =
@@ -79,7 +84,9 @@ export async function startViewKeeper(options: {
   return {
     loop,
     current: () => view,
-    record: () => ({ reachable: because === "", because, ageMs: monotonicMs() - readMs }),
+    record: () => {
+      return { reachable: because === "", because, ageMs: monotonicMs() - readMs, ageIsMost };
+    },
     onChange: (listener) => listeners.push(listener),
   };
 }

@@ -5,6 +5,7 @@ import { messageOf } from "../base/fault.ts";
 import type { Peers } from "../cluster/peer.ts";
 import {
   type ClusterStatus,
+  isVoting,
   judgeStatus,
   LocalStatus,
   type MemberAnswer,
@@ -14,7 +15,8 @@ import { wallMs } from "../host/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { quorumOf } from "../etcd/voters.ts";
 
-const ASK_MS = 2000;
+/** Longer than what a member gives its own etcd before it answers without (local-status.ts). */
+const ASK_MS = 3000;
 
 export async function readClusterStatus(
   id: string,
@@ -41,10 +43,9 @@ export async function readClusterStatus(
     }),
   );
   const voters = view.etcdMembers.filter((member) => !member.learner);
-  const answering = voters.filter((voter) =>
-    members.some(({ member, local: said }) => member.id === voter.name && isVoting(said)),
-  ).length;
-  const { reachable, ageMs } = keeper.record();
+  const silent = voters.flatMap(({ name }) => missingVote(name, members));
+  const answering = voters.length - silent.length;
+  const { reachable, ageMs, ageIsMost } = keeper.record();
   return judgeStatus({
     answeredBy: id,
     meta: view.meta,
@@ -53,13 +54,25 @@ export async function readClusterStatus(
     etcd: {
       voters: voters.length,
       answering,
+      silent,
       quorum: reachable || answering >= quorumOf(voters.length),
       viewAgeMs: Number.isFinite(ageMs) ? ageMs : 0,
+      viewAgeIsMost: ageIsMost,
     },
     nowMs: wallMs(),
   });
 }
 
-function isVoting(local: LocalStatus | undefined): boolean {
-  return local?.etcd.runs === "leader" || local?.etcd.runs === "voter";
+/** Why the voter `name` doesn't count; nothing when it does. */
+export function missingVote(
+  name: string,
+  members: readonly MemberAnswer[],
+): { id: string; because: string }[] {
+  const answer = members.find(({ member }) => member.id === name);
+  if (answer === undefined) return [{ id: name, because: "no member has this name" }];
+  const { local } = answer;
+  if (isVoting(local)) return [];
+  if (local === undefined) return [{ id: name, because: "the member doesn't answer" }];
+  const why = local.etcd.runs === "no" ? "its etcd doesn't answer" : "its etcd doesn't vote";
+  return [{ id: name, because: local.etcd.because || why }];
 }

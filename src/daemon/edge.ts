@@ -13,7 +13,7 @@ import { serversOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { keepPoison } from "../edge/apply.ts";
 import type { EdgeConfig } from "../edge/config.ts";
-import { revocationKey } from "../edge/identity.ts";
+import { revocationKeys } from "../edge/identity.ts";
 import { settleEdge } from "../edge/loop.ts";
 import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
@@ -24,6 +24,7 @@ import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { desiredEdge } from "./edge-desired.ts";
 import { EDGE_CERTIFICATE, keepEdgeIdentity, PUPPET_CA } from "./identity-files.ts";
+import { createRevocationSync } from "./revocation-sync.ts";
 
 /** How long the other edges may take to confirm a revocation before they are named. */
 const CONFIRM_MS = 10_000;
@@ -56,56 +57,51 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const { node, keeper, peers, ca, log } = host;
   const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
   let state: EdgeState | undefined;
-  let because = "not started yet";
+  /** Whether there is a configuration that HAProxy could start with. */
+  let configured = false;
   const replays = createCounter();
   let ticks = 0;
-  let confirmed = { crl: 0, workers: "", keys: new Set<string>() };
+  const revocations = createRevocationSync(ca, async (keys) => refuse(keys));
 
   const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
-  /** Workers come and go, so a new one is told everything; else only what is new is confirmed. */
-  const syncRevocations = async (workers: string) => {
-    const { crlNumber } = ca.state();
-    const issuer = ca.issuerText();
-    const all = ca.revocations().map(({ serial }) => revocationKey(issuer, serial));
-    const known = confirmed.workers === workers ? confirmed.keys : new Set<string>();
-    const fresh = all.filter((key) => !known.has(key));
-    if (fresh.length > 0) {
-      const outcome = await refuse(fresh);
-      if (!outcome.confirmed) throw new Error(`revocations aren't confirmed: ${outcome.because}`);
-    }
-    confirmed = { crl: crlNumber, workers, keys: new Set(all) };
-  };
-  const configure = async (view: View): Promise<boolean> => {
+  const configure = async (view: View) => {
     const config = await readConfig(host, view);
-    if (config === undefined) {
-      because = "this server has no Puppet certificate with the shared name yet";
-      return false;
-    }
+    if (config === undefined) return;
+    configured = true;
     const { actions } = await settleEdge(config);
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
-    return true;
+  };
+  const look = async () => {
+    // Asking systemd costs a process each time; HAProxy's own answer says as much.
+    if (state?.running !== true || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
+    ticks += 1;
+    state = await observeEdge(runtime);
+    replays.see(state.replays);
   };
   return {
     refuse,
     async tick() {
       const view = keeper.current();
-      if (view === undefined || !(await configure(view))) return;
-      // Asking systemd costs a process each time; HAProxy's own answer says as much.
-      if (state?.running !== true || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
-      ticks += 1;
-      state = await observeEdge(runtime);
-      replays.see(state.replays);
-      because = state.running ? "" : "HAProxy doesn't answer";
-      const workers = state.workers.map(({ pid }) => pid).join(" ");
-      if (!state.running) return;
-      await syncRevocations(workers);
-      await keepPoison(runtime);
+      if (view === undefined) return;
+      // HAProxy serves on with what it has while it can take nothing new: each part is done and
+      // looked at though another one fails.
+      const failures = [await failureOf(configure(view))];
+      if (configured) {
+        failures.push(await failureOf(look()));
+        if (state?.running === true) {
+          failures.push(await failureOf(revocations.sync(workersOf(state))));
+          failures.push(await failureOf(keepPoison(runtime)));
+        }
+      }
+      const failure = failures.find((each) => each !== undefined);
+      if (failure !== undefined) throw failure;
     },
     status: () => ({
       active: state?.running === true,
-      because,
-      confirmedCrl: confirmed.crl,
+      because: whyInactive(configured, state),
+      confirmedCrl: revocations.confirmedCrl(),
       replays: replays.total(),
+      waiting: state?.waiting ?? 0,
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
         at: isoTime(each.at * 1000),
@@ -114,7 +110,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       backends: state === undefined ? [] : backendsOf(state, keeper.current()),
     }),
     async refuseEverywhere(serials) {
-      const keys = serials.map((serial) => revocationKey(ca.issuerText(), serial));
+      const keys = revocationKeys(ca.issuerText(), serials);
       const view = keeper.current();
       const report: EdgeReport = { confirmed: [], missing: [] };
       const ask = async (member: { id: string; address: string }) => {
@@ -167,7 +163,6 @@ function backendsOf(state: EdgeState, view: View | undefined) {
     state: server.state,
     jrubies: server.maxconn ?? 0,
     busy: server.busy,
-    waiting: state.waiting,
     because: server.state === "up" ? "" : server.because,
   }));
 }
@@ -176,6 +171,24 @@ function backendsOf(state: EdgeState, view: View | undefined) {
 function memberOf(name: string, view: View | undefined): string {
   const ids = view?.members.map((member) => member.id) ?? [];
   return ids.find((id) => name === id || name.startsWith(`${id}_`)) ?? name;
+}
+
+/** What `step` failed with; undefined when it went through. */
+async function failureOf(step: Promise<void>): Promise<Error | undefined> {
+  return step.then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))),
+  );
+}
+
+function workersOf({ workers }: EdgeState): string {
+  return workers.map(({ pid }) => pid).join(" ");
+}
+
+function whyInactive(configured: boolean, state: EdgeState | undefined): string {
+  if (!configured) return "this server has no Puppet certificate with the shared name yet";
+  if (state === undefined) return "not started yet";
+  return state.running ? "" : "HAProxy doesn't answer";
 }
 
 /** Adds up a counter that starts at 0 again with every new worker. */

@@ -8,7 +8,7 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
-import { localAddresses } from "../host/network.ts";
+import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { VERSION } from "../version.ts";
 
 const ETCD_MS = 1500;
@@ -43,33 +43,42 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       ageMs: Number.isFinite(record.ageMs) ? record.ageMs : 0,
     },
     etcd: {
-      ...(await readEtcd(
+      ...(await readOwnEtcd(
         parts.etcd,
-        node,
-        view?.etcdMembers.some((each) => each.name === node.id),
+        clientUrl(node.address),
+        view?.etcdMembers.some((each) => each.name === node.id) === true,
       )),
       planning: parts.voters.planning(),
     },
-    addresses: addresses.filter((address) => mine.has(address)),
+    addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     warnings: parts.warnings(),
   };
 }
 
-async function readEtcd(
-  etcd: Etcd,
-  node: NodeFile,
-  listed: boolean | undefined,
+/**
+ * What this member's own etcd says of itself; `listed`: it is among etcd's members. Never throws.
+ */
+export async function readOwnEtcd(
+  etcd: Pick<Etcd, "status">,
+  url: string,
+  listed: boolean,
 ): Promise<LocalStatus["etcd"]> {
-  if (listed !== true) return { runs: "no", dbSizeBytes: 0, because: "" };
+  const none = { runs: "no" as const, hasLeader: false, alarms: [], dbSizeBytes: 0, because: "" };
+  if (!listed) return none;
   try {
-    const status = await etcd.status(clientUrl(node.address), { withinMs: ETCD_MS });
+    const status = await etcd.status(url, { withinMs: ETCD_MS });
+    const hasLeader = status.leaderId !== "0";
     const follows = status.learner ? "learner" : "voter";
     const runs = status.leaderId === status.memberId ? "leader" : follows;
-    const because = status.errors.join("; ");
-    return { runs, dbSizeBytes: status.dbSizeInUseBytes, because };
+    // As in "memberID:123 alarm:NOSPACE "; every member tells those of all.
+    const alarms = status.errors.flatMap((text) => /\balarm:(\w+)/.exec(text)?.[1] ?? []);
+    const others = status.errors.filter((text) => !/\balarm:/.test(text));
+    if (!hasLeader && others.length === 0) others.push("it knows no leader");
+    const because = others.join("; ");
+    return { runs, hasLeader, alarms, dbSizeBytes: status.dbSizeInUseBytes, because };
   } catch (error) {
-    return { runs: "no", dbSizeBytes: 0, because: messageOf(error) };
+    return { ...none, because: messageOf(error) };
   }
 }

@@ -2,7 +2,7 @@
 // Any error from etcd means "the record is unknown": the loop fails, and everything stays as it is.
 
 import type { Log } from "../base/log.ts";
-import { startLoop } from "../base/loop.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
 import type { Leadership } from "../cluster/leader.ts";
 import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "../cluster/own-etcd.ts";
@@ -39,17 +39,19 @@ export interface LoopHost {
 }
 
 /** The loops of every member. `leads` says whether it runs the cluster's chores now. */
-export function startMemberLoops(host: LoopHost, leads: () => boolean): void {
+export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
   const { refusals } = host;
-  startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() });
-  startLoop({
-    ...named(host, "own certificates", LEAVES_TICK_MS),
-    body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
-  });
-  startLoop({
-    ...named(host, "own record"),
-    body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),
-  });
+  return [
+    startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
+    startLoop({
+      ...named(host, "own certificates", LEAVES_TICK_MS),
+      body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
+    }),
+    startLoop({
+      ...named(host, "own record"),
+      body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),
+    }),
+  ];
 }
 
 /** The loops of a server. A new CRL wakes the edge through `onWake`. */
@@ -57,7 +59,7 @@ export function startServerLoops(
   host: LoopHost,
   server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
   leadership: Leadership,
-): void {
+): Loop[] {
   const { keeper, log, node, signal } = host;
   const { edge } = server;
   void server.ca.loop(signal);
@@ -78,7 +80,7 @@ export function startServerLoops(
     ...named(host, "own etcd"),
     body: async () => withRecord(host, async () => keepOwnEtcd(host)),
   });
-  startLoop({
+  const votersLoop = startLoop({
     ...named(host, "voters"),
     body: async () =>
       withRecord(host, async (view) => {
@@ -92,6 +94,7 @@ export function startServerLoops(
     vipLoop.wake();
     etcdLoop.wake();
   });
+  return [edgeLoop, vipLoop, etcdLoop, votersLoop];
 }
 
 async function keepOwnEtcd({ etcd, node, owners, log }: LoopHost): Promise<void> {

@@ -3,7 +3,7 @@
 
 import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { startLoop } from "../base/loop.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -11,7 +11,8 @@ import { monotonicMs, wallMs } from "../host/clock.ts";
 import { median } from "../host/facts.ts";
 
 const TICK_MS = 2000;
-const ASK_MS = 1500;
+/** Longer than what a member gives its own etcd before it answers without (local-status.ts). */
+const ASK_MS = 3000;
 /**
  * A neighbour counts as there until it has been silent for this long: losing one takes steps back.
  */
@@ -24,6 +25,7 @@ export interface Neighbours {
   reachable(id: string): boolean;
   /** This clock minus the others' median, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
+  loop: Loop;
 }
 
 export function createNeighbours(options: {
@@ -38,7 +40,7 @@ export function createNeighbours(options: {
   const { id, keeper, peers } = options;
   const seen = new Map<string, { atMs: number; offsetMs: number }>();
   const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
-  startLoop({
+  const loop = startLoop({
     name: "neighbours",
     everyMs: TICK_MS,
     log: options.log,
@@ -62,6 +64,7 @@ export function createNeighbours(options: {
     },
   });
   return {
+    loop,
     reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
     clockOffsetMs() {
       const offsets = within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs);

@@ -22,9 +22,19 @@ export const REVOCATION_KEY = /^[0-9A-F]{16}:[0-9A-F]{1,64}$/;
  * leading zeros. Throws Fault `edge.serial` for anything else.
  */
 export function revocationKey(issuerDn: string, serial: string): string {
+  return keyOf(issuerKey(issuerDn), serial);
+}
+
+/** The lines of many certificates of one issuer, whose name is hashed once. */
+export function revocationKeys(issuerDn: string, serials: readonly string[]): string[] {
+  const issuer = issuerKey(issuerDn);
+  return serials.map((serial) => keyOf(issuer, serial));
+}
+
+function keyOf(issuer: string, serial: string): string {
   if (!/^[0-9a-f]+$/i.test(serial)) {
     throw new Fault("edge.serial", `"${serial}" is no serial number in hexadecimal digits`);
   }
   const digits = serial.toUpperCase().replace(/^0+(?=.)/, "");
-  return `${issuerKey(issuerDn)}:${digits.length % 2 === 0 ? digits : `0${digits}`}`;
+  return `${issuer}:${digits.length % 2 === 0 ? digits : `0${digits}`}`;
 }

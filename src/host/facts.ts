@@ -35,11 +35,16 @@ export async function readFacts(): Promise<HostFacts> {
   const versions = await Promise.all(programs.map(readVersion));
   return {
     name: await readFqdn(),
-    memoryMiB: Math.floor(totalmem() / 1024 / 1024),
+    memoryMiB: memoryOfHost(),
     versions: Object.fromEntries(
       programs.map((program, index) => [program, versions[index]]),
     ) as HostFacts["versions"],
   };
+}
+
+/** This server's memory in MiB. */
+export function memoryOfHost(): number {
+  return Math.floor(totalmem() / 1024 / 1024);
 }
 
 /** The version of `program`, or undefined when it isn't installed. */

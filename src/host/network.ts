@@ -45,6 +45,11 @@ export function parseCidr(text: string): Cidr {
   return { address, prefix, family };
 }
 
+/** `address` in the one spelling that the kernel uses. */
+export function canonicalAddress(address: string): string {
+  return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
 /** Whether `address` lies in the subnet of `cidr`. Another family: no. */
 export function inSubnet(address: string, cidr: Cidr): boolean {
   if (isIP(address) !== cidr.family) return false;

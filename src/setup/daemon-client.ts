@@ -20,7 +20,8 @@ export async function callDaemon<S extends z.ZodType>(
   path: string,
   options: { answer: S; body?: unknown; withinMs?: number },
 ): Promise<z.infer<S>> {
-  const signal = deadline(options.withinMs ?? CALL_MS);
+  const withinMs = options.withinMs ?? CALL_MS;
+  const signal = deadline(withinMs);
   let text: string;
   try {
     text = await send(method, path, options.body, signal);
@@ -28,7 +29,9 @@ export async function callDaemon<S extends z.ZodType>(
     // Whoever isn't a member needs another hint than "start the daemon".
     const node = await requireNodeFile();
     if (node.phase === "removed") throw removedFault(node);
-    const why = signal.aborted ? "it doesn't answer in time" : messageOf(error);
+    const why = signal.aborted
+      ? `it runs, but hasn't answered within ${withinMs / 1000} s: it is stopped, or hangs`
+      : messageOf(error);
     throw new Fault("cli.no-daemon", `the daemon of this server can't be asked: ${why}`, {
       hints: [
         "Agents are served without it. Look: systemctl status understudy; journalctl -u understudy",

@@ -7,7 +7,7 @@ import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../c
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { readKeptView, voterEndpoints } from "../cluster/view.ts";
-import { revocationKey } from "../edge/identity.ts";
+import { revocationKeys } from "../edge/identity.ts";
 import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -66,5 +66,8 @@ async function readRevocationKeys(etcd: Etcd): Promise<string[]> {
   if (authority === undefined) return [];
   const { subject } = decodeValue(AuthorityValue, AUTHORITY_KEY, authority.value);
   const { kvs } = await etcd.range(REVOKED_PREFIX, { ...options, keysOnly: true });
-  return kvs.map(({ key }) => revocationKey(subject, key.slice(REVOKED_PREFIX.length)));
+  return revocationKeys(
+    subject,
+    kvs.map(({ key }) => key.slice(REVOKED_PREFIX.length)),
+  );
 }

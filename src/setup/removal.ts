@@ -4,7 +4,7 @@
 
 import { Fault } from "../base/fault.ts";
 import type { Role } from "../cluster/schema.ts";
-import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
+import { type ClusterStatus, isVoting, type MemberAnswer } from "../cluster/status.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { RemovalPlan } from "./contract.ts";
 import type { z } from "zod";
@@ -75,7 +75,7 @@ function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string
     return `${id} is the last server: without it there is no cluster. To go back to stock Puppet Server: apt-get purge understudy`;
   }
   const { voters, answering } = status.etcd;
-  const votes = local?.etcd.runs === "leader" || local?.etcd.runs === "voter";
+  const votes = isVoting(local);
   if (voters === 1) {
     const heir = servers.some((each) => each.local !== undefined && each.member.mayVote);
     if (!votes || heir) return "";

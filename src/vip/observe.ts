@@ -1,9 +1,6 @@
-// What keepalived is set to and which addresses this server holds, read from files, systemd and the
-// kernel. The kernel's list is the truth about addresses; keepalived's own state is only its
-// opinion.
+// What keepalived is set to, read from files and systemd. Reads only.
 
 import { readIfThere } from "../host/files.ts";
-import { configuredAddresses, parseCidr } from "../host/network.ts";
 import { unitState } from "../host/systemd.ts";
 import type { VipObserved } from "./plan.ts";
 import { parsePriority } from "./priority.ts";
@@ -30,17 +27,4 @@ export async function observeVip(folder?: string): Promise<VipObserved> {
     active,
     enabled: unit.enabled,
   };
-}
-
-/** Which of `addresses` (ADDRESS/PREFIX) this server holds now. Throws `host.command-failed`. */
-export async function heldAddresses(addresses: readonly string[]): Promise<string[]> {
-  if (addresses.length === 0) return [];
-  const held = new Set((await configuredAddresses()).map((each) => each.address));
-  return addresses.filter((each) => held.has(canonical(each)));
-}
-
-/** The address alone, in the one spelling that the kernel uses. */
-function canonical(text: string): string {
-  const { address, family } = parseCidr(text);
-  return family === 4 ? address : new URL(`http://[${address}]`).hostname.slice(1, -1);
 }

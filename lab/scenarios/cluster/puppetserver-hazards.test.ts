@@ -74,8 +74,7 @@ hazard("more agents than JRubies: they wait at the edge, none inside a JVM", asy
   const seen = { atEdge: 0, looks: 0, inside: [] as string[] };
   while (!isOver()) {
     for (const { local } of (await cluster.status()).members) {
-      const waiting = local?.edge?.backends.map((backend) => backend.waiting) ?? [];
-      seen.atEdge = Math.max(seen.atEdge, ...waiting);
+      seen.atEdge = Math.max(seen.atEdge, local?.edge?.waiting ?? 0);
     }
     for (const server of cluster.servers) seen.inside.push(...(await waitingInside(server)));
     seen.looks += 1;

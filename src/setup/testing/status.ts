@@ -21,7 +21,7 @@ export function answerOf(
       phase: "ready",
       wallMs: 0,
       record: { reachable: true, because: "", ageMs: 0 },
-      etcd: { runs, dbSizeBytes: 1, because: "" },
+      etcd: { runs, hasLeader: true, alarms: [], dbSizeBytes: 1, because: "" },
       addresses: [],
       warnings: [],
     },
@@ -46,7 +46,14 @@ export function clusterOf(
     }),
     settings: Settings.parse({ sharedName: "puppet.lab.test" }),
     members,
-    etcd: { voters, answering, quorum: answering > voters / 2, viewAgeMs: 0 },
+    etcd: {
+      voters,
+      answering,
+      silent: [],
+      quorum: answering > voters / 2,
+      viewAgeMs: 0,
+      viewAgeIsMost: false,
+    },
     nowMs: 0,
   };
 }

@@ -1,0 +1,69 @@
+// The cluster's puppetservers, put together from what every edge sees of them: agents use the edge
+// that holds the address, so no single one knows how busy a puppetserver is. Pure.
+
+import type { BackendStatus, MemberAnswer } from "./status.ts";
+
+/** What one edge sees of one puppetserver. */
+interface Sight {
+  edge: string;
+  state: BackendStatus["state"];
+  because: string;
+}
+
+export interface Puppetserver {
+  member: string;
+  /** The name that all edges have for it. */
+  name: string;
+  /** `up` where any edge sees it so: its requests can be served. */
+  state: BackendStatus["state"];
+  because: string;
+  jrubies: number;
+  /** Requests that it works on, of all edges. */
+  busy: number;
+  /** Edges that see it in another state. */
+  otherwise: Sight[];
+}
+
+/** Every puppetserver that an edge which answers knows, by name. */
+export function sumPuppetservers(members: readonly MemberAnswer[]): Puppetserver[] {
+  const rows = members.flatMap(({ member, local }) =>
+    (local?.edge?.backends ?? []).map((row) => ({ ...row, edge: member.id })),
+  );
+  const names = [...new Set(rows.map(({ name }) => name))].toSorted();
+  return names.flatMap((name) => {
+    const seen = rows.filter((row) => row.name === name);
+    const chosen =
+      seen.find(({ state }) => state === "up") ??
+      seen.find(({ edge, member }) => edge === member) ??
+      seen[0];
+    if (chosen === undefined) return [];
+    const { member, state, because } = chosen;
+    return [
+      {
+        member,
+        name,
+        state,
+        because,
+        jrubies: Math.max(...seen.map(({ jrubies }) => jrubies)),
+        busy: seen.reduce((sum, { busy }) => sum + busy, 0),
+        otherwise: seen.filter((row) => row.state !== state),
+      },
+    ];
+  });
+}
+
+/** What is to be looked at. Drained ones are named by whoever drained them. */
+export function puppetserverWarnings(puppetservers: readonly Puppetserver[]): string[] {
+  return puppetservers.flatMap((each) => {
+    const { member, name, state, because, otherwise } = each;
+    const it = `${member}'s puppetserver${name === member ? "" : ` ${name}`}`;
+    if (!isWell(state)) return [`${it} is ${state}: ${because}`];
+    return otherwise
+      .filter((sight) => !isWell(sight.state))
+      .map((sight) => `${sight.edge}'s edge sees ${it} as ${sight.state}: ${sight.because}`);
+  });
+}
+
+function isWell(state: BackendStatus["state"]): boolean {
+  return state === "up" || state === "drained";
+}

@@ -1,0 +1,51 @@
+// What the loops of this daemon come to, for the status and for systemd's watchdog. Pure. A failure
+// that the next round mends is no news; a round that never ends would be seen by nobody.
+
+import type { Loop, LoopOutcome } from "../base/loop.ts";
+
+const SECOND_MS = 1000;
+/** Longer than any round takes that waits for nothing unusual. */
+const SLOW_MS = 90 * SECOND_MS;
+/** Every wait inside a round has a deadline; all together they come to less than this. */
+const HUNG_MS = 900 * SECOND_MS;
+
+/** A loop as it is now. */
+export type LoopState = Pick<Loop, "name"> & {
+  last: LoopOutcome | undefined;
+  /** When the round that runs now began, monotonic ms; undefined between rounds. */
+  sinceMs: number | undefined;
+};
+
+export function lookAt(loop: Loop): LoopState {
+  return { name: loop.name, last: loop.last(), sinceMs: loop.runningSinceMs() };
+}
+
+/**
+ * Loops that keep failing, and rounds that take long. While the record can't be reached, what
+ * fails for that reason is left out: it is told once, for the whole member.
+ */
+export function loopWarnings(
+  loops: readonly LoopState[],
+  nowMs: number,
+  recordReachable: boolean,
+): string[] {
+  return loops.flatMap(({ name, last, sinceMs }) => {
+    const warnings: string[] = [];
+    const because = last?.because ?? "";
+    const known = !recordReachable && because.startsWith("etcd.");
+    if (last !== undefined && last.failures > 1 && !known) {
+      warnings.push(`"${name}" keeps failing: ${because}`);
+    }
+    if (sinceMs !== undefined && nowMs - sinceMs > SLOW_MS) {
+      const seconds = Math.round((nowMs - sinceMs) / SECOND_MS);
+      warnings.push(`"${name}" has been at one round for ${seconds} s`);
+    }
+    return warnings;
+  });
+}
+
+/** Why this daemon should be started anew: a round that will never end. Empty: there is none. */
+export function hungLoop(loops: readonly LoopState[], nowMs: number): string {
+  const hung = loops.find(({ sinceMs }) => sinceMs !== undefined && nowMs - sinceMs > HUNG_MS);
+  return hung === undefined ? "" : `"${hung.name}" has hung for ${HUNG_MS / SECOND_MS} s`;
+}
