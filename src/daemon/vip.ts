@@ -1,11 +1,17 @@
 // Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The
 // judgement is vip/plan.ts.
 
+import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import { edgePaths } from "../edge/config.ts";
-import { configuredAddresses, interfaceFor, parseCidr } from "../host/network.ts";
+import {
+  configuredAddresses,
+  interfaceFor,
+  type LocalAddress,
+  parseCidr,
+} from "../host/network.ts";
 import { PATHS } from "../host/paths.ts";
 import { applyVip } from "../vip/apply.ts";
 import { renderEdgeWatch } from "../vip/edge-watch.ts";
@@ -16,7 +22,36 @@ import { decideStanding } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
 
 /**
- * Brings keepalived to what the view wants of this server. `isolated`: the record can't be reached.
+ * Which of the wanted addresses (ADDRESS/PREFIX) go to which interface here, and which to none.
+ * Throws Fault `vip.no-interface` where it is none of them: while a network restarts that is so for
+ * a moment, and keepalived must not go for it.
+ */
+export function placeAddresses(
+  wanted: readonly string[],
+  local: readonly LocalAddress[],
+): { addresses: { address: string; interface: string }[]; missing: string[] } {
+  const addresses: { address: string; interface: string }[] = [];
+  const missing: string[] = [];
+  for (const address of wanted) {
+    const device = interfaceFor(parseCidr(address), local);
+    if (device === undefined) missing.push(address);
+    else addresses.push({ address, interface: device.interface });
+  }
+  if (addresses.length === 0 && wanted.length > 0) throw noInterface(missing);
+  return { addresses, missing };
+}
+
+function noInterface(missing: readonly string[]): Fault {
+  return new Fault(
+    "vip.no-interface",
+    `no interface of this server is on the subnet of ${missing.join(", ")}`,
+    { hints: ["This server holds none of these addresses until it has such an interface."] },
+  );
+}
+
+/**
+ * Brings keepalived to what the view wants of this server. Throws Fault `vip.no-interface`, what
+ * applyVip throws. `isolated`: the record can't be reached.
  */
 export async function keepVip(
   view: View,
@@ -24,10 +59,7 @@ export async function keepVip(
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
-  const addresses = view.settings.virtualIps.flatMap((address) => {
-    const device = interfaceFor(parseCidr(address), local);
-    return device === undefined ? [] : [{ address, interface: device.interface }];
-  });
+  const { addresses, missing } = placeAddresses(view.settings.virtualIps, local);
   const peers = serversOf(view).filter((member) => member.id !== node.id);
   const own = view.members.find((member) => member.id === node.id);
   const paths = vipPaths();
@@ -54,4 +86,5 @@ export async function keepVip(
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }
+  if (missing.length > 0) throw noInterface(missing);
 }

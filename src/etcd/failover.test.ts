@@ -117,6 +117,20 @@ test("a watch is lost with its member, and once only", async () => {
   assert.equal(lost.length, 1);
 });
 
+test("a watch is lost when nothing has come for longer than etcd is ever silent", async () => {
+  const { revision } = await etcd.range("");
+  const lost = new Promise<string>((resolve) => {
+    etcd.watch("quiet/", {
+      fromRevision: revision + 1,
+      onEvents: () => undefined,
+      onLost: resolve,
+      quietMs: 500,
+      signal: new AbortController().signal,
+    });
+  });
+  assert.match(await lost, /the watch has been silent for 500 ms/);
+});
+
 test("a watch on a member that hangs is lost when a request there fails", async () => {
   const [one] = cluster.members;
   assert.ok(one);

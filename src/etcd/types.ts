@@ -89,6 +89,8 @@ export interface WatchOptions {
    * Called once, and nothing after it. `compacted`: `fromRevision` is history no more, read anew.
    */
   onLost(why: string, compacted: boolean): void;
+  /** Silence after which the watch is lost, milliseconds. Default: longer than etcd's own. */
+  quietMs?: number;
   signal: AbortSignal;
 }
 

@@ -1,11 +1,18 @@
 // One watch on one connection. The idea: a watch only wakes a loop, the truth is the loop's next
 // linearizable read; so at the first sign of trouble it says so once and ends, and its owner reads
-// anew. Danger: a member without quorum leaves its watches open and silent.
+// anew. Danger: a member without quorum leaves its watches open and silent, and so does a connection
+// that died without a word: silence has a limit.
 
 import type { Outcome } from "./attempt.ts";
 import type { Client } from "./call.ts";
 import type { WatchOptions } from "./types.ts";
 import { decodeWatch, prefixRange } from "./wire.ts";
+
+/**
+ * etcd tells of its progress every 10 to 11 minutes, but leaves that out once after an event: a
+ * watch that has heard nothing for longer is a dead connection.
+ */
+const QUIET_MS = 23 * 60_000;
 
 /** See Etcd.watch. `closed` aborts when the client closes. */
 export function watch(
@@ -44,8 +51,13 @@ export function watch(
     endless: true,
     signal: stop.signal,
   };
+  const quietMs = options.quietMs ?? QUIET_MS;
+  const onQuiet = () => lose(`the watch has been silent for ${quietMs} ms`);
+  let quiet = setTimeout(onQuiet, quietMs).unref();
   const onLine = (line: unknown) => {
     if (stop.signal.aborted) return;
+    clearTimeout(quiet);
+    quiet = setTimeout(onQuiet, quietMs).unref();
     const message = decodeWatch(line);
     if (message.say === "lost") lose(message.why, message.compacted);
     if (message.say === "events") options.onEvents(message.events, message.revision);
@@ -53,6 +65,7 @@ export function watch(
   const run = async () => {
     const outcome = await client.transport().stream(attempt, onLine);
     forget();
+    clearTimeout(quiet);
     for (const signal of [options.signal, closed]) signal.removeEventListener("abort", end);
     if (options.signal.aborted || closed.aborted) return;
     if (lost === undefined) {

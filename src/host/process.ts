@@ -1,11 +1,14 @@
 // Running other programs: argv only, never a shell line; always a deadline and an output limit.
-// A program that overruns its deadline gets TERM, then KILL.
+// A program that overruns its deadline gets TERM, then KILL. Danger: what it started may outlive it
+// with its pipes in hand, so its own end counts, not that of the pipes.
 
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { Fault } from "../base/fault.ts";
 
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const KILL_AFTER_MS = 2000;
+/** What a program said may arrive so long after its end, while a child of its own holds the pipes. */
+const PIPES_MS = 500;
 
 export interface RunOptions {
   /** Milliseconds until TERM. Default 30,000. */
@@ -50,14 +53,12 @@ export async function tryRun(
   };
   const timer = setTimeout(stop, options.withinMs ?? 30_000);
   options.signal?.addEventListener("abort", stop, { once: true });
+  if (options.signal?.aborted === true) stop();
   // A program may end before it has read its input; its exit code says what came of that.
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
   try {
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", resolve);
-    });
+    const code = await endOf(child);
     return { code, stdout: out(), stderr: err(), timedOut, ok: code === 0 && !timedOut };
   } catch (error) {
     throw new Fault("host.not-started", `${program} can't be started`, { cause: error });
@@ -65,6 +66,22 @@ export async function tryRun(
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
   }
+}
+
+/** Waits for the program's end, and for its output a little longer. Returns the exit code. */
+async function endOf(child: ChildProcessWithoutNullStreams): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+    child.once("exit", (code) => {
+      const letGo = () => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        resolve(code);
+      };
+      setTimeout(letGo, PIPES_MS).unref();
+    });
+  });
 }
 
 /**
