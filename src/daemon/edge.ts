@@ -71,10 +71,12 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     const { actions } = await settleEdge(config);
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
   };
-  const look = async () => {
+  const ensureUnits = async () => {
+    ticks += 1;
     // Asking systemd costs a process each time; HAProxy's own answer says as much.
     if (state?.running !== true || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
-    ticks += 1;
+  };
+  const look = async () => {
     state = await observeEdge(runtime);
     replays.see(state.replays);
   };
@@ -87,6 +89,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       // looked at though another one fails.
       const failures = [await failureOf(configure(view))];
       if (configured) {
+        failures.push(await failureOf(ensureUnits()));
         failures.push(await failureOf(look()));
         if (state?.running === true) {
           failures.push(await failureOf(revocations.sync(workersOf(state))));

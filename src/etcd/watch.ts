@@ -1,7 +1,7 @@
 // One watch on one connection. The idea: a watch only wakes a loop, the truth is the loop's next
 // linearizable read; so at the first sign of trouble it says so once and ends, and its owner reads
-// anew. Danger: a member without quorum leaves its watches open and silent, and so does a connection
-// that died without a word: silence has a limit.
+// anew. Danger: a member without quorum leaves its watches open and silent, and so does a
+// connection that died without a word: silence has a limit.
 
 import type { Outcome } from "./attempt.ts";
 import type { Client } from "./call.ts";
