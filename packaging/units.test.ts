@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { PATHS } from "../src/host/paths.ts";
 import { run } from "../src/host/process.ts";
+import { STOPPED_MARK, TABLE } from "../src/setup/make-way.ts";
 
 const FOLDER = join(import.meta.dirname, "units");
 const NAMES = (await readdir(FOLDER)).sort();
@@ -99,6 +100,12 @@ test("postinst enables and starts nothing; an upgrade restarts what may restart"
     "systemctl --system daemon-reload",
     "systemctl try-restart understudy.service understudy-files.service || true",
   ]);
+});
+
+test("prerm starts the puppetserver that an unfinished setup stopped, and lets its agents in", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "prerm"), "utf8");
+  assert.ok(text.includes(`[ -e ${STOPPED_MARK} ]; then puppetserver=active`));
+  assert.ok(text.includes(`nft delete table ${TABLE}`));
 });
 
 test("postrm deletes our own folders only", async () => {

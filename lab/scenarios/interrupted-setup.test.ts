@@ -27,9 +27,9 @@ const INIT_ENDS: readonly Interruption[] = [
   [/✓ cluster record/, "SIGKILL"],
   [/looking at the CA directory|✓ certificate authority/, "SIGKILL"],
   [/✓ certificate authority/, "power cut"],
+  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ daemon/, "SIGKILL"],
   [/✓ this server's Puppet certificate/, "power cut"],
-  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ edge takes agents/, "power cut"],
   [/its first start takes/, "SIGKILL"],
 ];
@@ -38,9 +38,9 @@ const JOIN_ENDS: readonly Interruption[] = [
   [/✓ admitted/, "power cut"],
   [/✓ certificates of this member/, "SIGKILL"],
   [/✓ keys of the certificate authority/, "power cut"],
+  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ daemon/, "power cut"],
   [/✓ this server's Puppet certificate/, "SIGKILL"],
-  [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ edge takes agents/, "power cut"],
   [/its first start takes|✓ puppetserver starts/, "SIGKILL"],
 ];

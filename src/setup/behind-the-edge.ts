@@ -1,6 +1,7 @@
-// The steps that init and join share: the daemon starts, this server gets its Puppet certificate,
-// its puppetserver moves behind the edge. The edge starts while puppetserver is stopped: it holds
-// agents' requests until puppetserver is back, so the move fails no run.
+// The steps that init and join share: puppetserver moves behind the edge, the daemon starts, this
+// server gets its Puppet certificate. The edge starts while puppetserver is stopped: it holds
+// agents' requests until puppetserver is back, so the move fails no run. The daemon comes after the
+// move, or it would want the port, and sign, beside a stock puppetserver that a boot has started.
 
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -20,7 +21,7 @@ import { planPuppetserver, type PuppetserverAction } from "../puppetserver/plan.
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { exportPkcs1, exportSpki, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
-import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
+import { forgetStop, letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 import { puppetserverWish } from "./wish.ts";
@@ -37,28 +38,35 @@ export const ServerCertificate = z.object({
   crl: z.string(),
 });
 
+/** All of them, in order. */
 export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
-  const { layout } = host;
+  return [...edgeTakesAgents(node, host), puppetserverStarts(host), FINISH];
+}
+
+/** Until the edge takes agents: puppetserver doesn't run meanwhile. */
+export function edgeTakesAgents(node: NodeFile, host: SetupHost): Step[] {
   const steps: Step[] = [
-    { title: "daemon", run: startDaemon },
-    { title: "this server's Puppet certificate", run: () => ensureHostCertificate(node, host) },
     {
       title: "puppetserver moves behind the edge",
       run: (report) => moveBehind(node, host, report),
     },
+    { title: "daemon", run: startDaemon },
+    { title: "this server's Puppet certificate", run: () => ensureHostCertificate(node, host) },
   ];
   if (node.role === "server") {
     steps.push({ title: "edge takes agents", run: waitForEdge });
   }
-  steps.push(
-    {
-      title: "puppetserver starts",
-      run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
-    },
-    { title: "this server is a full member", run: finish },
-  );
   return steps;
 }
+
+export function puppetserverStarts({ layout }: SetupHost): Step {
+  return {
+    title: "puppetserver starts",
+    run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
+  };
+}
+
+export const FINISH: Step = { title: "this server is a full member", run: finish };
 
 async function startDaemon(): Promise<undefined> {
   await unit("enable", DAEMON_UNIT);
@@ -180,7 +188,10 @@ async function startPuppetserver(
     report("its first start takes half a minute and more");
     await unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
   }
-  if (await isActive(name)) return undefined;
+  if (await isActive(name)) {
+    await forgetStop();
+    return undefined;
+  }
   throw new Fault("setup.puppetserver", `${name} doesn't start`, {
     hints: (await journalTail(name)).slice(-5),
   });

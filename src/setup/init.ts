@@ -40,14 +40,14 @@ import { unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
 import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { refuseOther } from "./begun.ts";
-import { behindTheEdge, planMove } from "./behind-the-edge.ts";
+import { edgeTakesAgents, FINISH, planMove, puppetserverStarts } from "./behind-the-edge.ts";
+import { giveBackPuppetserver, givingBack } from "./give-back.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 
 const ETCD_READY_MS = 60_000;
-const PUPPETSERVER_READY_MS = 600_000;
 
 export interface InitOptions {
   sharedName: string;
@@ -103,6 +103,8 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     {
       title: "cluster certificates",
       run: async () => {
+        // One that was killed may have left it.
+        await letAgentsIn();
         await writeNodeFile(node);
         await makePkiFolders(host.owners);
         await makeOwnCertificates(node, host);
@@ -117,11 +119,18 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
         return undefined;
       },
     },
-    {
-      title: "certificate authority",
-      run: async (report) => takeAuthority(node, host, await connect(), report),
-    },
-    ...behindTheEdge(node, host),
+    ...givingBack(
+      [
+        {
+          title: "certificate authority",
+          run: async (report) => takeAuthority(node, host, await connect(), report),
+        },
+        ...edgeTakesAgents(node, host),
+      ],
+      async (report) => giveBackPuppetserver(node, host, report),
+    ),
+    puppetserverStarts(host),
+    FINISH,
     {
       title: "done",
       run: async () => {
@@ -218,24 +227,17 @@ async function takeAuthority(
 ): Promise<string> {
   const { cadir } = host.layout;
   const { puppet } = host.owners;
-  const readOrCreate = async () => {
-    const { created } = await createAuthority({
-      cadir,
-      caName: `Puppet CA: ${node.id}`,
-      ...(puppet === undefined ? {} : { owner: puppet }),
-    });
-    for (const key of ["ca_key.pem", "root_key.pem"]) await closeKey(join(cadir, key));
-    return { created, taken: await importAuthority({ etcd, cadir }) };
-  };
   // A CA that still signs while it is read would issue what the record never hears of.
-  const { unit: name } = host.layout.puppetserver;
-  const isStock = (await planMove(node, host)).length > 0;
-  const wasRunning = isStock && (await stopPuppetserver(name, report));
-  const { created, taken } = await readOrCreate().catch(async (error: unknown) => {
-    if (wasRunning) await unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
-    await letAgentsIn();
-    throw error;
+  if ((await planMove(node, host)).length > 0) {
+    await stopPuppetserver(host.layout.puppetserver.unit, report);
+  }
+  const { created } = await createAuthority({
+    cadir,
+    caName: `Puppet CA: ${node.id}`,
+    ...(puppet === undefined ? {} : { owner: puppet }),
   });
+  for (const key of ["ca_key.pem", "root_key.pem"]) await closeKey(join(cadir, key));
+  const taken = await importAuthority({ etcd, cadir });
   return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
 }
 

@@ -3,12 +3,15 @@
 // while running ones end, puppetserver stops, and the edge takes the port. The kernel forgets the
 // rule by itself after HOLD_S, so a setup that is killed locks nobody out.
 
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import { monotonicMs } from "../host/clock.ts";
-import { PORTS } from "../host/paths.ts";
+import { exists, makeFolder, writeFileAtomic } from "../host/files.ts";
+import { PATHS, PORTS } from "../host/paths.ts";
 import { tryRun } from "../host/process.ts";
-import { isActive, unit } from "../host/systemd.ts";
+import { unit, unitState } from "../host/systemd.ts";
 
 /** How long the kernel holds connections after setup's last sign of life. */
 const HOLD_S = 15;
@@ -20,20 +23,26 @@ const RENEW_MS = 5000;
 const DRAIN_MS_MAX = 45_000;
 const LOOK_MS = 250;
 const ASK_MS = 10_000;
-const TABLE = "inet understudy_setup";
+/** The package's removal knows it too. */
+export const TABLE = "inet understudy_setup";
+/**
+ * There while a setup that is not over keeps a puppetserver stopped that ran. A boot forgets it,
+ * and starts what is enabled.
+ */
+export const STOPPED_MARK = join(PATHS.run, "puppetserver-stopped");
 
 let renewal: NodeJS.Timeout | undefined;
 
 /**
- * Stops `unitName` once its connections have ended; new ones wait until `letAgentsIn`. Returns
- * whether it was running. Where the kernel can't hold connections, says so to `report` and stops it
- * all the same.
+ * Stops `unitName` once its connections have ended; new ones wait until `letAgentsIn`. Where the
+ * kernel can't hold connections, says so to `report` and stops it all the same.
  */
 export async function stopPuppetserver(
   unitName: string,
   report: (detail: string) => void,
-): Promise<boolean> {
-  if (!(await isActive(unitName))) return false;
+): Promise<void> {
+  // One that is still starting would take the agents' port in the end.
+  if (["inactive", "failed"].includes((await unitState(unitName)).active)) return;
   const problem = await hold();
   if (problem === undefined) {
     report("new connections of agents wait from now on");
@@ -41,8 +50,19 @@ export async function stopPuppetserver(
   } else {
     report(`agents are refused until the edge is there: ${problem}`);
   }
+  await makeFolder(PATHS.run);
+  await writeFileAtomic(STOPPED_MARK, `${unitName}\n`);
   await unit("stop", unitName);
-  return true;
+}
+
+/** Whether setup has stopped a puppetserver that ran, and not started it again. */
+export async function keepsItStopped(): Promise<boolean> {
+  return exists(STOPPED_MARK);
+}
+
+/** Remembers that puppetserver runs again. */
+export async function forgetStop(): Promise<void> {
+  await rm(STOPPED_MARK, { force: true });
 }
 
 /** Lets the connections in that wait. Nothing held is no error. */
