@@ -25,9 +25,17 @@ test("members that leave get no requests, and the other servers' CAs are asked i
   assert.ok(!authorities.some(({ name }) => name === HOST.id));
 });
 
+test("the edge listens on both families where the host has both", () => {
+  const addresses = (ipv6: boolean) =>
+    desiredEdge(viewOf([]), { ...HOST, ipv6 }).bind.map(({ address }) => address);
+  assert.deepEqual(addresses(true), ["0.0.0.0", "::"]);
+  assert.deepEqual(addresses(false), ["0.0.0.0"]);
+});
+
 const HOST = {
   id: "s1.test",
   memoryMiB: 4096,
+  ipv6: false,
   certificateFile: "/c.pem",
   puppetCaFile: "/ca.pem",
   issuers: [],

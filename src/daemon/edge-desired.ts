@@ -14,6 +14,8 @@ const MEMORY_SHARE = 0.25;
 export interface EdgeHost {
   id: string;
   memoryMiB: number;
+  /** Whether programs here may listen on IPv6. */
+  ipv6: boolean;
   /** PEM of this server's Puppet certificate and key in one file. */
   certificateFile: string;
   puppetCaFile: string;
@@ -28,7 +30,10 @@ export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");
   return {
     memberId: host.id,
-    bind: [{ address: "0.0.0.0", port: PORTS.edge }],
+    bind: ["0.0.0.0", ...(host.ipv6 ? ["::"] : [])].map((address) => ({
+      address,
+      port: PORTS.edge,
+    })),
     acceptProxyFrom: view.settings.acceptProxyFrom,
     certificateFile: host.certificateFile,
     puppetCaFile: host.puppetCaFile,

@@ -19,6 +19,7 @@ import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
 import { isoTime } from "../host/clock.ts";
+import { hasIpv6 } from "../host/network.ts";
 import { PATHS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
@@ -61,11 +62,13 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   let configured = false;
   const replays = createCounter();
   let ticks = 0;
+  // Asked once: a moment without a free descriptor must not take the listener away.
+  const ipv6 = hasIpv6();
   const revocations = createRevocationSync(ca, async (keys) => refuse(keys));
 
   const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
   const configure = async (view: View) => {
-    const config = await readConfig(host, view);
+    const config = await readConfig(host, view, await ipv6);
     if (config === undefined) return;
     configured = true;
     const { actions } = await settleEdge(config);
@@ -139,12 +142,17 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
 /**
  * The configuration that the view asks for; undefined while this server has no certificate for it.
  */
-async function readConfig(host: EdgeHost, view: View): Promise<EdgeConfig | undefined> {
+async function readConfig(
+  host: EdgeHost,
+  view: View,
+  ipv6: boolean,
+): Promise<EdgeConfig | undefined> {
   const kept = await keepEdgeIdentity(host.layout, host.node.sharedName);
   if (kept === undefined) return undefined;
   return desiredEdge(view, {
     id: host.node.id,
     memoryMiB: host.memoryMiB,
+    ipv6,
     certificateFile: EDGE_CERTIFICATE,
     puppetCaFile: PUPPET_CA,
     issuers: kept.issuers,

@@ -3,6 +3,7 @@
 // spelling of them comes in must go, and a certificate that isn't plainly an agent's must be
 // refused.
 
+import { isIPv6 } from "node:net";
 import { CA_BODY_BYTES_MAX, CA_HOLD_MS_MAX, connectionsMax, POISON_S } from "./config.ts";
 import type { EdgeConfig, EdgePaths } from "./config.ts";
 import { issuerKey } from "./identity.ts";
@@ -16,7 +17,10 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
   const tls = `ssl crt ${config.certificateFile} ca-file ${config.puppetCaFile} verify optional alpn http/1.1`;
   const balancers = config.acceptProxyFrom.join(" ");
   return section("frontend agents", [
-    ...config.bind.map((bind) => `bind ${endpoint(bind)} ${tls}`),
+    // Both families have their own listener, so that an IPv4 address never looks like IPv6.
+    ...config.bind.map(
+      (bind) => `bind ${endpoint(bind)}${isIPv6(bind.address) ? " v6only" : ""} ${tls}`,
+    ),
     LOGGED,
     'error-log-format "from=%ci handshake=%[ssl_fc_err_str] verify=%[ssl_c_err]/%[ssl_c_ca_err]"',
     `maxconn ${connectionsMax(config.memoryMiB)}`,

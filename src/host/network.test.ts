@@ -15,6 +15,7 @@ import {
   parseNeighbour,
   portsFree,
   resolveName,
+  sameAddress,
 } from "./network.ts";
 
 test("parseCidr reads both families", () => {
@@ -50,6 +51,12 @@ test("inSubnet masks host bits and keeps families apart", () => {
   assert.ok(!inSubnet("10.88.1.1", cidr));
   assert.ok(!inSubnet("fd00::1", cidr));
   assert.ok(inSubnet("fd00::99", parseCidr("fd00::10/64")));
+});
+
+test("sameAddress knows the spellings of an address", () => {
+  assert.ok(sameAddress("fd00::10", "FD00:0:0::0010") && sameAddress("10.0.0.1", "10.0.0.1"));
+  assert.ok(!sameAddress("10.0.0.1", "10.0.0.2") && !sameAddress("10.0.0.1", "fd00::1"));
+  assert.ok(!sameAddress("10.0.0.1", "no address"));
 });
 
 test("interfaceFor picks the longest prefix that holds the address, and not the address itself", () => {

@@ -59,6 +59,20 @@ export function inSubnet(address: string, cidr: Cidr): boolean {
   return list.check(address, family);
 }
 
+/** Whether two texts are the same address; IPv6 has several spellings of one. */
+export function sameAddress(a: string, b: string): boolean {
+  const family = isIP(b);
+  if (family !== 4 && family !== 6) return false;
+  return inSubnet(a, { address: b, prefix: family === 4 ? 32 : 128, family });
+}
+
+/**
+ * Whether programs here may listen on IPv6: the kernel has it, whether or not an address is set.
+ */
+export async function hasIpv6(): Promise<boolean> {
+  return (await portFree(0, "::")).free;
+}
+
 /**
  * Addresses of interfaces that are up and have a carrier, loopback and link-local left out.
  * Danger: a pulled cable makes them vanish; what must outlast that asks `configuredAddresses`.

@@ -42,6 +42,8 @@ export interface Ask {
   headers?: Record<string, string>;
   agent?: Agent;
   chunked?: boolean;
+  /** Default 127.0.0.1. */
+  host?: string;
   port?: number;
 }
 
@@ -277,7 +279,7 @@ export class TestEdge implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const request = httpsRequest(
         {
-          host: "127.0.0.1",
+          host: options.host ?? "127.0.0.1",
           port: options.port ?? this.config.bind[0]?.port,
           path,
           method: options.method ?? (body === undefined ? "GET" : "POST"),
