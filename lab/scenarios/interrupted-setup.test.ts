@@ -62,7 +62,10 @@ test("init that is interrupted at each step goes on to the same cluster and the 
     await identity.check(s1, `after ${String(end[0])}`);
   }
   const said = await s1.run(INIT, { withinMs: SETUP_MS_MAX });
-  assert.match(said, /understudy join https:\/\/10\.88\.0\.11:9140 --token U1\.s\./);
+  assert.match(
+    said,
+    /understudy join https:\/\/10\.88\.0\.11:9140\n\nIt asks for the token:\n\n {2}U1\.s\./,
+  );
   await identity.check(s1, "at the end");
   const { members, warnings } = await status(s1);
   assert.deepEqual(

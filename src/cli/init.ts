@@ -3,14 +3,13 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
-import { Certname, Network, VirtualIp } from "../cluster/schema.ts";
+import { Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
-import { readFqdn } from "../host/facts.ts";
-import { readPuppetLayout } from "../host/puppet-layout.ts";
 import { CreatedToken } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { initNode, type InitOptions, initSteps } from "../setup/init.ts";
-import { observeHost } from "../setup/observe.ts";
+import { initNode, initSteps } from "../setup/init.ts";
+import { describeInit, type InitOptions } from "../setup/init-plan.ts";
+import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
 import { runSteps } from "../setup/steps.ts";
@@ -53,37 +52,33 @@ export function addInit(program: Command): void {
     .action(async (flags: InitFlags) => {
       const output = createOutput(flags.json === true);
       requireRoot();
-      const sharedName = check(Certname, "--name", flags.name);
-      const virtualIps = flags.vip.map((vip) => check(VirtualIp, "--vip", vip));
+      const puppet = await lookForPuppet();
       const kept = await readNodeFile();
-      const certname = kept?.id ?? (await ownCertname());
-      const address = flags.address ?? kept?.address ?? (await guessOwnAddress(certname));
-      const options: InitOptions = {
-        sharedName,
-        virtualIps,
-        address,
-        acceptProxyFrom: flags.acceptProxy.map((from) => check(Network, "--accept-proxy", from)),
-      };
+      const certname = kept?.id ?? (await certnameOf(puppet));
+      const asked = readOptions(flags);
+      const address = asked.address ?? kept?.address ?? (await guessOwnAddress(certname));
+      const options: InitOptions = { ...asked, address };
       const node = await initNode(certname, options);
       const resumed = kept !== undefined;
-      const wanted = { sharedName, virtualIps, address, resumed, caIsOurs: resumed };
-      const { facts, layout } = await observeHost(wanted);
+      // A CA directory is looked at each time: init keeps the one that is here.
+      const wanted = { ...options, resumed, caIsOurs: false };
+      const facts = await observeHost(wanted, puppet);
       const checks = decidePreflight("init", facts);
       if (flags.dryRun === true) {
-        const steps = renderPlan(node.id, options);
+        const steps = describeInit(node.id, options, facts);
         output.result({ checks, steps }, [renderChecks(checks), "", ...steps].join("\n"));
         if (!output.json) requirePreflight(checks);
         if (checks.some(({ verdict }) => verdict === "fatal")) process.exitCode = EXIT.failed;
         return;
       }
-      const host = await passPreflight(checks, layout, output);
+      const host = await passPreflight(checks, puppet, output);
       await runSteps(initSteps(node, options, host), (line) => output.progress(line));
       const token = await callDaemon("POST", "/v1/tokens", {
         body: { role: "server", validMs: TOKEN_MS },
         answer: CreatedToken,
       });
       output.result(
-        { id: node.id, sharedName, toleratedFailures: 0, join: token },
+        { id: node.id, sharedName: node.sharedName, toleratedFailures: 0, join: token },
         `\nThis cluster has 1 server and tolerates 0 failures. ${renderJoinHint(token, "one hour")}`,
       );
     });
@@ -101,31 +96,28 @@ export function collect(value: string, before: string[]): string[] {
   return [...before, value];
 }
 
+/** The options' values, each validated. Throws Fault `cli.option`. */
+function readOptions(flags: InitFlags): Omit<InitOptions, "address"> & { address?: string } {
+  const virtualIps = flags.vip.map((vip) => check(VirtualIp, "--vip", vip));
+  const acceptProxyFrom = flags.acceptProxy.map((from) => check(Network, "--accept-proxy", from));
+  return {
+    sharedName: check(Certname, "--name", flags.name),
+    virtualIps: check(Settings.shape.virtualIps, "--vip", virtualIps),
+    acceptProxyFrom: check(Settings.shape.acceptProxyFrom, "--accept-proxy", acceptProxyFrom),
+    ...(flags.address === undefined
+      ? {}
+      : { address: check(IpAddress, "--address", flags.address) }),
+  };
+}
+
 /** Validates an option where it enters. Throws Fault `cli.option`. */
-export function check<S extends z.ZodType>(schema: S, option: string, value: string): z.infer<S> {
+export function check<S extends z.ZodType>(
+  schema: S,
+  option: string,
+  value: string | string[],
+): z.infer<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const why = parsed.error.issues.map((issue) => issue.message).join("; ");
-  throw new Fault("cli.option", `${option} "${value}": ${why}`);
-}
-
-export async function ownCertname(): Promise<string> {
-  const layout = await readPuppetLayout().catch(() => undefined);
-  return layout?.certname ?? readFqdn();
-}
-
-function renderPlan(id: string, options: InitOptions): string[] {
-  const vips = options.virtualIps.join(", ");
-  return [
-    "It would, in this order:",
-    "  1. make this cluster's own CAs (etcd, edge, control) and this server's certificates of them",
-    "  2. start etcd as understudy-etcd.service, ports 9141 and 9142",
-    `  3. take over the Puppet CA that is here, or make "Puppet CA: ${id}"`,
-    "  4. start understudy.service",
-    `  5. have this server's Puppet certificate carry ${options.sharedName}`,
-    "  6. move puppetserver to port 8141 (webserver.conf, auth.conf, ca.cfg, puppet.conf), and restart it",
-    "  7. start HAProxy as understudy-edge.service on port 8140; agents' requests wait there meanwhile",
-    ...(vips === "" ? [] : [`  8. hold ${vips} (keepalived as understudy-vip.service)`]),
-    "Nothing was changed.",
-  ];
+  throw new Fault("cli.option", `${option} "${String(value)}": ${why}`);
 }

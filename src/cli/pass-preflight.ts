@@ -1,8 +1,9 @@
 // What init and join do with their checks: refuse, or warn and go on.
 
 import { Fault } from "../base/fault.ts";
-import type { PuppetLayout } from "../host/puppet-layout.ts";
-import { type Check, requirePreflight } from "../setup/preflight.ts";
+import type { Check } from "../setup/check.ts";
+import type { FoundPuppet } from "../setup/observe.ts";
+import { requirePreflight } from "../setup/preflight.ts";
 import { readSetupHost, type SetupHost } from "../setup/setup-host.ts";
 import type { Output } from "./output.ts";
 
@@ -17,16 +18,14 @@ export function requireRoot(): void {
 /** This host as setup needs it. Throws Fault `setup.preflight` where a check is fatal. */
 export async function passPreflight(
   checks: Check[],
-  layout: PuppetLayout | undefined,
+  puppet: FoundPuppet,
   output: Output,
 ): Promise<SetupHost> {
   requirePreflight(checks);
-  if (layout === undefined) {
-    throw new Fault("host.no-puppetserver", "no Puppet Server was found");
-  }
+  if (puppet.layout === undefined) throw puppet.fault;
   for (const { verdict, name, found, remedy } of checks) {
     if (verdict === "warning") output.progress(` ! ${name}: ${found}. ${remedy ?? ""}`);
   }
   output.progress(` ✓ preflight: ${checks.length} checks`);
-  return readSetupHost(layout);
+  return readSetupHost(puppet.layout);
 }

@@ -73,9 +73,11 @@ export function renderJoinHint(made: CreatedToken, within: string): string {
   return [
     `On the next ${made.role}, within ${within}, as root:`,
     "",
-    `  understudy join ${made.url} --token ${made.token}`,
+    `  understudy join ${made.url}`,
     "",
-    "Without --token it is asked for, so that it stays out of the shell's history.",
+    "It asks for the token:",
+    "",
+    `  ${made.token}`,
     ...copyLines(made.copies, "token"),
   ].join("\n");
 }

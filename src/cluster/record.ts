@@ -53,11 +53,23 @@ export async function readClusterRecord(
   };
 }
 
-/** Writes the first record of a new cluster; finds it there when init runs again. */
+/**
+ * Writes the first record of a new cluster. Run again by an init that was interrupted, it finds the
+ * record there and brings the settings to what is wanted now. Throws Fault `cluster.settings` for
+ * what could not be read again.
+ */
 export async function createClusterRecord(
   etcd: Etcd,
   first: { meta: Meta; settings: Settings; member: Member },
 ): Promise<void> {
+  for (const [schema, value] of [
+    [Settings, first.settings],
+    [Member, first.member],
+  ] as const) {
+    const problem = schema.safeParse(value).error?.issues[0];
+    if (problem === undefined) continue;
+    throw new Fault("cluster.settings", `${problem.path.join(".")}: ${problem.message}`);
+  }
   const meta = JSON.stringify(first.meta);
   const result = await etcd.transact(
     {
@@ -77,6 +89,7 @@ export async function createClusterRecord(
   if (found !== first.meta.clusterId) {
     throw new Fault("cluster.exists", `the record already holds another cluster (${found ?? "?"})`);
   }
+  await updateSettings(etcd, ({ voters }) => ({ ...first.settings, voters }));
 }
 
 /** Changes one member's record by `change`; undefined from it leaves the record as it is. */

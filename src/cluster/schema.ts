@@ -60,6 +60,9 @@ export const Member = z.object({
 });
 export type Member = z.infer<typeof Member>;
 
+/** How many further names a cluster's servers answer to. */
+export const ALT_NAMES_MAX = 64;
+
 /** Settings that hold for the whole cluster (`understudy/settings`). */
 export const Settings = z.object({
   /** The name that agents use. */
@@ -67,7 +70,7 @@ export const Settings = z.object({
   /**
    * Further names and addresses that agents call servers by: those that a taken-over primary had.
    */
-  otherNames: z.array(z.string().max(253)).max(64).default([]),
+  otherNames: z.array(z.string().max(253)).max(ALT_NAMES_MAX).default([]),
   virtualIps: z.array(VirtualIp).max(16).default([]),
   /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
   acceptProxyFrom: z.array(Network).max(64).default([]),

@@ -15,7 +15,7 @@ import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { readIfThere } from "../host/files.ts";
-import type { PuppetLayout } from "../host/puppet-layout.ts";
+import type { PuppetLayout, PuppetSettings } from "../host/puppet-layout.ts";
 import { caLayout } from "../ca/layout.ts";
 import type { CaOutcome } from "../setup/contract.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
@@ -158,12 +158,24 @@ function serialText(serial: number): string {
 
 /** ca.conf and puppet's settings are read at the start, as stock puppetserver does. */
 async function watchSettings(layout: PuppetLayout): Promise<() => CaSettings> {
-  const text = await readIfThere(join(layout.puppetserver.confD, "ca.conf"));
-  const { autosign } = layout;
-  const settings: CaSettings = {
+  const settings = caSettings(
+    layout,
+    await readIfThere(join(layout.puppetserver.confD, "ca.conf")),
+  );
+  return () => settings;
+}
+
+/** What puppet says, and ca.conf where that says otherwise, as in stock puppetserver. */
+export function caSettings(
+  puppet: Pick<PuppetSettings, "autosign" | "allowDuplicateCerts" | "caTtlSeconds">,
+  caConf: string | undefined,
+): CaSettings {
+  const { autosign, allowDuplicateCerts, caTtlSeconds } = puppet;
+  return {
     ...CA_SETTINGS_DEFAULT,
-    ...(text === undefined ? {} : readCaConf(text)),
+    allowDuplicateCerts,
+    caTtlSeconds,
+    ...(caConf === undefined ? {} : readCaConf(caConf)),
     autosign: autosign === "true" || autosign === "false" ? autosign === "true" : autosign,
   };
-  return () => settings;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { parseConfigPrint, readPuppetLayout } from "./puppet-layout.ts";
+import { findPuppet, parseConfigPrint, readPuppetLayout } from "./puppet-layout.ts";
 
 const made: string[] = [];
 after(async () => {
@@ -26,6 +26,12 @@ const PRINTED = `ssldir = /srv/ssl
 cadir = /srv/ca
 certname = s1.lab.test
 hostcert = /srv/ssl/certs/s1.lab.test.pem
+hostprivkey = /srv/ssl/private_keys/s1.lab.test.pem
+localcacert = /srv/ssl/certs/ca.pem
+hostcrl = /srv/ssl/crl.pem
+csr_attributes = /etc/puppet/csr_attributes.yaml
+allow_duplicate_certs = true
+ca_ttl = 31536000
 autosign = true`;
 const says = (text: string) => `#!/bin/sh\ncat <<'END'\n${text}\nEND\n`;
 
@@ -43,25 +49,49 @@ test("readPuppetLayout finds Debian's packaging and takes what puppet prints", a
   assert.equal(layout.hostcert, "/srv/ssl/certs/s1.lab.test.pem");
   assert.equal(layout.hostprivkey, "/srv/ssl/private_keys/s1.lab.test.pem");
   assert.equal(layout.autosign, "true");
+  assert.equal(layout.allowDuplicateCerts, true);
+  assert.equal(layout.caTtlSeconds, 31_536_000);
   assert.equal(layout.puppetserver.caCfg, "/etc/puppet/puppetserver/services.d/ca.cfg");
   assert.deepEqual(layout.versions, { puppet: "7.23.0", puppetserver: "7.9.5" });
 });
 
-test("readPuppetLayout finds the vendor's packaging, and keeps its defaults when puppet is broken", async () => {
-  const root = await tree({
-    "opt/puppetlabs/bin/puppet": "#!/bin/sh\nexit 1\n",
-    "opt/puppetlabs/bin/puppetserver": says("puppetserver version: 8.7.0"),
-    "etc/puppetlabs/puppetserver/conf.d/webserver.conf": "",
-    "etc/sysconfig/puppetserver": "",
-  });
+test("readPuppetLayout finds the vendor's packaging", async () => {
+  const root = await tree(vendor(says(PRINTED)));
   const layout = await readPuppetLayout(root);
   assert.equal(layout.kind, "vendor");
-  assert.equal(layout.ssldir, "/etc/puppetlabs/puppet/ssl");
-  assert.equal(layout.cadir, "/etc/puppetlabs/puppetserver/ca");
-  assert.equal(layout.certname, undefined);
+  assert.equal(layout.puppetserver.caCfg, "/etc/puppetlabs/puppetserver/services.d/ca.cfg");
   assert.equal(layout.puppetserver.defaultsFile, "/etc/sysconfig/puppetserver");
   assert.deepEqual(layout.versions, { puppet: undefined, puppetserver: "8.7.0" });
 });
+
+const SILENT: [what: string, puppet: string, said: RegExp][] = [
+  ["fails", "#!/bin/sh\necho 'syntax error' >&2\nexit 1\n", /it fails/],
+  ["can't be started", "#!/nowhere\n", /it fails/],
+  ["leaves a setting out", says(PRINTED.replace(/^cadir.*\n/m, "")), /cadir is ""/],
+  ["prints no path for one", says(PRINTED.replace("/srv/ca", "$confdir/ca")), /cadir is "\$/],
+  ["prints no duration", says(PRINTED.replace("31536000", "soon")), /"soon" is no duration/],
+];
+for (const [what, puppet, said] of SILENT) {
+  test(`readPuppetLayout guesses nothing where puppet ${what}`, async () => {
+    const root = await tree(vendor(puppet));
+    await assert.rejects(readPuppetLayout(root), (error) => {
+      assert.ok(isFault(error, "host.puppet-silent"));
+      assert.match(error.message, said);
+      assert.match(error.hints.join("\n"), /config print --section server certname/);
+      return true;
+    });
+    assert.equal((await findPuppet(root)).kind, "vendor");
+  });
+}
+
+function vendor(puppet: string): Record<string, string> {
+  return {
+    "opt/puppetlabs/bin/puppet": puppet,
+    "opt/puppetlabs/bin/puppetserver": says("puppetserver version: 8.7.0"),
+    "etc/puppetlabs/puppetserver/conf.d/webserver.conf": "",
+    "etc/sysconfig/puppetserver": "",
+  };
+}
 
 test("readPuppetLayout names what it looked for when there is no Puppet Server", async () => {
   const root = await tree({ "usr/bin/puppet": says("") });

@@ -1,32 +1,24 @@
 // Where this server's packaging of Puppet keeps its things. Found by looking, never assumed: Debian
 // has /etc/puppet and /var/lib/puppet, the vendor's packages (also OpenVox) /etc/puppetlabs and
-// /opt/puppetlabs. Settings that puppet.conf may move are asked of puppet itself, once.
+// /opt/puppetlabs. Settings that puppet.conf may move are asked of puppet itself. Danger: a guess
+// where puppet doesn't answer would make a second CA beside the one that is elsewhere.
 
 import { join } from "node:path";
-import { Fault } from "../base/fault.ts";
+import { parseDuration } from "../base/duration.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { exists } from "./files.ts";
-import { tryRun } from "./process.ts";
+import { type RunResult, tryRun } from "./process.ts";
 import { showUnit } from "./systemd.ts";
 
 const ASK_MS = 60_000;
 
-export interface PuppetLayout {
+/** What the packages alone decide. */
+export interface PuppetPlaces {
   kind: "debian" | "vendor";
   /** The programs themselves, by absolute path. */
   puppet: string;
   puppetConf: string;
   confDir: string;
-  /** Puppet's own name of this server. Undefined when puppet couldn't be asked. */
-  certname: string | undefined;
-  ssldir: string;
-  cadir: string;
-  hostcert: string;
-  hostprivkey: string;
-  localcacert: string;
-  hostcrl: string;
-  /** Value of the setting: a path (allowlist or program), "true" or "false". */
-  autosign: string;
-  csrAttributes: string;
   puppetserver: {
     program: string;
     /** conf.d with webserver.conf, auth.conf, ca.conf. */
@@ -41,10 +33,30 @@ export interface PuppetLayout {
     /** The file with JAVA_ARGS. */
     defaultsFile: string;
   };
+}
+
+/** What puppet itself says, in the section that puppetserver reads. */
+export interface PuppetSettings {
+  /** Puppet's own name of this server. */
+  certname: string;
+  ssldir: string;
+  cadir: string;
+  hostcert: string;
+  hostprivkey: string;
+  localcacert: string;
+  hostcrl: string;
+  /** Value of the setting: a path (allowlist or program), "true" or "false". */
+  autosign: string;
+  csrAttributes: string;
+  allowDuplicateCerts: boolean;
+  /** How long a certificate lasts; ca.conf may say otherwise. */
+  caTtlSeconds: number;
+}
+
+export interface PuppetLayout extends PuppetPlaces, PuppetSettings {
   versions: { puppet: string | undefined; puppetserver: string | undefined };
 }
 
-/** Settings that are asked of puppet, in the section that puppetserver reads. */
 const ASKED = [
   "certname",
   "ssldir",
@@ -55,54 +67,80 @@ const ASKED = [
   "hostcrl",
   "autosign",
   "csr_attributes",
+  "allow_duplicate_certs",
+  "ca_ttl",
 ] as const;
 
 /**
- * Finds Puppet Server below `root` (default: this system). Throws Fault `host.no-puppetserver`.
- * Where puppet doesn't answer, the packaging's defaults stand and `versions.puppet` is undefined.
+ * Finds Puppet Server below `root` (default: this system) and asks puppet for its settings. Throws
+ * Fault `host.no-puppetserver`, or `host.puppet-silent` where puppet doesn't answer.
  */
 export async function readPuppetLayout(root = "/"): Promise<PuppetLayout> {
-  const found = await findLayout(root);
-  const [printed, puppet, puppetserver, owner] = await Promise.all([
-    ask(root, [found.puppet, "config", "print", "--section", "server", ...ASKED]),
+  const found = await findPuppet(root);
+  const [settings, puppet, puppetserver, owner] = await Promise.all([
+    askSettings(root, found.puppet),
     ask(root, [found.puppet, "--version"]),
     ask(root, [found.puppetserver.program, "--version"]),
     unitOwner(found.puppetserver.unit, root),
   ]);
-  const layout = withSettings(found, parseConfigPrint(printed ?? ""));
   return {
-    ...layout,
-    puppetserver: { ...layout.puppetserver, ...owner },
-    versions: { puppet: versionIn(puppet), puppetserver: versionIn(puppetserver) },
+    ...found,
+    ...settings,
+    puppetserver: { ...found.puppetserver, ...owner },
+    versions: { puppet: versionIn(puppet.stdout), puppetserver: versionIn(puppetserver.stdout) },
   };
 }
 
-/**
- * `layout` with what puppet printed in place of defaults. Values without an absolute path are not
- * paths and are kept out.
- */
-export function withSettings(
-  layout: PuppetLayout,
-  printed: Readonly<Record<string, string>>,
-): PuppetLayout {
-  const path = (name: string, fallback: string) => {
-    const value = printed[name];
-    return value?.startsWith("/") === true ? value : fallback;
+/** Finds Puppet Server below `root`, asking nobody. Throws Fault `host.no-puppetserver`. */
+export async function findPuppet(root = "/"): Promise<PuppetPlaces> {
+  const looked: string[] = [];
+  for (const places of CANDIDATES) {
+    const wanted = [places.puppet, places.puppetserver.program, places.puppetserver.confD];
+    const there = await Promise.all(wanted.map((path) => exists(join(root, path))));
+    if (there.every(Boolean)) return withDefaultsFile(root, places);
+    const missing = wanted.filter((_, index) => there[index] !== true);
+    looked.push(`${places.kind} packages: no ${missing.join(", no ")}`);
+  }
+  throw new Fault("host.no-puppetserver", "Puppet Server is not installed on this server", {
+    hints: [...looked, "Install it first: apt install puppetserver (or openvox-server)."],
+  });
+}
+
+async function askSettings(root: string, puppet: string): Promise<PuppetSettings> {
+  const argv = ["config", "print", "--section", "server", ...ASKED];
+  const { ok, stdout, stderr } = await ask(root, [puppet, ...argv]);
+  const said = `${stderr}\n${stdout}`.trim().split("\n").slice(0, 3);
+  try {
+    if (!ok) throw new Error("it fails, or takes more than a minute");
+    return readSettings(parseConfigPrint(stdout));
+  } catch (error) {
+    throw new Fault(
+      "host.puppet-silent",
+      `puppet doesn't say how it is set up: ${messageOf(error)}`,
+      { hints: [`Nothing is guessed. Try: ${puppet} ${argv.join(" ")}`, ...said], cause: error },
+    );
+  }
+}
+
+function readSettings(printed: Readonly<Record<string, string>>): PuppetSettings {
+  const value = (name: (typeof ASKED)[number], pattern: RegExp) => {
+    const text = printed[name] ?? "";
+    if (pattern.test(text)) return text;
+    throw new Error(`${name} is "${text}"`);
   };
-  const certname = printed["certname"] ?? layout.certname;
-  const ssldir = path("ssldir", layout.ssldir);
-  const host = certname ?? "";
+  const path = (name: (typeof ASKED)[number]) => value(name, /^\//);
   return {
-    ...layout,
-    certname,
-    ssldir,
-    cadir: path("cadir", layout.cadir),
-    hostcert: path("hostcert", `${ssldir}/certs/${host}.pem`),
-    hostprivkey: path("hostprivkey", `${ssldir}/private_keys/${host}.pem`),
-    localcacert: path("localcacert", `${ssldir}/certs/ca.pem`),
-    hostcrl: path("hostcrl", `${ssldir}/crl.pem`),
-    autosign: printed["autosign"] ?? layout.autosign,
-    csrAttributes: path("csr_attributes", layout.csrAttributes),
+    certname: value("certname", /./),
+    ssldir: path("ssldir"),
+    cadir: path("cadir"),
+    hostcert: path("hostcert"),
+    hostprivkey: path("hostprivkey"),
+    localcacert: path("localcacert"),
+    hostcrl: path("hostcrl"),
+    autosign: value("autosign", /^(?:\/.*|true|false)$/),
+    csrAttributes: path("csr_attributes"),
+    allowDuplicateCerts: value("allow_duplicate_certs", /^(?:true|false)$/) === "true",
+    caTtlSeconds: parseDuration(value("ca_ttl", /./)),
   };
 }
 
@@ -118,32 +156,18 @@ export function parseConfigPrint(text: string): Record<string, string> {
   return settings;
 }
 
-const CANDIDATES: readonly PuppetLayout[] = [
-  layoutOf("vendor", "/etc/puppetlabs/puppet", "/etc/puppetlabs/puppet/ssl", "/opt/puppetlabs/bin"),
-  layoutOf("debian", "/etc/puppet", "/var/lib/puppet/ssl", "/usr/bin"),
+const CANDIDATES: readonly PuppetPlaces[] = [
+  placesOf("vendor", "/etc/puppetlabs/puppet", "/opt/puppetlabs/bin"),
+  placesOf("debian", "/etc/puppet", "/usr/bin"),
 ];
 
-function layoutOf(
-  kind: PuppetLayout["kind"],
-  confDir: string,
-  ssldir: string,
-  programs: string,
-): PuppetLayout {
+function placesOf(kind: PuppetPlaces["kind"], confDir: string, programs: string): PuppetPlaces {
   const server = kind === "vendor" ? "/etc/puppetlabs/puppetserver" : "/etc/puppet/puppetserver";
   return {
     kind,
     puppet: `${programs}/puppet`,
     puppetConf: `${confDir}/puppet.conf`,
     confDir,
-    certname: undefined,
-    ssldir,
-    cadir: `${server}/ca`,
-    hostcert: "",
-    hostprivkey: "",
-    localcacert: `${ssldir}/certs/ca.pem`,
-    hostcrl: `${ssldir}/crl.pem`,
-    autosign: `${confDir}/autosign.conf`,
-    csrAttributes: `${confDir}/csr_attributes.yaml`,
     puppetserver: {
       program: `${programs}/puppetserver`,
       confD: `${server}/conf.d`,
@@ -155,41 +179,28 @@ function layoutOf(
       unit: "puppetserver.service",
       defaultsFile: "/etc/default/puppetserver",
     },
-    versions: { puppet: undefined, puppetserver: undefined },
   };
 }
 
-async function findLayout(root: string): Promise<PuppetLayout> {
-  const looked: string[] = [];
-  for (const layout of CANDIDATES) {
-    const wanted = [layout.puppet, layout.puppetserver.program, layout.puppetserver.confD];
-    const there = await Promise.all(wanted.map((path) => exists(join(root, path))));
-    if (there.every(Boolean)) return withDefaultsFile(root, layout);
-    const missing = wanted.filter((_, index) => there[index] !== true);
-    looked.push(`${layout.kind} packages: no ${missing.join(", no ")}`);
-  }
-  throw new Fault("host.no-puppetserver", "Puppet Server is not installed on this server", {
-    hints: [...looked, "Install it first: apt install puppetserver (or openvox-server)."],
-  });
-}
-
 /** RPM packages of the vendor keep JAVA_ARGS in /etc/sysconfig. */
-async function withDefaultsFile(root: string, layout: PuppetLayout): Promise<PuppetLayout> {
+async function withDefaultsFile(root: string, places: PuppetPlaces): Promise<PuppetPlaces> {
   const sysconfig = "/etc/sysconfig/puppetserver";
-  if (!(await exists(join(root, sysconfig)))) return layout;
-  return { ...layout, puppetserver: { ...layout.puppetserver, defaultsFile: sysconfig } };
+  if (!(await exists(join(root, sysconfig)))) return places;
+  return { ...places, puppetserver: { ...places.puppetserver, defaultsFile: sysconfig } };
 }
 
-async function ask(root: string, argv: readonly string[]): Promise<string | undefined> {
+async function ask(
+  root: string,
+  argv: readonly string[],
+): Promise<Pick<RunResult, "ok" | "stdout" | "stderr">> {
   const [program, ...rest] = argv;
-  const result = await tryRun([join(root, program ?? ""), ...rest], { withinMs: ASK_MS }).catch(
-    () => undefined,
+  return tryRun([join(root, program ?? ""), ...rest], { withinMs: ASK_MS }).catch(
+    (error: unknown) => ({ ok: false, stdout: "", stderr: messageOf(error) }),
   );
-  return result?.ok === true ? result.stdout : undefined;
 }
 
-function versionIn(text: string | undefined): string | undefined {
-  return /\d+\.\d+\.\d+\S*/.exec(text ?? "")?.[0];
+function versionIn(text: string): string | undefined {
+  return /\d+\.\d+\.\d+\S*/.exec(text)?.[0];
 }
 
 /** Who the unit runs as; empty where systemd isn't there to ask. */

@@ -1,4 +1,4 @@
-// Carries out what plan.ts lists, one action at a time, each repeatable. Danger: a restart ends
+// Carries out what plan.ts lists, one action at a time, each repeatable. Danger: a reload ends
 // running compiles; the caller drains this puppetserver at the edges first, except on a server that
 // isn't in use yet.
 
@@ -15,13 +15,11 @@ import type { PuppetserverAction, RevertAction } from "./plan.ts";
  */
 const START_MS = 320_000;
 
+/** What is carried out here; a restart is its caller's, who sees to the agents first. */
+export type AppliedAction = Extract<PuppetserverAction, { do: "write" | "reload" }>;
+
 /** Does one action. Throws Fault `host.command-failed`, or what the file system throws. */
-export async function applyPuppetserver(
-  action: PuppetserverAction,
-  unitName: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  const options = { withinMs: START_MS, ...(signal === undefined ? {} : { signal }) };
+export async function applyPuppetserver(action: AppliedAction, unitName: string): Promise<void> {
   switch (action.do) {
     case "write":
       // Only puppet.conf may be missing.
@@ -32,19 +30,13 @@ export async function applyPuppetserver(
       await editFile(action.path, action.text);
       await writeFileAtomic(EDITED_STAMP, "");
       return;
-    case "restart":
-      await unit("restart", unitName, options);
-      return;
     case "reload": {
       // What changes while it reloads may be missed, so the beginning counts. A change dated later
       // than that (the clock was set back) is not loaded again and again.
       const beganMs = wallMs();
-      await unit("reload", unitName, options);
+      await unit("reload", unitName, { withinMs: START_MS });
       await writeFileAtomic(RELOADED_STAMP, `${Math.max(beganMs, action.identityMs)}\n`);
-      return;
     }
-    case "start":
-      await unit("start", unitName, options);
   }
 }
 

@@ -15,6 +15,10 @@ export function editAuthConf(text: string, file: string): string {
   if (block === undefined) {
     throw unknownConfig(file, 1, 'a block "authorization" was expected, the file has none');
   }
+  const listener = top.find((entry) => entry.key === "webserver");
+  if (listener !== undefined) {
+    throw unknownConfig(file, listener.line, '"webserver" was expected in webserver.conf alone');
+  }
   const { value } = block;
   if (value.kind !== "block") {
     throw unknownConfig(file, block.line, '"authorization" was expected to be a block');

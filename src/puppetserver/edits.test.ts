@@ -5,7 +5,7 @@ import { isFault } from "../base/fault.ts";
 import { editAuthConf } from "./auth-conf.ts";
 import { caServiceOn, editCaCfg } from "./ca-cfg.ts";
 import { editPuppetConf } from "./puppet-conf.ts";
-import { editWebserverConf, type ListenerConfig, setsElsewhere } from "./webserver-conf.ts";
+import { editWebserverConf, type ListenerConfig } from "./webserver-conf.ts";
 
 const LISTENER: ListenerConfig = {
   address: "0.0.0.0",
@@ -90,12 +90,6 @@ for (const [what, text, pattern] of WEB_REFUSED) {
   test(`editWebserverConf refuses ${what}`, () => refuses(() => web(text), pattern));
 }
 
-test("setsElsewhere sees blocks that trapperkeeper would merge", () => {
-  assert.equal(setsElsewhere("webserver.ssl-port: 1"), "webserver");
-  assert.equal(setsElsewhere('{ "authorization": {} }'), "authorization");
-  assert.equal(setsElsewhere("# webserver: {}\nweb-router-service: {}"), undefined);
-});
-
 test("editAuthConf adds the setting at the top of its block, corrects it, and leaves it", () => {
   const stock = 'authorization: {\n    version: 1\n    rules: [ { deny: "*" } ]\n}\n';
   const edited = auth(stock);
@@ -113,6 +107,7 @@ test("editAuthConf adds the setting at the top of its block, corrects it, and le
 test("editAuthConf refuses a file without the block, or with a list for it", () => {
   refuses(() => auth("web: {}"), /auth\.conf:1: a block "authorization"/);
   refuses(() => auth("\nauthorization: []"), /auth\.conf:2: /);
+  refuses(() => auth("authorization: {}\nwebserver: { port: 80 }"), /auth\.conf:2: "webserver"/);
   refuses(() => auth("authorization: {\n allow-header-cert-info: [true]\n}"), /auth\.conf:2: /);
 });
 

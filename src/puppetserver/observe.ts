@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { isMissing, readIfThere } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
-import type { PuppetLayout } from "../host/puppet-layout.ts";
+import type { PuppetPlaces } from "../host/puppet-layout.ts";
 import { tryRun } from "../host/process.ts";
 import { readOriginal } from "./originals.ts";
 import type { ObservedFile, PuppetserverObserved } from "./plan.ts";
-import { type ListenerConfig, setsElsewhere } from "./webserver-conf.ts";
+import { findStray } from "./strays.ts";
+import type { ListenerConfig } from "./webserver-conf.ts";
 
 /** Its time of change says when we last edited a file that puppetserver reads when it starts. */
 export const EDITED_STAMP = join(PATHS.state, "puppetserver.edited");
@@ -21,7 +22,7 @@ const READ_ENDINGS = [".conf", ".json", ".ini", ".edn", ".properties", ".yaml", 
 
 /** Reads everything planPuppetserver needs. Throws Fault `puppetserver.config-missing`. */
 export async function observePuppetserver(
-  layout: PuppetLayout,
+  layout: PuppetPlaces,
   listener: ListenerConfig,
 ): Promise<PuppetserverObserved> {
   const { confD, caCfg, unit } = layout.puppetserver;
@@ -58,13 +59,14 @@ async function readObserved(path: string, absent?: string): Promise<ObservedFile
 }
 
 async function readElsewhere(confD: string): Promise<PuppetserverObserved["elsewhere"]> {
-  const own = { webserver: "webserver.conf", authorization: "auth.conf" };
   const found: PuppetserverObserved["elsewhere"] = [];
   for (const name of await readdir(confD)) {
     if (!READ_ENDINGS.some((ending) => name.endsWith(ending))) continue;
+    // These two are read whole, and refused where they hold what they shouldn't.
+    if (name === "webserver.conf" || name === "auth.conf") continue;
     const path = join(confD, name);
-    const block = setsElsewhere((await readIfThere(path)) ?? "");
-    if (block !== undefined && name !== own[block]) found.push({ path, block });
+    const stray = findStray(name, (await readIfThere(path)) ?? "");
+    if (stray !== undefined) found.push({ path, ...stray });
   }
   return found;
 }

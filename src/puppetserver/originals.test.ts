@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { editFile, originalPath, putOriginalBack, readOriginal } from "./originals.ts";
+import { editFile, keepBeside, originalPath, putOriginalBack, readOriginal } from "./originals.ts";
 
 let folder = "";
 before(async () => {
@@ -44,6 +53,18 @@ test("putOriginalBack keeps what an administrator made of our edit", async () =>
   await putOriginalBack(path, "ours");
   assert.equal(await readFile(path, "utf8"), "stock");
   assert.equal(await readFile(`${path}.from-understudy`, "utf8"), "ours and theirs");
+});
+
+test("keepBeside keeps a file or a link as it is, once", async () => {
+  const [path, link] = [join(folder, "crl.pem"), join(folder, "link.pem")];
+  await writeFile(path, "first", { mode: 0o640 });
+  await symlink("crl.pem", link);
+  for (const each of [path, link]) await keepBeside(each);
+  await writeFile(path, "second");
+  for (const each of [path, link]) await keepBeside(each);
+  assert.equal(await readFile(originalPath(path), "utf8"), "first");
+  assert.equal((await stat(originalPath(path))).mode & 0o777, 0o640);
+  assert.equal(await readlink(originalPath(link)), "crl.pem");
 });
 
 test("editFile refuses a link and changes nothing", async () => {

@@ -2,7 +2,7 @@
 // second run must never take our own edit for the original, nor a power cut leave half an original;
 // so the copy is written under another name and linked into place, which fails when there is one.
 
-import { lstat, readFile, rm } from "node:fs/promises";
+import { lstat, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../base/fault.ts";
 import {
@@ -35,6 +35,17 @@ export async function editFile(path: string, content: string): Promise<void> {
   const stats = await plainFile(path);
   await keepOriginal(path, await readFile(path), stats);
   await writeFileAtomic(path, content, { mode: stats.mode, owner: stats.owner });
+}
+
+/** Keeps `path`, a file or a link, as it is beside it, unless that was done before. */
+export async function keepBeside(path: string): Promise<void> {
+  if (await isThere(originalPath(path))) return;
+  if ((await lstat(path)).isSymbolicLink()) {
+    await symlink(await readlink(path), originalPath(path));
+    await syncFolder(dirname(path));
+  } else {
+    await keepOriginal(path, await readFile(path), await plainFile(path));
+  }
 }
 
 /**

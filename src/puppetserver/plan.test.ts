@@ -20,7 +20,6 @@ const desired: PuppetserverDesired = {
     crl: "/pki/crl.pem",
   },
   sharedName: "puppet.lab.test",
-  running: true,
 };
 const CA = "puppetlabs.services.ca.certificate-authority-service/certificate-authority-service\n";
 const file = (path: string, text: string): ObservedFile => ({ path, text, original: undefined });
@@ -69,12 +68,8 @@ test("planPuppetserver goes on with the restart when it was interrupted before i
   assert.deepEqual(planPuppetserver(desired, { ...edited, startedMs: 3000 }), []);
 });
 
-test("planPuppetserver starts what doesn't run only where it is to run", () => {
-  const down = { ...after(stock), startedMs: undefined };
-  assert.deepEqual(planPuppetserver(desired, down), [
-    { do: "start", because: "puppetserver doesn't run" },
-  ]);
-  assert.deepEqual(planPuppetserver({ ...desired, running: false }, down), []);
+test("planPuppetserver leaves one that doesn't run as it is: it reads everything at its start", () => {
+  assert.deepEqual(planPuppetserver(desired, { ...after(stock), startedMs: undefined }), []);
 });
 
 test("planPuppetserver reloads for a new certificate, and does nothing for puppet.conf alone", () => {
@@ -96,7 +91,8 @@ test("planPuppetserver refuses before it writes anything, whichever file is odd"
   const odd: Partial<PuppetserverObserved>[] = [
     { puppet: file("/p/puppet.conf", "odd") },
     { ca: file("/s/ca.cfg", "odd") },
-    { elsewhere: [{ path: "/c/own.conf", block: "webserver" }] },
+    { elsewhere: [{ path: "/c/own.conf", what: "include", line: 3 }] },
+    { elsewhere: [{ path: "/c/own.conf", what: "webserver", line: 1 }] },
   ];
   for (const each of odd) {
     assert.throws(

@@ -6,14 +6,13 @@ import { editAuthConf } from "./auth-conf.ts";
 import { editCaCfg } from "./ca-cfg.ts";
 import { unknownConfig } from "./hocon-places.ts";
 import { editPuppetConf } from "./puppet-conf.ts";
+import type { Stray } from "./strays.ts";
 import { editWebserverConf, type ListenerConfig } from "./webserver-conf.ts";
 
 export interface PuppetserverDesired {
   listener: ListenerConfig;
   /** The name that agents use. */
   sharedName: string;
-  /** Whether it is to be running: an administrator's stop is left alone where this is false. */
-  running: boolean;
 }
 
 /** A file as it is on disk. */
@@ -29,8 +28,8 @@ export interface PuppetserverObserved {
   auth: ObservedFile;
   ca: ObservedFile;
   puppet: ObservedFile;
-  /** Files of conf.d that set a block which only one file may set. */
-  elsewhere: { path: string; block: "webserver" | "authorization" }[];
+  /** Files of conf.d with something that only one file may hold. */
+  elsewhere: ({ path: string } & Stray)[];
   /** When we last edited one of its files, in ms since the epoch; undefined: never. */
   editedMs: number | undefined;
   /**
@@ -52,8 +51,7 @@ export type PuppetserverAction =
    * A restart inside the running JVM: port 8141 is gone for some 3 s, compiles end as well.
    * `identityMs` is the change that it loads.
    */
-  | { do: "reload"; identityMs: number; because: string }
-  | { do: "start"; because: string };
+  | { do: "reload"; identityMs: number; because: string };
 
 /**
  * Lists what brings puppetserver behind the edge; empty when nothing is left to do. Throws Fault
@@ -66,8 +64,12 @@ export function planPuppetserver(
   const { webserver, auth, ca, puppet } = observed;
   const [stray] = observed.elsewhere;
   if (stray !== undefined) {
-    const owner = stray.block === "webserver" ? "webserver.conf" : "auth.conf";
-    throw unknownConfig(stray.path, 1, `"${stray.block}" was expected in ${owner} alone`);
+    const owner = stray.what === "webserver" ? "webserver.conf" : "auth.conf";
+    const what =
+      stray.what === "include"
+        ? "an include is not understood: it may set anything"
+        : `"${stray.what}" was expected in ${owner} alone`;
+    throw unknownConfig(stray.path, stray.line, what);
   }
   const edited: [ObservedFile, string, string][] = [
     [
@@ -88,7 +90,7 @@ export function planPuppetserver(
     .map(([file, text, because]): PuppetserverAction => {
       return { do: "write", path: file.path, text, because };
     });
-  return [...writes, ...planRun(desired, observed, writes)];
+  return [...writes, ...planRun(observed, writes)];
 }
 
 /**
@@ -124,14 +126,12 @@ export function planRevert(
 }
 
 function planRun(
-  desired: PuppetserverDesired,
   observed: PuppetserverObserved,
   writes: PuppetserverAction[],
 ): PuppetserverAction[] {
   const { startedMs, reloadedMs, editedMs, identityChangedMs } = observed;
-  if (startedMs === undefined) {
-    return desired.running ? [{ do: "start", because: "puppetserver doesn't run" }] : [];
-  }
+  // One that doesn't run reads everything when it is started; an administrator's stop is theirs.
+  if (startedMs === undefined) return [];
   // Only agents read `server` in puppet.conf; puppetserver needs no restart for it.
   const restarting = [observed.webserver, observed.auth, observed.ca];
   const written = writes.some(

@@ -77,12 +77,6 @@ export function editWebserverConf(text: string, listener: ListenerConfig, file: 
     );
 }
 
-/** Whether another file of conf.d sets what Understudy edits; trapperkeeper merges all of them. */
-export function setsElsewhere(text: string): "webserver" | "authorization" | undefined {
-  const match = /^[ \t{]*"?(webserver|authorization)"?[ \t]*[.:={]/m.exec(text);
-  return match?.[1] as "webserver" | "authorization" | undefined;
-}
-
 function wantedSettings(listener: ListenerConfig): Record<string, string> {
   return {
     "client-auth": "need",

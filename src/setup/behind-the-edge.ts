@@ -17,10 +17,11 @@ import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, journalTail, unit } from "../host/systemd.ts";
 import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
+import { keepBeside } from "../puppetserver/originals.ts";
 import { planPuppetserver, type PuppetserverAction } from "../puppetserver/plan.ts";
-import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
-import { exportPkcs1, exportSpki, generateRsaKey, matches, readPrivateKey } from "../x509/keys.ts";
+import { exportPkcs1, exportSpki, generateRsaKey, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
+import { observeHostCertificate, staysAsItIs } from "./host-certificate.ts";
 import { forgetStop, letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
@@ -83,14 +84,8 @@ export async function ensureHostCertificate(
   node: NodeFile,
   host: SetupHost,
 ): Promise<string | undefined> {
-  const { layout } = host;
   const key = await hostKey(host);
-  const kept = await readIfThere(layout.hostcert);
-  if (kept !== undefined) {
-    const certificate = parseCertificate(kept);
-    const names = subjectAltNames(certificate).map((name) => name.value);
-    if (names.includes(node.sharedName) && matches(key, certificate.spkiDer)) return "kept";
-  }
+  if (staysAsItIs(await observeHostCertificate(host.layout), node)) return "kept";
   const request = createRequest({ commonName: node.id, key });
   const answer = await callDaemon("POST", "/v1/server-certificate", {
     body: { request },
@@ -101,7 +96,10 @@ export async function ensureHostCertificate(
   return `with ${node.sharedName} among its names`;
 }
 
-/** Puts the certificate, the CA bundle and the CRL where puppet looks for them. */
+/**
+ * Puts the certificate, the CA bundle and the CRL where puppet looks for them; what stood there
+ * before setup is kept beside.
+ */
 export async function writeHostFiles(
   host: SetupHost,
   files: z.infer<typeof ServerCertificate>,
@@ -115,6 +113,9 @@ export async function writeHostFiles(
   ];
   for (const [path, text] of wanted) {
     await makeFolder(dirname(path), { mode: 0o755 });
+    const there = await readIfThere(path);
+    if (there === text) continue;
+    if (there !== undefined) await keepBeside(path);
     await writeFileAtomic(path, text, { mode: 0o644, ...owner });
   }
 }

@@ -35,26 +35,21 @@ import { createEtcd } from "../etcd/client.ts";
 import { clientUrl, peerUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { exists, readIfThere } from "../host/files.ts";
+import { exists } from "../host/files.ts";
 import { unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
-import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { refuseOther } from "./begun.ts";
 import { edgeTakesAgents, FINISH, planMove, puppetserverStarts } from "./behind-the-edge.ts";
 import { giveBackPuppetserver, givingBack } from "./give-back.ts";
+import { observeHostCertificate, otherNames } from "./host-certificate.ts";
+import type { InitOptions } from "./init-plan.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
+import { virtualIpsHeld } from "./vip-held.ts";
 
 const ETCD_READY_MS = 60_000;
-
-export interface InitOptions {
-  sharedName: string;
-  virtualIps: string[];
-  acceptProxyFrom: string[];
-  address: string;
-}
 
 /** The node file of this init: kept from an interrupted one with the same name, else new. */
 export async function initNode(id: string, options: InitOptions): Promise<NodeFile> {
@@ -75,19 +70,37 @@ export async function initNode(id: string, options: InitOptions): Promise<NodeFi
   }
   if (kept.phase === "removed") throw removedFault(kept);
   if (kept.phase === "setup") refuseOther(kept, "init");
-  if (kept.phase === "ready" || kept.sharedName !== options.sharedName || kept.id !== id) {
-    throw new Fault(
-      "setup.already-member",
-      `this server is ${kept.id} of ${kept.sharedName} already`,
-      {
-        hints: [
-          "What is so: understudy status",
-          "To add another server, run there: understudy join",
-        ],
-      },
-    );
+  if (kept.phase === "ready" || kept.id !== id) throw alreadyMember(kept);
+  if (kept.sharedName !== options.sharedName) {
+    throw begun(kept, `--name ${kept.sharedName}`, "setup.already-member");
   }
+  // Its certificates and its etcd have that address.
+  if (kept.address !== options.address)
+    throw begun(kept, `--address ${kept.address}`, "setup.address");
   return kept;
+}
+
+function alreadyMember(kept: NodeFile): Fault {
+  return new Fault(
+    "setup.already-member",
+    `this server is ${kept.id} of ${kept.sharedName} already`,
+    {
+      hints: [
+        "What is so: understudy status",
+        "To add another server: understudy token create, which says what to run there",
+      ],
+    },
+  );
+}
+
+/** An interrupted init was begun with `option`, and its repetition says something else. */
+function begun(kept: NodeFile, option: string, code: string): Fault {
+  return new Fault(code, `setup of this server was begun with ${option}, and isn't finished`, {
+    hints: [
+      `To finish it: understudy init --name ${kept.sharedName} --address ${kept.address}`,
+      "To begin anew: apt-get remove understudy, which puts puppetserver back; then install it again",
+    ],
+  });
 }
 
 /** The steps of init, in order. */
@@ -130,6 +143,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
       async (report) => giveBackPuppetserver(node, host, report),
     ),
     puppetserverStarts(host),
+    ...virtualIpsHeld(options.virtualIps),
     FINISH,
     {
       title: "done",
@@ -168,11 +182,16 @@ async function startFirstEtcd(
   await writeEtcdConfig(self, { state: "new", peers });
   await unit("enable", ETCD_UNIT);
   await unit("start", ETCD_UNIT);
-  const members = await until("etcd answers", () => etcd.members.list().catch(() => undefined), {
+  const url = peerUrl(node.address);
+  const listed = async () => {
+    const members = await etcd.members.list().catch(() => []);
+    return members.find(({ peerUrls }) => peerUrls.includes(url));
+  };
+  const own = await until(`etcd answers, and lists ${url}`, listed, {
     withinMs: ETCD_READY_MS,
     everyMs: 200,
   });
-  await keepOwnMemberId(members[0]?.id ?? "");
+  await keepOwnMemberId(own.id);
   return "one member";
 }
 
@@ -187,7 +206,7 @@ async function writeFirstRecord(
     meta: { format: 1, clusterId: node.clusterId, generation: node.generation, createdAt: now },
     settings: {
       sharedName: options.sharedName,
-      otherNames: await readOtherNames(node, host),
+      otherNames: otherNames(await observeHostCertificate(host.layout), node),
       virtualIps: options.virtualIps,
       acceptProxyFrom: options.acceptProxyFrom,
       voters: 3,
@@ -209,14 +228,6 @@ async function writeFirstRecord(
     const { cert } = await readLeaf(leaf);
     await recordLeaf({ etcd, wallMs }, LEAVES[leaf].authority, leaf, cert);
   }
-}
-
-/** What agents may call this server besides: they must find it by these names on every server. */
-async function readOtherNames(node: NodeFile, { layout }: SetupHost): Promise<string[]> {
-  const certificate = await readIfThere(layout.hostcert);
-  if (certificate === undefined) return [];
-  const names = subjectAltNames(parseCertificate(certificate)).map(({ value }) => value);
-  return [...new Set(names)].filter((name) => name !== node.id && name !== node.sharedName);
 }
 
 async function takeAuthority(

@@ -9,7 +9,7 @@ import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { PATHS } from "../host/paths.ts";
-import { readPuppetLayout } from "../host/puppet-layout.ts";
+import { findPuppet } from "../host/puppet-layout.ts";
 import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
@@ -100,7 +100,7 @@ async function askOut(): Promise<string[]> {
 
 async function finish(node: NodeFile, progress: (line: string) => void): Promise<string[]> {
   // Before its files are reverted: with them it would be a CA of its own after a power cut.
-  const { puppetserver } = await readPuppetLayout();
+  const { puppetserver } = await findPuppet();
   await unit("disable", puppetserver.unit);
   await release((line) => progress(` ✓ ${line}`));
   return [
@@ -115,7 +115,7 @@ async function finish(node: NodeFile, progress: (line: string) => void): Promise
  */
 export async function release(progress: (line: string) => void): Promise<void> {
   const node = await requireNodeFile();
-  const layout = await readPuppetLayout();
+  const layout = await findPuppet();
   const { unit: puppetserver } = layout.puppetserver;
   for (const name of OUR_UNITS) {
     await stopWhole(name);

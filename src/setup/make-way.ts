@@ -20,7 +20,7 @@ const RENEW_MS = 5000;
  * How long running requests may take. puppetserver closes what is idle for 30 s; agents connect for
  * 120 s.
  */
-const DRAIN_MS_MAX = 45_000;
+export const DRAIN_MS_MAX = 45_000;
 const LOOK_MS = 250;
 const ASK_MS = 10_000;
 /** The package's removal knows it too. */

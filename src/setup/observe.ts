@@ -1,23 +1,31 @@
 // Gathers what preflight judges. Only looks; changes nothing but a scratch file for the disk's
 // speed.
 
-import { isFault } from "../base/fault.ts";
+import { realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Fault, isFault } from "../base/fault.ts";
 import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
-import { measureFsync, readFacts } from "../host/facts.ts";
+import { measureFsync, readFacts, readFqdn } from "../host/facts.ts";
+import { exists, readIfThere } from "../host/files.ts";
 import {
   interfaceFor,
   localAddresses,
   parseCidr,
   portsFree,
   resolveName,
+  sameAddress,
   whoHolds,
 } from "../host/network.ts";
 import { PORTS } from "../host/paths.ts";
 import { tryRun } from "../host/process.ts";
 import { type PuppetLayout, readPuppetLayout } from "../host/puppet-layout.ts";
+import { showUnit } from "../host/systemd.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planPuppetserver } from "../puppetserver/plan.ts";
-import type { PreflightFacts } from "./preflight.ts";
+import { ownCaRules } from "./ca-rules.ts";
+import type { ConfigurationFacts, PreflightFacts, VirtualIpFacts } from "./facts.ts";
+import { observeHostCertificate } from "./host-certificate.ts";
+import { isBelow, parseWritable } from "./writable.ts";
 import { puppetserverWish } from "./wish.ts";
 
 /** What is wanted of this server. */
@@ -34,29 +42,44 @@ export interface Wanted {
   caIsOurs: boolean;
 }
 
-/** Everything that preflight asks, and the packaging of Puppet where there is one. */
-export async function observeHost(
-  wanted: Wanted,
-): Promise<{ facts: PreflightFacts; layout: PuppetLayout | undefined }> {
-  const found = await readPuppetLayout().catch((error: unknown) => {
-    if (isFault(error, "host.no-puppetserver")) return error;
+/** Puppet as it is here, or the fault that says why it can't be told. */
+export type FoundPuppet = { layout: PuppetLayout } | { layout: undefined; fault: Fault };
+
+/** Looks for Puppet Server; that there is none is for preflight to say. */
+export async function lookForPuppet(): Promise<FoundPuppet> {
+  try {
+    return { layout: await readPuppetLayout() };
+  } catch (error) {
+    for (const code of ["host.no-puppetserver", "host.puppet-silent"]) {
+      if (isFault(error, code)) return { layout: undefined, fault: error };
+    }
     throw error;
-  });
-  const layout = found instanceof Error ? undefined : found;
+  }
+}
+
+/** Puppet's name of this server; without Puppet, the system's. */
+export async function certnameOf({ layout }: FoundPuppet): Promise<string> {
+  return layout?.certname ?? readFqdn();
+}
+
+/** Everything that preflight asks. */
+export async function observeHost(wanted: Wanted, puppet: FoundPuppet): Promise<PreflightFacts> {
+  const { layout } = puppet;
+  const certname = await certnameOf(puppet);
   const [host, fsyncMs, takenPorts, virtualIps, certnameAt, sharedAt, clock] = await Promise.all([
     readFacts(),
     measureFsync("/var/lib"),
     wanted.resumed ? [] : observePorts(),
     Promise.all(wanted.virtualIps.map(observeVirtualIp)),
-    layout?.certname === undefined ? [] : resolveName(layout.certname),
+    resolveName(certname),
     resolveName(wanted.sharedName),
     observeClock(),
   ]);
-  const facts: PreflightFacts = {
+  return {
     root: process.getuid?.() === 0,
     puppet:
       layout === undefined
-        ? { missing: found instanceof Error ? found.message : "not found" }
+        ? puppet.fault
         : { kind: layout.kind, version: layout.versions.puppetserver },
     versions: host.versions,
     takenPorts,
@@ -65,18 +88,44 @@ export async function observeHost(
     clockSynchronized: clock,
     sharedName: wanted.sharedName,
     sharedNameResolvesTo: sharedAt,
-    certname: layout?.certname ?? host.name,
+    certname,
     certnameResolvesTo: certnameAt,
     virtualIps,
+    resumed: wanted.resumed,
     fsyncMs,
     memoryMiB: host.memoryMiB,
-    configurationProblem: layout && (await observeConfiguration(layout, wanted.sharedName)),
-    caDirectory:
-      layout === undefined || wanted.caIsOurs
-        ? { state: "absent" }
-        : await observeCaDirectory(layout),
+    ...(await observePuppet(layout, wanted)),
   };
-  return { facts, layout };
+}
+
+type PuppetFacts = Pick<
+  PreflightFacts,
+  "configuration" | "caDirectory" | "ownCaRules" | "hostCertificate" | "readOnly"
+>;
+
+async function observePuppet(
+  layout: PuppetLayout | undefined,
+  wanted: Wanted,
+): Promise<PuppetFacts> {
+  if (layout === undefined) {
+    return {
+      configuration: undefined,
+      caDirectory: { path: "", state: "absent" },
+      ownCaRules: undefined,
+      hostCertificate: undefined,
+      readOnly: [],
+    };
+  }
+  const authConf = await readIfThere(join(layout.puppetserver.confD, "auth.conf"));
+  return {
+    configuration: await observeConfiguration(layout, wanted.sharedName),
+    caDirectory: wanted.caIsOurs
+      ? { path: layout.cadir, state: "absent" }
+      : await observeCaDirectory(layout),
+    ownCaRules: authConf === undefined ? undefined : ownCaRules(authConf),
+    hostCertificate: await observeHostCertificate(layout),
+    readOnly: await observeReadOnly(layout),
+  };
 }
 
 async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
@@ -91,13 +140,16 @@ async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
   );
 }
 
-async function observeVirtualIp(vip: string): Promise<PreflightFacts["virtualIps"][number]> {
+async function observeVirtualIp(vip: string): Promise<VirtualIpFacts> {
   const cidr = parseCidr(vip);
-  const device = interfaceFor(cidr);
-  if (device === undefined)
-    return { address: cidr.address, interface: undefined, heldBy: "nobody" };
-  const held = await whoHolds(cidr.address, device.interface);
-  return { address: cidr.address, interface: device.interface, heldBy: held.holder };
+  const { address } = cidr;
+  const device = interfaceFor(cidr)?.interface;
+  if (localAddresses().some((each) => sameAddress(each.address, address))) {
+    return { address, interface: device, heldBy: "this-server" };
+  }
+  if (device === undefined) return { address, interface: undefined, heldBy: "nobody" };
+  const held = await whoHolds(address, device);
+  return { address, interface: device, heldBy: held.holder };
 }
 
 async function observeClock(): Promise<boolean | undefined> {
@@ -111,19 +163,45 @@ async function observeClock(): Promise<boolean | undefined> {
 async function observeConfiguration(
   layout: PuppetLayout,
   sharedName: string,
-): Promise<PreflightFacts["configurationProblem"]> {
+): Promise<ConfigurationFacts> {
   try {
     const wish = puppetserverWish(sharedName);
-    planPuppetserver(wish, await observePuppetserver(layout, wish.listener));
-    return undefined;
+    const observed = await observePuppetserver(layout, wish.listener);
+    const actions = planPuppetserver(wish, observed);
+    return {
+      runs: observed.startedMs !== undefined,
+      writes: actions
+        .filter((action) => action.do === "write")
+        .map(({ path, because }) => ({ path, because })),
+    };
   } catch (error) {
-    if (isFault(error, "puppetserver")) return { message: error.message, hints: error.hints };
+    if (isFault(error, "puppetserver")) return { problem: error.message, hints: error.hints };
     throw error;
   }
 }
 
-async function observeCaDirectory(layout: PuppetLayout): Promise<PreflightFacts["caDirectory"]> {
-  const found = await readCaDirectory(layout.cadir);
-  if (found.state !== "partial") return { state: found.state };
-  return { problem: `${layout.cadir} is there but not whole: ${found.problems.join("; ")}` };
+async function observeCaDirectory({ cadir }: PuppetLayout): Promise<PreflightFacts["caDirectory"]> {
+  const found = await readCaDirectory(cadir);
+  if (found.state !== "partial") return { path: cadir, state: found.state };
+  const problem = `${cadir} is there but not whole: ${found.problems.join("; ")}`;
+  return { path: cadir, problem };
+}
+
+/** Which of Puppet's directories the sandbox of the daemon's unit keeps it from writing to. */
+async function observeReadOnly(layout: PuppetLayout): Promise<string[]> {
+  const shown = await showUnit("understudy.service", ["ReadWritePaths"]).catch(() => undefined);
+  const writable = parseWritable(shown?.["ReadWritePaths"] ?? "");
+  if (writable.length === 0) return [];
+  const { cadir, ssldir, hostcert, hostprivkey, localcacert, hostcrl } = layout;
+  const files = [hostcert, hostprivkey, localcacert, hostcrl];
+  const folders = new Set([cadir, ssldir, ...files.map((path) => dirname(path))]);
+  const real = await Promise.all([...folders].map(realFolder));
+  return [...new Set(real)].filter((path) => !writable.some((root) => isBelow(path, root)));
+}
+
+/** `path` with links resolved; where it isn't there yet, its nearest parent's. */
+async function realFolder(path: string): Promise<string> {
+  if (await exists(path)) return realpath(path);
+  const parent = dirname(path);
+  return parent === path ? path : join(await realFolder(parent), path.slice(parent.length));
 }

@@ -1,7 +1,9 @@
-// Which of this server's addresses the other members are to use, when nobody says so.
+// Which of this server's addresses the other members are to use, when nobody says so. Members reach
+// each other by IPv4; agents may use either.
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { isIPv4 } from "node:net";
 import { Fault } from "../base/fault.ts";
 import { type LocalAddress, localAddresses, resolveName } from "../host/network.ts";
 
@@ -9,17 +11,26 @@ import { type LocalAddress, localAddresses, resolveName } from "../host/network.
  * The one that its own name resolves to, or the only one there is. Throws Fault `setup.address`.
  */
 export async function guessOwnAddress(certname: string): Promise<string> {
-  const local = localAddresses();
-  const named = (await resolveName(certname)).find((each) => isOwn(each, local));
-  if (named !== undefined) return named;
-  const [first, ...others] = local.filter((each) => each.family === 4 && !isLoopback(each.address));
-  if (first !== undefined && others.length === 0) return first.address;
+  return chooseAddress(await resolveName(certname), localAddresses());
+}
+
+/** `named` are the addresses that its own name resolves to. */
+export function chooseAddress(named: readonly string[], local: readonly LocalAddress[]): string {
+  const candidates = local
+    .map(({ address }) => address)
+    .filter((address) => isIPv4(address) && !address.startsWith("127."));
+  const own = named.find((address) => candidates.includes(address));
+  if (own !== undefined) return own;
+  const [first, ...others] = candidates;
+  if (first !== undefined && others.length === 0) return first;
   throw new Fault(
     "setup.address",
     "which address the other servers reach this one at isn't clear",
     {
       hints: [
-        `Candidates: ${local.map((each) => each.address).join(", ")}`,
+        candidates.length === 0
+          ? "It has no IPv4 address, which members reach each other by."
+          : `Candidates: ${candidates.join(", ")}`,
         "Say it: --address ADDRESS",
       ],
     },
@@ -42,12 +53,4 @@ export async function addressTowards(host: string): Promise<string> {
   } finally {
     socket.close();
   }
-}
-
-function isOwn(address: string, local: readonly LocalAddress[]): boolean {
-  return local.some((each) => each.address === address) && !isLoopback(address);
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }

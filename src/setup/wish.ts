@@ -9,8 +9,6 @@ export function puppetserverWish(sharedName: string): PuppetserverDesired {
   const files = leafFiles("listener");
   return {
     sharedName,
-    // Setup starts it itself, when the edge has taken the agents' port.
-    running: false,
     listener: {
       address: "0.0.0.0",
       port: PORTS.puppetserver,
