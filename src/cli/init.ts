@@ -12,7 +12,7 @@ import { describeInit, type InitOptions } from "../setup/init-plan.ts";
 import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
-import { runSteps } from "../setup/steps.ts";
+import { onInterruption, runSteps } from "../setup/steps.ts";
 import { createOutput, EXIT } from "./output.ts";
 import { passPreflight, requireRoot } from "./pass-preflight.ts";
 import { renderJoinHint } from "./token.ts";
@@ -72,7 +72,8 @@ export function addInit(program: Command): void {
         return;
       }
       const host = await passPreflight(checks, puppet, output);
-      await runSteps(initSteps(node, options, host), (line) => output.progress(line));
+      const say = (line: string) => output.progress(line);
+      await runSteps(initSteps(node, options, host), say, onInterruption(say));
       const token = await callDaemon("POST", "/v1/tokens", {
         body: { role: "server", validMs: TOKEN_MS },
         answer: CreatedToken,

@@ -1,7 +1,7 @@
 // A setup that fails before the edge takes agents gives the agents their puppetserver back: its own
 // files, its own port, running. What the steps have made so far stays for the same command.
 
-import { Fault, messageOf } from "../base/fault.ts";
+import { messageOf } from "../base/fault.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { unit } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
@@ -9,31 +9,11 @@ import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planRevert } from "../puppetserver/plan.ts";
 import { forgetStop, keepsItStopped, letAgentsIn } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
-import type { Step } from "./steps.ts";
 import { puppetserverWish } from "./wish.ts";
 
 const START_MS = 600_000;
 /** What would take the agents' port, or sign beside stock's own CA service. */
 const UNITS = ["understudy-vip.service", "understudy-edge.service", "understudy.service"];
-
-/** `steps`; where one fails, `giveBack` is run, and what it says stands below the failure. */
-export function givingBack(
-  steps: readonly Step[],
-  giveBack: (report: (detail: string) => void) => Promise<string[]>,
-): Step[] {
-  return steps.map((step) => ({
-    title: step.title,
-    run: async (report) => {
-      try {
-        return await step.run(report);
-      } catch (error) {
-        const { code, hints } = error instanceof Fault ? error : { code: "internal", hints: [] };
-        const said = await giveBack(report);
-        throw new Fault(code, messageOf(error), { hints: [...hints, ...said], cause: error });
-      }
-    },
-  }));
-}
 
 /**
  * Starts the puppetserver that setup stopped, with the files that it had. Never throws: returns
@@ -49,7 +29,7 @@ export async function giveBackPuppetserver(
     if (!(await keepsItStopped())) return [];
     report("puppetserver is given back to the agents");
     for (const each of UNITS) {
-      await unit("disable", each);
+      await unit("disable", each).catch(() => undefined);
       await unit("stop", each);
     }
     const wish = puppetserverWish(node.sharedName);

@@ -40,7 +40,7 @@ import { unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
 import { refuseOther } from "./begun.ts";
 import { edgeTakesAgents, FINISH, planMove, puppetserverStarts } from "./behind-the-edge.ts";
-import { giveBackPuppetserver, givingBack } from "./give-back.ts";
+import { giveBackPuppetserver } from "./give-back.ts";
 import { observeHostCertificate, otherNames } from "./host-certificate.ts";
 import type { InitOptions } from "./init-plan.ts";
 import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
@@ -54,20 +54,23 @@ const ETCD_READY_MS = 60_000;
 /** The node file of this init: kept from an interrupted one with the same name, else new. */
 export async function initNode(id: string, options: InitOptions): Promise<NodeFile> {
   const kept = await readNodeFile();
-  if (kept === undefined) {
-    return {
-      format: 1,
-      clusterId: randomUUID(),
-      generation: 1,
-      id,
-      role: "server",
-      address: options.address,
-      sharedName: options.sharedName,
-      phase: "setup",
-      startedBy: "init",
-      etcdEndpoints: [clientUrl(options.address)],
-    };
-  }
+  if (kept !== undefined) return continueInit(kept, id, options);
+  return {
+    format: 1,
+    clusterId: randomUUID(),
+    generation: 1,
+    id,
+    role: "server",
+    address: options.address,
+    sharedName: options.sharedName,
+    phase: "setup",
+    startedBy: "init",
+    etcdEndpoints: [clientUrl(options.address)],
+  };
+}
+
+/** `kept`, where this init goes on with it. Throws Fault `setup.already-member`, `setup.address`. */
+export function continueInit(kept: NodeFile, id: string, options: InitOptions): NodeFile {
   if (kept.phase === "removed") throw removedFault(kept);
   if (kept.phase === "setup") refuseOther(kept, "init");
   if (kept.phase === "ready" || kept.id !== id) throw alreadyMember(kept);
@@ -75,8 +78,9 @@ export async function initNode(id: string, options: InitOptions): Promise<NodeFi
     throw begun(kept, `--name ${kept.sharedName}`, "setup.already-member");
   }
   // Its certificates and its etcd have that address.
-  if (kept.address !== options.address)
+  if (kept.address !== options.address) {
     throw begun(kept, `--address ${kept.address}`, "setup.address");
+  }
   return kept;
 }
 
@@ -112,6 +116,12 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     etcd = createEtcd({ endpoints: node.etcdEndpoints, tls: { ca, cert, key } });
     return etcd;
   };
+  const authority: Step = {
+    title: "certificate authority",
+    run: async (report) => takeAuthority(node, host, await connect(), report),
+  };
+  const giveBack = async (report: (detail: string) => void) =>
+    giveBackPuppetserver(node, host, report);
   return [
     {
       title: "cluster certificates",
@@ -132,16 +142,8 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
         return undefined;
       },
     },
-    ...givingBack(
-      [
-        {
-          title: "certificate authority",
-          run: async (report) => takeAuthority(node, host, await connect(), report),
-        },
-        ...edgeTakesAgents(node, host),
-      ],
-      async (report) => giveBackPuppetserver(node, host, report),
-    ),
+    // In these, puppetserver doesn't run.
+    ...[authority, ...edgeTakesAgents(node, host)].map((step) => ({ ...step, giveBack })),
     puppetserverStarts(host),
     ...virtualIpsHeld(options.virtualIps),
     FINISH,

@@ -1,7 +1,10 @@
 // Init and join as a list of steps. Each may be run again: it finds what is done and goes on, so an
 // interrupted command is repeated and finishes.
 
+import { Fault, messageOf } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
+
+type Report = (detail: string) => void;
 
 export interface Step {
   title: string;
@@ -9,25 +12,60 @@ export interface Step {
    * Does the step, or finds it done. Returns a word or two about the outcome, if there is more to
    * say.
    */
-  run(report: (detail: string) => void): Promise<string | undefined>;
+  run(report: Report): Promise<string | undefined>;
+  /** Undoes what may not stay when the step fails; returns what is so then, in lines. */
+  giveBack?: (report: Report) => Promise<string[]>;
 }
 
-/** Runs the steps in order; the first that throws ends it. */
+/**
+ * Runs the steps in order; the first that throws ends it, and so does `signal` between two of them:
+ * Fault `setup.interrupted`.
+ */
 export async function runSteps(
   steps: readonly Step[],
   print: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<void> {
+  const report = (text: string) => print(`   … ${text}`);
   for (const step of steps) {
     const startMs = monotonicMs();
     let detail: string | undefined;
     try {
-      detail = await step.run((text) => print(`   … ${text}`));
+      if (signal?.aborted === true) throw interrupted();
+      detail = await step.run(report);
     } catch (error) {
+      const said = (await step.giveBack?.(report)) ?? [];
       print(` ✗ ${step.title}`);
-      throw error;
+      throw said.length === 0 ? error : withHints(error, said);
     }
     const seconds = ((monotonicMs() - startMs) / 1000).toFixed(1);
     const title = detail === undefined ? step.title : `${step.title}: ${detail}`;
     print(` ✓ ${title.padEnd(60)} ${seconds.padStart(6)} s`);
   }
+}
+
+/**
+ * Aborts at the first Ctrl-C or request to end, so that the running step ends in order; the second
+ * one ends the program.
+ */
+export function onInterruption(print: (line: string) => void): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(name, () => {
+      print("   … this step ends first; once more ends it at once");
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+function interrupted(): Fault {
+  return new Fault("setup.interrupted", "it was interrupted before this step", {
+    hints: ["The same command goes on."],
+  });
+}
+
+function withHints(error: unknown, lines: string[]): Fault {
+  const { code, hints } = error instanceof Fault ? error : { code: "internal", hints: [] };
+  return new Fault(code, messageOf(error), { hints: [...hints, ...lines], cause: error });
 }
