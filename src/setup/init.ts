@@ -36,7 +36,7 @@ import { clientUrl, peerUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { exists } from "../host/files.ts";
-import { unit } from "../host/systemd.ts";
+import { isActive, unit } from "../host/systemd.ts";
 import { VERSION } from "../version.ts";
 import { refuseOther } from "./begun.ts";
 import { edgeTakesAgents, FINISH, planMove, puppetserverStarts } from "./behind-the-edge.ts";
@@ -240,17 +240,24 @@ async function takeAuthority(
 ): Promise<string> {
   const { cadir } = host.layout;
   const { puppet } = host.owners;
-  // A CA that still signs while it is read would issue what the record never hears of.
-  if ((await planMove(node, host)).length > 0) {
-    await stopPuppetserver(host.layout.puppetserver.unit, report);
-  }
   const { created } = await createAuthority({
     cadir,
     caName: `Puppet CA: ${node.id}`,
     ...(puppet === undefined ? {} : { owner: puppet }),
   });
   for (const key of ["ca_key.pem", "root_key.pem"]) await closeKey(join(cadir, key));
-  const taken = await importAuthority({ etcd, cadir });
+  const take = async () => importAuthority({ etcd, cadir });
+  const { unit: name } = host.layout.puppetserver;
+  if ((await planMove(node, host)).length > 0) {
+    // Most of it while agents are still served, so that they wait for the rest only.
+    if (await isActive(name)) {
+      const { signed } = await take();
+      report(`${signed} certificates are in the record; puppetserver stops`);
+    }
+    await stopPuppetserver(name, report);
+  }
+  // A CA that still signed while it was read has issued what the record hasn't heard of.
+  const taken = await take();
   return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
 }
 
