@@ -7,7 +7,9 @@ import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { after, before, describe, test } from "node:test";
 import { parseCertificate } from "../x509/certificate.ts";
-import { edgePaths } from "./config.ts";
+import { until } from "../base/retry.ts";
+import { edgePaths, muteMax } from "./config.ts";
+import { parseInfo } from "./parse.ts";
 import { issuerKey, revocationKey } from "./identity.ts";
 import { edgeRuntime } from "./runtime.ts";
 import { confirmRevoked } from "./revocations.ts";
@@ -244,6 +246,35 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
     assert.match(answer, /^HTTP\/1\.1 500/);
     await edge.logged(/from=192\.0\.2\.7 /);
     assert.equal((await edge.ask(CATALOG)).status, 200);
+  });
+
+  test("a client whose connections say nothing keeps no other source out, and a whole fleet may have one address", async () => {
+    await using edge = await TestEdge.make({ puppetservers: 1, memoryMiB: 1 });
+    const backends = edge.config.backends.map((backend) => ({ ...backend, jrubies: 100 }));
+    await using small = edge.with({ ...edge.config, backends });
+    await small.startToy("p1");
+    await small.startHaproxy();
+    const port = small.config.bind[0]?.port ?? 0;
+    const sessions = async () => {
+      const info = parseInfo(await edgeRuntime(small.config).ask("show info"));
+      return Number(info.get("CurrConns"));
+    };
+    const before = await sessions();
+    const mute = Array.from({ length: 70 }, () =>
+      connect({ port, host: "127.0.0.1", localAddress: "127.0.0.9" }).on("error", () => undefined),
+    );
+    const taken = async () => (await sessions()) - before >= muteMax(1);
+    await until("the edge has taken the silent ones", taken, { withinMs: 60_000, everyMs: 20 });
+    assert.equal((await small.ask(CATALOG)).status, 200);
+    for (const socket of mute) socket.destroy();
+
+    const fleet: Promise<{ status: number }>[] = [];
+    for (let index = 0; index < 60; index += 1) {
+      fleet.push(small.ask(`${CATALOG}?id=f${index}&gate=go`));
+      await small.begun(`f${index}`);
+    }
+    await small.open("go");
+    assert.ok((await Promise.all(fleet)).every(({ status }) => status === 200));
   });
 
   test("50,000 revocations are read at the start", async () => {

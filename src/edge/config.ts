@@ -100,6 +100,9 @@ export const REPLAY_BYTES_MAX = 1024 * 1024;
  */
 export const REWRITE_BYTES = 32 * 1024;
 
+/** How long a request's body may take to arrive once its headers are here. */
+export const BODY_S_MAX = 60;
+
 /** Certificate requests are about 2 KB; stock's has no limit. */
 export const CA_BODY_BYTES_MAX = 64 * 1024;
 
@@ -136,4 +139,13 @@ export function connectionsMax(memoryMiB: number): number {
   const bytesEach = 3 * REPLAY_BYTES_MAX + 128 * 1024;
   const fit = Math.floor((memoryMiB * 1024 * 1024) / bytesEach);
   return Math.min(CONNECTIONS_MAX, Math.max(CONNECTIONS_MIN, fit));
+}
+
+/**
+ * How many connections one source may have that are not through their TLS handshake: those of a
+ * client that says nothing stay for a minute. Most of them all, since a whole fleet may come from
+ * one address and start at once; the rest is for other sources.
+ */
+export function muteMax(memoryMiB: number): number {
+  return Math.floor(connectionsMax(memoryMiB) * 0.75);
 }

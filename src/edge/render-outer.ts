@@ -4,7 +4,8 @@
 // refused.
 
 import { isIPv6 } from "node:net";
-import { CA_BODY_BYTES_MAX, CA_HOLD_MS_MAX, connectionsMax, POISON_S } from "./config.ts";
+import { BODY_S_MAX, CA_BODY_BYTES_MAX, CA_HOLD_MS_MAX, connectionsMax } from "./config.ts";
+import { muteMax, POISON_S } from "./config.ts";
 import type { EdgeConfig, EdgePaths } from "./config.ts";
 import { issuerKey } from "./identity.ts";
 import { endpoint, LOGGED, section } from "./text.ts";
@@ -28,8 +29,10 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
     "timeout client 60s",
     "option clitcpka",
     balancers !== "" && `tcp-request connection expect-proxy layer4 if { src ${balancers} }`,
+    ...muteLines(config),
+    "timeout http-request 20s",
     // Rules run once the whole body is here, so what they judge is as it is when it is sent on.
-    "option http-buffer-request",
+    `http-request wait-for-body time ${BODY_S_MAX}s`,
     // Agents never retry: an idle connection stays until its next request, also in a former worker.
     "option idle-close-on-response",
     "unique-id-format %[uuid()]",
@@ -46,6 +49,29 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
     "use_backend authority if ca",
     "default_backend replay",
   ]);
+}
+
+/**
+ * Connections that never get through their TLS handshake may take a share of the edge only, for each
+ * source. Others aren't counted: a whole fleet may come from one address.
+ */
+function muteLines(config: EdgeConfig): string[] {
+  const others =
+    config.acceptProxyFrom.length === 0
+      ? ""
+      : ` unless { src ${config.acceptProxyFrom.join(" ")} }`;
+  return [
+    `tcp-request connection track-sc0 src table connected${others}`,
+    "tcp-request connection set-var(sess.spoken) src,table_conn_cur(spoken)",
+    `tcp-request connection reject if { sc0_conn_cur,sub(sess.spoken) gt ${muteMax(config.memoryMiB)} }`,
+    "tcp-request session track-sc1 src table spoken",
+  ];
+}
+
+/** Who is connected, and who of them got through the handshake: connections by source. */
+export function sourceSections(): string[] {
+  const table = "stick-table type ipv6 size 100k expire 15m store conn_cur";
+  return ["connected", "spoken"].map((name) => section(`backend ${name}`, [table]));
 }
 
 function identityLines(config: EdgeConfig, paths: EdgePaths): string[] {

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { type EdgeConfig, type EdgePaths, edgePaths, REPLAY_BYTES_MAX } from "./config.ts";
 import { connectionsMax, REWRITE_BYTES } from "./config.ts";
 import { renderLua } from "./lua.ts";
-import { agentsSection, replaySection } from "./render-outer.ts";
+import { agentsSection, replaySection, sourceSections } from "./render-outer.ts";
 import { authoritySections, innerSections, puppetserverSections } from "./render-inner.ts";
 import { ownedBy, section } from "./text.ts";
 
@@ -47,6 +47,7 @@ function renderText(config: EdgeConfig, structure: string): string {
     defaultsSection(config),
     agentsSection(config, paths),
     replaySection(paths),
+    ...sourceSections(),
     ...innerSections(config, paths),
     ...puppetserverSections(config),
     ...authoritySections(config),
