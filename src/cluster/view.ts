@@ -70,6 +70,11 @@ export function serversOf(view: View): Member[] {
   return view.members.filter((member) => member.role === "server" && member.phase !== "leaving");
 }
 
+/** Servers whose edge may let agents in: one that is leaving does until it has left. */
+export function edgesOf(view: View): Member[] {
+  return view.members.filter((member) => member.role === "server");
+}
+
 /** Client URLs of all etcd members that vote, `first`'s own before the others. */
 export function voterEndpoints(view: View, first: string): string[] {
   const voters = view.etcdMembers.filter((member) => !member.learner && member.name !== "");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backend, Member, Meta, Settings } from "../cluster/schema.ts";
-import type { View } from "../cluster/view.ts";
+import { edgesOf, type View } from "../cluster/view.ts";
 import { desiredEdge } from "./edge-desired.ts";
 
 const FULL = "the disk of /var is full";
@@ -23,6 +23,8 @@ test("members that leave get no requests, and the other servers' CAs are asked i
     ["s1.test", "s3.test"],
   );
   assert.ok(!authorities.some(({ name }) => name === HOST.id));
+  // Its edge takes agents until it has left, so it is told of revocations.
+  assert.equal(edgesOf(view).length, 3);
 });
 
 test("the edge listens on both families where the host has both", () => {

@@ -9,7 +9,7 @@ import type { EdgeReport } from "../ca/operations.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
-import { serversOf, type View } from "../cluster/view.ts";
+import { edgesOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { keepPoison } from "../edge/apply.ts";
 import type { EdgeConfig } from "../edge/config.ts";
@@ -125,7 +125,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
         return peers.call(member.address, "/v1/edge/refuse", options);
       };
       await Promise.all(
-        (view === undefined ? [] : serversOf(view)).map(async (member) => {
+        (view === undefined ? [] : edgesOf(view)).map(async (member) => {
           const said = await ask(member).catch((error: unknown) => ({
             confirmed: false,
             because: messageOf(error),

@@ -52,8 +52,8 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
 }
 
 /**
- * Connections that never get through their TLS handshake may take a share of the edge only, for each
- * source. Others aren't counted: a whole fleet may come from one address.
+ * Connections that never get through their TLS handshake may take a share of the edge only, for
+ * each source. Others aren't counted: a whole fleet may come from one address.
  */
 function muteLines(config: EdgeConfig): string[] {
   const others =
