@@ -83,6 +83,8 @@ interface Core {
   refusals: Refusals;
   leaves: OwnLeaves;
   voters: Voters;
+  /** Whether this member asks the others now to take it out. */
+  asked: { out: boolean };
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
   /** All that runs here on a timer, but for the view's and the CA's, which tell of themselves. */
@@ -114,8 +116,11 @@ async function assemble(log: Log, stop: AbortController) {
       const { edges } = await requireCa(server).revoke({ names: [id] });
       return edges ?? { confirmed: [], missing: [] };
     },
-    confirmCopies: async (revision) =>
-      server?.copier.confirm(revision) ?? { copies: 1, of: [core.node.id] },
+    confirmCopies: async (revision) => {
+      const alone = { copies: 1, of: [core.node.id] };
+      // The change stands, whatever becomes of asking who else has it.
+      return server?.copier.confirm(revision).catch(() => alone) ?? alone;
+    },
     status: async () => status(),
   };
   const local = async () =>
@@ -159,8 +164,10 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
+  const asked = { out: false };
   const onRemoved = async (by: string) => {
-    if (signal.aborted) return;
+    // Whoever asked to be removed still awaits the answer, and stops everything then.
+    if (signal.aborted || asked.out) return;
     log.error(`${by} says that this member was removed: it stands down`);
     await rememberRemoval();
     // The next start stands down, when no loop is there to start anything again.
@@ -195,7 +202,7 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   });
   const voters = createVoters(etcd, log);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
-  return { ...parts, reloads, loops: [neighbours.loop], log, signal };
+  return { ...parts, asked, reloads, loops: [neighbours.loop], log, signal };
 }
 
 async function createServer(core: Core): Promise<ServerParts> {
@@ -256,7 +263,10 @@ async function listenForCommands(
     remove: async (id) => removeMember(membership, id),
     planLeave: async () => planRemoval(await shared.status(), core.node.id, "itself"),
     startLeaving: async () => startLeaving(membership),
-    leave: async () => askToLeave(membership),
+    leave: async () => {
+      core.asked.out = true;
+      return askToLeave(membership).finally(() => (core.asked.out = false));
+    },
     setVoters: async (count) => setVoters(membership, count),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];

@@ -29,6 +29,7 @@ export async function exchange(
     role: letter === "s" ? "server" : "compiler",
     member: { id: NAME, address, version: "1", backends: [] },
     requests: Object.fromEntries(leaves.map((leaf) => [leaf, request])),
+    puppetRequest: request,
     wallMs: Date.now(),
   };
   const header = "content-type: application/json";

@@ -42,7 +42,14 @@ interface KnockAnswer {
   answer: string;
 }
 
-const Tokens = z.array(z.object({ id: z.string(), role: z.string(), state: z.string() }));
+const Tokens = z.array(
+  z.object({
+    id: z.string(),
+    role: z.string(),
+    state: z.string(),
+    member: z.string().optional(),
+  }),
+);
 
 let lab: Lab;
 let [s1, s2, s3, s4, c1, a1] = [] as unknown as [
@@ -148,6 +155,8 @@ test("a dead server is removed, and its keys open no door, whoever has them", as
   assert.match(done.stderr, /held the keys of the Puppet CA/);
   assert.match(done.stdout, /no member of etcd any more/);
   assert.match(done.stdout, /refused by 3 of 3 members/);
+  const tokens = Tokens.parse(JSON.parse(await s1.run("understudy token list --json")));
+  assert.ok(!tokens.some(({ member }) => member === s3.fqdn), "its token went with it");
   const still = (await knockEverywhere(servers)).filter(({ opens }) => opens);
   assert.deepEqual(still, []);
 });

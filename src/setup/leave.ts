@@ -1,5 +1,5 @@
-// understudy leave: this server goes out of its cluster in order. Agents go elsewhere first and
-// their running requests end; then the cluster forgets it, while it still may ask for that; then
+// understudy leave: this server goes out of its cluster in order. Agents' running requests end and
+// the address goes to another; then the cluster forgets it, while it still may ask for that; then
 // its units stop, Puppet's files are put back, and its keys are deleted. Its node file goes last:
 // as long as it is there, the same command goes on.
 
@@ -16,7 +16,8 @@ import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planRevert } from "../puppetserver/plan.ts";
 import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
-import { drain } from "./make-way.ts";
+import { letAgentsIn } from "./make-way.ts";
+import { sendAgentsAway } from "./send-away.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
 import { puppetserverWish } from "./wish.ts";
@@ -26,8 +27,6 @@ import { until } from "../base/retry.ts";
 const LEAVE_MS = 300_000;
 /** How long the address may take to go to another server. */
 const ADDRESS_MS = 30_000;
-/** How long agents' running requests may take to end: a big catalog compiles for minutes. */
-const REQUESTS_MS = 180_000;
 const LOOK_MS = 300;
 
 /** Leaves the cluster. Returns the lines that say what is so now. */
@@ -56,34 +55,42 @@ export async function leave(talk: {
   return finish(node, (line) => talk.progress(line));
 }
 
-/** Gives the addresses up, and waits until nobody's run needs this edge any more. */
+/**
+ * Ends what agents have running here, then gives the addresses up. From here on the record says
+ * that this member is leaving, so the other edges pass its puppetserver by.
+ */
 async function sendAgentsElsewhere(
   node: NodeFile,
   progress: (line: string) => void,
 ): Promise<void> {
-  await callDaemon("POST", "/v1/leave/start", { body: {}, answer: Done });
-  if (node.role !== "server") return;
-  const moved = async () => {
+  const start = async () => callDaemon("POST", "/v1/leave/start", { body: {}, answer: Done });
+  if (node.role !== "server") {
+    await start();
+    return;
+  }
+  try {
+    const open = await sendAgentsAway();
+    progress(open === "" ? " ✓ agents' requests here have ended, new ones wait" : ` ! ${open}`);
+    await start();
+    const moved = await addressesMoved();
+    if (moved) progress(" ✓ agents go to the other servers");
+    else progress(" ! no other server takes the addresses: they go with this one");
+  } finally {
+    await letAgentsIn();
+  }
+}
+
+async function addressesMoved(): Promise<boolean> {
+  const none = async () => {
     const { addresses } = await callDaemon("GET", "/v1/local", { answer: LocalStatus });
     return addresses.length === 0;
   };
-  const held = await until("the addresses move", moved, {
-    withinMs: ADDRESS_MS,
-    everyMs: LOOK_MS,
-  }).then(
-    () => false,
+  return until("the addresses move", none, { withinMs: ADDRESS_MS, everyMs: LOOK_MS }).catch(
     (error: unknown) => {
-      if (isFault(error, "base.deadline")) return true;
+      if (isFault(error, "base.deadline")) return false;
       throw error;
     },
   );
-  progress(
-    held
-      ? " ! no other server takes the addresses: they go with this one"
-      : " ✓ agents go to the other servers",
-  );
-  if (await drain(REQUESTS_MS)) progress(" ✓ their requests here have ended");
-  else progress(" ! requests still run here, which end now");
 }
 
 /** Has the others remove this member; returns what they did. */

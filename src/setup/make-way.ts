@@ -73,7 +73,7 @@ export async function letAgentsIn(): Promise<void> {
 }
 
 /** What kept the kernel from it; undefined when connections are held. */
-async function hold(): Promise<string | undefined> {
+export async function hold(): Promise<string | undefined> {
   const problem = await nft(renderHold(PORTS.edge));
   if (problem !== undefined) return problem;
   renewal ??= setInterval(() => void nft(renderRenewal(PORTS.edge)), RENEW_MS);

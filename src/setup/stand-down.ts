@@ -11,20 +11,19 @@ import { createPeers, type PeerTls } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { run } from "../host/process.ts";
-import { drain } from "./make-way.ts";
+import { drain, hold, letAgentsIn } from "./make-way.ts";
 
 const ASK_MS = 3000;
 
-/** How long running requests may take to end once no new ones come. */
-const REQUESTS_MS = 30_000;
+/** How long running requests may take to end before the address goes; new ones wait meanwhile. */
+const REQUESTS_MS = 15_000;
 
-const VIP_UNIT = "understudy-vip.service";
-const EDGE_UNIT = "understudy-edge.service";
+export const EDGE_UNIT = "understudy-edge.service";
 const DAEMON_UNIT = "understudy.service";
 
 /** Our units, in the order in which they stop: the address moves first, the record goes last. */
 export const OUR_UNITS = [
-  VIP_UNIT,
+  "understudy-vip.service",
   EDGE_UNIT,
   DAEMON_UNIT,
   "understudy-files.service",
@@ -74,16 +73,17 @@ export async function rememberRemoval(): Promise<void> {
 }
 
 /**
- * Has systemd stop everything of ours, now and at boot: the address goes first, then what agents
- * have running here may end. `self` is the unit that the caller runs in.
+ * Has systemd stop everything of ours, now and at boot: first what agents have running here may
+ * end, then the address goes. `self` is the unit that the caller runs in.
  */
 export async function standDown(self: "daemon" | "edge"): Promise<void> {
   const own = self === "daemon" ? DAEMON_UNIT : EDGE_UNIT;
   // Without a reload: systemd would read every unit anew while these are being started.
   await run(["systemctl", "disable", "--no-reload", ...OUR_UNITS]);
-  await run(["systemctl", "stop", "--no-block", VIP_UNIT]);
+  await hold();
   await drain(REQUESTS_MS);
   await run(["systemctl", "stop", "--no-block", ...OUR_UNITS.filter((name) => name !== own)]);
+  await letAgentsIn();
   // Last, because it ends this very process.
   await run(["systemctl", "stop", "--no-block", own]);
 }
