@@ -40,6 +40,7 @@ import {
 } from "./daemon/membership.ts";
 import { createNeighbours, type Neighbours } from "./daemon/neighbours.ts";
 import { createOwnLeaves, type OwnLeaves, signLeaf } from "./daemon/own-leaves.ts";
+import { isIdle, keepOwn } from "./daemon/own-record.ts";
 import { createRefusals, memberDoors, type Refusals } from "./daemon/pki-loop.ts";
 import { askToLeave, removeMember, startLeaving } from "./daemon/removal.ts";
 import { createEtcd } from "./etcd/client.ts";
@@ -85,6 +86,8 @@ interface Core {
   voters: Voters;
   /** Whether this member asks the others now to take it out. */
   asked: { out: boolean };
+  /** Why this daemon keeps requests from its own puppetserver now; empty: it doesn't. */
+  takenOut: { because: string };
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
   /** All that runs here on a timer, but for the view's and the CA's, which tell of themselves. */
@@ -179,6 +182,7 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
     control = await readLeaf("control");
     for (const reload of reloads) await reload();
   };
+  const takenOut = { because: "" };
   const leaves = createOwnLeaves({
     node,
     layout,
@@ -187,6 +191,11 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
     peers,
     log,
     clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) < CLOCK_REFUSE_MS,
+    takeOut: async (because) => {
+      takenOut.because = because;
+      await keepOwn({ etcd, node, layout, takenOut });
+    },
+    isIdle: async (view) => isIdle(view, node),
     onRenewed: async () => {
       etcd.setTls(await readLeaf("etcd"));
       await readAnew();
@@ -202,7 +211,7 @@ async function createCore(log: Log, stop: AbortController): Promise<Core> {
   });
   const voters = createVoters(etcd, log);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
-  return { ...parts, asked, reloads, loops: [neighbours.loop], log, signal };
+  return { ...parts, asked, takenOut, reloads, loops: [neighbours.loop], log, signal };
 }
 
 async function createServer(core: Core): Promise<ServerParts> {

@@ -10,6 +10,8 @@ export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
 export const ADDRESSES_PREFIX = `${KEY_PREFIX}addresses/`;
 export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
+/** Whose puppetserver loads a new certificate now. */
+export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
 export const memberKey = (id: string) => `${MEMBERS_PREFIX}${id}`;

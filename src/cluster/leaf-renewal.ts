@@ -1,5 +1,5 @@
-// When a member's own certificates are renewed: at half of their life, each member on its own day,
-// so that no two servers' puppetservers reload at once. Pure.
+// When a member's own certificates are renewed: at half of their life, members spread over a month,
+// so that few are due on one day. Pure.
 
 import { createHash } from "node:crypto";
 import type { LeafName } from "./pki.ts";

@@ -33,6 +33,7 @@ export interface LoopHost {
   neighbours: Neighbours;
   refusals: Refusals;
   leaves: OwnLeaves;
+  takenOut: { because: string };
   voters: Voters;
   log: Log;
   signal: AbortSignal;

@@ -22,9 +22,9 @@ import { serversOf, type View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
-import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { planMove } from "../setup/behind-the-edge.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { reloadInTurn } from "./puppetserver-reload.ts";
 
 const SIGN_MS = 20_000;
 
@@ -38,6 +38,10 @@ export interface LeavesHost {
   clockIsRight(): boolean;
   /** The files have changed: whoever uses them reads them anew. */
   onRenewed(leaves: LeafName[]): Promise<void>;
+  /** Tells every edge, by the record, why this member's puppetserver gets no requests now. */
+  takeOut(because: string): Promise<void>;
+  /** Whether nothing runs in this member's puppetserver now. */
+  isIdle(view: View): Promise<boolean>;
   log: Log;
 }
 
@@ -62,10 +66,9 @@ export function createOwnLeaves(host: LeavesHost): OwnLeaves {
     }
     // Told by times on disk, so a reload that was interrupted is made up for.
     const actions = await planMove(node, host);
-    if (actions.length === 1 && actions[0]?.do === "reload") {
-      log.notice(`puppetserver reloads: ${actions[0].because}`);
-      await applyPuppetserver(actions[0], layout.puppetserver.unit);
-    }
+    // Others' edits of puppetserver's files are no reason to keep an old certificate.
+    const reload = actions.find((action) => action.do === "reload");
+    if (reload !== undefined) await reloadInTurn(host, view, reload, layout.puppetserver.unit);
   };
   return {
     async tick(view) {

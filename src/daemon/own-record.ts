@@ -12,7 +12,8 @@ import type { Etcd } from "../etcd/types.ts";
 import { PORTS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { judgeRoom, readFreeBytes } from "../puppetserver/disk.ts";
-import { readPuppetserverStatus } from "../puppetserver/status.ts";
+import { type PuppetserverStatus, readPuppetserverStatus } from "../puppetserver/status.ts";
+import { RELOADING } from "./puppetserver-reload.ts";
 import { VERSION } from "../version.ts";
 
 const STATUS_MS = 3000;
@@ -22,6 +23,8 @@ export interface RecordHost {
   etcd: Etcd;
   node: NodeFile;
   layout: PuppetLayout;
+  /** Why this daemon keeps requests from its puppetserver now, whatever its disk; empty: no. */
+  takenOut: { because: string };
 }
 
 /**
@@ -37,15 +40,16 @@ export async function keepRecords(host: RecordHost, view: View, leads: boolean):
   await keepOwn(host);
 }
 
-async function keepOwn({ etcd, node, layout }: RecordHost): Promise<void> {
+/** What this member knows best of itself: its version, and whether it should get requests. */
+export async function keepOwn({ etcd, node, layout, takenOut }: RecordHost): Promise<void> {
   const { varDir } = layout.puppetserver;
   // A folder that can't be looked at is no reason to take a puppetserver out.
   const freeBytes = await readFreeBytes(varDir).catch(() => Number.POSITIVE_INFINITY);
   await updateMember(etcd, node.id, (member) => {
-    const withRoom = (backend: Backend) => ({
-      ...backend,
-      unfit: judgeRoom(freeBytes, backend.unfit, varDir),
-    });
+    const withRoom = (backend: Backend) => {
+      const was = backend.unfit === RELOADING ? "" : backend.unfit;
+      return { ...backend, unfit: takenOut.because || judgeRoom(freeBytes, was, varDir) };
+    };
     return member && { ...member, version: VERSION, backends: member.backends.map(withRoom) };
   });
 }
@@ -57,15 +61,28 @@ async function keepBackends(etcd: Etcd, member: Member): Promise<void> {
   await updateMember(etcd, member.id, (current) => current && { ...current, backends });
 }
 
+/** Whether nothing runs in this server's own puppetservers; true where that can't be told. */
+export async function isIdle(view: View, { id, role }: NodeFile): Promise<boolean> {
+  const own = view.members.find((member) => member.id === id);
+  if (own === undefined || role !== "server") return true;
+  const statuses = await Promise.all(own.backends.map(async (each) => askStatus(each, own)));
+  return statuses.every((status) => status?.freeJrubies === status?.jrubies);
+}
+
 /** The backend with its JRuby count as told now; as it was while puppetserver doesn't answer. */
 async function measure(backend: Backend, member: Member): Promise<Backend> {
+  const { jrubies } = (await askStatus(backend, member)) ?? {};
+  return jrubies === undefined || jrubies < 1 ? backend : { ...backend, jrubies };
+}
+
+async function askStatus(
+  { port }: Backend,
+  { id, address }: Member,
+): Promise<PuppetserverStatus | undefined> {
   const { ca, cert, key } = await readLeaf("edge");
-  const { address } = member;
-  const serverName = leafHostname("listener", member.id);
-  const status = await readPuppetserverStatus(
-    { address, port: backend.port, serverName, ca, cert, key },
+  const serverName = leafHostname("listener", id);
+  return readPuppetserverStatus(
+    { address, port, serverName, ca, cert, key },
     AbortSignal.timeout(STATUS_MS),
   ).catch(() => undefined);
-  const { jrubies } = status ?? {};
-  return jrubies === undefined || jrubies < 1 ? backend : { ...backend, jrubies };
 }

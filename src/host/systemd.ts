@@ -57,11 +57,6 @@ export async function unit(verb: UnitVerb, unit: string, options: UnitOptions = 
   });
 }
 
-/** Makes systemd read unit files again. */
-export async function reloadUnitFiles(): Promise<void> {
-  await run(["systemctl", "daemon-reload"], { withinMs: ACT_MS });
-}
-
 /** Whether `unit` is up, or serving while it reloads. False also where there is no systemd. */
 export async function isActive(unit: string): Promise<boolean> {
   const result = await tryRun(["systemctl", "is-active", unit], { withinMs: ASK_MS }).catch(
