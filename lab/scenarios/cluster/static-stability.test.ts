@@ -1,6 +1,7 @@
 // P5, step by step on one cluster: two of three etcd members stop, then every daemon, then the
-// server that holds the address loses power. Agents run all the while; what they need of the CA
-// still comes; changes get a clear error. Then everything comes back, and nothing was lost.
+// server that holds the address loses power, and it boots while all of that is still off. Agents
+// run all the while; what they need of the CA still comes; changes get a clear error. Then
+// everything comes back, and nothing was lost.
 
 import assert from "node:assert/strict";
 import { z } from "zod";
@@ -22,6 +23,14 @@ const ETCD = "understudy-etcd.service";
 /** A command that says nothing for so long has no answer. */
 const ANSWER_MS_MAX = 90_000;
 const MOVE_MS_MAX = 120_000;
+const BOOTED_MS_MAX = 300_000;
+/** What serves agents on a server, with no daemon and no etcd. */
+const SERVING = [
+  "understudy-files.socket",
+  "understudy-edge.service",
+  "understudy-vip.service",
+  "puppetserver.service",
+];
 const REFUSED = ["etcd.no-quorum", "etcd.unreachable", "etcd.no-leader"];
 
 let waiting: Agent | undefined;
@@ -34,7 +43,7 @@ const { hazard } = scenario({
 });
 
 hazard(
-  "etcd without quorum, no daemon, and then a power cut: agents are served throughout",
+  "etcd without quorum, no daemon, a power cut and a boot: agents are served throughout",
   async (scene) => {
     const { cluster, crew, undo } = scene;
     waiting = await submitRequest(scene, `waits${wallMs()}.lab.test`);
@@ -54,7 +63,8 @@ hazard(
 
     fromMs = wallMs();
     await Promise.all(
-      cluster.servers.map(async (server) => server.run(`systemctl mask --runtime --now ${DAEMON}`)),
+      // For good: not even a boot brings one back.
+      cluster.servers.map(async (server) => server.run(`systemctl mask --now ${DAEMON}`)),
     );
     await assertReadable(scene, "crew1");
     await assertAgentsFetch(scene);
@@ -68,6 +78,10 @@ hazard(
     scene.report(`power cut of ${holder.name} with no daemon and no quorum: ${cost}`);
     await assertReadable(scene, "crew2");
     await crew.allRun();
+
+    await holder.boot();
+    await assertServesAlone(scene, holder);
+    await assertReadable(scene, "crew2");
   },
 );
 
@@ -177,6 +191,33 @@ async function assertAgentsFetch(scene: Scene): Promise<void> {
   );
 }
 
+/** A server that booted without daemon and quorum serves again, with what is on its disk. */
+async function assertServesAlone({ cluster, report }: Scene, server: LabHost): Promise<void> {
+  const from = wallMs();
+  for (const unit of SERVING) {
+    await until(
+      `${unit} of ${server.name} after a boot without a daemon`,
+      async () => (await server.exec(["systemctl", "is-active", "--quiet", unit])).code === 0,
+      { withinMs: BOOTED_MS_MAX, everyMs: 500 },
+    );
+  }
+  assert.notEqual((await server.exec(["systemctl", "is-active", "--quiet", DAEMON])).code, 0);
+  const said = await server.run("journalctl --boot --unit understudy-edge --output=cat --no-pager");
+  assert.match(said, /the edge starts with the revocations it has/);
+  assert.ok(known);
+  const args = ["--server", server.fqdn, "--ca_server", server.fqdn];
+  assertFine(await known.run({ withinMs: HUNG_MS, args }));
+  const holders = await Promise.all(
+    cluster.servers.map(
+      async (each) => (await findHolder([each], cluster.vip ?? "")) !== undefined,
+    ),
+  );
+  assert.equal(holders.filter(Boolean).length, 1, "servers that hold the address");
+  report(
+    `${server.name} booted and served ${seconds(wallMs() - from)} later, daemon and quorum off`,
+  );
+}
+
 async function untilMoved({ cluster }: Scene, others: readonly LabHost[]): Promise<void> {
   const find = () => findHolder(others, cluster.vip ?? "");
   await until("the address on another server", find, { withinMs: MOVE_MS_MAX });
@@ -188,9 +229,7 @@ async function bringBack({ cluster }: Scene): Promise<void> {
   await Promise.all(
     cluster.servers.map(async (server) => {
       await server.run(`systemctl start --no-block ${ETCD}`);
-      await server.run(
-        `systemctl unmask --runtime ${DAEMON}; systemctl start --no-block ${DAEMON}`,
-      );
+      await server.run(`systemctl unmask ${DAEMON}; systemctl start --no-block ${DAEMON}`);
     }),
   );
 }
