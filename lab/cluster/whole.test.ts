@@ -33,6 +33,8 @@ function local(id: string, changes: Partial<LocalStatus> = {}): LocalStatus {
       crlNumber: 0,
       crlNextUpdate: "",
       directoryBehind: "",
+      unreadable: [],
+      unknownFiles: [],
     },
     warnings: [],
     ...changes,

@@ -10,7 +10,7 @@ import { createOperations, type Operations } from "./operations.ts";
 import { createRoutes } from "./routes.ts";
 import type { Serial } from "./serial.ts";
 import { describeState, type CaState } from "./state.ts";
-import { allEntries, allStatuses, type CaEntry, type CertState, type CertStatus } from "./view.ts";
+import { allStatuses, type CertState, type CertStatus } from "./view.ts";
 
 export type { CaDeps } from "./core.ts";
 
@@ -31,8 +31,6 @@ export interface Ca extends Operations {
   repair(): Promise<void>;
   /** Requests and certificates as clients see them. */
   list(state?: CertState): CertStatus[];
-  /** The same for our own tools, by name. */
-  entries(state?: CertState): CaEntry[];
   /** Every revocation there is, oldest first: what an edge must refuse. */
   revocations(): Revocation[];
   /** The issuing CA's subject as RFC 2253 writes it; with a serial it names a certificate. */
@@ -64,7 +62,6 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     loop: (signal) => runLoop(core, signal),
     repair: () => repair(core),
     list: (state) => allStatuses(core.mirror, state),
-    entries: (state) => allEntries(core.mirror, state),
     revocations: () =>
       core.mirror
         .revocations()

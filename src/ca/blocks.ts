@@ -16,6 +16,11 @@ type Block = z.infer<typeof BlockValue>;
 export const ISSUE_BLOCK_SIZE = 128;
 /** Serials reserved at once for stock tools. */
 export const DIRECTORY_BLOCK_SIZE = 64;
+/**
+ * A block for stock tools is left for a new one when fewer than these are free: as many as they can
+ * take between two looks at the `serial` file.
+ */
+const DIRECTORY_BLOCK_FREE_MIN = 32;
 /** Attempts at a reservation while other members reserve too. */
 const RESERVE_TRIES_MAX = 50;
 
@@ -27,7 +32,7 @@ export interface Blocks {
   take(): Promise<Serial>;
   /** Returns a serial that was taken and for certain not used. */
   giveBack(serial: Serial): void;
-  /** The newest block for stock tools on this member that holds `next`, else a new one. */
+  /** The block for stock tools on this member that holds `next` and has room, else a new one. */
   directoryBlock(next: number | undefined, signal?: AbortSignal): Promise<Block>;
 }
 
@@ -64,7 +69,8 @@ export function createBlocks(store: Store, member: string): Blocks {
     },
     async directoryBlock(next, signal) {
       const block = own("directory").find(
-        ({ from, to }) => next !== undefined && next >= from && next <= to,
+        ({ from, to }) =>
+          next !== undefined && next >= from && next + DIRECTORY_BLOCK_FREE_MIN - 1 <= to,
       );
       return block ?? reserve(store, member, "directory", signal);
     },

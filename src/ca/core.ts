@@ -44,9 +44,9 @@ export interface CaDeps {
   owner?: { uid: number; gid: number };
   /** puppetserver's own copy of the CRL ($ssldir/crl.pem). */
   hostCrlPath?: string;
-  /** Read anew for every decision. */
+  /** As they are now; asked for every decision. */
   settings: () => CaSettings;
-  /** Members' certnames and addresses, the shared name: given to agents only by force. */
+  /** Members' certnames and addresses, the shared name: never given to agents. */
   protectedNames: () => Iterable<string>;
   /**
    * Which servers have a durable copy of the record as of this revision. The giver bounds its time.
@@ -86,6 +86,8 @@ export interface Core {
   judge: () => Judge;
   /** Whether memory was filled from etcd. */
   loaded: boolean;
+  /** How often memory was filled from etcd. */
+  loads: number;
   /** Files in the directory that nobody accounts for. */
   unknown: string[];
 }
@@ -149,6 +151,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     judge,
     signer,
     loaded: false,
+    loads: 0,
     unknown: [],
   };
   try {
@@ -177,6 +180,7 @@ export async function loadRecord(
   core.mirror.replace(kvs, revision);
   if (!core.mirror.tables.authority.has("")) throw noRecord();
   core.loaded = true;
+  core.loads += 1;
 }
 
 /**

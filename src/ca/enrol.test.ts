@@ -5,7 +5,11 @@ import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { subjectAltName, type Extension } from "../x509/extensions.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { parseInventory } from "./inventory.ts";
+import { encodeValue, requestKey } from "./record.ts";
+import { renderSerialFile } from "./serial.ts";
+import { WAITING_MAX } from "./submit.ts";
 import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -149,8 +153,86 @@ void test("submit signs by the allowlist, and keeps what policy refuses waiting"
     outcome.results.map(({ why }) => why),
     ["refused", "refused", "no-request"],
   );
-  const forced = await one.ca.sign(["s2.lab.test"], { force: true, ttlSeconds: 60 });
-  assert.equal(forced.results[0]?.ok, true);
+  const short = await one.ca.sign(["b.other.test"], { ttlSeconds: 60 });
+  assert.equal(short.results[0]?.ok, true);
+});
+
+void test("submit asks the record before it refuses a name that another server has just cleaned", async () => {
+  const etcd: Etcd = { ...fleet.cluster.client(), watch: () => undefined };
+  const [one, two] = [await fleet.server("s1"), await fleet.server("s2", { etcd })];
+  const pem = await agentRequest("a.test");
+  const send = async () => (await two.ca.submit({ pem, key: "a.test" })).outcome;
+  fleet.settings.autosign = true;
+  assert.equal(await send(), "signed");
+  assert.equal(await send(), "refused");
+  await one.ca.clean(["a.test"]);
+  assert.equal(await send(), "signed");
+});
+
+void test("submit lets a bounded number of requests wait, and says so to the next", async () => {
+  const one = await fleet.server("s1");
+  const value = encodeValue({ id: "x", pem: "x", at: "2026-11-20T10:00:00.000Z" });
+  const keys = Array.from({ length: WAITING_MAX - 1 }, (_, index) => requestKey(`n${index}.test`));
+  for (let at = 0; at < keys.length; at += 100) {
+    const then = keys.slice(at, at + 100).map((key) => ({ put: key, value }));
+    await one.etcd.transact({ when: [], then });
+  }
+  const two = await fleet.server("s2");
+  const send = async (name: string) =>
+    two.fetch("PUT", `/puppet-ca/v1/certificate_request/${name}`, {
+      body: await agentRequest(name),
+    });
+  assert.equal((await send("last.test")).status, 200);
+  const refused = await send("toomany.test");
+  assert.equal(refused.status, 400);
+  assert.match(await refused.text(), /^5000 requests wait already/);
+  await two.ca.forget("last.test", "request");
+  assert.equal((await send("toomany.test")).status, 200);
+});
+
+void test("stock tools are given a new block of serials well before they use one up", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  const file = join(one.cadir, "serial");
+  const read = async () => Number.parseInt(await readFile(file, "utf8"), 16);
+  const from = await read();
+  await writeFile(file, renderSerialFile(from + 31));
+  await one.ca.repair();
+  assert.equal(await read(), from + 31);
+  await writeFile(file, renderSerialFile(from + 40));
+  await one.ca.repair();
+  const next = await read();
+  assert.ok(next >= from + 64, "another block's");
+  await one.ca.repair();
+  assert.equal(await read(), next);
+});
+
+void test("what came while memory was stale reaches the directory, also when a change filled it", async () => {
+  const etcd = fleet.cluster.client();
+  let lose = () => {};
+  let deaf = false;
+  const late: Etcd = {
+    ...etcd,
+    watch: (_, options) => {
+      lose = () => options.onLost("compacted", true);
+    },
+    // The loop can't read for a moment; the change comes through.
+    get: async (key, options) => {
+      if (deaf && options?.signal !== undefined) throw new Error("not now");
+      return etcd.get(key, options);
+    },
+  };
+  const [one, two] = [await fleet.server("s1"), await fleet.server("s2", { etcd: late })];
+  two.run();
+  const has = (name: string) => readFile(join(two.cadir, name)).catch(() => undefined);
+  await until("the directory", () => has("serial"), { withinMs: 5000, everyMs: 5 });
+  fleet.settings.autosign = true;
+  await one.ca.submit({ pem: await agentRequest("gap.test"), key: "gap.test" });
+  deaf = true;
+  lose();
+  await two.ca.submit({ pem: await agentRequest("next.test"), key: "next.test" });
+  deaf = false;
+  await until("the file", () => has("signed/gap.test.pem"), { withinMs: 5000, everyMs: 5 });
 });
 
 void test("sign refuses on a server whose clock is off; requests wait there", async () => {

@@ -25,7 +25,8 @@ const REREAD_AT_ONCE = 100;
 export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
   const { log } = core.deps;
   let watching = false;
-  let repaired = false;
+  // A change that finds memory stale fills it anew too, and what came in between isn't on disk then.
+  let repairedLoads = 0;
   const watch = () => {
     watching = true;
     watchRecord(core, signal, () => {
@@ -39,15 +40,14 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
     log,
     signal,
     body: async () => {
-      if (!core.loaded) {
-        await loadRecord(core, CONNECT_WITHIN_MS, signal);
-        repaired = false;
-      }
+      if (!core.loaded) await loadRecord(core, CONNECT_WITHIN_MS, signal);
       if (!watching) watch();
       const well = core.directory.state().why === undefined;
-      if (well && core.directory.takeDropped()) repaired = false;
-      if (!repaired) await repair(core, signal);
-      repaired = true;
+      if (well && core.directory.takeDropped()) repairedLoads = 0;
+      const { loads } = core;
+      if (repairedLoads === loads) return;
+      await repair(core, signal);
+      repairedLoads = loads;
     },
   });
   const check = startLoop({
@@ -60,6 +60,7 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
       await core.store.refresh([AUTHORITY_KEY, CRL_HEAD_KEY], { signal });
       // Nothing to do unless an earlier attempt failed.
       await core.publisher.publishCrl();
+      await keepSerialFile(core, signal);
     },
   });
   const upkeep = startLoop({
@@ -106,8 +107,16 @@ export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
   core.unknown = unknown;
   await directory.apply(jobs);
   await core.publisher.publishCrl(true);
+  await keepSerialFile(core, signal);
+}
+
+/**
+ * Has the `serial` file point into a block of this server's that has room, so that stock tools never
+ * come to its end: behind it are another's serials.
+ */
+async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal): Promise<void> {
   const next = parseSerialFile((await readIfThere(directory.layout.serial)) ?? "");
-  const { from, to } = await core.blocks.directoryBlock(next, signal);
+  const { from, to } = await blocks.directoryBlock(next, signal);
   const within = next !== undefined && next >= from && next <= to;
   if (!within) await directory.apply([serialJob(directory.layout, from)]);
 }

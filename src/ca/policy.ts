@@ -63,21 +63,17 @@ export interface NameContext {
   isCertname: (name: string) => boolean;
 }
 
-/**
- * Why the request may not be signed; undefined when it may. `force` passes over names that are
- * taken.
- */
+/** Why the request may not be signed; undefined when it may. */
 export function refuseRequest(
   read: ReadRequest,
   settings: CaSettings,
   context: NameContext,
-  force = false,
 ): string | undefined {
   return (
     refuseCertname(read.certname, read.certname) ??
     refuseAltNames(read, settings) ??
     refuseExtensions(read, settings) ??
-    (force ? undefined : refuseTakenNames(read, context))
+    refuseTakenNames(read, context)
   );
 }
 
@@ -128,7 +124,7 @@ function refuseTakenNames(read: ReadRequest, context: NameContext): string | und
   const isMine = (name: string) => name === certname;
   const guarded = [...context.protectedNames];
   if (context.protectedNames.has(certname)) {
-    return `${certname} is a name of the servers themselves: it is only signed when forced`;
+    return `${certname} is a name of the servers themselves: no agent's request for it is signed`;
   }
   for (const { type, value } of altNames) {
     const name = value.toLowerCase();
@@ -136,10 +132,10 @@ function refuseTakenNames(read: ReadRequest, context: NameContext): string | und
     const taken = guarded.find((other) => covers(type, name, other));
     if (taken !== undefined) {
       const what = `The alternative name ${value} stands for ${taken}`;
-      return `${what}, a name of the servers themselves: it is only signed when forced`;
+      return `${what}, a name of the servers themselves: no agent gets a certificate for it`;
     }
     if (type === "DNS" && context.isCertname(name)) {
-      return `The alternative name ${value} is another's certname: it is only signed when forced`;
+      return `The alternative name ${value} is another's certname: no second one may stand for it`;
     }
   }
   return undefined;

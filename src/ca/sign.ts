@@ -47,8 +47,6 @@ export interface Signer extends Judge {
 export interface SignOptions {
   /** Seconds from now; the setting's otherwise. */
   ttlSeconds?: number;
-  /** Sign although a name belongs to a member or to somebody else. */
-  force?: boolean;
 }
 
 export interface Issued {
@@ -77,7 +75,7 @@ export async function signWaiting(
     if (row === undefined) return noRequest(certname);
     const read = readRequest(row.pem);
     const because = read.ok
-      ? refuseRequest(read.read, signer.settings, signer.names, options.force)
+      ? refuseRequest(read.read, signer.settings, signer.names)
       : read.because;
     if (!read.ok || because !== undefined) {
       return { ok: false, why: "refused", because: because ?? "" };

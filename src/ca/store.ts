@@ -73,7 +73,9 @@ export function createStore(deps: StoreDeps): Store {
     deps.onTouched?.(touched);
   };
   const takeReads = (keys: readonly string[], { reads, revision }: TxnResult) => {
-    take(changesOf(keys, reads, revision));
+    // Anybody may ask for names that nobody has: what was and is absent is nothing to remember.
+    const isNews = ({ key, value }: Change) => value !== null || mirror.revisionOf(key) !== 0;
+    take(changesOf(keys, reads, revision).filter(isNews));
   };
   const ensureLoaded = async () => (await deps.ensureLoaded?.()) === true;
   return {

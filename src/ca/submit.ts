@@ -10,9 +10,14 @@ import type { Touched } from "./mirror.ts";
 import { readRequest, refuseRequest, refuseSubmission, type ReadRequest } from "./policy.ts";
 import { encodeValue, nameKey, requestKey, type RequestValue } from "./record.ts";
 import { signIncoming, type Issued, type Judge, type Signer } from "./sign.ts";
-import { unchanged } from "./store.ts";
+import { isUnreachable, unchanged } from "./store.ts";
 
 const TRIES_MAX = 20;
+/**
+ * Requests that wait at most, in the whole cluster: anybody may send one, and each takes up to 64
+ * kilobytes of the record. Requests that come at the same moment may pass it by a few.
+ */
+export const WAITING_MAX = 5000;
 
 export interface Submission {
   pem: string;
@@ -40,7 +45,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   const { read } = parsed;
   const { tables } = deps.store.mirror;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const because = refuseDuplicate(deps, read.certname) ?? refuseSubmission(read, submission.key);
+    const because = await refuseNow(deps, read, submission.key);
     if (because !== undefined) return refused(because);
     const signer = await autosigner(deps, read);
     const reason =
@@ -50,6 +55,8 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
+    const full = refuseFull(deps, read.certname);
+    if (full !== undefined) return refused(full);
     const kept = await keep(deps, read, submission.source);
     if (kept === undefined) continue;
     return reason === undefined
@@ -97,6 +104,28 @@ async function keep(deps: Judge, { certname, pem }: ReadRequest, source?: string
     settle: { key: put.put, value: put.value },
   });
   return done.ok ? { revision: done.revision, touched: done.touched } : undefined;
+}
+
+/**
+ * Why the request may not even wait. What memory has of the name may be what another server has
+ * cleaned a moment ago, so it is asked for once more before anybody is refused for it.
+ */
+async function refuseNow(deps: Judge, read: ReadRequest, key: string): Promise<string | undefined> {
+  const { certname } = read;
+  if (refuseDuplicate(deps, certname) !== undefined) {
+    const keys = [nameKey(certname), requestKey(certname)];
+    await deps.store.refresh(keys, { polling: true }).catch((error: unknown) => {
+      // Without etcd the newest that is known here is still an answer.
+      if (!isUnreachable(error)) throw error;
+    });
+  }
+  return refuseDuplicate(deps, certname) ?? refuseSubmission(read, key);
+}
+
+function refuseFull({ store }: Judge, certname: string): string | undefined {
+  const { requests } = store.mirror.tables;
+  if (requests.size < WAITING_MAX || requests.has(certname)) return undefined;
+  return `${requests.size} requests wait already, as many as may: sign or remove some of them first`;
 }
 
 function refuseDuplicate(deps: Judge, certname: string): string | undefined {

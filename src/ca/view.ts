@@ -1,7 +1,6 @@
-// Certificates and requests as puppet-ca/v1 shows them (certificate_status), and as our own list
-// does. One record that can't be read never hides the others: it is shown with what is known.
+// Certificates and requests as puppet-ca/v1 shows them (certificate_status), also for our own list.
+// One record that can't be read never hides the others: it is shown with what is known.
 
-import { isoTime } from "../host/clock.ts";
 import { extensionText, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import type { Extension } from "../x509/extensions.ts";
 import { fingerprints } from "../x509/fingerprint.ts";
@@ -9,7 +8,6 @@ import { isUnder, OID, puppetShortName } from "../x509/oids.ts";
 import { parseRequest } from "../x509/request.ts";
 import { renderPuppetTime } from "./inventory.ts";
 import type { Mirror } from "./mirror.ts";
-import type { Serial } from "./serial.ts";
 import type { CertRow, RequestRow } from "./tables.ts";
 
 export type CertState = "requested" | "signed" | "revoked";
@@ -54,38 +52,6 @@ export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
     }
   }
   return found;
-}
-
-/** A request or certificate as our own tools show it. */
-export interface CaEntry {
-  name: string;
-  state: CertState;
-  serial?: Serial;
-  /** ISO time. */
-  notAfter?: string;
-  /** SHA-256, upper-case pairs. */
-  fingerprint: string;
-  altNames: string[];
-  extensions: Record<string, string>;
-}
-
-/** Requests first, then certificates, each by name. */
-export function allEntries(mirror: Mirror, state?: CertState): CaEntry[] {
-  const { names, certs } = mirror.tables;
-  const entries = allStatuses(mirror, state).map((status): CaEntry => {
-    const serial = status.state === "requested" ? undefined : names.get(status.name)?.serial;
-    const row = serial === undefined ? undefined : certs.get(serial);
-    return {
-      name: status.name,
-      state: status.state,
-      ...(row === undefined ? {} : { serial: row.serial, notAfter: isoTime(row.notAfterMs) }),
-      fingerprint: status.fingerprint,
-      altNames: status.subject_alt_names,
-      extensions: status.authorization_extensions,
-    };
-  });
-  const rank = ({ state }: CaEntry) => (state === "requested" ? 0 : 1);
-  return entries.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
 }
 
 /** Whether `text` is one of the states that a list can be asked for. */

@@ -64,6 +64,25 @@ test("judgeStatus counts puppetservers that are up, on whatever edge they are se
   assert.deepEqual(withCompiler.warnings, ["c1's puppetserver is down: refused"]);
 });
 
+test("judgeStatus says what a CA that serves can't do, and what it can't account for", () => {
+  const { ca } = local("s2");
+  assert.ok(ca);
+  const said = (change: Partial<typeof ca>) => judge(three("s2", { ca: { ...ca, ...change } }));
+  const status = said({ because: "CRL 9 comes out with 2 entries" });
+  assert.doesNotMatch(status.verdict, /Every promise holds/);
+  assert.deepEqual(status.warnings, ["s2's CA serves, but: CRL 9 comes out with 2 entries"]);
+  assert.match(
+    said({ serving: false, because: "no CRL" }).warnings[0] ?? "",
+    /can't serve: no CRL/,
+  );
+  assert.match(
+    said({ unreadable: ["k"] }).warnings[0] ?? "",
+    /can't read 1 key of the record \(k\)/,
+  );
+  const files = said({ unknownFiles: ["/a.pem", "/b.pem"] }).warnings[0] ?? "";
+  assert.match(files, /2 files \(\/a\.pem, …\)/);
+});
+
 test("judgeStatus names what is to be looked at", () => {
   const { etcd } = local("s1");
   const down = row("s1", { state: "down", because: "refused" });

@@ -81,6 +81,10 @@ export const LocalStatus = z.object({
       crlNextUpdate: z.string(),
       nextExpiry: z.object({ what: z.string(), at: z.string() }).optional(),
       directoryBehind: z.string(),
+      /** Keys of the record that can't be understood here. */
+      unreadable: z.array(z.string()).default([]),
+      /** Files in the CA directory that the record doesn't account for. */
+      unknownFiles: z.array(z.string()).default([]),
     })
     .optional(),
   /** Warnings that only this member can know. */
@@ -251,10 +255,7 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   for (const { unfit } of answer.member.backends) {
     if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
   }
-  if (local.ca?.serving === false) warnings.push(`${id}'s CA can't serve: ${local.ca.because}`);
-  if (local.ca !== undefined && local.ca.directoryBehind !== "") {
-    warnings.push(`${id}'s CA directory is behind the record: ${local.ca.directoryBehind}`);
-  }
+  if (local.ca !== undefined) warnings.push(...caWarnings(id, local.ca));
   const offsetMs = local.wallMs - nowMs;
   if (Math.abs(offsetMs) > CLOCK_WARN_MS) {
     warnings.push(`${id}'s clock is ${Math.round(offsetMs / 1000)} s off this server's.`);
@@ -264,6 +265,31 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
     warnings.push(`${id}: ${expiry.what} expires at ${expiry.at}.`);
   }
   return warnings;
+}
+
+function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): string[] {
+  const warnings: string[] = [];
+  const { serving, because, directoryBehind, unreadable, unknownFiles } = ca;
+  if (!serving) warnings.push(`${id}'s CA can't serve: ${because}`);
+  else if (because !== "") warnings.push(`${id}'s CA serves, but: ${because}`);
+  if (directoryBehind !== "") {
+    warnings.push(`${id}'s CA directory is behind the record: ${directoryBehind}`);
+  }
+  if (unreadable.length > 0) {
+    const keys = countOf(unreadable, "key of the record", "keys of the record");
+    warnings.push(`${id} can't read ${keys}: bring it to the newest version.`);
+  }
+  if (unknownFiles.length > 0) {
+    const files = countOf(unknownFiles, "file", "files");
+    warnings.push(`${id}'s CA directory has ${files} that the record doesn't know: left alone.`);
+  }
+  return warnings;
+}
+
+/** "1 file (/a)", "3 files (/a, …)". */
+function countOf(items: readonly string[], one: string, many: string): string {
+  const example = items.length === 1 ? `${items[0]}` : `${items[0]}, …`;
+  return `${items.length} ${items.length === 1 ? one : many} (${example})`;
 }
 
 function addressWarnings(facts: Facts): string[] {

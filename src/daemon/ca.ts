@@ -24,6 +24,8 @@ import type { Copier } from "./copies.ts";
 /** A server's own certificate lasts as long as `puppetserver ca setup` has it: 15 years. */
 const SERVER_TTL_SECONDS = 15 * 31_536_000;
 
+/** Keys and files that status names at most. */
+const NAMED_MAX = 100;
 /** How long a change waits for the first reading of the cluster's record, milliseconds. */
 const VIEW_MS = 3000;
 
@@ -43,14 +45,14 @@ export interface CaHost {
 /** Starts this server's CA with Puppet's own settings files. */
 export async function startCa(host: CaHost): Promise<Ca> {
   const { etcd, node, layout, keeper, copier, log } = host;
-  const settings = await watchSettings(layout);
+  const settings = await readSettings(layout);
   return createCa({
     etcd,
     log,
     member: node.id,
     cadir: layout.cadir,
     hostCrlPath: layout.hostcrl,
-    settings,
+    settings: () => settings,
     protectedNames: () => [
       node.sharedName,
       ...(keeper.current()?.settings.otherNames ?? []),
@@ -132,9 +134,19 @@ export async function signMember(
 export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
   const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } =
     ca.state();
-  const { nextExpiry, directoryBehind } = rest;
-  const state = { serving, because, requests, certificates, crlNumber, crlNextUpdate };
-  return { ...state, directoryBehind, ...(nextExpiry === undefined ? {} : { nextExpiry }) };
+  const { nextExpiry, directoryBehind, directory, unreadable } = rest;
+  return {
+    serving,
+    because,
+    requests,
+    certificates,
+    crlNumber,
+    crlNextUpdate,
+    directoryBehind,
+    unreadable: unreadable.slice(0, NAMED_MAX),
+    unknownFiles: directory.unknown.slice(0, NAMED_MAX),
+    ...(nextExpiry === undefined ? {} : { nextExpiry }),
+  };
 }
 
 function outcomeOf(outcome: Outcome): CaOutcome {
@@ -156,13 +168,13 @@ function serialText(serial: number): string {
   return serial.toString(16).toUpperCase().padStart(4, "0");
 }
 
-/** ca.conf and puppet's settings are read at the start, as stock puppetserver does. */
-async function watchSettings(layout: PuppetLayout): Promise<() => CaSettings> {
-  const settings = caSettings(
-    layout,
-    await readIfThere(join(layout.puppetserver.confD, "ca.conf")),
-  );
-  return () => settings;
+/**
+ * ca.conf and puppet's settings, read at the start as stock puppetserver does; an allowlist that
+ * `autosign` names is read for every request.
+ */
+async function readSettings(layout: PuppetLayout): Promise<CaSettings> {
+  const text = await readIfThere(join(layout.puppetserver.confD, "ca.conf"));
+  return caSettings(layout, text);
 }
 
 /** What puppet says, and ca.conf where that says otherwise, as in stock puppetserver. */

@@ -47,6 +47,8 @@ export function local(id: string, more: Partial<LocalStatus> = {}): LocalStatus 
       crlNumber: 4,
       crlNextUpdate: "2031-11-20T12:00:00.000Z",
       directoryBehind: "",
+      unreadable: [],
+      unknownFiles: [],
     },
     warnings: [],
     ...more,
