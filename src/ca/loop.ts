@@ -25,7 +25,7 @@ const REREAD_AT_ONCE = 100;
 export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
   const { log } = core.deps;
   let watching = false;
-  // A change that finds memory stale fills it anew too, and what came in between isn't on disk then.
+  // A change that finds memory stale fills it anew too; what came in between is not on disk then.
   let repairedLoads = 0;
   const watch = () => {
     watching = true;
