@@ -238,6 +238,8 @@ void test("what came while memory was stale reaches the directory, also when a c
 void test("sign refuses on a server whose clock is off; requests wait there", async () => {
   fleet.settings.autosign = true;
   const one = await fleet.server("s1", { clockOffsetMs: () => -61_000 });
+  assert.equal((await one.fetch("GET", "/health/ca")).status, 200);
+  assert.equal((await one.fetch("GET", "/health/ca/sign")).status, 503);
   const submitted = await one.ca.submit({ pem: await agentRequest("a.test"), key: "a.test" });
   assert.equal(submitted.outcome, "waiting");
   await assert.rejects(one.ca.sign(["a.test"]), { code: "ca.clock-off" });

@@ -306,4 +306,5 @@ void test("status answers as Puppet's command line reads it", async () => {
   assert.equal(services.ca.state, "running");
   assert.equal((await get("/status/v1/services/nope")).status, 404);
   assert.equal((await get("/health/ca")).status, 200);
+  assert.equal((await get("/health/ca/sign")).status, 200);
 });

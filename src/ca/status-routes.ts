@@ -1,6 +1,7 @@
 // Status as Puppet's command line reads it, and the health check of the edge.
 
 import type { Hono } from "hono";
+import { Fault } from "../base/fault.ts";
 import type { Core } from "./core.ts";
 import { json, notFound, text } from "./http.ts";
 
@@ -26,12 +27,26 @@ export function statusRoutes(app: Hono, core: Core): void {
   app.get("/health/ca", () =>
     canRead(core) ? text(200, "ok") : text(503, "no certificate authority is loaded here yet"),
   );
+  // Where a change should go: an agent's request would wait here for an administrator.
+  app.get("/health/ca/sign", () =>
+    canRead(core) && canSign(core) ? text(200, "ok") : text(503, "this server can't sign now"),
+  );
   app.all("/health/*", () => notFound());
 }
 
 /** Whether certificates and the CRL can be served, with etcd or without. */
 function canRead(core: Core): boolean {
   return core.publisher.crl() !== undefined;
+}
+
+function canSign(core: Core): boolean {
+  try {
+    core.signer();
+    return true;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
 }
 
 function simple(core: Core): Response {

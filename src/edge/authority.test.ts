@@ -129,6 +129,31 @@ describe(
       assert.match(said.text, /BEGIN X/);
     });
 
+    test("what changes certificates goes to a server that can sign, reads stay", async () => {
+      await using edge = await start(2);
+      const put = { method: "PUT", body: "csr" };
+      const signs = async () => (await edge.ask(CSR, put)).json.server;
+      await edge.setHealth("local", 503, ".sign");
+      await until("another one signs", async () => (await signs()) === "a1", {
+        withinMs: 60_000,
+        everyMs: 50,
+      });
+      assert.equal((await edge.ask(STATUS, put)).json.server, "a1");
+      assert.equal((await edge.ask(CSR)).json.server, "local");
+      assert.equal((await edge.ask(CA)).json.server, "local");
+      // Where nobody can, a request is kept rather than held.
+      for (const name of ["a1", "a2"]) await edge.setHealth(name, 503, ".sign");
+      await until("this one takes it", async () => (await signs()) === "local", {
+        withinMs: 60_000,
+        everyMs: 50,
+      });
+      await edge.setHealth("a2", 200, ".sign");
+      await until("the one that can signs", async () => (await signs()) === "a2", {
+        withinMs: 60_000,
+        everyMs: 50,
+      });
+    });
+
     test("a daemon that hangs loses its requests to another: those that may be repeated", async () => {
       await using edge = await start(1);
       const put = { method: "PUT", body: "csr" };

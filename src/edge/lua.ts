@@ -59,6 +59,7 @@ end
 local WATCHED = {
   { backend = "compilers", also = "light", silentS = ${SILENT_S_MAX} },
   { backend = "authority", silentS = 1 },
+  { backend = "changes", silentS = 1 },
 }
 
 -- Silence only: a server that answers its check, with whatever status, goes on with what it has.

@@ -98,10 +98,21 @@ export function puppetserverSections(config: EdgeConfig): string[] {
 
 /**
  * `authority`: this server's own daemon, the other servers' in order, then the file server, which
- * answers reads alone. `signers` counts who of them can sign. Danger: only a server with checks of
- * its own is marked down by a refused connection, and a backup is not tried before that.
+ * answers reads alone. `changes`: the same, but of those that can sign now. `signers` and `signing`
+ * count who is left of them. Danger: only a server with checks of its own is marked down by a
+ * refused connection, and a backup is not tried before that.
  */
 export function authoritySections(config: EdgeConfig): string[] {
+  return [
+    ...authoritySection(config, { name: "authority", count: "signers", health: "/health/ca" }),
+    ...authoritySection(config, { name: "changes", count: "signing", health: "/health/ca/sign" }),
+  ];
+}
+
+function authoritySection(
+  config: EdgeConfig,
+  { name, count, health }: { name: string; count: string; health: string },
+): string[] {
   const tls = mutualTls(config);
   // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked
   // the server down, while that is on its way to another one (2.6.12). wait.lua does it for silent
@@ -110,21 +121,21 @@ export function authoritySections(config: EdgeConfig): string[] {
   const local = `server local unix@${config.caSocket} maxconn ${AUTHORITY_REQUESTS_MAX}`;
   const other = (authority: EdgeConfig["authorities"][number]) =>
     `server ${authority.name} ${endpoint(authority)} ${tls} verifyhost ${authority.host} backup`;
-  const authority = section("backend authority", [
+  const asked = section(`backend ${name}`, [
     "balance roundrobin",
     // Enough to come to the file server's turn when everyone before it has just died.
     `retries ${config.authorities.length + 2}`,
     "retry-on empty-response conn-failure 502 503",
-    ...httpCheck("/health/ca"),
+    ...httpCheck(health),
     `${local} ${check}`,
     ...config.authorities.map((each) => `${other(each)} ${check}`),
     `server files unix@${config.filesSocket} backup`,
   ]);
-  const signers = section("backend signers", [
-    `server local unix@${config.caSocket} track authority/local`,
-    ...config.authorities.map((each) => `${other(each)} track authority/${each.name}`),
+  const counted = section(`backend ${count}`, [
+    `server local unix@${config.caSocket} track ${name}/local`,
+    ...config.authorities.map((each) => `${other(each)} track ${name}/${each.name}`),
   ]);
-  return [authority, signers];
+  return [asked, counted];
 }
 
 function mutualTls(config: EdgeConfig): string {

@@ -46,6 +46,8 @@ export function agentsSection(config: EdgeConfig, paths: EdgePaths): string {
     ...poisonLines(paths),
     // Agents of Puppet 7 sleep as told and then die of it, whoever sends it.
     "http-after-response del-header retry-after",
+    // A server that can't sign would only keep a request for an administrator.
+    "use_backend changes if { path_beg /puppet-ca/ } !{ method GET HEAD } { nbsrv(signing) gt 0 }",
     "use_backend authority if ca",
     "default_backend replay",
   ]);

@@ -211,8 +211,9 @@ export class TestEdge implements AsyncDisposable {
     return toy;
   }
 
-  async setHealth(name: string, status: number): Promise<void> {
-    await writeFile(join(this.folder, `${name}.health`), String(status));
+  /** `which` is ".sign" for whether it signs. */
+  async setHealth(name: string, status: number, which = ""): Promise<void> {
+    await writeFile(join(this.folder, `${name}.health${which}`), String(status));
   }
 
   /** Lets the requests with `gate=NAME` be answered. */

@@ -18,7 +18,10 @@ export interface ToyOptions {
   certFile?: string;
   keyFile?: string;
   caFile?: string;
-  /** The file whose content is the status of health checks; 200 when there is none. */
+  /**
+   * The file whose content is the status of health checks; 200 when there is none. Of the check
+   * whether it signs: a file with `.sign` after its name, where there is one.
+   */
   healthFile?: string;
 }
 
@@ -28,9 +31,9 @@ function note(line: string): void {
   appendFileSync(options.logFile, `${line}\n`);
 }
 
-function health(): number {
+function health(file = options.healthFile ?? ""): number {
   try {
-    return Number(readFileSync(options.healthFile ?? "", "utf8"));
+    return Number(readFileSync(file, "utf8"));
   } catch {
     return 200;
   }
@@ -38,6 +41,11 @@ function health(): number {
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? "/", "http://toy");
+  if (url.pathname === "/health/ca/sign") {
+    const file = `${options.healthFile}.sign`;
+    response.writeHead(existsSync(file) ? health(file) : health()).end();
+    return;
+  }
   if (url.pathname === "/status/v1/simple/server" || url.pathname.startsWith("/health")) {
     response.writeHead(health(), { "content-type": "text/plain" }).end("running");
     return;
