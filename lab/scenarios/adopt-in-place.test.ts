@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
 import { type Agent, type AgentLoop, createAgents, loopAgents } from "../agents.ts";
+import { cutShort } from "../cluster/cut-short.ts";
 import { writeSite } from "../cluster/site.ts";
 import { worldOf } from "../cluster/world.ts";
 import { type Lab, openLab } from "../lab.ts";
@@ -38,6 +39,9 @@ let byDefault: Agent;
 let byServer: Agent;
 let waiting: Agent;
 let revoked: Agent;
+/** What stock Puppet does to them between an init that was cut short and the next one. */
+let signedBetween: Agent;
+let revokedBetween: Agent;
 let loop: AgentLoop | undefined;
 
 before(async () => {
@@ -49,13 +53,20 @@ before(async () => {
   await namesLeadTo(s1.address);
   await s1.run("puppetserver ca setup");
   await s1.run("systemctl enable --now puppetserver", { withinMs: START_MS_MAX });
-  [byDefault, waiting] = (await make(["first", "waiting"], "puppet")) as [Agent, Agent];
-  [byServer, revoked] = (await make(["second", "revoked"], s1.fqdn)) as [Agent, Agent];
-  const agents = [byDefault, byServer, waiting, revoked];
+  [byDefault, waiting, signedBetween] = (await make(
+    ["first", "waiting", "signed-between"],
+    "puppet",
+  )) as [Agent, Agent, Agent];
+  [byServer, revoked, revokedBetween] = (await make(
+    ["second", "revoked", "revoked-between"],
+    s1.fqdn,
+  )) as [Agent, Agent, Agent];
+  const signed = [byDefault, byServer, revoked, revokedBetween];
+  const agents = [...signed, waiting, signedBetween];
   await Promise.all(agents.map((agent) => agent.ssl("submit_request")));
-  const names = [byDefault, byServer, revoked].map(({ certname }) => certname).join();
+  const names = signed.map(({ certname }) => certname).join();
   await s1.run(`puppetserver ca sign --certname ${names}`);
-  await Promise.all([byDefault, byServer, revoked].map((agent) => agent.ssl("download_cert")));
+  await Promise.all(signed.map((agent) => agent.ssl("download_cert")));
   await s1.run(`puppetserver ca revoke --certname ${revoked.certname}`);
   for (const agent of [byDefault, byServer]) await runs(agent);
   await s1.installDeb(deb);
@@ -64,6 +75,38 @@ before(async () => {
 after(async () => {
   await loop?.stop();
   await lab?.down();
+});
+
+test("init whose step fails gives puppetserver back to the agents, as it was", async () => {
+  const originals = await checksums(EDITED);
+  await s1.run("systemctl mask --runtime understudy.service");
+  const { code, stderr } = await s1.exec(INIT, { withinMs: SETUP_MS_MAX });
+  await s1.run("systemctl unmask --runtime understudy.service");
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /✓ puppetserver moves behind the edge[\s\S]* ✗ daemon\n/);
+  assert.match(stderr, /puppetserver runs as before and serves the agents/);
+  assert.equal(await checksums(EDITED), originals);
+  const left = EDITED.map((path) => `${path}.before-understudy`).join(" ");
+  assert.equal(
+    await s1.run(`ls ${left} /run/understudy/puppetserver-stopped 2>/dev/null; true`),
+    "",
+  );
+  await s1.run("! nft list table inet understudy_setup");
+  await runs(byDefault);
+});
+
+test("what stock Puppet signs and revokes after init was cut off isn't lost", async () => {
+  // The CA is in the record by then, and puppetserver's own files are still its own.
+  const line = /certificates are in the record; puppetserver stops/;
+  await s1.run("sync");
+  await cutShort(s1, INIT, [line, "power cut"]);
+  await stockServes();
+  assert.equal((await s1.exec("systemctl is-enabled understudy.service")).ok, false);
+  await s1.run(`puppetserver ca revoke --certname ${revokedBetween.certname}`);
+  await cutShort(s1, INIT, [line, "SIGKILL"]);
+  await s1.run("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  await s1.run(`puppetserver ca sign --certname ${signedBetween.certname}`);
+  await signedBetween.ssl("download_cert");
 });
 
 test("init on a running primary fails no run of its agents, and keeps CA and certificates", async () => {
@@ -113,14 +156,16 @@ test("ca list shows who was signed, who waits and who was revoked", async () => 
     [s1.fqdn]: "signed",
     [byDefault.certname]: "signed",
     [byServer.certname]: "signed",
+    [signedBetween.certname]: "signed",
     [waiting.certname]: "requested",
     [revoked.certname]: "revoked",
+    [revokedBetween.certname]: "revoked",
   });
 });
 
 test("an agent that was revoked before is refused by the edge", async () => {
-  assert.equal(await statusFor(revoked), "403");
-  assert.equal(await statusFor(byDefault), "200");
+  for (const agent of [revoked, revokedBetween]) assert.equal(await statusFor(agent), "403");
+  for (const agent of [byDefault, signedBetween]) assert.equal(await statusFor(agent), "200");
 });
 
 test("init a second time is refused and changes nothing", async () => {
@@ -172,6 +217,12 @@ async function namesLeadTo(address: string): Promise<void> {
   for (const host of [s1, a1]) {
     await host.run(`sed "${edit}" /etc/hosts > /etc/hosts.new && cat /etc/hosts.new > /etc/hosts`);
   }
+}
+
+/** Waits until the boot has brought puppetserver back. */
+async function stockServes(): Promise<void> {
+  const active = async () => (await s1.exec("systemctl is-active puppetserver")).ok;
+  await until("puppetserver is back", active, { withinMs: START_MS_MAX, everyMs: 500 });
 }
 
 async function runs(agent: Agent): Promise<void> {

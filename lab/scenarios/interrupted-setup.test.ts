@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { until } from "../../src/base/retry.ts";
 import { ClusterStatus } from "../../src/cluster/status.ts";
+import { cutShort, type Interruption } from "../cluster/cut-short.ts";
 import { exchange } from "../cluster/exchange.ts";
 import { INIT, openTwoServers, URL } from "../cluster/two-servers.ts";
 import type { Lab } from "../lab.ts";
@@ -15,10 +15,6 @@ const JOIN = `understudy join ${URL} --token-file /root/token`;
 const CADIR = "/etc/puppet/puppetserver/ca";
 const NODE = "/etc/understudy/node.json";
 const SETUP_MS_MAX = 300_000;
-
-type End = "SIGKILL" | "power cut";
-/** What the command says last before it ends, and how it ends. */
-type Interruption = [line: RegExp, how: End];
 
 const INIT_ENDS: readonly Interruption[] = [
   [/✓ preflight/, "power cut"],
@@ -58,7 +54,7 @@ after(async () => lab?.down());
 test("init that is interrupted at each step goes on to the same cluster and the same CA", async () => {
   const identity = new Identity();
   for (const end of INIT_ENDS) {
-    await interrupt(s1, INIT, end);
+    await cutShort(s1, INIT, end);
     await identity.check(s1, `after ${String(end[0])}`);
   }
   const said = await s1.run(INIT, { withinMs: SETUP_MS_MAX });
@@ -87,7 +83,7 @@ test("join that is interrupted at each step goes on with the same token, and onl
   await s2.run("sync -f /root/token");
   const identity = new Identity();
   for (const end of JOIN_ENDS) {
-    await interrupt(s2, JOIN, end);
+    await cutShort(s2, JOIN, end);
     await identity.check(s2, `after ${String(end[0])}`);
     if (String(end[0]).includes("preflight")) continue;
     assert.equal(await exchange(s1, URL, token), "token.used");
@@ -107,27 +103,6 @@ test("join that is interrupted at each step goes on with the same token, and onl
   );
   await agentRuns(s2);
 });
-
-/**
- * Starts `command` and ends it as soon as it has said `line`; a host that lost power is booted
- * again.
- */
-async function interrupt(host: LabHost, command: string, [line, how]: Interruption): Promise<void> {
-  const running = await host.start(`exec ${command}`, { withinMs: SETUP_MS_MAX });
-  let ended = false;
-  void running.done.then(() => (ended = true));
-  const said = () => ended || line.test(running.output().stderr);
-  await until(`${command} says ${String(line)}`, said, { withinMs: SETUP_MS_MAX, everyMs: 10 });
-  const { stderr } = running.output();
-  assert.ok(
-    !ended && line.test(stderr),
-    `${command} ended before it said ${String(line)}:\n${stderr}`,
-  );
-  if (how === "SIGKILL") running.kill("SIGKILL");
-  else await host.powerCut();
-  await running.done;
-  if (how === "power cut") await host.boot();
-}
 
 /** What may not change once it is there: cluster, member, CAs and this server's keys. */
 class Identity {

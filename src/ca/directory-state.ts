@@ -70,7 +70,12 @@ export function partialFault(folder: string, problems: readonly string[]): Fault
   return new Fault(
     "ca.directory-partial",
     `the CA directory ${folder} is neither whole nor empty: nothing was changed`,
-    { hints: [...problems, "Restore what is missing from a backup, or move the directory away."] },
+    {
+      hints: [
+        ...problems,
+        "Restore what is missing from a backup. Moved away, a new CA is made instead: every agent must then enrol anew.",
+      ],
+    },
   );
 }
 
