@@ -75,6 +75,7 @@ function status(locals: Record<string, LocalStatus | undefined>): ClusterStatus 
       otherNames: [],
       virtualIps: [],
       acceptProxyFrom: [],
+      isolatedEdge: "serve",
       voters: 3,
     },
     members,

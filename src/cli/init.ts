@@ -23,6 +23,7 @@ interface InitFlags {
   name: string;
   vip: string[];
   acceptProxy: string[];
+  isolatedEdge: string;
   address?: string;
   dryRun?: boolean;
   json?: boolean;
@@ -45,6 +46,11 @@ export function addInit(program: Command): void {
       "take the PROXY protocol from this balancer or network; repeatable",
       collect,
       [],
+    )
+    .option(
+      "--isolated-edge <serve|refuse>",
+      "what a booting edge does that hears nothing of the newest revocations: serve with those it has, or refuse to",
+      "serve",
     )
     .option("--dry-run", "check everything, print what would be done, change nothing")
     .option("--json", "print JSON")
@@ -105,6 +111,7 @@ function readOptions(flags: InitFlags): Omit<InitOptions, "address"> & { address
     sharedName: check(Certname, "--name", flags.name),
     virtualIps: check(Settings.shape.virtualIps, "--vip", virtualIps),
     acceptProxyFrom: check(Settings.shape.acceptProxyFrom, "--accept-proxy", acceptProxyFrom),
+    isolatedEdge: check(Settings.shape.isolatedEdge, "--isolated-edge", flags.isolatedEdge),
     ...(flags.address === undefined
       ? {}
       : { address: check(IpAddress, "--address", flags.address) }),

@@ -56,6 +56,7 @@ test("createClusterRecord that is run again takes the settings that are wanted n
     otherNames: [],
     virtualIps: ["10.0.0.20/24"],
     acceptProxyFrom: ["10.0.0.5"],
+    isolatedEdge: "serve",
     voters: 5,
   });
   const before = record?.revision;

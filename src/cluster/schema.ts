@@ -74,6 +74,11 @@ export const Settings = z.object({
   virtualIps: z.array(VirtualIp).max(16).default([]),
   /** Addresses or networks whose connections to the edge start with a PROXY protocol header. */
   acceptProxyFrom: z.array(Network).max(64).default([]),
+  /**
+   * What a booting edge does that can't reach the record, so that it may lack a revocation: takes
+   * agents with the revocations it has, or waits.
+   */
+  isolatedEdge: z.enum(["serve", "refuse"]).default("serve"),
   /** How many etcd voters are wanted once there are enough servers. */
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
 });

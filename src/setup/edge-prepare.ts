@@ -1,8 +1,9 @@
 // Before HAProxy starts: the newest revocations, so that a server that was away for a revocation
 // doesn't let the revoked agent in. Whoever can't reach the record in time starts with what it has,
-// and says so.
+// or waits, as the cluster is set, and says so.
 
 import { messageOf } from "../base/fault.ts";
+import { deadline } from "../base/retry.ts";
 import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../ca/record.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
@@ -16,6 +17,11 @@ import { rememberRemoval, standDown, wasRemoved } from "./stand-down.ts";
 
 /** How long agents wait for an edge that is alone. */
 const ALONE_MS = 10_000;
+
+/**
+ * Tells the unit not to start HAProxy (EX_TEMPFAIL of sysexits.h); any other failure lets it start.
+ */
+const WAIT_EXIT = 75;
 
 export async function prepareEdge(): Promise<void> {
   const node = await requireNodeFile();
@@ -34,19 +40,26 @@ export async function prepareEdge(): Promise<void> {
       : readLeaf("control")
           .then(async (control) => wasRemoved(view, node.id, control, known.signal))
           .catch(() => false);
+  let problem = "";
   try {
-    const keys = await readRevocationKeys(etcd);
+    const keys = await readRevocationKeys(etcd, ALONE_MS);
     await addRevokedToFile(PATHS.edge, keys);
-    process.stderr.write(`<6>the edge starts with all ${keys.length} revocations of the record\n`);
   } catch (error) {
-    if (await removed) {
+    problem = messageOf(error);
+  }
+  try {
+    const isolatedEdge = view?.settings.isolatedEdge ?? "serve";
+    const decision = decideStart({
+      problem,
+      removed: problem !== "" && (await removed),
+      isolatedEdge,
+    });
+    if (decision.do === "stand-down") {
       await rememberRemoval();
-      await refuseToStart();
-      return;
+      return await refuseToStart();
     }
-    process.stderr.write(
-      `<4>the edge starts with the revocations it has: the record can't be read: ${messageOf(error)}\n`,
-    );
+    process.stderr.write(`${decision.says}\n`);
+    if (decision.do === "wait") process.exitCode = WAIT_EXIT;
   } finally {
     etcd.close();
     // Agents wait for this process to end, and a silent member would keep it.
@@ -54,14 +67,44 @@ export async function prepareEdge(): Promise<void> {
   }
 }
 
+/** What becomes of an edge that is about to start. `says` begins with syslog's level. */
+export type StartDecision =
+  | { do: "start"; says: string }
+  | { do: "wait"; says: string }
+  | { do: "stand-down" };
+
+/**
+ * `problem`: why the newest revocations could not be had; empty when they could. `isolatedEdge` is
+ * the cluster's setting, as this server last read it.
+ */
+export function decideStart(known: {
+  problem: string;
+  removed: boolean;
+  isolatedEdge: "serve" | "refuse";
+}): StartDecision {
+  const { problem, removed, isolatedEdge } = known;
+  if (problem === "") {
+    return { do: "start", says: "<6>the edge starts with all revocations of the record" };
+  }
+  if (removed) return { do: "stand-down" };
+  const because = `the record can't be read: ${problem}`;
+  if (isolatedEdge === "serve") {
+    return { do: "start", says: `<4>the edge starts with the revocations it has: ${because}` };
+  }
+  return {
+    do: "wait",
+    says: `<3>the edge takes no agents yet (isolated-edge: refuse), and tries again: ${because}`,
+  };
+}
+
 async function refuseToStart(): Promise<void> {
   process.stderr.write("<3>this member was removed from its cluster: no edge is started\n");
   await standDown("edge");
 }
 
-/** The edge's keys of all revoked certificates, read from a quorum. */
-async function readRevocationKeys(etcd: Etcd): Promise<string[]> {
-  const options = { withinMs: ALONE_MS };
+/** The edge's keys of all revoked certificates, read from a quorum within `withinMs` in all. */
+export async function readRevocationKeys(etcd: Etcd, withinMs: number): Promise<string[]> {
+  const options = { withinMs, signal: deadline(withinMs) };
   const authority = await etcd.get(AUTHORITY_KEY, options);
   if (authority === undefined) return [];
   const { subject } = decodeValue(AuthorityValue, AUTHORITY_KEY, authority.value);

@@ -7,6 +7,7 @@ const OPTIONS: InitOptions = {
   sharedName: "puppet.test",
   virtualIps: ["10.0.0.10/24"],
   acceptProxyFrom: ["10.0.0.5"],
+  isolatedEdge: "serve" as const,
   address: "10.0.0.11",
 };
 const PRIMARY: Pick<PreflightFacts, "configuration" | "caDirectory" | "hostCertificate"> = {

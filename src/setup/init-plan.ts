@@ -12,6 +12,7 @@ export interface InitOptions {
   sharedName: string;
   virtualIps: string[];
   acceptProxyFrom: string[];
+  isolatedEdge: "serve" | "refuse";
   address: string;
 }
 

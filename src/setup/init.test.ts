@@ -20,6 +20,7 @@ const WANTED = {
   address: "10.0.0.11",
   virtualIps: [],
   acceptProxyFrom: [],
+  isolatedEdge: "serve" as const,
 };
 
 test("continueInit goes on with an init that was interrupted, whatever its lists were", () => {

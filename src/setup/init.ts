@@ -211,6 +211,7 @@ async function writeFirstRecord(
       otherNames: otherNames(await observeHostCertificate(host.layout), node),
       virtualIps: options.virtualIps,
       acceptProxyFrom: options.acceptProxyFrom,
+      isolatedEdge: options.isolatedEdge,
       voters: 3,
     },
     member: {

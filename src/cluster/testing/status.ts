@@ -99,6 +99,7 @@ export function judge(
       otherNames: [],
       virtualIps: ["10.0.0.10/24"],
       acceptProxyFrom: [],
+      isolatedEdge: "serve",
       voters: 3,
     },
     members,

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { createEtcd } from "../etcd/client.ts";
+import { freePorts } from "../host/testing/ports.ts";
+import { decideStart, readRevocationKeys } from "./edge-prepare.ts";
+
+const alone = { problem: "no answer", removed: false };
+
+test("decideStart starts with the newest revocations, whatever the setting", () => {
+  for (const isolatedEdge of ["serve", "refuse"] as const) {
+    const decision = decideStart({ problem: "", removed: false, isolatedEdge });
+    assert.equal(decision.do, "start");
+  }
+});
+
+test("decideStart lets an edge that is alone serve with what it has, and says so", () => {
+  const decision = decideStart({ ...alone, isolatedEdge: "serve" });
+  assert.ok(decision.do === "start");
+  assert.match(decision.says, /^<4>.*with the revocations it has: .*no answer/);
+});
+
+test("decideStart lets an edge that is alone wait where the cluster is set so, and says so", () => {
+  const decision = decideStart({ ...alone, isolatedEdge: "refuse" });
+  assert.ok(decision.do === "wait");
+  assert.match(decision.says, /^<3>.*takes no agents yet \(isolated-edge: refuse\).*no answer/);
+});
+
+test("decideStart has a removed member stand down, whatever the setting", () => {
+  for (const isolatedEdge of ["serve", "refuse"] as const) {
+    assert.deepEqual(decideStart({ ...alone, removed: true, isolatedEdge }), { do: "stand-down" });
+  }
+});
+
+test("readRevocationKeys gives up on a record that can't be reached", async () => {
+  const [port] = await freePorts(1);
+  const etcd = createEtcd({ endpoints: [`http://127.0.0.1:${port}`], tls: undefined });
+  try {
+    await assert.rejects(readRevocationKeys(etcd, 300), (error) => isFault(error, "etcd"));
+  } finally {
+    etcd.close();
+  }
+});
