@@ -1,0 +1,156 @@
+// The parts of a daemon, built and wired in the order in which they need each other. What they
+// decide is theirs.
+
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import type { Loop } from "../base/loop.ts";
+import type { Ca } from "../ca/authority.ts";
+import { requireNodeFile } from "../cluster/node-file.ts";
+import { createPeers, type Peers } from "../cluster/peer.ts";
+import { type PkiOwners, readLeaf } from "../cluster/pki-store.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import { startViewKeeper, type ViewKeeper } from "../cluster/view-keeper.ts";
+import type { View } from "../cluster/view.ts";
+import { createVoters, type Voters } from "../cluster/voters-loop.ts";
+import { startCa } from "./ca.ts";
+import { type Copier, startCopier } from "./copies.ts";
+import { createEdgeRunner, type EdgeRunner } from "./edge.ts";
+import { createNeighbours, type Neighbours } from "./neighbours.ts";
+import { createOwnLeaves, type OwnLeaves } from "./own-leaves.ts";
+import { isIdle, keepOwn } from "./own-record.ts";
+import { createRefusals, memberDoors, type Refusals } from "./pki-loop.ts";
+import { createEtcd } from "../etcd/client.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { monotonicMs } from "../host/clock.ts";
+import { memoryOfHost } from "../host/facts.ts";
+import { makeFolder } from "../host/files.ts";
+import { PATHS } from "../host/paths.ts";
+import { type PuppetLayout, readPuppetLayout } from "../host/puppet-layout.ts";
+import { rememberRemoval } from "../setup/stand-down.ts";
+import { readSetupHost } from "../setup/setup-host.ts";
+
+const SECOND_MS = 1000;
+/** A clock that is further off the others' dates no certificate. */
+export const CLOCK_REFUSE_MS = 60 * SECOND_MS;
+
+/** What every part of a running daemon may use. */
+export interface Core {
+  node: NodeFile;
+  layout: PuppetLayout;
+  owners: PkiOwners;
+  etcd: Etcd;
+  peers: Peers;
+  keeper: ViewKeeper;
+  neighbours: Neighbours;
+  refusals: Refusals;
+  leaves: OwnLeaves;
+  voters: Voters;
+  /** Whether this member asks the others now to take it out. */
+  asked: { out: boolean };
+  /** Why this daemon keeps requests from its own puppetserver now; empty: it doesn't. */
+  takenOut: { because: string };
+  /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
+  reloads: (() => Promise<void>)[];
+  /** All that runs here on a timer, but for the view's and the CA's, which tell of themselves. */
+  loops: Loop[];
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What only a server has. */
+export interface ServerParts {
+  ca: Ca;
+  copier: Copier;
+  edge: EdgeRunner;
+  /** Gives what a new CRL wakes. */
+  onWake(wake: () => void): void;
+}
+
+export async function createCore(log: Log, stop: AbortController): Promise<Core> {
+  const { signal } = stop;
+  const node = await requireNodeFile();
+  // Throws where puppet doesn't answer: by a guess it could sign what an old list allows.
+  const layout = await readPuppetLayout();
+  const { owners } = await readSetupHost(layout);
+  await makeFolder(PATHS.run);
+  const { ca, cert, key } = await readLeaf("etcd");
+  const etcd = createEtcd({ endpoints: node.etcdEndpoints, tls: { ca, cert, key }, log });
+  let control = await readLeaf("control");
+  const peers = createPeers(() => control);
+  const keeper = await startViewKeeper({ etcd, node, log, signal });
+  const asked = { out: false };
+  const onRemoved = async (by: string) => {
+    // Whoever asked to be removed still awaits the answer, and stops everything then.
+    if (signal.aborted || asked.out) return;
+    log.error(`${by} says that this member was removed: it stands down`);
+    await rememberRemoval();
+    // The next start stands down, when no loop is there to start anything again.
+    stop.abort();
+  };
+  const neighbours = createNeighbours({ id: node.id, keeper, peers, onRemoved, log, signal });
+  const reloads: Core["reloads"] = [];
+  const readAnew = async () => {
+    control = await readLeaf("control");
+    for (const reload of reloads) await reload();
+  };
+  const takenOut = { because: "" };
+  const leaves = createOwnLeaves({
+    node,
+    layout,
+    owners,
+    etcd,
+    peers,
+    log,
+    clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) < CLOCK_REFUSE_MS,
+    takeOut: async (because) => {
+      takenOut.because = because;
+      await keepOwn({ etcd, node, layout, takenOut });
+    },
+    isIdle: async (view) => isIdle(view, node),
+    onRenewed: async () => {
+      etcd.setTls(await readLeaf("etcd"));
+      await readAnew();
+    },
+  });
+  const refusals = createRefusals({
+    etcd,
+    nowMs: monotonicMs,
+    doors: memberDoors(node.role, owners, async (names) => {
+      log.notice(`certificates of removed members are refused anew: ${names.join(", ")}`);
+      await readAnew();
+    }),
+  });
+  const voters = createVoters(etcd, log);
+  const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
+  return { ...parts, asked, takenOut, reloads, loops: [neighbours.loop], log, signal };
+}
+
+export async function createServer(core: Core): Promise<ServerParts> {
+  const { node, etcd, keeper, peers, log, signal } = core;
+  const copier = await startCopier({ etcd, node, keeper, peers, log, signal });
+  const parts: { edge?: EdgeRunner; wake?: () => void } = {};
+  const ca = await startCa({
+    ...core,
+    owner: core.owners.puppet,
+    copier,
+    confirmEdges: async (serials) =>
+      parts.edge?.refuseEverywhere(serials) ?? { confirmed: [], missing: [] },
+    onCrl: () => parts.wake?.(),
+    clockOffsetMs: () => core.neighbours.clockOffsetMs(),
+  });
+  const memoryMiB = memoryOfHost();
+  const edge = createEdgeRunner({ ...core, memoryMiB, ca });
+  parts.edge = edge;
+  return { ca, copier, edge, onWake: (wake) => (parts.wake = wake) };
+}
+
+export function requireView({ keeper }: Core): View {
+  const view = keeper.current();
+  if (view !== undefined) return view;
+  throw new Fault("cluster.no-record", "this member has not read the record yet");
+}
+
+export function requireCa(server: ServerParts | undefined): Ca {
+  if (server !== undefined) return server.ca;
+  throw new Fault("ca.not-here", "this member holds no certificate authority: ask a server");
+}

@@ -1,0 +1,153 @@
+// The daemon's doors and who answers behind each: this server's commands, the other members, the
+// edges. Renewed certificates are taken by `reloads`.
+
+import type { ServerOptions } from "node:https";
+import { createLocalApp } from "../api/local-app.ts";
+import { createMemberApp } from "../api/member-app.ts";
+import { listenOnSocket, listenWithTls } from "../api/serve.ts";
+import { Fault } from "../base/fault.ts";
+import { writeNodeFile } from "../cluster/node-file.ts";
+import type { LeafName } from "../cluster/pki.ts";
+import { readLeaf, requireAuthorities } from "../cluster/pki-store.ts";
+import { readClusterRecord } from "../cluster/record.ts";
+import { namesOfServer } from "../cluster/schema.ts";
+import { listTokens, revokeToken } from "../cluster/tokens.ts";
+import { voterEndpoints } from "../cluster/view.ts";
+import { caCommands, signMember } from "./ca.ts";
+import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
+import {
+  finishMember,
+  issueToken,
+  type MembershipDeps,
+  sealKeys,
+  setVoters,
+} from "./membership.ts";
+import { signLeaf } from "./own-leaves.ts";
+import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { wallMs } from "../host/clock.ts";
+import { PATHS, PORTS } from "../host/paths.ts";
+import { findOwner } from "../host/users.ts";
+import { admit } from "../setup/admit.ts";
+import { planRemoval } from "../setup/removal.ts";
+
+type Shared = {
+  membership: MembershipDeps;
+  local: Parameters<typeof createLocalApp>[0]["local"];
+};
+
+export async function listenForCommands(
+  core: Core,
+  server: ServerParts | undefined,
+  shared: Shared & { status: Parameters<typeof createLocalApp>[0]["cluster"] },
+) {
+  const { etcd, log } = core;
+  const { membership } = shared;
+  const app = createLocalApp({
+    log,
+    local: shared.local,
+    cluster: shared.status,
+    createToken: async (wish) => issueToken(membership, wish),
+    listTokens: async () => listTokens(etcd, wallMs()),
+    revokeToken: async (id) => revokeToken(etcd, id),
+    signOwnCertificate: async (pem) => {
+      const { id } = core.node;
+      const settings = (await readClusterRecord(etcd))?.settings.value;
+      if (settings === undefined) throw new Fault("cluster.no-record", "there is no record yet");
+      return signMember(requireCa(server), core.layout, {
+        pem,
+        id,
+        altNames: namesOfServer(settings, id),
+      });
+    },
+    finish: async () => {
+      await finishMember(membership);
+      core.node = { ...core.node, phase: "ready" };
+      await writeNodeFile(core.node);
+    },
+    ca: server && caCommands(server.ca),
+    planRemoval: async (id) => planRemoval(await shared.status(), id),
+    remove: async (id) => removeMember(membership, id),
+    planLeave: async () => planRemoval(await shared.status(), core.node.id, "itself"),
+    startLeaving: async () => startLeaving(membership),
+    leave: async () => {
+      core.asked.out = true;
+      return askToLeave(membership).finally(() => (core.asked.out = false));
+    },
+    setVoters: async (count) => setVoters(membership, count),
+  });
+  return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
+}
+
+export async function listenForMembers(
+  core: Core,
+  server: ServerParts | undefined,
+  shared: Shared,
+) {
+  const { keeper, refusals, log } = core;
+  const { membership } = shared;
+  const app = createMemberApp({
+    log,
+    revokedSerials: () => refusals.serials("control"),
+    local: shared.local,
+    admit: async (start) => {
+      const ca = requireCa(server);
+      return admit(
+        {
+          etcd: core.etcd,
+          authorities: await requireAuthorities(),
+          wallMs,
+          etcdEndpoints: () => endpointsOf(core),
+          signPuppet: async (pem, altNames) =>
+            signMember(ca, core.layout, { pem, id: start.member.id, altNames }),
+          revokePuppet: async (id) => ca.revoke({ names: [id] }),
+        },
+        start,
+      );
+    },
+    joinKeys: async (caller) => sealKeys(membership, caller),
+    isServer: (id) =>
+      keeper.current()?.members.some((each) => each.id === id && each.role === "server") === true,
+    hasCopy: async (revision) => (await server?.copier.has(revision)) ?? false,
+    refuse: async (keys) => {
+      return (await server?.edge.refuse(keys)) ?? { confirmed: true, because: "" };
+    },
+    refuses: async (serials) => {
+      await refusals.sync();
+      return refusals.inForce(serials);
+    },
+    remove: async (id) => removeMember(membership, id),
+    renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
+  });
+  // The token exchange of join comes without a certificate; every other route asks for one.
+  const readTls = async () => tlsOf("control", { requestCert: true, rejectUnauthorized: false });
+  const where = { address: "0.0.0.0", port: PORTS.control };
+  const listener = await listenWithTls(app, { ...where, tls: await readTls() });
+  core.reloads.push(async () => listener.reload(await readTls()));
+  return [listener];
+}
+
+/**
+ * The CA for edges: this server's own over a socket, the others' over mutual TLS with an edge
+ * certificate.
+ */
+export async function listenForEdges(core: Core, { ca }: ServerParts) {
+  const haproxy = await findOwner("haproxy");
+  const socket = { mode: 0o660, ...(haproxy === undefined ? {} : { gid: haproxy.gid }) };
+  const readTls = async () => tlsOf("authority", { requestCert: true, rejectUnauthorized: true });
+  const where = { address: "0.0.0.0", port: PORTS.authority };
+  const listener = await listenWithTls(ca.routes, { ...where, tls: await readTls() });
+  core.reloads.push(async () => listener.reload(await readTls()));
+  return [await listenOnSocket(ca.routes, PATHS.caSocket, socket), listener];
+}
+
+async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {
+  const { ca, cert, key, crl } = await readLeaf(leaf);
+  // The CA goes with the leaf: joiners compare its hash with their token's.
+  return { ...options, ca, crl, key, cert: `${cert}${ca}` };
+}
+
+function endpointsOf(core: Core): string[] {
+  const view = core.keeper.current();
+  const known = view === undefined ? [] : voterEndpoints(view, core.node.id);
+  return known.length > 0 ? known : core.node.etcdEndpoints;
+}
