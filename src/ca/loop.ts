@@ -111,8 +111,8 @@ export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Has the `serial` file point into a block of this server's that has room, so that stock tools never
- * come to its end: behind it are another's serials.
+ * Has the `serial` file point into a block of this server's that has room, so that stock tools
+ * never come to its end: behind it are another's serials.
  */
 async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal): Promise<void> {
   const next = parseSerialFile((await readIfThere(directory.layout.serial)) ?? "");
