@@ -2,6 +2,7 @@
 // code.
 
 import { Command, CommanderError } from "commander";
+import { addBackendCommands } from "./cli/backend.ts";
 import { addCa } from "./cli/ca.ts";
 import { addCompletion } from "./cli/completion.ts";
 import { addInit } from "./cli/init.ts";
@@ -31,6 +32,7 @@ addJoin(program);
 addStatus(program);
 addToken(program);
 addMember(program);
+addBackendCommands(program);
 addCa(program);
 program
   .command("daemon")

@@ -7,6 +7,8 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import {
+  AddBackend,
+  type BackendList,
   type CaList,
   CaNames,
   type CaOutcome,
@@ -44,6 +46,14 @@ export interface LocalDeps {
   /** Has another server take this member out. */
   leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
+  backends: BackendCommands;
+}
+
+/** This member's own puppetservers; each answers with the list as it is then. */
+export interface BackendCommands {
+  list(): Promise<BackendList>;
+  add(wish: AddBackend): Promise<BackendList>;
+  remove(name: string): Promise<BackendList>;
 }
 
 /** The certificate authority as the commands use it. */
@@ -111,6 +121,13 @@ export function createLocalApp(deps: LocalDeps): Hono {
     return c.json(done);
   });
   app.post("/v1/leave", async (c) => c.json(await deps.leave()));
+  app.get("/v1/backends", async (c) => c.json(await deps.backends.list()));
+  app.post("/v1/backends", async (c) => {
+    return c.json(await deps.backends.add(await readBody(AddBackend, c.req)));
+  });
+  app.delete("/v1/backends/:name", async (c) => {
+    return c.json(await deps.backends.remove(c.req.param("name")));
+  });
   app.post("/v1/voters", async (c) => {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
   });

@@ -37,6 +37,8 @@ export type Role = z.infer<typeof Role>;
 /** One puppetserver of a member, as edges reach it. */
 export const Backend = z.object({
   name: z.string().regex(/^[a-z0-9_.-]{1,64}$/),
+  /** Where it listens, if not at the member's address. */
+  address: IpAddress.optional(),
   port: z.int().min(1).max(65535),
   /** How many requests it compiles at once, read from its status API; 1 until it was read. */
   jrubies: z.int().min(1).max(256).default(1),

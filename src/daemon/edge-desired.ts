@@ -71,7 +71,7 @@ function backendsOf(view: View): EdgeConfig["backends"] {
     member.backends.map((backend) => ({
       name: backendName(member.id, backend.name),
       host: leafHostname("listener", member.id),
-      address: member.address,
+      address: backend.address ?? member.address,
       port: backend.port,
       jrubies: backend.jrubies,
       lastResort: backend.unfit !== "",

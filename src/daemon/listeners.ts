@@ -13,6 +13,7 @@ import { readClusterRecord } from "../cluster/record.ts";
 import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
+import { backendCommands } from "./backends.ts";
 import { caCommands, signMember } from "./ca.ts";
 import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
 import {
@@ -74,6 +75,7 @@ export async function listenForCommands(
       return askToLeave(membership).finally(() => (core.asked.out = false));
     },
     setVoters: async (count) => setVoters(membership, count),
+    backends: backendCommands(core),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }

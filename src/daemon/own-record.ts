@@ -3,13 +3,13 @@
 // its own; the leader also measures compilers, which hold no certificate that a puppetserver's
 // listener would let in. A compiler's disk is its own daemon's to tell.
 
+import { withFirst, withJrubies } from "../cluster/backends.ts";
 import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import { updateMember } from "../cluster/record.ts";
-import { Backend, type Member, type NodeFile } from "../cluster/schema.ts";
+import type { Backend, Member, NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { PORTS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { judgeRoom, readFreeBytes } from "../puppetserver/disk.ts";
 import { type PuppetserverStatus, readPuppetserverStatus } from "../puppetserver/status.ts";
@@ -17,7 +17,6 @@ import { RELOADING } from "./puppetserver-reload.ts";
 import { VERSION } from "../version.ts";
 
 const STATUS_MS = 3000;
-const DEFAULT_BACKEND = Backend.parse({ name: "puppetserver", port: PORTS.puppetserver });
 
 export interface RecordHost {
   etcd: Etcd;
@@ -54,11 +53,20 @@ export async function keepOwn({ etcd, node, layout, takenOut }: RecordHost): Pro
   });
 }
 
+/** Only the counts are written: the list is an administrator's, and may have changed meanwhile. */
 async function keepBackends(etcd: Etcd, member: Member): Promise<void> {
-  const listed = member.backends.length > 0 ? member.backends : [DEFAULT_BACKEND];
-  const backends = await Promise.all(listed.map(async (backend) => measure(backend, member)));
-  if (JSON.stringify(backends) === JSON.stringify(member.backends)) return;
-  await updateMember(etcd, member.id, (current) => current && { ...current, backends });
+  const listed = withFirst(member);
+  const jrubies = new Map<string, number>();
+  await Promise.all(
+    listed.backends.map(async (backend) => {
+      const status = await askStatus(backend, member);
+      const count = status?.jrubies ?? 0;
+      if (count > 0) jrubies.set(backend.name, count);
+    }),
+  );
+  const measured = withJrubies(listed, jrubies).backends;
+  if (JSON.stringify(measured) === JSON.stringify(member.backends)) return;
+  await updateMember(etcd, member.id, (now) => now && withJrubies(withFirst(now), jrubies));
 }
 
 /** Whether nothing runs in this server's own puppetservers; true where that can't be told. */
@@ -69,20 +77,15 @@ export async function isIdle(view: View, { id, role }: NodeFile): Promise<boolea
   return statuses.every((status) => status?.freeJrubies === status?.jrubies);
 }
 
-/** The backend with its JRuby count as told now; as it was while puppetserver doesn't answer. */
-async function measure(backend: Backend, member: Member): Promise<Backend> {
-  const { jrubies } = (await askStatus(backend, member)) ?? {};
-  return jrubies === undefined || jrubies < 1 ? backend : { ...backend, jrubies };
-}
-
+/** Undefined while it doesn't answer. */
 async function askStatus(
-  { port }: Backend,
-  { id, address }: Member,
+  { port, address }: Backend,
+  member: Member,
 ): Promise<PuppetserverStatus | undefined> {
   const { ca, cert, key } = await readLeaf("edge");
-  const serverName = leafHostname("listener", id);
+  const serverName = leafHostname("listener", member.id);
   return readPuppetserverStatus(
-    { address, port, serverName, ca, cert, key },
+    { address: address ?? member.address, port, serverName, ca, cert, key },
     AbortSignal.timeout(STATUS_MS),
   ).catch(() => undefined);
 }

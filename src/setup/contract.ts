@@ -1,7 +1,7 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
-import { Role } from "../cluster/schema.ts";
+import { Backend, IpAddress, Role } from "../cluster/schema.ts";
 
 export const Done = z.object({ done: z.literal(true) });
 
@@ -38,6 +38,13 @@ export const TokenList = z.object({
     }),
   ),
 });
+
+/** A puppetserver that is to be added to this member. */
+export const AddBackend = Backend.pick({ name: true, address: true, port: true });
+export type AddBackend = z.infer<typeof AddBackend>;
+
+export const BackendList = z.object({ backends: z.array(Backend.extend({ address: IpAddress })) });
+export type BackendList = z.infer<typeof BackendList>;
 
 /** How a change of the CA came out, beyond the record. */
 export const CaOutcome = z.object({
