@@ -9,7 +9,7 @@ import { until } from "../base/retry.ts";
 import { createFileServer } from "./file-server.ts";
 import { observeEdge } from "./observe.ts";
 import { edgeRuntime } from "./runtime.ts";
-import { TestEdge } from "./testing/edge.ts";
+import { type Ask, TestEdge } from "./testing/edge.ts";
 
 const CSR = "/puppet-ca/v1/certificate_request/new.test";
 const STATUS = "/puppet-ca/v1/certificate_status/new.test";
@@ -132,26 +132,23 @@ describe(
     test("what changes certificates goes to a server that can sign, reads stay", async () => {
       await using edge = await start(2);
       const put = { method: "PUT", body: "csr" };
-      const signs = async () => (await edge.ask(CSR, put)).json.server;
+      // On a busy machine a check may fail for a moment.
+      const goes = async (path: string, server: string, options: Ask = {}) =>
+        until(
+          `${path} goes to ${server}`,
+          async () => (await edge.ask(path, options)).json.server === server,
+          { withinMs: 60_000, everyMs: 50 },
+        );
       await edge.setHealth("local", 503, ".sign");
-      await until("another one signs", async () => (await signs()) === "a1", {
-        withinMs: 60_000,
-        everyMs: 50,
-      });
-      assert.equal((await edge.ask(STATUS, put)).json.server, "a1");
-      assert.equal((await edge.ask(CSR)).json.server, "local");
-      assert.equal((await edge.ask(CA)).json.server, "local");
+      await goes(CSR, "a1", put);
+      await goes(STATUS, "a1", put);
+      await goes(CSR, "local");
+      await goes(CA, "local");
       // Where nobody can, a request is kept rather than held.
       for (const name of ["a1", "a2"]) await edge.setHealth(name, 503, ".sign");
-      await until("this one takes it", async () => (await signs()) === "local", {
-        withinMs: 60_000,
-        everyMs: 50,
-      });
+      await goes(CSR, "local", put);
       await edge.setHealth("a2", 200, ".sign");
-      await until("the one that can signs", async () => (await signs()) === "a2", {
-        withinMs: 60_000,
-        everyMs: 50,
-      });
+      await goes(CSR, "a2", put);
     });
 
     test("a daemon that hangs loses its requests to another: those that may be repeated", async () => {
