@@ -12,6 +12,7 @@ import { LEAVES_OF_ROLE } from "../../src/cluster/pki.ts";
 import { type Agent, createAgents } from "../agents.ts";
 import { ageLeaves, leafAgeDays } from "../cluster/aged-leaves.ts";
 import { findHolder, joinServer } from "../cluster.ts";
+import { makeIdle } from "../cluster/idle.ts";
 import { type Identity, knock } from "../cluster/knock.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
 import { refused } from "../cluster/world.ts";
@@ -27,14 +28,6 @@ const CADIR = "/etc/puppet/puppetserver/ca";
 const PUPPET_CONFIG =
   "/etc/puppet/puppet.conf /etc/puppet/puppetserver/conf.d /etc/puppet/puppetserver/services.d";
 const STOLEN = "/root/stolen";
-const IDLE = `[Service]
-ExecStartPre=
-ExecStart=
-ExecStart=/bin/sleep infinity
-ExecStartPost=
-ExecReload=
-ExecReload=/bin/true
-`;
 
 interface KnockAnswer {
   door: string;
@@ -83,10 +76,7 @@ before(async () => {
       await host.installDeb(deb);
     }),
   );
-  for (const host of [s2, s3, s4]) {
-    await host.writeFile("/etc/systemd/system/puppetserver.service.d/idle.conf", IDLE);
-    await host.run("systemctl daemon-reload");
-  }
+  for (const host of [s2, s3, s4]) await makeIdle(host);
   stock = await checksums(s2, PUPPET_CONFIG);
   const init = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
   await s1.run(init, { withinMs: SETUP_MS_MAX });
