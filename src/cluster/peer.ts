@@ -44,7 +44,7 @@ export function createPeers(tls: () => PeerTls): Peers {
     async call(address, path, options) {
       const now = JSON.stringify(tls());
       if (now !== current) {
-        agent.destroy();
+        endIdle(agent);
         agent = new Agent({ keepAlive: true, maxSockets: 8, ...tlsOptions(tls()) });
         current = now;
       }
@@ -73,6 +73,16 @@ export async function callAsJoiner<S extends z.ZodType>(
     return readAnswer(answer, options.answer, url.host);
   } finally {
     agent.destroy();
+  }
+}
+
+/**
+ * Ends the connections that nobody waits on. A call under way keeps its own: whoever asks to be
+ * removed gets a new CRL before the answer.
+ */
+function endIdle(agent: Agent): void {
+  for (const idle of Object.values(agent.freeSockets)) {
+    for (const socket of idle ?? []) socket.destroy();
   }
 }
 
