@@ -2,12 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isFault } from "../src/base/fault.ts";
 import { renderAgentConf } from "./agents.ts";
 import { parseIndexTargets } from "./base.ts";
 import { parseHierarchies } from "./cgroups.ts";
 import { enterArgs, runToEnd } from "./exec.ts";
 import { parseSetElements } from "./network.ts";
 import { identify, isAlive, parseStat } from "./process-tree.ts";
+import { identifyOwner } from "./state.ts";
 
 test("parseIndexTargets keeps Debian's files, each once", () => {
   const text = [
@@ -43,6 +45,16 @@ test("isAlive tells this process from one with its number and another start", ()
   const self = identify(process.pid);
   assert.ok(self !== undefined && isAlive(self));
   assert.equal(isAlive({ ...self, startTicks: self.startTicks + 1 }), false);
+});
+
+test("identifyOwner says what a process runs, without the options of what runs it", () => {
+  const owner = identifyOwner(process.pid);
+  assert.ok(isAlive(owner));
+  assert.match(owner.command, /^\S*lab\/parse\.test\.ts/);
+  assert.throws(
+    () => identifyOwner(4_194_305),
+    (error) => isFault(error, "lab.no-process"),
+  );
 });
 
 test("parseSetElements reads nft's JSON, with and without elements", () => {

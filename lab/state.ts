@@ -91,7 +91,9 @@ export function identifyOwner(pid: number): LabRecord["owner"] {
   const id = identify(pid);
   if (id === undefined) throw new Fault("lab.no-process", `there is no process ${pid}`);
   const [, ...args] = argumentsOf(pid);
-  return { ...id, command: args.join(" "), since: isoTime(wallMs()) };
+  // Node's test runner starts files with dozens of options of its own before their names.
+  const script = args.findIndex((text) => !text.startsWith("-"));
+  return { ...id, command: args.slice(script).join(" "), since: isoTime(wallMs()) };
 }
 
 /** Whether a lab belongs to another process that lives. */
