@@ -96,7 +96,9 @@ test("the server with the only vote leaves: no run fails, and the other has the 
   assert.equal(left.code, 0, left.stdout + left.stderr);
   assert.match(left.stderr, /no member of etcd any more/);
   assert.match(left.stderr, /refused by 1 of 1 members/);
-  await until("runs after", ranSince(loop.runs.length + (RUNS + 1) * agents.length), SETTLE);
+  // Longer than a run that hangs: it is to be told below.
+  const enough = ranSince(loop.runs.length + (RUNS + 1) * agents.length);
+  await until("runs after", enough, { ...SETTLE, withinMs: SETUP_MS_MAX });
   const runs = await loop.stop();
   const failed = runs.filter(({ ok }) => !ok);
   assert.deepEqual(
