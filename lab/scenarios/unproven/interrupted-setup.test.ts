@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { ClusterStatus } from "../../src/cluster/status.ts";
-import { cutShort, type Interruption } from "../cluster/cut-short.ts";
-import { exchange } from "../cluster/exchange.ts";
-import { INIT, openTwoServers, URL } from "../cluster/two-servers.ts";
-import type { Lab } from "../lab.ts";
-import type { LabHost } from "../host.ts";
+import { ClusterStatus } from "../../../src/cluster/status.ts";
+import { cutShort, type Interruption } from "../../cluster/cut-short.ts";
+import { exchange } from "../../cluster/exchange.ts";
+import { INIT, openTwoServers, URL } from "../../cluster/two-servers.ts";
+import type { Lab } from "../../lab.ts";
+import type { LabHost } from "../../host.ts";
 
 const JOIN = `understudy join ${URL} --token-file /root/token`;
 const CADIR = "/etc/puppet/puppetserver/ca";
