@@ -5,17 +5,17 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { buildPackage } from "../../../packaging/build.ts";
-import { until } from "../../../src/base/retry.ts";
-import { ClusterStatus } from "../../../src/cluster/status.ts";
-import { type Agent, createAgents, loopAgents } from "../../agents.ts";
-import { findHolder } from "../../cluster.ts";
-import { exchange } from "../../cluster/exchange.ts";
-import { AUTOSIGNED, writeSite } from "../../cluster/site.ts";
-import { refused } from "../../cluster/world.ts";
-import type { LabHost } from "../../host.ts";
-import { type Lab, openLab } from "../../lab.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../../plan.ts";
+import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
+import { ClusterStatus } from "../../src/cluster/status.ts";
+import { type Agent, createAgents, loopAgents } from "../agents.ts";
+import { findHolder } from "../cluster.ts";
+import { exchange } from "../cluster/exchange.ts";
+import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
+import { refused } from "../cluster/world.ts";
+import type { LabHost } from "../host.ts";
+import { type Lab, openLab } from "../lab.ts";
+import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const SETUP_MS_MAX = 420_000;
 const SETTLE = { withinMs: 180_000, everyMs: 500 };
