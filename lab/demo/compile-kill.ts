@@ -2,7 +2,7 @@
 // to back.
 
 import { until } from "../../src/base/retry.ts";
-import type { ClusterStatus } from "../../src/cluster/status.ts";
+import { countReplays } from "../../src/cluster/status.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { killMidCompile, untilRestarted } from "../cluster/kill.ts";
 import { runAt } from "../cluster/outage.ts";
@@ -24,7 +24,7 @@ export async function killCompiling(
   for (const certname of certnames) {
     await cluster.mood(certname, { is: "slow", seconds: COMPILE_SECONDS });
   }
-  const before = countReplays(await cluster.status());
+  const before = countReplays((await cluster.status()).members);
   const fromMs = wallMs();
   for (let number = 1; number <= count; number += 1) {
     const kill = await killMidCompile(cluster.servers, certnames, KILL_MS_MAX);
@@ -41,11 +41,6 @@ export async function killCompiling(
     await cluster.untilWhole();
     say(`${server.fqdn} compiles again (${number} of ${count})`);
   }
-  const replays = countReplays(await cluster.status()) - before;
+  const replays = countReplays((await cluster.status()).members) - before;
   return { span: { fromMs, toMs: wallMs() }, count, replays };
-}
-
-/** How many requests the edges have replayed since they started. */
-function countReplays(status: ClusterStatus): number {
-  return status.members.reduce((sum, { local }) => sum + (local?.edge?.replays ?? 0), 0);
 }

@@ -6,7 +6,12 @@ import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { Member } from "../cluster/schema.ts";
-import { ClusterStatus, type LocalStatus, type MemberAnswer } from "../cluster/status.ts";
+import {
+  ClusterStatus,
+  countReplays,
+  type LocalStatus,
+  type MemberAnswer,
+} from "../cluster/status.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput, type Output, reportFailure } from "./output.ts";
 
@@ -61,7 +66,7 @@ export function renderStatus(status: ClusterStatus): string {
   const puppetservers = sumPuppetservers(status.members);
   const rows = status.members.map((answer) => row(status, answer, puppetservers));
   const parts = [status.verdict, "", renderTable(HEAD, rows)];
-  const replays = replayed(status.members);
+  const replays = countReplays(status.members);
   if (replays > 0) parts.push("", `Requests replayed after a puppetserver's death: ${replays}`);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
@@ -133,8 +138,4 @@ function renderCa(local: LocalStatus): string {
   const seconds = next === undefined ? undefined : (Date.parse(next.at) - local.wallMs) / 1000;
   const expiry = seconds === undefined ? "" : `, next expiry in ${renderDuration(seconds)}`;
   return `${ca.requests} waiting${expiry}`;
-}
-
-function replayed(members: MemberAnswer[]): number {
-  return members.reduce((sum, { local }) => sum + (local?.edge?.replays ?? 0), 0);
 }

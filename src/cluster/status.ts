@@ -326,3 +326,8 @@ function poisonWarnings(servers: MemberAnswer[]): string[] {
     return `The catalog of ${certname} took ${whom} down (last ${at}): it isn't replayed for an hour. Look at what it compiles.`;
   });
 }
+
+/** How many requests the edges have replayed since they started. */
+export function countReplays(members: readonly MemberAnswer[]): number {
+  return members.reduce((sum, { local }) => sum + (local?.edge?.replays ?? 0), 0);
+}
