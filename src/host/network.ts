@@ -135,18 +135,29 @@ export function interfaceFor(
     .sort((a, b) => b.prefix - a.prefix)[0];
 }
 
-export type AddressHolder =
-  | { holder: "nobody" }
-  | { holder: "this-server"; interface: string }
-  | { holder: "another"; mac: string | undefined };
+export type AddressHolder = "nobody" | "this-server" | "another";
 
 /**
  * Who answers for `address` on `device` now: asked by ping and, for hosts that drop it, by ARP or
- * ND.
+ * ND; nobody but this server where it has no such network. This server may take the address
+ * meanwhile, and answers itself then.
  */
-export async function whoHolds(address: string, device: string): Promise<AddressHolder> {
-  const here = localAddresses().find((each) => each.address === address);
-  if (here !== undefined) return { holder: "this-server", interface: here.interface };
+export async function whoHolds(
+  address: string,
+  device: string | undefined,
+): Promise<AddressHolder> {
+  if (isLocal(address)) return "this-server";
+  if (device === undefined) return "nobody";
+  const answered = await answers(address, device);
+  if (isLocal(address)) return "this-server";
+  return answered ? "another" : "nobody";
+}
+
+function isLocal(address: string): boolean {
+  return localAddresses().some((each) => sameAddress(each.address, address));
+}
+
+async function answers(address: string, device: string): Promise<boolean> {
   // An old entry of a host that is gone would pass for an answer. Needs root; without, it is only
   // slower to judge.
   await tryRun(["ip", "neigh", "del", address, "dev", device], { withinMs: ASK_MS });
@@ -158,8 +169,7 @@ export async function whoHolds(address: string, device: string): Promise<Address
   const shown = await tryRun(["ip", "-j", "neigh", "show", address, "dev", device], {
     withinMs: ASK_MS,
   });
-  const mac = parseNeighbour(shown.stdout, address);
-  return ping.ok || mac !== undefined ? { holder: "another", mac } : { holder: "nobody" };
+  return ping.ok || parseNeighbour(shown.stdout, address) !== undefined;
 }
 
 /**

@@ -1,5 +1,7 @@
 // What preflight is told about a server. Gathered by observe.ts, judged by preflight.ts.
 
+import type { AddressHolder } from "../host/network.ts";
+
 export interface PreflightFacts {
   root: boolean;
   /** The packaging that was found, or the fault that says why there is nothing to go by. */
@@ -43,7 +45,7 @@ export interface VirtualIpFacts {
   address: string;
   /** Of this server, on the address's network. */
   interface: string | undefined;
-  heldBy: "nobody" | "this-server" | "another";
+  heldBy: AddressHolder;
 }
 
 export type ConfigurationFacts =

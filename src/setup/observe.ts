@@ -13,7 +13,6 @@ import {
   parseCidr,
   portsFree,
   resolveName,
-  sameAddress,
   whoHolds,
 } from "../host/network.ts";
 import { PORTS } from "../host/paths.ts";
@@ -142,14 +141,12 @@ async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
 
 async function observeVirtualIp(vip: string): Promise<VirtualIpFacts> {
   const cidr = parseCidr(vip);
-  const { address } = cidr;
   const device = interfaceFor(cidr)?.interface;
-  if (localAddresses().some((each) => sameAddress(each.address, address))) {
-    return { address, interface: device, heldBy: "this-server" };
-  }
-  if (device === undefined) return { address, interface: undefined, heldBy: "nobody" };
-  const held = await whoHolds(address, device);
-  return { address, interface: device, heldBy: held.holder };
+  return {
+    address: cidr.address,
+    interface: device,
+    heldBy: await whoHolds(cidr.address, device),
+  };
 }
 
 async function observeClock(): Promise<boolean | undefined> {
