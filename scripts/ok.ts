@@ -10,6 +10,8 @@ import { ensureTools } from "./tools.ts";
 
 const TOP = join(import.meta.dirname, "..");
 const BIN = join(TOP, "node_modules", ".bin");
+/** Each test file is a process of its own that loads much the same modules. */
+const COMPILE_CACHE = join(TOP, ".cache", "compile");
 const STEP_MS_MAX = 300_000;
 
 /** Where unit tests lie. lab/scenarios needs root and is not among them. */
@@ -61,7 +63,7 @@ async function runStep(step: Step, signal?: AbortSignal): Promise<boolean> {
   const result = await tryRun(step.argv, {
     cwd: TOP,
     withinMs: STEP_MS_MAX,
-    env: plainOutput(),
+    env: environment(),
     ...(signal === undefined ? {} : { signal }),
   });
   if (signal?.aborted === true) return false;
@@ -74,8 +76,9 @@ async function runStep(step: Step, signal?: AbortSignal): Promise<boolean> {
   return result.ok;
 }
 
-function plainOutput(): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1" };
+function environment(): NodeJS.ProcessEnv {
+  const ours = { NO_COLOR: "1", NODE_COMPILE_CACHE: COMPILE_CACHE };
+  const env: NodeJS.ProcessEnv = { ...process.env, ...ours };
   delete env["FORCE_COLOR"];
   // Set when we run inside a test of our own; it would change the runner's output.
   delete env["NODE_TEST_CONTEXT"];
