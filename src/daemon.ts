@@ -7,7 +7,7 @@ import { createLog, type Log } from "./base/log.ts";
 import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
-import { requireAuthorities } from "./cluster/pki-store.ts";
+import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import {
@@ -28,6 +28,7 @@ import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs } from "./host/clock.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
+import { parseCertificate } from "./x509/certificate.ts";
 
 const SECOND_MS = 1000;
 
@@ -51,7 +52,8 @@ async function assemble(log: Log, stop: AbortController) {
     wake: () => core.keeper.loop.wake(),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
-    requireSigner: () => requireCa(server).requireSigner(),
+    requireSigner: async () => requireCa(server).requireSigner(),
+    ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
       const { edges } = await requireCa(server).revoke({ names: [id] });
       return edges ?? { confirmed: [], missing: [] };

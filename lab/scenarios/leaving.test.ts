@@ -52,7 +52,7 @@ test("token create names an option that can't be, and says when only one server 
   const create = "understudy token create";
   await refused(s1, `${create} --role serber`, "cli.option", [/--role "serber"/]);
   await refused(s1, `${create} --expires 40d`, "cli.option", [/--expires "40d".*30 days/]);
-  assert.match(await s1.run(create), /1 copy: only this server has the token on disk/);
+  assert.match(await s1.run(create), /1 copy: only one server has the token on disk/);
 });
 
 test("join with --token hides it from the process list, and warns", async () => {
@@ -94,6 +94,7 @@ test("the server with the only vote leaves: no run fails, and the other has the 
   await until("runs before", ranSince(RUNS * agents.length), SETTLE);
   const left = await s1.exec("understudy leave --yes", { withinMs: SETUP_MS_MAX });
   assert.equal(left.code, 0, left.stdout + left.stderr);
+  assert.match(left.stdout, /1 copy: only one server has the removal/);
   assert.match(left.stderr, /no member of etcd any more/);
   assert.match(left.stderr, /refused by 1 of 1 members/);
   // Longer than a run that hangs: it is to be told below.

@@ -5,6 +5,7 @@
 import type { Hono } from "hono";
 import type { PublishedCrl } from "./crl.ts";
 import { createCore, type CaDeps } from "./core.ts";
+import { verifyHead } from "./crl-head.ts";
 import { refreshCrl, repair, runLoop } from "./loop.ts";
 import { createOperations, type Operations } from "./operations.ts";
 import { createRoutes } from "./routes.ts";
@@ -41,8 +42,11 @@ export interface Ca extends Operations {
   /** Signs the CRL anew when it is a month old. Returns whether this server did. */
   refreshCrl(): Promise<boolean>;
   state(): CaState;
-  /** Throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now. */
-  requireSigner(): void;
+  /**
+   * Throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now, `ca.record-older`,
+   * `ca.crl-mismatch`, `cluster.…`, `etcd.…` when nothing could be revoked in the record.
+   */
+  requireSigner(): Promise<void>;
   /** Ends retries and waits for writes that are running. */
   close(): Promise<void>;
 }
@@ -71,7 +75,11 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     currentCrl: () => core.publisher.crl(),
     refreshCrl: () => refreshCrl(core),
     state: () => describeState(core),
-    requireSigner: () => void core.signer(),
+    async requireSigner() {
+      core.signer();
+      await verifyHead(core.store);
+      await core.guard();
+    },
     async close() {
       closed.abort();
       await core.directory.idle();

@@ -76,6 +76,8 @@ export interface Core {
   store: Store;
   directory: CaDirectory;
   publisher: Publisher;
+  /** What every change compares besides; throws where the record is not to be changed. */
+  guard: Guard;
   revoker: Revoker;
   blocks: Blocks;
   key: KeyHolder;
@@ -97,14 +99,15 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   const { log } = deps;
   const mirror = new Mirror(log);
   const patience = { ...PATIENCE, ...deps.patience };
+  const guard: Guard = async () => {
+    refuseOlderCrl(mirror, publisher);
+    return (await deps.guard?.()) ?? [];
+  };
   const store: Store = createStore({
     ...deps,
     mirror,
     patience,
-    guard: async () => {
-      refuseOlderCrl(mirror, publisher);
-      return (await deps.guard?.()) ?? [];
-    },
+    guard,
     ensureLoaded: async () => {
       if (core.loaded) return false;
       await loadRecord(core, patience.commitMs);
@@ -144,6 +147,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     store,
     directory,
     publisher,
+    guard,
     revoker,
     blocks,
     key,

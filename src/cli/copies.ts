@@ -3,5 +3,5 @@
 /** The lines to add to the answer of a change; none once two servers have it on disk. */
 export function copyLines(copies: number, what: "token" | "removal"): string[] {
   if (copies >= 2) return [];
-  return [`1 copy: only this server has the ${what} on disk. Join more servers.`];
+  return [`1 copy: only one server has the ${what} on disk. Join more servers.`];
 }

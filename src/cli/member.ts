@@ -87,13 +87,20 @@ export function addMember(program: Command): void {
     )
     .option("--yes", "don't ask")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExit code: 0 left, 1 refused, 3 left, but a member could not be told yet.",
+    )
     .action(async (flags: RemoveFlags) => {
       const output = createOutput(flags.json === true);
-      const lines = await leave({
+      const { lines, removal } = await leave({
         confirm: (plan, id) => confirm(plan, id, flags, output),
         progress: (line) => output.progress(line),
       });
-      output.result({ left: true }, lines.join("\n"));
+      const { unconfirmed = [], copies = 2 } = removal ?? {};
+      const text = [...lines, ...copyLines(copies, "removal")].join("\n");
+      output.result({ left: true, unconfirmed, copies: removal?.copies }, text);
+      process.exitCode = unconfirmed.length > 0 ? EXIT.unconfirmed : EXIT.ok;
     });
 }
 

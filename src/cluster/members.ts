@@ -112,15 +112,16 @@ export async function deleteMember(etcd: Etcd, was: KnownMember): Promise<number
 /** The member is on its way out: nobody gives it work, a vote or certificates any more. */
 export async function markLeaving(etcd: Etcd, id: string): Promise<void> {
   await updateMember(etcd, id, (member) => {
-    return member && { ...member, phase: "leaving", mayVote: false };
+    return member && { ...member, phase: "leaving" };
   });
 }
 
-/** It stays after all. */
+/** It stays after all, as what it was: a server that may not vote yet was still joining. */
 export async function putBack(etcd: Etcd, id: string): Promise<void> {
   await updateMember(etcd, id, (member) => {
     if (member?.phase !== "leaving") return undefined;
-    return { ...member, phase: "ready", mayVote: member.role === "server" };
+    const joining = member.role === "server" && !member.mayVote;
+    return { ...member, phase: joining ? "joining" : "ready" };
   });
 }
 

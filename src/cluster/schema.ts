@@ -54,7 +54,7 @@ export const Member = z.object({
   /** Where the other members reach it. */
   address: IpAddress,
   phase: z.enum(["joining", "ready", "leaving"]),
-  /** Whether it may be chosen as an etcd voter: servers and witnesses that aren't leaving. */
+  /** Whether it may be chosen as an etcd voter, unless it is leaving. */
   mayVote: z.boolean(),
   backends: z.array(Backend).max(16),
   version: z.string(),

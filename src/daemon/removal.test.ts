@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Fault, isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
-import { readAuthorityCrl } from "../cluster/leaves.ts";
+import { readAuthorityCrl, revokeLeaves } from "../cluster/leaves.ts";
 import { readMember, readMembers } from "../cluster/members.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { readTokens, updateMember } from "../cluster/record.ts";
@@ -20,7 +20,7 @@ import { createLog } from "../base/log.ts";
 import { admit } from "../setup/admit.ts";
 import { createJoiner, createTestSite, FIRST, type TestSite } from "../setup/testing/site.ts";
 import { answerOf, clusterOf } from "../setup/testing/status.ts";
-import { type RemovalDeps, removeMember } from "./removal.ts";
+import { askToLeave, type RemovalDeps, removeMember, startLeaving } from "./removal.ts";
 
 const SECOND = "s2.lab.test";
 const SLOW = { withinMs: 30_000 };
@@ -66,7 +66,8 @@ function depsOf(by: string, more: Partial<RemovalDeps> = {}): RemovalDeps {
     refusals: { serials: () => new Set(), inForce: () => true, sync: async () => undefined },
     log: createLog(() => undefined),
     authorities: async () => authorities,
-    requireSigner: () => undefined,
+    requireSigner: async () => undefined,
+    ownSerial: async () => "00",
     revokePuppet: async () => ({ confirmed: [], missing: [] }),
     confirmCopies: async () => ({ copies: 2, of: [] }),
     status: async () => {
@@ -155,7 +156,7 @@ test("removeMember changes nothing where the CAs' keys are missing, or may not s
   const without = async () => {
     throw new Fault("pki.no-authorities", "a compiler");
   };
-  const late = () => {
+  const late = async () => {
     throw new Fault("ca.clock-off", "an hour");
   };
   const cases: [string, Partial<RemovalDeps>][] = [
@@ -186,4 +187,34 @@ test("removeMember names edges that haven't confirmed, takes the tokens along, c
   assert.equal(copies, 1);
   assert.match(lines.join("\n"), /refused by 0 of 1 members/);
   assert.deepEqual(await readTokens(site.etcd), []);
+});
+
+test("a leaver whom nobody can take out stays what it was, unless its certificates are revoked", async () => {
+  const ask = (fails: () => Promise<unknown>): Peers["call"] => {
+    return async () => {
+      await fails();
+      throw new Fault("ca.record-older", "an old copy");
+    };
+  };
+  const leaver = (fails: () => Promise<unknown>) =>
+    depsOf(SECOND, { peers: { call: ask(fails), close: () => undefined } });
+  const early = leaver(async () => undefined);
+  for (const mayVote of [true, false]) {
+    const phase = mayVote ? "ready" : "joining";
+    await updateMember(site.etcd, SECOND, (kept) => kept && { ...kept, phase, mayVote });
+    await startLeaving(early);
+    await assert.rejects(askToLeave(early), refused("member.remove-refused"));
+    const kept = await readMember(site.etcd, SECOND);
+    assert.deepEqual([kept?.member.phase, kept?.member.mayVote], [phase, mayVote]);
+  }
+  // The other one fails once it has revoked.
+  let serial = "";
+  const late = async () => {
+    const control = site.authorities.control;
+    [serial = ""] = await revokeLeaves(site.etcd, control, SECOND, Date.now());
+  };
+  const deps = { ...leaver(late), ownSerial: async () => serial };
+  await startLeaving(deps);
+  await assert.rejects(askToLeave(deps), refused("member.half-removed"));
+  assert.equal((await readMember(site.etcd, SECOND))?.member.phase, "leaving");
 });

@@ -1,6 +1,7 @@
 // Taking a member out: its vote, its certificates, its record, in this order, each step safe to
-// repeat. What could refuse the whole comes before the first step; a step that is refused before a
-// certificate is revoked puts the member back. The pure judgement is setup/removal.ts.
+// repeat. What could refuse the whole comes before the first step; a removal that ends before a
+// certificate is revoked puts the member back, one that ends later is finished by repeating it. The
+// pure judgement is setup/removal.ts.
 
 import type { z } from "zod";
 import { type Refuses, RefusesAnswer } from "../api/member-app.ts";
@@ -8,7 +9,7 @@ import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { pause, until } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
 import type { Copies, EdgeReport } from "../ca/operations.ts";
-import { revokeLeaves } from "../cluster/leaves.ts";
+import { readAuthorityCrl, revokeLeaves } from "../cluster/leaves.ts";
 import {
   deleteMember,
   type KnownMember,
@@ -43,14 +44,16 @@ export interface RemovalDeps {
   log: Log;
   /** The CAs whose certificates a member has. Throws Fault `pki.no-authorities` on a compiler. */
   authorities(): Promise<Record<AuthorityName, ClusterAuthority>>;
-  /** Throws Fault `ca.…` when this server may not sign now, so couldn't revoke either. */
-  requireSigner(): void;
+  /** Throws Fault `ca.…`, `cluster.…` when this server could not revoke a certificate now. */
+  requireSigner(): Promise<void>;
   /** Revokes a removed member's Puppet certificate; which edges refuse it by now. */
   revokePuppet(id: string): Promise<EdgeReport>;
   confirmCopies(revision: number): Promise<Copies>;
   status(): Promise<ClusterStatus>;
   /** The record has changed: look now. */
   wake(): void;
+  /** The serial of this member's own control certificate, as the record writes it. */
+  ownSerial(): Promise<string>;
   /** Where a member's etcd is, if it runs one. */
   etcdOf(member: Member): { peerUrl: string; clientUrl: string };
   /** How long a vote may take to go over, milliseconds. */
@@ -63,7 +66,7 @@ type Removed = z.infer<typeof RemovalDone>;
 export async function removeMember(deps: RemovalDeps, id: string): Promise<Removed> {
   const { etcd, log } = deps;
   const authorities = await deps.authorities();
-  deps.requireSigner();
+  await deps.requireSigner();
   const plan = planRemoval(await deps.status(), id);
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
   await markLeaving(etcd, id);
@@ -145,7 +148,10 @@ export async function startLeaving(deps: RemovalDeps): Promise<void> {
   deps.wake();
 }
 
-/** Asks another server to take this one out. Where none can, this one stays a member. */
+/**
+ * Asks another server to take this one out. Where none can, this one stays a member, unless its
+ * certificates are revoked by now: it could never again be one.
+ */
 export async function askToLeave(deps: RemovalDeps): Promise<Removed> {
   const others = (await readMembers(deps.etcd)).filter(
     (each) => each.id !== deps.node.id && each.role === "server",
@@ -165,8 +171,25 @@ export async function askToLeave(deps: RemovalDeps): Promise<Removed> {
       if (isFault(error, "member.remove-refused")) break;
     }
   }
+  if (await mayBeRevoked(deps)) {
+    throw new Fault("member.half-removed", `it was begun, and did not end: ${because}`, {
+      hints: [
+        `On another server, to finish it: understudy member remove ${deps.node.id}`,
+        "Then here: understudy leave",
+      ],
+    });
+  }
   await putBack(deps.etcd, deps.node.id);
   throw new Fault("member.remove-refused", `no other server could take this one out: ${because}`);
+}
+
+/** Whether this member's certificates are revoked; what can't be read counts as that they are. */
+async function mayBeRevoked(deps: RemovalDeps): Promise<boolean> {
+  const own = await deps.ownSerial();
+  return readAuthorityCrl(deps.etcd, "control").then(
+    (crl) => crl === undefined || crl.serials.includes(own),
+    () => true,
+  );
 }
 
 /** Waits until every member refuses `serials`. Returns those that haven't said so in time. */

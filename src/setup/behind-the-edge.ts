@@ -63,6 +63,7 @@ export function edgeTakesAgents(node: NodeFile, host: SetupHost): Step[] {
 export function puppetserverStarts({ layout }: SetupHost): Step {
   return {
     title: "puppetserver starts",
+    always: true,
     run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
   };
 }

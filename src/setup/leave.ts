@@ -1,9 +1,10 @@
 // understudy leave: this server goes out of its cluster in order. Agents' running requests end and
-// the address goes to another; then the cluster forgets it, while it still may ask for that; then
-// its units stop, Puppet's files are put back, and its keys are deleted. Its node file goes last:
-// as long as it is there, the same command goes on.
+// the address goes to another, new connections wait; then the cluster forgets it, while it still
+// may ask for that; then its units stop, Puppet's files are put back, and its keys are deleted. Its
+// node file goes last: as long as it is there, the same command goes on.
 
 import { rm } from "node:fs/promises";
+import type { z } from "zod";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -29,11 +30,17 @@ const LEAVE_MS = 300_000;
 const ADDRESS_MS = 30_000;
 const LOOK_MS = 300;
 
-/** Leaves the cluster. Returns the lines that say what is so now. */
+export interface Left {
+  lines: string[];
+  /** What the others did; undefined when they had done it before. */
+  removal?: z.infer<typeof RemovalDone>;
+}
+
+/** Leaves the cluster. Returns what is so now. */
 export async function leave(talk: {
   confirm(plan: string[], id: string): Promise<void>;
   progress(line: string): void;
-}): Promise<string[]> {
+}): Promise<Left> {
   const node = await requireNodeFile();
   const { id } = node;
   if (node.phase === "removed") {
@@ -41,23 +48,27 @@ export async function leave(talk: {
       [`${id} was removed from ${node.sharedName}: only its own files are left.`],
       id,
     );
-    return finish(node, (line) => talk.progress(line));
+    return { lines: await finish(node, (line) => talk.progress(line)) };
   }
   const plan = await callDaemon("POST", "/v1/leave/plan", { body: {}, answer: RemovalPlan });
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
   await talk.confirm(plan.lines, id);
-  await sendAgentsElsewhere(node, (line) => talk.progress(line));
-  for (const line of await tellPlanning(askOut(), (text) => talk.progress(text))) {
-    talk.progress(` ✓ ${line}`);
+  try {
+    await sendAgentsElsewhere(node, (line) => talk.progress(line));
+    const removal = await tellPlanning(askOut(), (text) => talk.progress(text));
+    for (const line of removal?.lines ?? []) talk.progress(` ✓ ${line}`);
+    // From here on this command is finished by repeating it, whatever interrupts it.
+    await rememberRemoval();
+    const lines = await finish(node, (line) => talk.progress(line));
+    return { lines, ...(removal && { removal }) };
+  } finally {
+    await letAgentsIn();
   }
-  // From here on this command is finished by repeating it, whatever interrupts it.
-  await rememberRemoval();
-  return finish(node, (line) => talk.progress(line));
 }
 
 /**
- * Ends what agents have running here, then gives the addresses up. From here on the record says
- * that this member is leaving, so the other edges pass its puppetserver by.
+ * Ends what agents have running here, holds new connections, then gives the addresses up. From here
+ * on the record says that this member is leaving, so the other edges pass its puppetserver by.
  */
 async function sendAgentsElsewhere(
   node: NodeFile,
@@ -68,23 +79,21 @@ async function sendAgentsElsewhere(
     await start();
     return;
   }
-  try {
-    const open = await sendAgentsAway();
-    progress(open === "" ? " ✓ agents' requests here have ended, new ones wait" : ` ! ${open}`);
-    await start();
-    const moved = await addressesMoved();
-    if (moved) progress(" ✓ agents go to the other servers");
-    else progress(" ! no other server takes the addresses: they go with this one");
-  } finally {
-    await letAgentsIn();
-  }
+  const open = await sendAgentsAway();
+  progress(open === "" ? " ✓ agents' requests here have ended, new ones wait" : ` ! ${open}`);
+  const held = await addressesHere();
+  await start();
+  if (held.length === 0) return;
+  if (await addressesMoved()) progress(` ✓ another server has ${held.join(", ")}`);
+  else progress(" ! no other server takes the addresses: they go with this one");
+}
+
+async function addressesHere(): Promise<string[]> {
+  return (await callDaemon("GET", "/v1/local", { answer: LocalStatus })).addresses;
 }
 
 async function addressesMoved(): Promise<boolean> {
-  const none = async () => {
-    const { addresses } = await callDaemon("GET", "/v1/local", { answer: LocalStatus });
-    return addresses.length === 0;
-  };
+  const none = async () => (await addressesHere()).length === 0;
   return until("the addresses move", none, { withinMs: ADDRESS_MS, everyMs: LOOK_MS }).catch(
     (error: unknown) => {
       if (isFault(error, "base.deadline")) return false;
@@ -93,14 +102,14 @@ async function addressesMoved(): Promise<boolean> {
   );
 }
 
-/** Has the others remove this member; returns what they did. */
-async function askOut(): Promise<string[]> {
+/** Has the others remove this member; returns what they did, if they could say it. */
+async function askOut(): Promise<z.infer<typeof RemovalDone> | undefined> {
   try {
     const options = { body: {}, answer: RemovalDone, withinMs: LEAVE_MS };
-    return (await callDaemon("POST", "/v1/leave", options)).lines;
+    return await callDaemon("POST", "/v1/leave", options);
   } catch (error) {
     // The daemon may hear of its removal, and stand down, before it can pass on the answer.
-    if (isFault(error, "member.removed")) return [];
+    if (isFault(error, "member.removed")) return undefined;
     throw error;
   }
 }

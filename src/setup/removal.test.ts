@@ -23,6 +23,21 @@ test("planRemoval lets a living voter go while enough others answer, and names w
   assert.match(plan.lines.join("\n"), /It answers!.*understudy leave[^]*keys of the Puppet CA/);
 });
 
+test("planRemoval of a server without a virtual IP sends who leaves to DNS first", () => {
+  const facts = clusterOf(
+    "s3",
+    [answer("s1", "leader"), answer("s2", "voter"), answer("s3", "voter")],
+    3,
+  );
+  const linesOf = (virtualIps: string[], by: "itself" | "another") => {
+    const settings = { ...facts.settings, virtualIps };
+    return planRemoval(judgeStatus({ ...facts, settings }), "s3", by).lines.join("\n");
+  };
+  assert.match(linesOf([], "itself"), /out of DNS, or of the balancer, first/);
+  assert.doesNotMatch(linesOf(["10.0.0.10/24"], "itself"), /DNS/);
+  assert.doesNotMatch(linesOf([], "another"), /DNS/);
+});
+
 test("planRemoval refuses what would cost etcd its quorum, or the cluster its last server", () => {
   const cases: [string, ClusterStatus, string, RegExp][] = [
     ["the last server", status([answer("s1", "leader")], 1), "s1", /is this server itself/],

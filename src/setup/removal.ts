@@ -26,7 +26,7 @@ export function planRemoval(
   }
   const { member, local } = target;
   const place = `${id} (${member.role}, ${member.address})`;
-  const { sharedName } = status.settings;
+  const { sharedName, virtualIps } = status.settings;
   const lines = [
     by === "itself"
       ? `${place}, this server, leaves ${sharedName}.`
@@ -34,6 +34,11 @@ export function planRemoval(
   ];
   if (by === "another" && local !== undefined) {
     lines.push(`It answers! To take out a living server, run there instead: understudy leave`);
+  }
+  if (by === "itself" && member.role === "server" && virtualIps.length === 0) {
+    lines.push(
+      "There is no virtual IP that goes to another server: take this one out of DNS, or of the balancer, first.",
+    );
   }
   if (local === undefined) {
     lines.push(
@@ -77,7 +82,9 @@ function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string
   const { voters, answering } = status.etcd;
   const votes = isVoting(local);
   if (voters === 1) {
-    const heir = servers.some((each) => each.local !== undefined && each.member.mayVote);
+    const heir = servers.some(
+      (each) => each.local !== undefined && each.member.mayVote && each.member.phase !== "leaving",
+    );
     if (!votes || heir) return "";
     return `${id} has the only vote in etcd, and no other server answers that could take it over: bring one back first`;
   }

@@ -74,4 +74,8 @@ test("runSteps that is interrupted ends its step, gives back, and begins no othe
     (error) => isFault(error, "setup.interrupted") && error.hints.includes("it runs"),
   );
   assert.deepEqual(ran, ["a"]);
+  // What agents wait for isn't left out.
+  const waited = { ...step("c"), always: true };
+  await assert.rejects(runSteps([waited, step("d")], () => undefined, stop.signal));
+  assert.deepEqual(ran, ["a", "c"]);
 });

@@ -15,11 +15,13 @@ export interface Step {
   run(report: Report): Promise<string | undefined>;
   /** Undoes what may not stay when the step fails; returns what is so then, in lines. */
   giveBack?: (report: Report) => Promise<string[]>;
+  /** Whether it runs even so when the command was interrupted: agents wait for it. */
+  always?: boolean;
 }
 
 /**
- * Runs the steps in order; the first that throws ends it, and so does `signal` between two of them:
- * Fault `setup.interrupted`.
+ * Runs the steps in order; the first that throws ends it, and so does `signal` before one that may
+ * wait: Fault `setup.interrupted`.
  */
 export async function runSteps(
   steps: readonly Step[],
@@ -31,7 +33,7 @@ export async function runSteps(
     const startMs = monotonicMs();
     let detail: string | undefined;
     try {
-      if (signal?.aborted === true) throw interrupted();
+      if (signal?.aborted === true && step.always !== true) throw interrupted();
       detail = await step.run(report);
     } catch (error) {
       const said = (await step.giveBack?.(report)) ?? [];
