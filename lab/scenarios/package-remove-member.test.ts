@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
@@ -23,7 +24,7 @@ before(async () => {
   await startPuppetserver();
   stock = await checksums();
   await s1.installDeb(deb);
-  const init = "understudy init --name puppet.lab.test --vip 10.88.0.10/24";
+  const init = "understudy init --name puppet.lab.test --vip 10.88.0.10/24 --isolated-edge refuse";
   await s1.run(init, { withinMs: INIT_MS_MAX });
 });
 
@@ -52,6 +53,36 @@ test("after a power cut, edge, address, etcd and file server come up although th
   const ca = "https://puppet.lab.test:8140/puppet-ca/v1/certificate/ca";
   await s1.untilHolds(`curl -skf ${ca} | grep -q 'BEGIN CERTIFICATE'`);
   await agentRuns("puppet.lab.test");
+});
+
+test("set to refuse, an edge takes no agents until it can read the record", async () => {
+  const answers = "curl -sk -o /dev/null https://s1.lab.test:8140/";
+  const since = async () => s1.run("date '+%F %T'");
+  const cases: [breaks: string, mends: string, said: RegExp][] = [
+    [
+      "systemctl stop understudy-etcd",
+      "systemctl start understudy-etcd",
+      /takes no agents yet \(isolated-edge: refuse\)/,
+    ],
+    // Broken itself, it can't say so; its unit waits all the same.
+    [
+      "mv /usr/bin/understudy /root/understudy",
+      "mv /root/understudy /usr/bin/understudy",
+      /No such file or directory/,
+    ],
+  ];
+  for (const [breaks, mends, said] of cases) {
+    const start = (await since()).trim();
+    await s1.run(breaks);
+    await s1.run("systemctl restart --no-block understudy-edge");
+    const journal = `journalctl -u understudy-edge -o cat --no-pager --since '${start}'`;
+    await until("the edge says why it waits", async () => said.test(await s1.run(journal)), {
+      withinMs: START_MS_MAX,
+    });
+    await s1.run(`! ${answers}`);
+    await s1.run(mends);
+    await s1.untilHolds(answers);
+  }
 });
 
 test("removing the package of a member puts puppetserver back as it was, and agents run on", async () => {

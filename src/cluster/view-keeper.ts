@@ -39,6 +39,8 @@ export async function startViewKeeper(options: {
   const { etcd, node, log, signal } = options;
   const listeners: ((view: View) => void)[] = [];
   let view = await readKeptView();
+  /** What was written to disk; where that fails, it is tried again. */
+  let kept: View | undefined;
   let readMs = view === undefined ? Number.NEGATIVE_INFINITY : monotonicMs() - (await keptAgeMs());
   let ageIsMost = true;
   let because = "not read yet";
@@ -68,17 +70,19 @@ export async function startViewKeeper(options: {
       ageIsMost = false;
       because = "";
       if (!watching) watch(fresh.revision + 1);
-      const changed =
-        JSON.stringify({ ...fresh, revision: 0 }) !== JSON.stringify({ ...view, revision: 0 });
+      const changed = !sameView(fresh, view);
       view = fresh;
-      if (!changed) return;
-      etcd.setEndpoints(endpointsOf(fresh, node));
-      await keepView(fresh);
-      for (const listener of listeners) listener(fresh);
+      if (changed) {
+        etcd.setEndpoints(endpointsOf(fresh, node));
+        for (const listener of listeners) listener(fresh);
+      }
     } catch (error) {
       because = messageOf(error);
       throw error;
     }
+    if (sameView(view, kept)) return;
+    await keepView(view);
+    kept = view;
   };
   const loop = startLoop({ name: "view", everyMs: TICK_MS, log, signal, body: read });
   return {
@@ -89,6 +93,11 @@ export async function startViewKeeper(options: {
     },
     onChange: (listener) => listeners.push(listener),
   };
+}
+
+/** Whether both say the same of the cluster, whenever they were read. */
+function sameView(a: View, b: View | undefined): boolean {
+  return JSON.stringify({ ...a, revision: 0 }) === JSON.stringify({ ...b, revision: 0 });
 }
 
 /** How old the view on disk is at most, milliseconds: it is written only when something changes. */

@@ -2,6 +2,7 @@
 // starts without etcd still knows its cluster (P5). Any error from etcd means "unknown": the old
 // view stays.
 
+import { rm } from "node:fs/promises";
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";
 import { readIfThere, writeIfChanged } from "../host/files.ts";
@@ -61,7 +62,11 @@ export async function readKeptView(): Promise<View | undefined> {
   }
 }
 
+/** Keeps what a start without etcd needs to know. */
 export async function keepView(view: View): Promise<void> {
+  const { isolatedEdgeWaits } = PATHS;
+  if (view.settings.isolatedEdge === "serve") await rm(isolatedEdgeWaits, { force: true });
+  else await writeIfChanged(isolatedEdgeWaits, "isolated-edge: refuse\n", { mode: 0o644 });
   await writeIfChanged(PATHS.viewFile, `${JSON.stringify(view)}\n`, { mode: 0o600 });
 }
 

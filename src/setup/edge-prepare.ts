@@ -12,6 +12,7 @@ import { revocationKeys } from "../edge/identity.ts";
 import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { exists } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import { rememberRemoval, standDown, wasRemoved } from "./stand-down.ts";
 
@@ -19,10 +20,9 @@ import { rememberRemoval, standDown, wasRemoved } from "./stand-down.ts";
 const ALONE_MS = 10_000;
 
 /**
- * Tells the unit not to start HAProxy (EX_TEMPFAIL of sysexits.h); any other failure lets it start.
+ * Ends with an error where the edge is to wait. The unit takes every failure so, crashes too, where
+ * the cluster is set so; else HAProxy starts after any.
  */
-const WAIT_EXIT = 75;
-
 export async function prepareEdge(): Promise<void> {
   const node = await requireNodeFile();
   if (node.phase === "removed") return refuseToStart();
@@ -48,7 +48,7 @@ export async function prepareEdge(): Promise<void> {
     problem = messageOf(error);
   }
   try {
-    const isolatedEdge = view?.settings.isolatedEdge ?? "serve";
+    const isolatedEdge = (await exists(PATHS.isolatedEdgeWaits)) ? "refuse" : "serve";
     const decision = decideStart({
       problem,
       removed: problem !== "" && (await removed),
@@ -59,7 +59,7 @@ export async function prepareEdge(): Promise<void> {
       return await refuseToStart();
     }
     process.stderr.write(`${decision.says}\n`);
-    if (decision.do === "wait") process.exitCode = WAIT_EXIT;
+    if (decision.do === "wait") process.exitCode = 1;
   } finally {
     etcd.close();
     // Agents wait for this process to end, and a silent member would keep it.

@@ -145,8 +145,8 @@ export async function release(progress: (line: string) => void): Promise<void> {
   progress("puppetserver has its former configuration");
   await removePki();
   // The node file is the last: without it nobody would know that there is something to finish.
-  const { viewFile, etcd, edge, vip, journal, nodeFile } = PATHS;
-  for (const path of [viewFile, etcd, edge, vip, journal, nodeFile]) {
+  const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
+  for (const path of [viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile]) {
     await rm(path, { recursive: true, force: true });
   }
   progress("this cluster's keys are deleted here");
