@@ -4,20 +4,14 @@
 
 import { readFile } from "node:fs/promises";
 import { createLog, type Log } from "./base/log.ts";
+import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
-import {
-  CLOCK_REFUSE_MS,
-  type Core,
-  createCore,
-  createServer,
-  requireCa,
-  type ServerParts,
-} from "./daemon/core.ts";
+import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
 import { live } from "./daemon/life.ts";
 import { listenForCommands, listenForEdges, listenForMembers } from "./daemon/listeners.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
@@ -102,7 +96,7 @@ function warningsOf(core: Core, server: ServerParts | undefined): string[] {
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
     ...(problem === "" ? [] : [problem]),
-    ...(Math.abs(offsetMs) > CLOCK_REFUSE_MS
+    ...(Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS
       ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]
       : []),
   ];

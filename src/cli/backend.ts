@@ -7,7 +7,7 @@ import { leafFiles } from "../cluster/pki-store.ts";
 import { Backend } from "../cluster/schema.ts";
 import { BackendList } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { check } from "./init.ts";
+import { check } from "./options.ts";
 import { createOutput, type Output } from "./output.ts";
 
 const Port = z.coerce.number().pipe(Backend.shape.port);

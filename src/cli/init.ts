@@ -1,8 +1,6 @@
 // understudy init: this server becomes the first of a cluster.
 
 import type { Command } from "commander";
-import { z } from "zod";
-import { Fault } from "../base/fault.ts";
 import { Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { CreatedToken } from "../setup/contract.ts";
@@ -13,6 +11,7 @@ import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
+import { check } from "./options.ts";
 import { createOutput, EXIT } from "./output.ts";
 import { passPreflight, requireRoot } from "./pass-preflight.ts";
 import { renderJoinHint } from "./token.ts";
@@ -116,16 +115,4 @@ function readOptions(flags: InitFlags): Omit<InitOptions, "address"> & { address
       ? {}
       : { address: check(IpAddress, "--address", flags.address) }),
   };
-}
-
-/** Validates an option where it enters. Throws Fault `cli.option`. */
-export function check<S extends z.ZodType>(
-  schema: S,
-  option: string,
-  value: string | string[],
-): z.infer<S> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const why = parsed.error.issues.map((issue) => issue.message).join("; ");
-  throw new Fault("cli.option", `${option} "${String(value)}": ${why}`);
 }

@@ -12,6 +12,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import { startViewKeeper, type ViewKeeper } from "../cluster/view-keeper.ts";
 import type { View } from "../cluster/view.ts";
 import { createVoters, type Voters } from "../cluster/voters-loop.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
 import { startCa } from "./ca.ts";
 import { type Copier, startCopier } from "./copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./edge.ts";
@@ -28,10 +29,6 @@ import { PATHS } from "../host/paths.ts";
 import { type PuppetLayout, readPuppetLayout } from "../host/puppet-layout.ts";
 import { rememberRemoval } from "../setup/stand-down.ts";
 import { readSetupHost } from "../setup/setup-host.ts";
-
-const SECOND_MS = 1000;
-/** A clock that is further off the others' dates no certificate. */
-export const CLOCK_REFUSE_MS = 60 * SECOND_MS;
 
 /** What every part of a running daemon may use. */
 export interface Core {
@@ -101,7 +98,7 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
     etcd,
     peers,
     log,
-    clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) < CLOCK_REFUSE_MS,
+    clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) <= CLOCK_OFFSET_MAX_MS,
     takeOut: async (because) => {
       takenOut.because = because;
       await keepOwn({ etcd, node, layout, takenOut });

@@ -3,6 +3,7 @@
 // certificates. Danger: a removed member still has its token and key; they must bring nothing back.
 
 import { Fault, messageOf } from "../base/fault.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
 import { isoTime } from "../host/clock.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { issueAndRecordLeaf, readAuthorityCrl } from "../cluster/leaves.ts";
@@ -19,9 +20,6 @@ import { type Member, namesOfServer } from "../cluster/schema.ts";
 import { decideToken, type TokenRecord } from "../cluster/token.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
 import type { JoinAnswer, JoinStart } from "./join-protocol.ts";
-
-/** Certificates and transactions carry times, so clocks must agree to this. */
-export const CLOCK_OFFSET_MS_MAX = 60_000;
 
 export interface AdmitDeps {
   etcd: Etcd;
@@ -154,11 +152,11 @@ function checkAddress(joiner: { id: string; address: string }, members: readonly
 
 function checkClock(joinerMs: number, hereMs: number): void {
   const offset = joinerMs - hereMs;
-  if (Math.abs(offset) <= CLOCK_OFFSET_MS_MAX) return;
+  if (Math.abs(offset) <= CLOCK_OFFSET_MAX_MS) return;
   const side = offset > 0 ? "ahead of" : "behind";
   throw new Fault(
     "join.clock",
-    `this server's clock is ${Math.round(Math.abs(offset) / 1000)} s ${side} the cluster's; ${CLOCK_OFFSET_MS_MAX / 1000} s is the most`,
+    `this server's clock is ${Math.round(Math.abs(offset) / 1000)} s ${side} the cluster's; ${CLOCK_OFFSET_MAX_MS / 1000} s is the most`,
     { hints: ["Set the clock (timedatectl, chrony), then run the same command again."] },
   );
 }

@@ -51,6 +51,10 @@ test("describeInit says when this server's certificate stays, and leaves out wha
   const text = plan({ hostCertificate }, { ...OPTIONS, virtualIps: [], acceptProxyFrom: [] });
   assert.match(text, /keep this server's certificate, \/s1\.pem/);
   assert.doesNotMatch(text, /hold|PROXY/);
+  for (const ours of [false, undefined]) {
+    const foreign = plan({ hostCertificate: { ...hostCertificate, ours } });
+    assert.match(foreign, /have a certificate signed for this server/);
+  }
 });
 
 test("describeInit tells nothing of files that aren't understood", () => {

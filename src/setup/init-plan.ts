@@ -68,7 +68,9 @@ function describeFiles({ configuration }: PreflightFacts): string[] {
 function describeCertificate(id: string, options: InitOptions, facts: PreflightFacts): string {
   const found = facts.hostCertificate;
   const names = { id, sharedName: options.sharedName };
-  if (staysAsItIs(found, names)) return `keep this server's certificate, ${found?.path ?? ""}`;
+  // One of another CA is replaced, whether or not there is a CA here yet.
+  if (found?.ours === true && staysAsItIs(found, names))
+    return `keep this server's certificate, ${found?.path ?? ""}`;
   const all = [options.sharedName, ...otherNames(found, names), id].join(", ");
   const kept = found === undefined ? "" : `; the former stays as ${found.path}.before-understudy`;
   return `have a certificate signed for this server, named ${all}${kept}`;
