@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCpuMs, parseInnerPid, parseResident, readUsage } from "./processes.ts";
 
-test("parseCpuMs adds user and system time, whatever the command is called", () => {
+test("parseCpuMs adds user and system time, also of children that ended, whatever the command is called", () => {
   const stat = "210 (a ) (b) S 1 210 210 0 -1 4194560 9 0 0 0 150 50 3 4 20 0 12 0 99 1 2";
-  assert.equal(parseCpuMs(stat), 2000);
+  assert.equal(parseCpuMs(stat), 2070);
 });
 
 test("parseInnerPid and parseResident read /proc/PID/status", () => {

@@ -71,11 +71,15 @@ export function readUsage(pids: readonly number[]): Usage {
   return total;
 }
 
-/** User and system time in the text of /proc/PID/stat, milliseconds. */
+/**
+ * User and system time in the text of /proc/PID/stat, with that of children that have ended,
+ * milliseconds.
+ */
 export function parseCpuMs(stat: string): number {
   // The command's name, in parentheses, may hold spaces and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return (ticks * 1000) / TICKS_PER_SECOND;
 }
 
 /** VmRSS in the text of /proc/PID/status, bytes. */

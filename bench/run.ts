@@ -147,7 +147,9 @@ async function measureAll(
       if (options.signal.aborted) return;
       failures.push(`${group.name} on ${site.kind}: ${messageOf(error)}`);
       console.error(renderFault(error));
-      await bootDead(site.servers);
+      await bootDead(site.servers).catch((failure: unknown) => {
+        failures.push(`after it, on ${site.kind}: ${messageOf(failure)}`);
+      });
     }
     await onMeasured();
   }

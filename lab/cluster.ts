@@ -61,12 +61,17 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
     await orInterrupted(setUp(cluster, deb, say), signal);
     return cluster;
   } catch (error) {
-    const interrupted = isFault(error, "lab.interrupted");
-    if (options.logs !== undefined && !interrupted)
-      await collectLogs(cluster.servers, options.logs);
-    const explained = interrupted ? error : await explainFailure(error, cluster.servers);
-    await lab.down();
-    throw explained;
+    try {
+      if (isFault(error, "lab.interrupted")) throw error;
+      // What can't be written, as on a full disk, must not hide what went wrong.
+      if (options.logs !== undefined)
+        await collectLogs(cluster.servers, options.logs).catch((failure: unknown) =>
+          say(`the journals can't be kept: ${messageOf(failure)}`),
+        );
+      throw await explainFailure(error, cluster.servers);
+    } finally {
+      await lab.down();
+    }
   }
 }
 

@@ -2,12 +2,14 @@
 
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
-import { until } from "../src/base/retry.ts";
+import { pause, until } from "../src/base/retry.ts";
 import { type Attempt, findGaps, type Gap, longestGapMs } from "./gaps.ts";
 import type { Lab } from "./lab.ts";
 
 const PROGRAM = join(import.meta.dirname, "prober-program.ts");
 const FIRST_ANSWER_MS_MAX = 10_000;
+/** Two servers that both want the address settle it within this. */
+const AGAIN_MS = 2000;
 const HOURS_MAX_MS = 6 * 3_600_000;
 
 export interface ProbeOptions {
@@ -69,6 +71,24 @@ export async function startProber(lab: Lab, options: ProbeOptions): Promise<Prob
       await running.done;
     },
   };
+}
+
+/**
+ * Waits until the address is back that went after `atMs` (ms since the epoch), and a little longer,
+ * for it may be gone again. Returns how long it was away in all, milliseconds. Fault
+ * `base.deadline`.
+ */
+export async function awaitReturn(prober: Prober, atMs: number, withinMs: number): Promise<number> {
+  const after = () => prober.soFar().gaps.filter(({ fromMs, ms }) => fromMs + ms > atMs);
+  const isBack = () => {
+    const gaps = after();
+    return gaps.length > 0 && gaps.every(({ toMs }) => toMs !== undefined);
+  };
+  const options = { withinMs, everyMs: 100 };
+  await until("the address's return", isBack, options);
+  await pause(AGAIN_MS);
+  await until("the address's return", isBack, options);
+  return after().reduce((sum, { ms }) => sum + ms, 0);
 }
 
 /** Judges the prober program's output; a line that isn't whole yet is left out. */

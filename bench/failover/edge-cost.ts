@@ -48,8 +48,7 @@ export function edgeCost(): Group {
         const load = await prepare(server, agent);
         ({ busy, calm } = await measurePairs(site, load, measuring));
       } finally {
-        await closeListener(server);
-        await Promise.all(others.map(startPuppetserver));
+        await allDone([closeListener(server), ...others.map(startPuppetserver)]);
       }
       await site.untilWhole();
     },
@@ -96,6 +95,12 @@ async function untilServed(server: LabHost, agent: Agent): Promise<void> {
     everyMs: 500,
   });
   await pause(SLOW_START_MS);
+}
+
+/** Waits for all, whichever of them fails, then throws the first failure. */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(work);
+  await Promise.all(work);
 }
 
 async function startPuppetserver(server: LabHost): Promise<void> {

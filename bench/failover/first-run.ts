@@ -8,7 +8,7 @@ import { filled, type Group, makeTrials, type Seen } from "../group.ts";
 import { median, worst } from "../stats.ts";
 
 const GOAL = { atMost: 4 };
-/** Where stock puppetserver keeps an agent waiting; the rest of a first run is the same work. */
+/** Where stock puppetserver keeps an agent waiting. */
 const CERTIFICATE = "a new agent's way to its certificate (puppet ssl bootstrap)";
 
 interface Trial {
@@ -56,7 +56,7 @@ export function firstRun(): Group {
       return [
         line(`${CERTIFICATE}, median`, median, "bootstrapMs", true),
         line(`${CERTIFICATE}, worst`, worst, "bootstrapMs", false),
-        line("a new agent's whole first run, catalog applied, median", median, "firstRunMs", false),
+        line("a new agent's whole first run, catalog applied, median", median, "firstRunMs", true),
         line("a new agent's whole first run, catalog applied, worst", worst, "firstRunMs", false),
       ];
     },

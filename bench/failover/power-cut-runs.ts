@@ -13,6 +13,7 @@ import type { LabHost } from "../../lab/host.ts";
 import { figure } from "../figure.ts";
 import { filled, type Group, makeTrials, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
+import { worst } from "../stats.ts";
 
 const AGENTS = 6;
 const MINUTE_MS = 60_000;
@@ -53,6 +54,12 @@ export function powerCutRuns(): Group {
       if (ours === undefined) return [];
       const perCut = (trials: readonly Trial[] | undefined, key: keyof Counts) =>
         trials && sum(trials, key) / trials.length;
+      const worstCut = (trials: readonly Trial[], key: keyof Counts) =>
+        worst(trials.map((trial) => trial[key]));
+      const worstLine = (name: string, key: keyof Counts) =>
+        figure(`${name}, worst cut`, worstCut(ours, key), "runs", {
+          baseline: theirs && worstCut(theirs, key),
+        });
       const line = (name: string, key: keyof Counts, judged = false) =>
         figure(name, perCut(ours, key) ?? 0, "per cut", {
           baseline: perCut(theirs, key),
@@ -62,9 +69,11 @@ export function powerCutRuns(): Group {
         figure(`power cuts with ${AGENTS} agents running`, ours.length, "cuts"),
         line("runs that ended after the cut", "runs"),
         line("failed and hung runs", "failed"),
+        worstLine("failed and hung runs", "failed"),
         line("of these hung (2 minutes)", "hung"),
         line("runs connected to the dead server", "onDeadEdge"),
         line("failed and hung runs without such a connection", "unexcused", true),
+        worstLine("failed and hung runs without such a connection", "unexcused"),
       ];
     },
     raw: () => seen,

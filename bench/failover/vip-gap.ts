@@ -3,10 +3,10 @@
 // meanwhile, so that nothing but the address and what accepts on it is measured.
 
 import { Fault } from "../../src/base/fault.ts";
-import { pause, until } from "../../src/base/retry.ts";
+import { pause } from "../../src/base/retry.ts";
 import { bootDead } from "../../lab/cluster.ts";
 import type { LabHost } from "../../lab/host.ts";
-import { startProber } from "../../lab/prober.ts";
+import { awaitReturn, startProber } from "../../lab/prober.ts";
 import { figure } from "../figure.ts";
 import { filled, type Group, makeTrials, type Measuring, type Seen } from "../group.ts";
 import type { Site } from "../site.ts";
@@ -18,8 +18,6 @@ const RESTART_MS_MAX = 300_000;
 /** Adverts are sent every second, or ten times a second: cuts are spread over that second. */
 const PHASE_MS = 1000;
 const PHASE_STEP_MS = 370;
-/** How long probing goes on after the address's return: it might be gone again. */
-const AFTER_MS = 2000;
 
 interface Trial {
   server: string;
@@ -89,12 +87,8 @@ async function measureCut(
   await using prober = await startProber(site.lab, place);
   await pause(PHASE_MS + ((number * PHASE_STEP_MS) % PHASE_MS));
   const atMs = await holder.powerCut();
-  const isOver = () => prober.soFar().gaps.some(({ toMs }) => toMs !== undefined && toMs > atMs);
-  await until("the address's return", isOver, { withinMs: BACK_MS_MAX });
-  await pause(AFTER_MS);
-  const { gaps, worstStallMs } = await prober.stop();
-  const after = gaps.filter(({ fromMs, ms }) => fromMs + ms > atMs);
-  const gapMs = after.reduce((sum, { ms }) => sum + ms, 0);
+  const gapMs = await awaitReturn(prober, atMs, BACK_MS_MAX);
+  const { worstStallMs } = await prober.stop();
   say(`${site.kind}: cut ${number} of the holder (${holder.name}): ${Math.round(gapMs)} ms`);
   return { trial: { server: holder.name, gapMs, stallMs: worstStallMs }, holder };
 }

@@ -28,9 +28,10 @@ export async function newLife(host: LabHost, unit: string, former: string): Prom
 }
 
 /**
- * Plays an outage of the edge that agents are connected to; `outage` returns when it is over. If
- * the address went or moved, runs that had a connection open meanwhile, or tried to, are excused,
- * and no others. Returns what it came to, in words.
+ * Plays the death of the edge's or the address's own process on a server that lives; `outage`
+ * returns when it is over. Such a server refuses connections, so if the address went or moved, runs
+ * that tried to connect meanwhile, or had a connection open, are excused. Returns what it came to,
+ * in words.
  */
 export async function playOutage(scene: Scene, outage: () => Promise<void>): Promise<string> {
   const { cluster, excuse } = scene;

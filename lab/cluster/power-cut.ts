@@ -5,6 +5,7 @@ import { until } from "../../src/base/retry.ts";
 import { monotonicMs, wallMs } from "../../src/host/clock.ts";
 import type { Agent, AgentRun } from "../agents.ts";
 import type { LabHost } from "../host.ts";
+import { awaitReturn } from "../prober.ts";
 import type { Cut } from "./outage.ts";
 import type { Stage } from "./stage.ts";
 
@@ -56,15 +57,10 @@ export async function cutHolder(stage: Stage): Promise<Outage> {
 
 /** How long the address was away, once it is back; undefined when it stays away. */
 export async function measureGap(stage: Stage, outage: Outage): Promise<number | undefined> {
-  const find = () =>
-    stage.prober.soFar().gaps.find(({ toMs }) => toMs !== undefined && toMs > outage.atMs);
-  const gap = await until("the address's return", find, {
-    withinMs: GAP_MS_MAX,
-    everyMs: 500,
-  }).catch(() => undefined);
-  const away = gap === undefined ? "did not come back" : `was away for ${Math.round(gap.ms)} ms`;
+  const gapMs = await awaitReturn(stage.prober, outage.atMs, GAP_MS_MAX).catch(() => undefined);
+  const away = gapMs === undefined ? "did not come back" : `was away for ${Math.round(gapMs)} ms`;
   stage.say(`${stage.cluster.vip} ${away}`);
-  return gap?.ms;
+  return gapMs;
 }
 
 /** A new agent's first run, right after the cut. */

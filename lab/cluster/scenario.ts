@@ -59,8 +59,11 @@ export function scenario(options: ScenarioOptions): Scenario {
     crew = await startCrew(cluster, options.crew, options.agentOptions);
   });
   after(async () => {
-    await crew?.stop();
-    if (!KEEP) await cluster?.down();
+    try {
+      await crew?.stop();
+    } finally {
+      if (!KEEP) await cluster?.down();
+    }
   });
   return {
     hazard(title, body) {
@@ -87,11 +90,12 @@ async function play(
   const report = (text: string) => t.diagnostic(text);
   const undo = (step: () => Promise<unknown>) => void steps.push(step);
   const excuse = (isExcused: (run: AgentRun) => boolean) => void excuses.push(isExcused);
-  try {
-    await body({ cluster, crew, t, report, undo, excuse });
-  } finally {
-    for (const step of steps.reverse()) await step();
-  }
+  const failures: unknown[] = [];
+  const attempt = async (act: () => Promise<unknown>) => act().catch((e) => failures.push(e));
+  await attempt(async () => body({ cluster, crew, t, report, undo, excuse }));
+  for (const step of steps.reverse()) await attempt(step);
+  // The first one: what undoing stumbled over may come of it.
+  if (failures.length > 0) throw failures[0];
   await cluster.untilWhole();
   const isExcused = (run: AgentRun) => excuses.some((excused) => excused(run));
   const runs = await crew.assertUnharmed(fromMs, isExcused);

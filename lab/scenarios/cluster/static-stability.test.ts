@@ -12,11 +12,13 @@ import { bootDead, findHolder } from "../../cluster.ts";
 import { assertFine } from "../../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import { knock } from "../../cluster/knock.ts";
-import { playOutage } from "../../cluster/lives.ts";
+import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { freshNames, submit } from "../../cluster/signings.ts";
+import { watchEdge } from "../../cluster/watch.ts";
 import type { LabHost } from "../../host.ts";
+import { awaitReturn } from "../../prober.ts";
 
 const DAEMON = "understudy.service";
 const ETCD = "understudy-etcd.service";
@@ -70,12 +72,7 @@ hazard(
     await assertAgentsFetch(scene);
     await crew.assertUnharmed(fromMs);
 
-    fromMs = wallMs();
-    const cost = await playOutage(scene, async () => {
-      await holder.powerCut();
-      await untilMoved(scene, stopped);
-    });
-    scene.report(`power cut of ${holder.name} with no daemon and no quorum: ${cost}`);
+    await cutPower(scene, holder, stopped);
     await assertReadable(scene, "crew2");
     await crew.allRun();
 
@@ -216,6 +213,18 @@ async function assertServesAlone({ cluster, report }: Scene, server: LabHost): P
   report(
     `${server.name} booted and served ${seconds(wallMs() - from)} later, daemon and quorum off`,
   );
+}
+
+/** The holder loses power; runs that were connected to its edge then are excused, and no others. */
+async function cutPower(scene: Scene, holder: LabHost, others: readonly LabHost[]): Promise<void> {
+  await using watch = await watchEdge(scene.cluster);
+  const atMs = await holder.powerCut();
+  const open = watch.connections.openAt(atMs);
+  scene.excuse((run) => wasOnDeadEdge(run, { atMs, open }));
+  await untilMoved(scene, others);
+  const gapMs = await awaitReturn(watch.prober, atMs, MOVE_MS_MAX);
+  const away = `away for ${seconds(gapMs)}, connected at the cut: ${open.join(", ") || "nobody"}`;
+  scene.report(`power cut of ${holder.name} with no daemon and no quorum: ${away}`);
 }
 
 async function untilMoved({ cluster }: Scene, others: readonly LabHost[]): Promise<void> {
