@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { until } from "../../../src/base/retry.ts";
 import { wallMs } from "../../../src/host/clock.ts";
 import { type Agent, createAgents } from "../../agents.ts";
+import type { Cluster } from "../../cluster.ts";
 import {
   assertFine,
   COMPILE_MS_MAX,
@@ -31,9 +32,11 @@ import {
 } from "../../cluster/doors.ts";
 import { killMidCompile } from "../../cluster/kill.ts";
 import { lives, newLife, playOutage } from "../../cluster/lives.ts";
-import { lasting, scenario, seconds } from "../../cluster/scenario.ts";
+import { lasting, scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
+import type { LabHost } from "../../host.ts";
 
+const DAEMON = "understudy.service";
 const PROBES = ["probe1", "probe2", "probe3", "probe4"];
 const DOWN_MS = 40_000;
 const SILENCE_MS = 6000;
@@ -188,19 +191,39 @@ hazard("all puppetservers dead for 40 s: runs wait, and none fails", async (scen
 });
 
 hazard(
-  "the daemon of the address's holder stands still for a minute: a new agent enrols",
+  "the daemon of the address's holder hangs: a new agent enrols, and systemd replaces the daemon",
   async (scene) => {
-    const { cluster, report, undo } = scene;
+    const { cluster } = scene;
     const holder = (await cluster.holder()) ?? cluster.first;
-    undo(async () => holder.signal("understudy.service", "SIGCONT", "all"));
-    await holder.signal("understudy.service", "SIGSTOP", "all");
+    const former = await lives(holder, DAEMON);
+    await holder.signal(DAEMON, "SIGSTOP", "all");
+    await enrolsMeanwhile(scene, `${holder.name}'s daemon hung`);
+    await newLife(holder, DAEMON, former);
+  },
+);
+
+hazard(
+  "the daemon of the address's holder stands still for a minute, and goes on as it was",
+  async (scene) => {
+    const { cluster, undo } = scene;
+    const holder = (await cluster.holder()) ?? cluster.first;
+    // Or systemd would replace it after half of that.
+    const dropIn = `/run/systemd/system/${DAEMON}.d/no-watchdog.conf`;
+    const restart = `systemctl daemon-reload && systemctl restart ${DAEMON}`;
+    undo(async () => holder.run(`rm -f ${dropIn} && ${restart}`));
+    await holder.run(`mkdir -p $(dirname ${dropIn})`);
+    await holder.writeFile(dropIn, "[Service]\nWatchdogSec=0\n");
+    await holder.run(restart);
+    await cluster.untilWhole();
+    const former = await lives(holder, DAEMON);
+    undo(async () => holder.signal(DAEMON, "SIGCONT", "all"));
+    await holder.signal(DAEMON, "SIGSTOP", "all");
     const stoppedMs = wallMs();
-    const [agent] = await createAgents(cluster.agentHost, [`new${stoppedMs}.${AUTOSIGNED}`]);
-    assert.ok(agent);
-    const run = await agent.run({ withinMs: HUNG_MS });
-    assertFine(run);
+    await enrolsMeanwhile(scene, `${holder.name}'s daemon stood still`);
     await lasting(Math.max(0, DAEMON_STOPPED_MS - (wallMs() - stoppedMs)));
-    report(`${holder.name}'s daemon stood still; enrolment and first run took ${seconds(run.ms)}`);
+    await holder.signal(DAEMON, "SIGCONT", "all");
+    await cluster.untilWhole();
+    assert.equal(await lives(holder, DAEMON), former);
   },
 );
 
@@ -208,11 +231,7 @@ hazard(
   "the daemon, keepalived and HAProxy of the holder are killed: systemd brings them back",
   async (scene) => {
     const { cluster, report } = scene;
-    for (const unit of [
-      "understudy.service",
-      "understudy-vip.service",
-      "understudy-edge.service",
-    ]) {
+    for (const unit of [DAEMON, "understudy-vip.service", "understudy-edge.service"]) {
       const holder = (await cluster.holder()) ?? cluster.first;
       const former = await lives(holder, unit);
       const cost = await playOutage(scene, async () => {
@@ -234,7 +253,7 @@ hazard("a server that was cut off and is back takes the address from nobody", as
     await playOutage(scene, async () => {
       // Masked, since its daemon would start it again, even amid the stop.
       await first.run("systemctl mask --runtime --now understudy-vip.service");
-      await until("another holder", async () => (await cluster.holder()) !== undefined, {
+      await until("another holder", async () => hasMoved(cluster, first), {
         withinMs: MOVED_MS_MAX,
       });
     });
@@ -283,6 +302,20 @@ hazard(
 hazard("garbage at every port ends no process and hurts nobody", async (scene) => {
   await throwGarbage(scene);
 });
+
+async function hasMoved(cluster: Cluster, from: LabHost): Promise<boolean> {
+  const holder = await cluster.holder();
+  return holder !== undefined && holder !== from;
+}
+
+/** A new agent's enrolment and first run go well. */
+async function enrolsMeanwhile({ cluster, report }: Scene, what: string): Promise<void> {
+  const [agent] = await createAgents(cluster.agentHost, [`new${wallMs()}.${AUTOSIGNED}`]);
+  assert.ok(agent);
+  const run = await agent.run({ withinMs: HUNG_MS });
+  assertFine(run);
+  report(`${what}; enrolment and first run took ${seconds(run.ms)}`);
+}
 
 function probe(index: number): Agent {
   const agent = probes[index];
