@@ -15,6 +15,8 @@ import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { writeAuthorityKey } from "./create.ts";
+import { fileJob } from "./directory-jobs.ts";
+import { createDirectory } from "./directory.ts";
 import { BLOCK_PREFIX } from "./record.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
@@ -199,6 +201,18 @@ void test("repair never removes or replaces a file that the record has never hea
   // What is asked for is still answered from the record.
   const got = await one.fetch("GET", "/puppet-ca/v1/certificate/a.test");
   assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
+});
+
+void test("a directory tells of each file that it writes, so that a long round is not taken for a hung one", async () => {
+  const directory = createDirectory(
+    { folder: fleet.cadirOf("many") },
+    new AbortController().signal,
+  );
+  let told = 0;
+  directory.onProgress(() => (told += 1));
+  const paths = Array.from({ length: 20 }, (_, n) => directory.layout.signedFile(`n${n}.test`));
+  assert.equal(await directory.apply(paths.map((path) => fileJob(path, "x"))), true);
+  assert.ok(told >= paths.length, `${told}`);
 });
 
 void test("createCa refuses to sign with another CA's key, and serves all the same", async () => {
