@@ -26,8 +26,6 @@ const WRITES_AT_ONCE = 8;
 export interface DirectoryOptions {
   folder: string;
   owner?: { uid: number; gid: number };
-  /** puppetserver's own copy of the CRL ($ssldir/crl.pem). */
-  hostCrlPath?: string;
   log?: Log;
 }
 
