@@ -16,6 +16,10 @@ export interface Loop {
   last(): LoopOutcome | undefined;
   /** When the tick that runs now began, monotonic milliseconds; undefined between ticks. */
   runningSinceMs(): number | undefined;
+  /** Says that the tick that runs now gets on: one that has much to do isn't one that hangs. */
+  getsOn(): void;
+  /** When it last got on, or else began, monotonic milliseconds; undefined between ticks. */
+  gotOnMs(): number | undefined;
 }
 
 export interface LoopOutcome {
@@ -41,9 +45,10 @@ export function startLoop(options: {
   let woken = false;
   let nudge = new AbortController();
   let sinceMs: number | undefined;
+  let gotOnMs = 0;
 
   const tick = async () => {
-    sinceMs = performance.now();
+    sinceMs = gotOnMs = performance.now();
     try {
       await options.body(signal);
       if (outcome?.ok === false) log.notice(`${name} works again`);
@@ -70,6 +75,10 @@ export function startLoop(options: {
     ended: go(),
     last: () => outcome,
     runningSinceMs: () => sinceMs,
+    gotOnMs: () => (sinceMs === undefined ? undefined : gotOnMs),
+    getsOn() {
+      gotOnMs = performance.now();
+    },
     wake() {
       woken = true;
       nudge.abort();

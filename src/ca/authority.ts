@@ -3,10 +3,11 @@
 // Danger: without etcd it answers reads and changes nothing.
 
 import type { Hono } from "hono";
+import type { Loop } from "../base/loop.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { createCore, type CaDeps } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
-import { refreshCrl, repair, runLoop } from "./loop.ts";
+import { refreshCrl, repair, startLoops } from "./loop.ts";
 import { createOperations, type Operations } from "./operations.ts";
 import { createRoutes } from "./routes.ts";
 import type { Serial } from "./serial.ts";
@@ -26,9 +27,9 @@ export interface Revocation {
 export interface Ca extends Operations {
   /** HTTP as the edge's backend: /puppet-ca/v1, /status/v1, /health/ca. */
   routes: Hono;
-  /** Keeps memory and directory in step until `signal` aborts. */
-  loop(signal: AbortSignal): Promise<void>;
-  /** Brings the directory in step once; resolves when that is on disk. `loop` does it by itself. */
+  /** Starts what keeps memory and directory in step until `signal` aborts: to be watched. */
+  startLoops(signal: AbortSignal): Loop[];
+  /** Brings the directory in step once; resolves when that is on disk. The loops do so themselves. */
   repair(): Promise<void>;
   /** Requests and certificates as clients see them. */
   list(state?: CertState): CertStatus[];
@@ -63,7 +64,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
   return {
     ...operations,
     routes: createRoutes(core, operations),
-    loop: (signal) => runLoop(core, signal),
+    startLoops: (signal) => startLoops(core, signal),
     repair: () => repair(core),
     list: (state) => allStatuses(core.mirror, state),
     revocations: () =>

@@ -32,7 +32,10 @@ export interface Blocks {
   take(): Promise<Serial>;
   /** Returns a serial that was taken and for certain not used. */
   giveBack(serial: Serial): void;
-  /** The block for stock tools on this member that holds `next` and has room, else a new one. */
+  /**
+   * The block for stock tools on this member that holds `next`, as the `serial` file says, and has
+   * room; else a new one. While the file goes on saying `next`, it is the same new one.
+   */
   directoryBlock(next: number | undefined, signal?: AbortSignal): Promise<Block>;
 }
 
@@ -40,6 +43,8 @@ export function createBlocks(store: Store, member: string): Blocks {
   const { tables } = store.mirror;
   let free: Serial[] | undefined;
   let turn: Promise<unknown> = Promise.resolve();
+  /** The newest block for stock tools, until the `serial` file is seen in one. */
+  let unseen: { next: number | undefined; from: number } | undefined;
 
   const own = (use: Block["use"]) =>
     [...tables.blocks.rows()].filter((block) => block.member === member && block.use === use);
@@ -68,11 +73,21 @@ export function createBlocks(store: Store, member: string): Blocks {
       free?.unshift(serial);
     },
     async directoryBlock(next, signal) {
-      const block = own("directory").find(
+      const blocks = own("directory");
+      const block = blocks.find(
         ({ from, to }) =>
           next !== undefined && next >= from && next + DIRECTORY_BLOCK_FREE_MIN - 1 <= to,
       );
-      return block ?? reserve(store, member, "directory", signal);
+      if (block !== undefined) {
+        unseen = undefined;
+        return block;
+      }
+      // A file that says what it said then was not written: nobody has taken a serial from there.
+      const unused = blocks.find(({ from }) => from === unseen?.from && next === unseen.next);
+      if (unused !== undefined) return unused;
+      const fresh = await reserve(store, member, "directory", signal);
+      unseen = { next, from: fresh.from };
+      return fresh;
     },
   };
 }

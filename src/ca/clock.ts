@@ -64,12 +64,17 @@ export function crlTimes(
   const thisMs = ahead ? nowMs - 1000 : Math.max(nowMs - 1000, beforeMs);
   const next = new Date(thisMs);
   next.setUTCFullYear(next.getUTCFullYear() + CRL_YEARS);
-  return { thisUpdate: toSecond(thisMs), nextUpdate: toSecond(next.getTime()) };
+  return { thisUpdate: isoSecond(thisMs), nextUpdate: isoSecond(next.getTime()) };
 }
 
 /** ISO time without a fraction, as certificates and CRLs have it. */
-export function toSecond(ms: number): string {
-  return isoTime(Math.floor(ms / 1000) * 1000);
+export function isoSecond(ms: number): string {
+  return isoTime(wholeSecond(ms));
+}
+
+/** Milliseconds without the fraction of a second. */
+export function wholeSecond(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
 }
 
 function seconds(ms: number): number {

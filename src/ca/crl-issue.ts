@@ -5,7 +5,7 @@ import { createHash, type KeyObject } from "node:crypto";
 import type { Compare } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { createCrlAsync } from "../x509/crl.ts";
-import { crlTimes, toSecond, type ClockTrust } from "./clock.ts";
+import { crlTimes, isoSecond, type ClockTrust } from "./clock.ts";
 import { crlContent } from "./crl.ts";
 import { crlOf, type CrlHead } from "./crl-head.ts";
 import type { Issuer } from "./issuer.ts";
@@ -90,7 +90,7 @@ function revokedValue(one: NewRevocation, number: number): RevokedValue {
   const { certname, notAfterMs, reason, atMs = wallMs() } = one;
   return {
     number,
-    at: toSecond(atMs),
+    at: isoSecond(atMs),
     reason,
     certname,
     ...(notAfterMs === undefined ? {} : { notAfter: isoTime(notAfterMs) }),

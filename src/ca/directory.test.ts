@@ -1,10 +1,23 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { writeAuthorityKey } from "./create.ts";
+import { fileJob } from "./directory-jobs.ts";
+import { createDirectory } from "./directory.ts";
+import { BLOCK_PREFIX } from "./record.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -90,6 +103,43 @@ void test("a signature stands in the record while the directory can't be written
   assert.equal(inventory.trim().split("\n").length, 2);
 });
 
+void test("while the serial file can't be written, one block is set aside for it and not one each time", async () => {
+  const one = await fleet.server("s1");
+  await one.ca.repair();
+  const blocks = async () => {
+    const { kvs } = await one.etcd.range(BLOCK_PREFIX);
+    return kvs.map(({ value }) => (JSON.parse(value) as { from: number }).from);
+  };
+  const serial = join(one.cadir, "serial");
+  /** As stock tools leave the file when they have taken nearly all of the block. */
+  const useUp = async (from = 0) => {
+    const text = (from + 60).toString(16).toUpperCase().padStart(4, "0");
+    await writeFile(serial, text);
+    return text;
+  };
+  const [first] = await blocks();
+  const before = await useUp(first);
+  // A folder that can be neither opened nor made fails every write, also root's.
+  const signed = join(one.cadir, "signed");
+  await rename(signed, `${signed}.away`);
+  await symlink("/nowhere/at/all", signed);
+  for (const round of [1, 2, 3]) {
+    await one.ca.repair();
+    assert.equal((await blocks()).length, 2, `round ${round}`);
+  }
+  assert.notEqual(one.ca.state().directory.why, undefined);
+  assert.equal(await readFile(serial, "utf8"), before);
+  await rm(signed);
+  await rename(`${signed}.away`, signed);
+  await one.ca.repair();
+  const [, second, ...more] = await blocks();
+  assert.deepEqual(more, []);
+  assert.equal(Number.parseInt(await readFile(serial, "utf8"), 16), second);
+  await useUp(second);
+  await one.ca.repair();
+  assert.equal((await blocks()).length, 3);
+});
+
 void test("repair brings back what a crash between record and directory left undone", async () => {
   const one = await fleet.server("s1");
   await one.ca.repair();
@@ -151,6 +201,18 @@ void test("repair never removes or replaces a file that the record has never hea
   // What is asked for is still answered from the record.
   const got = await one.fetch("GET", "/puppet-ca/v1/certificate/a.test");
   assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
+});
+
+void test("a directory tells of each file that it writes, so that a long round is not taken for a hung one", async () => {
+  const directory = createDirectory(
+    { folder: fleet.cadirOf("many") },
+    new AbortController().signal,
+  );
+  let told = 0;
+  directory.onProgress(() => (told += 1));
+  const paths = Array.from({ length: 20 }, (_, n) => directory.layout.signedFile(`n${n}.test`));
+  assert.equal(await directory.apply(paths.map((path) => fileJob(path, "x"))), true);
+  assert.ok(told >= paths.length, `${told}`);
 });
 
 void test("createCa refuses to sign with another CA's key, and serves all the same", async () => {

@@ -26,8 +26,6 @@ const WRITES_AT_ONCE = 8;
 export interface DirectoryOptions {
   folder: string;
   owner?: { uid: number; gid: number };
-  /** puppetserver's own copy of the CRL ($ssldir/crl.pem). */
-  hostCrlPath?: string;
   log?: Log;
 }
 
@@ -40,6 +38,8 @@ export interface CaDirectory {
    * Whether jobs were dropped since it was last asked: then the directory must be compared anew.
    */
   takeDropped(): boolean;
+  /** Has `told` called for each file that was written or removed. */
+  onProgress(told: () => void): void;
   idle(): Promise<void>;
 }
 
@@ -48,6 +48,12 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
   const layout = caLayout(options.folder);
   const owned = options.owner === undefined ? {} : { owner: options.owner };
   let inventory: Set<Serial> | undefined;
+  let tell = (): void => undefined;
+  const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>) =>
+    eachAtOnce([...items], WRITES_AT_ONCE, async (item) => {
+      await act(item);
+      tell();
+    });
   const queue: Queue<DirectoryJob> = createQueue(async (jobs) => {
     for (const folder of [layout.signed, layout.requests]) {
       await ensureFolder(folder, { mode: FOLDER_MODE, ...owned });
@@ -57,7 +63,7 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     // One file that can't be written doesn't keep the others from being so.
     await allOf([
       () =>
-        eachAtOnce([...writes], WRITES_AT_ONCE, ([path, content]) =>
+        each(writes, ([path, content]) =>
           replaceFile(path, content, { ...owned, mode: FILE_MODE }),
         ),
       async () => {
@@ -65,8 +71,8 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
         inventory ??= await readSerials(layout.inventory);
         await appendInventory(layout.inventory, inventory, lines, owned);
       },
-      () => eachAtOnce([...removes], WRITES_AT_ONCE, (path) => rm(path, { force: true })),
-      () => eachAtOnce([...folders], WRITES_AT_ONCE, syncFolder),
+      () => each(removes, (path) => rm(path, { force: true })),
+      () => each(folders, syncFolder),
     ]);
   }, signal);
   return {
@@ -78,6 +84,7 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     },
     state: () => queue.state(),
     takeDropped: () => queue.takeDropped(),
+    onProgress: (told) => (tell = told),
     idle: () => queue.idle(),
   };
 }

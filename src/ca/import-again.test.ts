@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { importAuthority } from "./import.ts";
-import { CA_PREFIX } from "./record.ts";
+import { AUTHORITY_KEY, CA_PREFIX } from "./record.ts";
 import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
 import { makeStock, stockRevokes, stockSigns } from "./testing/stock.ts";
 
@@ -80,6 +80,50 @@ void test("importAuthority again takes in what stock signed, revoked and cleaned
   const { revision } = await etcd.range(CA_PREFIX);
   await importAuthority({ etcd, cadir });
   assert.equal((await etcd.range(CA_PREFIX)).revision, revision);
+});
+
+void test("importAuthority again, after one cut off before its end, drops what stock cleaned and signed", async () => {
+  const cadir = await runningStock();
+  const etcd = fleet.cluster.client();
+  const requestFile = (name: string) => join(cadir, `requests/${name}.pem`);
+  await stockSigns(cadir, "leaves.lab.test", await agentRequest("leaves.lab.test"));
+  const cutOff = {
+    ...etcd,
+    transact: (...args: Parameters<typeof etcd.transact>) => {
+      const [{ then }] = args;
+      const isLast = then.some((op) => "put" in op && op.put === AUTHORITY_KEY);
+      return isLast ? Promise.reject(new Error("power cut")) : etcd.transact(...args);
+    },
+  };
+  await assert.rejects(importAuthority({ etcd: cutOff, cadir }), /power cut/);
+  // Stock still serves: it signs one that waited, and cleans two, one of which asks anew.
+  await stockSigns(cadir, "waits.lab.test", await readFile(requestFile("waits.lab.test"), "utf8"));
+  await rm(requestFile("waits.lab.test"));
+  for (const name of ["web.lab.test", "leaves.lab.test"]) {
+    await stockRevokes(cadir, name);
+    await rm(join(cadir, `signed/${name}.pem`));
+  }
+  await writeFile(requestFile("web.lab.test"), await agentRequest("web.lab.test"));
+
+  const again = await importAuthority({ etcd, cadir });
+  assert.deepEqual(
+    { ...again, odd: [] },
+    { signed: 1, requests: 1, revoked: 3, next: 0x0e, odd: [] },
+  );
+  const one = await fleet.server("s1", { cadir, etcd });
+  assert.deepEqual(
+    one.ca.list().map(({ name, state }) => [name, state]),
+    [
+      ["web.lab.test", "requested"],
+      ["gone.lab.test", "revoked"],
+      ["waits.lab.test", "signed"],
+    ],
+  );
+  const signed = await one.ca.sign(["web.lab.test"]);
+  assert.deepEqual(
+    signed.results.map(({ ok }) => ok),
+    [true],
+  );
 });
 
 void test("importAuthority refuses loudly when stock and a member gave one serial twice", async () => {

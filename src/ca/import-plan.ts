@@ -107,6 +107,7 @@ function planNames(authority: DiskAuthority, content: DiskContent, { tables }: M
   const puts: Put[] = [];
   const { names, certs, revoked } = tables;
   const isOurs = (serial: Serial) => (certs.get(serial)?.signedBy ?? IMPORT) !== IMPORT;
+  // Before, everything in the record is the files'; since then a member may have cleaned a name.
   const wasWhole = tables.authority.has("");
   for (const { certname, serial, named } of content.signed) {
     const current = names.get(certname)?.serial;
@@ -116,8 +117,8 @@ function planNames(authority: DiskAuthority, content: DiskContent, { tables }: M
     const was = names.revisionOf(certname);
     puts.push({ key: nameKey(certname), value: encodeValue({ serial }), was });
   }
-  if (!wasWhole) return puts;
-  // Stock's `clean`: the file is gone and the certificate revoked.
+  // Stock's `clean`, also of what an import that was cut off took in: the file is gone and the
+  // certificate revoked.
   const files = new Set(content.signed.map(({ certname }) => certname));
   const ended = new Set(authority.crls[0].entries.map(({ serial }) => serialOf(serial)));
   for (const certname of names.names()) {
@@ -138,7 +139,6 @@ function planRequests({ requests }: DiskContent, mirror: Mirror, at: string): Pu
     const was = there.revisionOf(certname);
     puts.push({ key: requestKey(certname), value: encodeValue(value), was });
   }
-  if (!mirror.tables.authority.has("")) return puts;
   // What stock signed or refused meanwhile.
   const files = new Set(requests.map(({ certname }) => certname));
   for (const certname of there.names()) {

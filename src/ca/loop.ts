@@ -1,7 +1,7 @@
 // Keeps memory and directory in step with the record. The watch makes it quick, the checks make it
 // true: a lost event costs at most one of their rounds.
 
-import { startLoop } from "../base/loop.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
 import type { WatchEvent } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { Change } from "./mirror.ts";
@@ -21,8 +21,8 @@ export const CRL_REFRESH_MS = 30 * 24 * 3600 * 1000;
 /** Keys read anew in one transaction. */
 const REREAD_AT_ONCE = 100;
 
-/** Runs until `signal` aborts. */
-export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
+/** Starts the loops, which end when `signal` aborts. */
+export function startLoops(core: Core, signal: AbortSignal): Loop[] {
   const { log } = core.deps;
   let watching = false;
   // A change that finds memory stale fills it anew too; what came in between is not on disk then.
@@ -46,7 +46,7 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
       if (well && core.directory.takeDropped()) repairedLoads = 0;
       const { loads } = core;
       if (repairedLoads === loads) return;
-      await repair(core, signal);
+      await repair(core, signal, () => connect.getsOn());
       repairedLoads = loads;
     },
   });
@@ -61,6 +61,8 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
       // Nothing to do unless an earlier attempt failed.
       await core.publisher.publishCrl();
       await keepSerialFile(core, signal);
+      // etcd answers: what failed for want of it need not wait, and be told of, any longer.
+      if (upkeep.last()?.because?.startsWith("etcd.") === true) upkeep.wake();
     },
   });
   const upkeep = startLoop({
@@ -74,7 +76,12 @@ export async function runLoop(core: Core, signal: AbortSignal): Promise<void> {
       if (core.key.peek() !== undefined) await refreshCrl(core);
     },
   });
-  await Promise.all([connect.ended, check.ended, upkeep.ended]);
+  const loops = [connect, check, upkeep];
+  // Each may have to wait for the directory, which takes its time for 100,000 certificates.
+  core.directory.onProgress(() => {
+    for (const loop of loops) loop.getsOn();
+  });
+  return loops;
 }
 
 /** Takes every change in as etcd tells of it, until `onLost`. */
@@ -96,11 +103,13 @@ function watchRecord(core: Core, signal: AbortSignal, onLost: () => void): void 
 
 /**
  * Brings the directory in step with the record, as planRepair says; resolves when that is on disk.
+ * That may take long: `onFile` is called for each file that is looked at.
  */
-export async function repair(core: Core, signal?: AbortSignal): Promise<void> {
+export async function repair(core: Core, signal?: AbortSignal, onFile?: () => void): Promise<void> {
   const { mirror, directory, deps } = core;
   await core.key.load(core.issuer());
-  const { jobs, unknown } = await planRepair(mirror, directory, core.issuer(), core.key.peek());
+  const issuer = core.issuer();
+  const { jobs, unknown } = await planRepair(mirror, directory, issuer, core.key.peek(), onFile);
   for (const path of unknown) {
     if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
   }

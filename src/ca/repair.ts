@@ -3,6 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
+import { messageOf } from "../base/fault.ts";
 import { isMissing } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { exportSpki } from "../x509/keys.ts";
@@ -30,16 +31,21 @@ export interface Repair {
   unknown: string[];
 }
 
-/** Compares the directory with the record; changes nothing. */
+/** Compares the directory with the record; changes nothing. `onFile` is called for each file. */
 export async function planRepair(
   mirror: Mirror,
   { layout }: CaDirectory,
   issuer: Issuer,
   key: KeyObject | undefined,
+  onFile?: () => void,
 ): Promise<Repair> {
   const { tables } = mirror;
   const jobs: DirectoryJob[] = [];
   const unknown: string[] = [];
+  const readIf = async (path: string) => {
+    onFile?.();
+    return readBytes(path);
+  };
   const want = async (path: string, content: string | Buffer, keepOther: boolean) => {
     const there = await readIf(path);
     if (there?.equals(Buffer.from(content))) return;
@@ -122,11 +128,12 @@ export function wasSigned(mirror: Mirror, name: string, pem: Buffer): boolean {
   }
 }
 
-async function readIf(path: string): Promise<Buffer | undefined> {
+async function readBytes(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
+    // Of a folder in a file's place node doesn't say which.
+    throw new Error(`${path}: ${messageOf(error)}`, { cause: error });
   }
 }

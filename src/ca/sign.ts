@@ -7,7 +7,7 @@ import { isoTime, wallMs } from "../host/clock.ts";
 import { createCertificateAsync } from "../x509/certificate.ts";
 import { nameOf } from "../x509/name.ts";
 import type { Blocks } from "./blocks.ts";
-import type { ClockTrust } from "./clock.ts";
+import { type ClockTrust, wholeSecond } from "./clock.ts";
 import type { Issuer } from "./issuer.ts";
 import {
   readRequest,
@@ -152,8 +152,8 @@ async function issue(signer: Signer, wish: Issue): Promise<Issued | undefined> {
   const serial = await signer.blocks.take();
   const nowMs = wallMs();
   const times = {
-    notBeforeMs: toSecond(nowMs - BACKDATE_MS),
-    notAfterMs: toSecond(nowMs + wish.ttlSeconds * 1000),
+    notBeforeMs: wholeSecond(nowMs - BACKDATE_MS),
+    notAfterMs: wholeSecond(nowMs + wish.ttlSeconds * 1000),
   };
   const der = await createCertificateAsync({
     serial: BigInt(`0x${serial}`),
@@ -193,8 +193,4 @@ function noRequest(certname: string): Signed {
 
 function busy(certname: string): Fault {
   return new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
-}
-
-function toSecond(ms: number): number {
-  return Math.floor(ms / 1000) * 1000;
 }

@@ -48,7 +48,7 @@ export interface Core {
   takenOut: { because: string };
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
-  /** All that runs here on a timer, but for the view's and the CA's, which tell of themselves. */
+  /** All that runs here on a timer, but for the view's loop: `keeper.record()` tells of that. */
   loops: Loop[];
   log: Log;
   signal: AbortSignal;

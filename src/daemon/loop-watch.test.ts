@@ -10,8 +10,14 @@ const failed = (because: string, failures: number): LoopState => ({
   name: "voters",
   last: { ok: false, endedMs: 0, because, failures },
   sinceMs: undefined,
+  gotOnMs: undefined,
 });
-const running = (sinceMs: number): LoopState => ({ name: "edge", last: undefined, sinceMs });
+const running = (sinceMs: number, gotOnMs = sinceMs): LoopState => ({
+  name: "edge",
+  last: undefined,
+  sinceMs,
+  gotOnMs,
+});
 
 test("loopWarnings tells of loops that keep failing and of rounds without end", () => {
   const cases: [string, LoopState, boolean, string[]][] = [
@@ -36,6 +42,11 @@ test("loopWarnings tells of loops that keep failing and of rounds without end", 
 test("hungLoop names a round that ends no more", () => {
   assert.equal(hungLoop([failed("x", 99), running(500_000)], 1_000_000), "");
   assert.equal(hungLoop([running(0)], 1_000_000), '"edge" has hung for 900 s');
+});
+
+test("hungLoop leaves a long round alone for as long as it gets on", () => {
+  assert.equal(hungLoop([running(0, 900_000)], 1_000_000), "");
+  assert.equal(hungLoop([running(0, 900_000)], 2_000_000), '"edge" has hung for 900 s');
 });
 
 test("a real loop whose body hangs is seen while it hangs", async () => {

@@ -6,7 +6,10 @@ import type { Loop, LoopOutcome } from "../base/loop.ts";
 const SECOND_MS = 1000;
 /** Longer than any round takes that waits for nothing unusual. */
 const SLOW_MS = 90 * SECOND_MS;
-/** Every wait inside a round has a deadline; all together they come to less than this. */
+/**
+ * Every wait inside a round has a deadline; all together they come to less than this, or each part
+ * of a round that says that it gets on does.
+ */
 const HUNG_MS = 900 * SECOND_MS;
 
 /** A loop as it is now. */
@@ -14,10 +17,18 @@ export type LoopState = Pick<Loop, "name"> & {
   last: LoopOutcome | undefined;
   /** When the round that runs now began, monotonic ms; undefined between rounds. */
   sinceMs: number | undefined;
+  /** When that round last got on, monotonic ms; when it began, if it doesn't say. */
+  gotOnMs: number | undefined;
 };
 
 export function lookAt(loop: Loop): LoopState {
-  return { name: loop.name, last: loop.last(), sinceMs: loop.runningSinceMs() };
+  const { name } = loop;
+  return {
+    name,
+    last: loop.last(),
+    sinceMs: loop.runningSinceMs(),
+    gotOnMs: loop.gotOnMs(),
+  };
 }
 
 /**
@@ -46,6 +57,6 @@ export function loopWarnings(
 
 /** Why this daemon should be started anew: a round that will never end. Empty: there is none. */
 export function hungLoop(loops: readonly LoopState[], nowMs: number): string {
-  const hung = loops.find(({ sinceMs }) => sinceMs !== undefined && nowMs - sinceMs > HUNG_MS);
+  const hung = loops.find(({ gotOnMs }) => gotOnMs !== undefined && nowMs - gotOnMs > HUNG_MS);
   return hung === undefined ? "" : `"${hung.name}" has hung for ${HUNG_MS / SECOND_MS} s`;
 }

@@ -55,7 +55,7 @@ export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
   ];
 }
 
-/** The loops of a server. A new CRL wakes the edge through `onWake`. */
+/** The loops of a server, the CA's among them. A new CRL wakes the edge through `onWake`. */
 export function startServerLoops(
   host: LoopHost,
   server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
@@ -63,7 +63,7 @@ export function startServerLoops(
 ): Loop[] {
   const { keeper, log, node, signal } = host;
   const { edge } = server;
-  void server.ca.loop(signal);
+  const caLoops = server.ca.startLoops(signal);
   const edgeLoop = startLoop({
     ...named(host, "edge", EDGE_TICK_MS),
     body: async () => edge.tick(),
@@ -95,7 +95,7 @@ export function startServerLoops(
     vipLoop.wake();
     etcdLoop.wake();
   });
-  return [edgeLoop, vipLoop, etcdLoop, votersLoop];
+  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop];
 }
 
 async function keepOwnEtcd({ etcd, node, owners, log }: LoopHost): Promise<void> {

@@ -2,7 +2,9 @@
 // files, its own port, running. What the steps have made so far stays for the same command.
 
 import { messageOf } from "../base/fault.ts";
+import { raiseSerialFile } from "../ca/serial-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { unit } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
@@ -16,12 +18,13 @@ const START_MS = 600_000;
 const UNITS = ["understudy-vip.service", "understudy-edge.service", "understudy.service"];
 
 /**
- * Starts the puppetserver that setup stopped, with the files that it had. Never throws: returns
- * what is so now, in lines; none where setup stopped nothing.
+ * Starts the puppetserver that setup stopped, with the files that it had; `connect` reaches the
+ * record. Never throws: returns what is so now, in lines; none where setup stopped nothing.
  */
 export async function giveBackPuppetserver(
   node: NodeFile,
-  { layout }: SetupHost,
+  { layout, owners }: SetupHost,
+  connect: () => Promise<Etcd>,
   report: (detail: string) => void,
 ): Promise<string[]> {
   const { unit: name } = layout.puppetserver;
@@ -35,10 +38,20 @@ export async function giveBackPuppetserver(
     const wish = puppetserverWish(node.sharedName);
     const actions = planRevert(wish, await observePuppetserver(layout, wish.listener));
     for (const action of actions) await revertPuppetserver(action);
+    const { cadir } = layout;
+    // Where it fails, agents get their puppetserver all the same: stock has 64 serials until then.
+    const raised = await raiseSerialFile({ cadir, owner: owners.puppet, connect }).then(
+      () => [],
+      (error: unknown) => [
+        `The cluster's serials may be given again, for ${cadir}/serial can't be raised: ` +
+          `${messageOf(error)}. Sign nothing before the same command has succeeded.`,
+      ],
+    );
     await unit("start", name, { withinMs: START_MS });
     await forgetStop();
     return [
       "puppetserver runs as before and serves the agents. The same command goes on from here.",
+      ...raised,
     ];
   } catch (error) {
     return [

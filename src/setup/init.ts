@@ -121,7 +121,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     run: async (report) => takeAuthority(node, host, await connect(), report),
   };
   const giveBack = async (report: (detail: string) => void) =>
-    giveBackPuppetserver(node, host, report);
+    giveBackPuppetserver(node, host, connect, report);
   return [
     {
       title: "cluster certificates",

@@ -6,6 +6,7 @@ import type { KeyObject } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "../../base/log.ts";
+import type { Loop } from "../../base/loop.ts";
 import { startEtcdCluster, type EtcdTestCluster } from "../../etcd/testing/cluster.ts";
 import type { Etcd } from "../../etcd/types.ts";
 import type { Extension } from "../../x509/extensions.ts";
@@ -23,9 +24,9 @@ export interface TestServer {
   etcd: Etcd;
   /** What it logged, one JSON text each. */
   logged: string[];
-  /** Starts its loop. */
+  /** Starts its loops. */
   run(): void;
-  /** Ends loop and authority, as a stop of the daemon does. */
+  /** Ends loops and authority, as a stop of the daemon does. */
   stop(): Promise<void>;
   /** HTTP without a port. */
   fetch(method: string, path: string, options?: FetchOptions): Promise<Response>;
@@ -114,18 +115,18 @@ async function startServer(fleet: Fleet, deps: StartDeps): Promise<TestServer> {
     ...deps,
   });
   const stopped = new AbortController();
-  let loop: Promise<void> | undefined;
+  let loops: Loop[] | undefined;
   return {
     ca,
     cadir: deps.cadir,
     etcd: deps.etcd,
     logged,
     run() {
-      loop ??= ca.loop(stopped.signal);
+      loops ??= ca.startLoops(stopped.signal);
     },
     async stop() {
       stopped.abort();
-      await loop;
+      await Promise.all((loops ?? []).map(({ ended }) => ended));
       await ca.close();
     },
     async fetch(method, path, { body, headers = {}, as } = {}) {
