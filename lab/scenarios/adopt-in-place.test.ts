@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
+import { DIRECTORY_BLOCK_SIZE } from "../../src/ca/blocks.ts";
+import { parseSerialFile } from "../../src/ca/serial.ts";
 import { type Agent, type AgentLoop, createAgents, loopAgents } from "../agents.ts";
 import { cutShort } from "../cluster/cut-short.ts";
 import { writeSite } from "../cluster/site.ts";
@@ -184,6 +186,7 @@ test("removing the package leaves stock Puppet with the same CA, and with what w
   await waiting.ssl("download_cert");
   await s1.run(`understudy ca revoke ${byServer.certname}`);
   const authority = await authorityFiles();
+  const next = parseSerialFile(await s1.readFile(`${CADIR}/serial`)) ?? 0;
   const said = await s1.run("dpkg -r understudy 2>&1", { withinMs: START_MS_MAX });
   assert.match(said, /understudy member remove s1\.lab\.test/);
   await namesLeadTo(s1.address);
@@ -195,6 +198,8 @@ test("removing the package leaves stock Puppet with the same CA, and with what w
   await s1.run("puppetserver ca generate --certname later.lab.test");
   const [later = 0] = (await issuedSerials()).filter((serial) => !serials.includes(serial));
   assert.ok(later > Math.max(...serials), `${later} after ${serials.join()}`);
+  // Stock counts on from here: behind the block that the daemon kept for it lie the cluster's.
+  assert.ok(later >= next + DIRECTORY_BLOCK_SIZE, `${later}, and ${next} was next before`);
 });
 
 test("purge deletes our state, says so, and leaves agents working", async () => {

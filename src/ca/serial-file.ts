@@ -16,8 +16,8 @@ export interface RaiseOptions {
   cadir: string;
   /** Who owns its files: puppet. */
   owner?: WriteOptions["owner"];
-  /** Reaches the record; where that fails, the directory's own content has to do. */
-  connect: () => Promise<Etcd>;
+  /** Reaches the record. Without it, or where it fails, the directory's own content has to do. */
+  connect?: () => Promise<Etcd>;
 }
 
 /**
@@ -27,7 +27,8 @@ export interface RaiseOptions {
  */
 export async function raiseSerialFile({ cadir, owner, connect }: RaiseOptions): Promise<void> {
   const { serial: path } = caLayout(cadir);
-  const free = await freeInRecord(connect).catch(() => freeOnDisk(cadir));
+  const inRecord = connect && (await freeInRecord(connect).catch(() => undefined));
+  const free = inRecord ?? (await freeOnDisk(cadir));
   const next = parseSerialFile((await readIfThere(path)) ?? "");
   if (next !== undefined && next >= free) return;
   const owned = owner === undefined ? {} : { owner };

@@ -67,7 +67,7 @@ export function renderStatus(status: ClusterStatus): string {
   const rows = status.members.map((answer) => row(status, answer, puppetservers));
   const parts = [status.verdict, "", renderTable(HEAD, rows)];
   const replays = countReplays(status.members);
-  if (replays > 0) parts.push("", `Requests replayed after a puppetserver's death: ${replays}`);
+  if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
 }

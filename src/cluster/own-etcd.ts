@@ -7,13 +7,11 @@ import { join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { type EtcdServerConfig, peerUrl, renderEtcdConfig } from "../etcd/server.ts";
 import { exists, makeFolder, readIfThere, writeFileAtomic, writeIfChanged } from "../host/files.ts";
-import { PATHS, PORTS } from "../host/paths.ts";
+import { PATHS, PORTS, UNITS } from "../host/paths.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import type { Owner } from "../host/users.ts";
 import type { EtcdMember } from "./view.ts";
 import { leafFiles } from "./pki-store.ts";
-
-export const ETCD_UNIT = "understudy-etcd.service";
 
 /** The file that says as which etcd member this server's data was made. */
 const MEMBER_ID_FILE = join(PATHS.etcd, "member-id");
@@ -57,7 +55,7 @@ export function planOwnEtcd(address: string, observed: OwnEtcdObserved): OwnEtcd
 
 export async function observeOwnEtcd(members: EtcdMember[]): Promise<OwnEtcdObserved> {
   const dataOf = (await readIfThere(MEMBER_ID_FILE))?.trim();
-  return { members, dataOf, active: await isActive(ETCD_UNIT) };
+  return { members, dataOf, active: await isActive(UNITS.etcd) };
 }
 
 /** Carries out one action. Throws Fault `host.command-failed` when systemd can't. */
@@ -69,8 +67,8 @@ export async function applyOwnEtcd(
   log.notice(`etcd here: ${action.do}, because ${action.because}`);
   switch (action.do) {
     case "stop":
-      await unit("disable", ETCD_UNIT);
-      await unit("stop", ETCD_UNIT);
+      await unit("disable", UNITS.etcd);
+      await unit("stop", UNITS.etcd);
       return;
     case "set-data-aside":
       await rm(FORMER_DATA, { recursive: true, force: true });
@@ -87,8 +85,8 @@ export async function applyOwnEtcd(
       });
       // A learner says it is ready only once it has caught up, so systemd isn't waited for.
       await writeFileAtomic(MEMBER_ID_FILE, `${action.etcdId}\n`);
-      await unit("enable", ETCD_UNIT);
-      await unit("start", ETCD_UNIT, { noBlock: true });
+      await unit("enable", UNITS.etcd);
+      await unit("start", UNITS.etcd, { noBlock: true });
   }
 }
 

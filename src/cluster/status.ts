@@ -327,7 +327,7 @@ function poisonWarnings(servers: MemberAnswer[]): string[] {
   });
 }
 
-/** How many requests the edges have replayed since they started. */
+/** How many requests the edges have sent on to another puppetserver since they started. */
 export function countReplays(members: readonly MemberAnswer[]): number {
   return members.reduce((sum, { local }) => sum + (local?.edge?.replays ?? 0), 0);
 }

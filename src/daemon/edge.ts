@@ -20,7 +20,7 @@ import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
 import { isoTime } from "../host/clock.ts";
 import { hasIpv6 } from "../host/network.ts";
-import { PATHS } from "../host/paths.ts";
+import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { desiredEdge } from "./edge-desired.ts";
@@ -31,8 +31,6 @@ import { createRevocationSync } from "./revocation-sync.ts";
 const CONFIRM_MS = 10_000;
 /** How often the units are looked at while HAProxy answers. */
 const UNITS_EVERY_TICKS = 10;
-const EDGE_UNIT = "understudy-edge.service";
-const FILES_UNIT = "understudy-files.socket";
 
 export interface EdgeHost {
   node: NodeFile;
@@ -160,7 +158,7 @@ async function readConfig(
 }
 
 async function startUnits(): Promise<void> {
-  for (const name of [FILES_UNIT, EDGE_UNIT]) {
+  for (const name of [UNITS.filesSocket, UNITS.edge]) {
     if (await isActive(name)) continue;
     await unit("enable", name);
     await unit("start", name);

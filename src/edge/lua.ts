@@ -19,10 +19,15 @@ local function nowMs()
   return now.sec * 1000 + now.usec // 1000
 end
 
--- Waits until a server of BACKEND can take the request, at most LIMIT ms since it arrived. In a
--- former worker it returns at once: the outer tier then takes the request to the current one.
+-- Until when a request may be held: LIMIT ms since it arrived.
+local function latestFor(txn, limit)
+  return (tonumber(txn:get_var("txn.arrived")) or nowMs()) + tonumber(limit)
+end
+
+-- Waits until a server of BACKEND can take the request. In a former worker it returns at once: the
+-- outer tier then takes the request to the current one.
 local function hold(txn, backend, limit)
-  local latest = (tonumber(txn:get_var("txn.arrived")) or nowMs()) + tonumber(limit)
+  local latest = latestFor(txn, limit)
   while txn.f:nbsrv(backend) < 1 and not stopping and nowMs() < latest do
     core.msleep(${POLL_MS})
   end
@@ -36,6 +41,8 @@ core.register_action("again", { "http-req" }, function(txn, backend, limit)
   if id ~= nil and lost[id] ~= nil then
     txn:set_var("txn.lost", lost[id].server)
   end
+  -- Nobody looks anew for one whose time is up.
+  if nowMs() >= latestFor(txn, limit) then return end
   core.msleep(${REPLAY_LOOK_MS})
   hold(txn, backend, limit)
 end, 2)

@@ -5,11 +5,13 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
 import { writeEdgeFiles } from "./apply.ts";
 import type { EdgeConfig } from "./config.ts";
 import { revocationKey } from "./identity.ts";
 import { settleEdge } from "./loop.ts";
+import { observeEdge } from "./observe.ts";
 import { addRevokedToFile, confirmRevoked, readRevoked } from "./revocations.ts";
 import { edgeRuntime } from "./runtime.ts";
 import { TestEdge } from "./testing/edge.ts";
@@ -81,13 +83,17 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.equal((await edge.servedBy("long")).length, 1);
     });
 
-    test("takes a held request along when it is reloaded", async () => {
+    test("takes a held request along when it is reloaded, however often", async () => {
       await using edge = await TestEdge.start({ puppetservers: 1 });
       edge.signal("p1", "SIGKILL");
       await edge.seen("p1", "down");
       const held = edge.ask(CATALOG, { body: "x" });
-      await settle({ ...edge.config, memoryMiB: 600 });
-      await edge.seen("p1", "down");
+      for (const memoryMiB of [600, 610, 620, 630, 640]) {
+        await settle({ ...edge.config, memoryMiB });
+        await edge.seen("p1", "down");
+        const came = async () => (await observeEdge(edgeRuntime(edge.config))).waiting === 1;
+        await until("the new worker has the request", came, { withinMs: 60_000, everyMs: 50 });
+      }
       await edge.startToy("p1");
       assert.equal((await held).status, 200);
     });

@@ -155,8 +155,8 @@ export function replaySection(paths: EdgePaths): string {
   const catalog = `{ var(txn.certname) -m found } { var(txn.path) -m beg ${CATALOGS} }`;
   return section("backend replay", [
     // After a server may have begun, one of these at most: `again` turns its own losses into 500.
-    // The others are for requests that no server has taken.
-    "retries 3",
+    // The others are for requests that no server has taken: each reload costs a held one another.
+    "retries 30",
     "retry-on empty-response conn-failure 502 503",
     // Balancing may choose `again` only, this rule `once` only.
     "use-server once if TRUE",

@@ -31,6 +31,16 @@ export const PATHS = {
   filesSocket: `${RUN}/files.sock`,
 } as const;
 
+/** Our systemd units, which the package brings. */
+export const UNITS = {
+  daemon: "understudy.service",
+  etcd: "understudy-etcd.service",
+  edge: "understudy-edge.service",
+  vip: "understudy-vip.service",
+  files: "understudy-files.service",
+  filesSocket: "understudy-files.socket",
+} as const;
+
 /** The ports that a server listens on. All but `edge` are for members only. */
 export const PORTS = {
   edge: 8140,

@@ -3,6 +3,7 @@
 // agents' requests until puppetserver is back, so the move fails no run. The daemon comes after the
 // move, or it would want the port, and sign, beside a stock puppetserver that a boot has started.
 
+import { UNITS } from "../host/paths.ts";
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
@@ -31,7 +32,6 @@ const DAEMON_READY_MS = 60_000;
 const EDGE_READY_MS = 60_000;
 const PUPPETSERVER_READY_MS = 600_000;
 const CALL_MS = 60_000;
-const DAEMON_UNIT = "understudy.service";
 
 export const ServerCertificate = z.object({
   certificate: z.string(),
@@ -71,8 +71,8 @@ export function puppetserverStarts({ layout }: SetupHost): Step {
 export const FINISH: Step = { title: "this server is a full member", run: finish };
 
 async function startDaemon(): Promise<undefined> {
-  await unit("enable", DAEMON_UNIT);
-  await unit("start", DAEMON_UNIT);
+  await unit("enable", UNITS.daemon);
+  await unit("start", UNITS.daemon);
   await until("the daemon answers", readLocal, { withinMs: DAEMON_READY_MS, everyMs: 200 });
   return undefined;
 }

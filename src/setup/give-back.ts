@@ -5,6 +5,7 @@ import { messageOf } from "../base/fault.ts";
 import { raiseSerialFile } from "../ca/serial-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { UNITS } from "../host/paths.ts";
 import { unit } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
@@ -15,7 +16,7 @@ import { puppetserverWish } from "./wish.ts";
 
 const START_MS = 600_000;
 /** What would take the agents' port, or sign beside stock's own CA service. */
-const UNITS = ["understudy-vip.service", "understudy-edge.service", "understudy.service"];
+const STOPPED = [UNITS.vip, UNITS.edge, UNITS.daemon];
 
 /**
  * Starts the puppetserver that setup stopped, with the files that it had; `connect` reaches the
@@ -31,7 +32,7 @@ export async function giveBackPuppetserver(
   try {
     if (!(await keepsItStopped())) return [];
     report("puppetserver is given back to the agents");
-    for (const each of UNITS) {
+    for (const each of STOPPED) {
       await unit("disable", each).catch(() => undefined);
       await unit("stop", each);
     }

@@ -1,8 +1,7 @@
 // What init would do on this server, in lines for --dry-run. Pure: the facts of preflight in, text
 // out, so that it says what is so here and not what is so in general.
 
-import { ETCD_UNIT } from "../cluster/own-etcd.ts";
-import { PATHS, PORTS } from "../host/paths.ts";
+import { PATHS, PORTS, UNITS } from "../host/paths.ts";
 import type { PreflightFacts } from "./facts.ts";
 import { otherNames, staysAsItIs } from "./host-certificate.ts";
 import { DRAIN_MS_MAX } from "./make-way.ts";
@@ -20,15 +19,15 @@ export interface InitOptions {
 export function describeInit(id: string, options: InitOptions, facts: PreflightFacts): string[] {
   const acts = [
     `make this cluster's own CAs (etcd, edge, control) and this server's certificates of them, below ${PATHS.state}/pki`,
-    `enable and start etcd as ${ETCD_UNIT}, ports ${PORTS.etcdClient} and ${PORTS.etcdPeer} of ${options.address}`,
+    `enable and start etcd as ${UNITS.etcd}, ports ${PORTS.etcdClient} and ${PORTS.etcdPeer} of ${options.address}`,
     ...describeStop(facts),
     ...describeAuthority(id, facts),
     ...describeFiles(facts),
-    "enable and start the daemon as understudy.service",
+    `enable and start the daemon as ${UNITS.daemon}`,
     describeCertificate(id, options, facts),
     ...describeEdge(options),
     `enable and start puppetserver, on port ${PORTS.puppetserver}: half a minute and more`,
-    ...options.virtualIps.map((vip) => `hold ${vip} (keepalived as understudy-vip.service)`),
+    ...options.virtualIps.map((vip) => `hold ${vip} (keepalived as ${UNITS.vip})`),
   ];
   const lines = acts.flatMap((act, index) => {
     const [first = "", ...more] = act.split("\n");
@@ -82,6 +81,6 @@ function describeEdge({ acceptProxyFrom }: InitOptions): string[] {
       ? ""
       : `\nit takes the PROXY protocol from ${acceptProxyFrom.join(", ")}, and from nobody else`;
   return [
-    `enable and start HAProxy as understudy-edge.service on port ${PORTS.edge}: agents' requests wait there${proxy}`,
+    `enable and start HAProxy as ${UNITS.edge} on port ${PORTS.edge}: agents' requests wait there${proxy}`,
   ];
 }

@@ -1,6 +1,7 @@
 // understudy init: the first server of a cluster. Steps that find what is done and go on, so that
 // an init that was interrupted anywhere is finished by running it again.
 
+import { UNITS } from "../host/paths.ts";
 import { randomUUID } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ import { createAuthority } from "../ca/create.ts";
 import { importAuthority } from "../ca/import.ts";
 import { recordLeaf, revokeLeaves } from "../cluster/leaves.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
-import { ETCD_UNIT, keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
+import { keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
 import {
   AUTHORITIES,
   createAuthorityCa,
@@ -182,8 +183,8 @@ async function startFirstEtcd(
   const self = { ...node, owner: host.owners.etcd };
   const peers = [{ name: node.id, peerUrl: peerUrl(node.address) }];
   await writeEtcdConfig(self, { state: "new", peers });
-  await unit("enable", ETCD_UNIT);
-  await unit("start", ETCD_UNIT);
+  await unit("enable", UNITS.etcd);
+  await unit("start", UNITS.etcd);
   const url = peerUrl(node.address);
   const listed = async () => {
     const members = await etcd.members.list().catch(() => []);

@@ -5,12 +5,13 @@
 
 import { rm } from "node:fs/promises";
 import type { z } from "zod";
+import { raiseSerialFile } from "../ca/serial-file.ts";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { PATHS } from "../host/paths.ts";
-import { findPuppet } from "../host/puppet-layout.ts";
+import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
 import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
@@ -19,10 +20,11 @@ import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
 import { letAgentsIn } from "./make-way.ts";
 import { sendAgentsAway } from "./send-away.ts";
+import { readSetupHost } from "./setup-host.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
 import { puppetserverWish } from "./wish.ts";
-import { Fault, isFault } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 
 const LEAVE_MS = 300_000;
@@ -143,6 +145,7 @@ export async function release(progress: (line: string) => void): Promise<void> {
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
+  if (node.role === "server") await raiseSerials(progress);
   await removePki();
   // The node file is the last: without it nobody would know that there is something to finish.
   const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
@@ -150,6 +153,20 @@ export async function release(progress: (line: string) => void): Promise<void> {
     await rm(path, { recursive: true, force: true });
   }
   progress("this cluster's keys are deleted here");
+}
+
+/** Stock Puppet that signs here later must give no serial that the cluster has given. */
+async function raiseSerials(progress: (line: string) => void): Promise<void> {
+  try {
+    const layout = await readPuppetLayout();
+    const { owners } = await readSetupHost(layout);
+    await raiseSerialFile({ cadir: layout.cadir, owner: owners.puppet });
+    progress("its CA's next serial is above all that the cluster has given");
+  } catch (error) {
+    progress(
+      `the next serial of the CA here could not be raised: have nothing signed before it is above all in its inventory: ${messageOf(error)}`,
+    );
+  }
 }
 
 /** Stops a unit, also one that is still starting: it would run on under other files. */

@@ -15,7 +15,7 @@ import {
   resolveName,
   whoHolds,
 } from "../host/network.ts";
-import { PORTS } from "../host/paths.ts";
+import { PORTS, UNITS } from "../host/paths.ts";
 import { tryRun } from "../host/process.ts";
 import { type PuppetLayout, readPuppetLayout } from "../host/puppet-layout.ts";
 import { showUnit } from "../host/systemd.ts";
@@ -186,7 +186,7 @@ async function observeCaDirectory({ cadir }: PuppetLayout): Promise<PreflightFac
 
 /** Which of Puppet's directories the sandbox of the daemon's unit keeps it from writing to. */
 async function observeReadOnly(layout: PuppetLayout): Promise<string[]> {
-  const shown = await showUnit("understudy.service", ["ReadWritePaths"]).catch(() => undefined);
+  const shown = await showUnit(UNITS.daemon, ["ReadWritePaths"]).catch(() => undefined);
   const writable = parseWritable(shown?.["ReadWritePaths"] ?? "");
   if (writable.length === 0) return [];
   const { cadir, ssldir, hostcert, hostprivkey, localcacert, hostcrl } = layout;

@@ -1,6 +1,7 @@
 // Preflight's checks of Puppet on this server: packages, names, files, CA and certificate. Pure.
 
 import { ALT_NAMES_MAX } from "../cluster/schema.ts";
+import { UNITS } from "../host/paths.ts";
 import { bad, type Check, ok } from "./check.ts";
 import type { PreflightFacts } from "./facts.ts";
 
@@ -107,7 +108,7 @@ function checkReadOnly({ readOnly }: PreflightFacts): Check {
   return bad("fatal", name, {
     code: "setup.read-only",
     found: `the daemon's unit may not write to ${readOnly.join(", ")}`,
-    remedy: `systemctl edit understudy.service, with the lines "[Service]" and "ReadWritePaths=${readOnly.join(" ")}".`,
+    remedy: `systemctl edit ${UNITS.daemon}, with the lines "[Service]" and "ReadWritePaths=${readOnly.join(" ")}".`,
   });
 }
 

@@ -3,9 +3,9 @@
 // whoever has the address then. A reload makes HAProxy close each connection after its answer.
 // Danger: a connection that is open when the address goes is lost with it.
 
+import { UNITS } from "../host/paths.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { drain, hold } from "./make-way.ts";
-import { EDGE_UNIT } from "./stand-down.ts";
 
 /**
  * Holds new connections until `letAgentsIn` and waits for the open ones, at most DRAIN_MS_MAX:
@@ -15,7 +15,7 @@ import { EDGE_UNIT } from "./stand-down.ts";
 export async function sendAgentsAway(): Promise<string> {
   const problem = await hold();
   // Where it can't be reloaded, connections last as long as agents keep them.
-  if (await isActive(EDGE_UNIT)) await unit("reload", EDGE_UNIT).catch(() => undefined);
+  if (await isActive(UNITS.edge)) await unit("reload", UNITS.edge).catch(() => undefined);
   if (await drain()) return "";
   return problem === undefined
     ? "requests still run here, which end now"

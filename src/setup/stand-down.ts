@@ -6,10 +6,10 @@
 import { z } from "zod";
 import { Fault, isFault } from "../base/fault.ts";
 import { requireNodeFile, writeNodeFile } from "../cluster/node-file.ts";
-import { ETCD_UNIT } from "../cluster/own-etcd.ts";
 import { createPeers, type PeerTls } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
+import { UNITS } from "../host/paths.ts";
 import { run } from "../host/process.ts";
 import { drain, hold, letAgentsIn } from "./make-way.ts";
 
@@ -18,17 +18,14 @@ const ASK_MS = 3000;
 /** How long running requests may take to end before the address goes; new ones wait meanwhile. */
 const REQUESTS_MS = 15_000;
 
-export const EDGE_UNIT = "understudy-edge.service";
-const DAEMON_UNIT = "understudy.service";
-
 /** Our units, in the order in which they stop: the address moves first, the record goes last. */
 export const OUR_UNITS = [
-  "understudy-vip.service",
-  EDGE_UNIT,
-  DAEMON_UNIT,
-  "understudy-files.service",
-  "understudy-files.socket",
-  ETCD_UNIT,
+  UNITS.vip,
+  UNITS.edge,
+  UNITS.daemon,
+  UNITS.files,
+  UNITS.filesSocket,
+  UNITS.etcd,
 ];
 
 /** The Fault with which a command ends on a server that was removed. */
@@ -77,7 +74,7 @@ export async function rememberRemoval(): Promise<void> {
  * end, then the address goes. `self` is the unit that the caller runs in.
  */
 export async function standDown(self: "daemon" | "edge"): Promise<void> {
-  const own = self === "daemon" ? DAEMON_UNIT : EDGE_UNIT;
+  const own = self === "daemon" ? UNITS.daemon : UNITS.edge;
   // Without a reload: systemd would read every unit anew while these are being started.
   await run(["systemctl", "disable", "--no-reload", ...OUR_UNITS]);
   await hold();

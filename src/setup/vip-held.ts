@@ -4,6 +4,7 @@
 import { Fault, isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { configuredAddresses, parseCidr, sameAddress } from "../host/network.ts";
+import { UNITS } from "../host/paths.ts";
 import { journalTail } from "../host/systemd.ts";
 import type { Step } from "./steps.ts";
 
@@ -31,8 +32,8 @@ async function waitFor(virtualIps: readonly string[]): Promise<string> {
     return virtualIps.join(", ");
   } catch (error) {
     if (!isFault(error, "base.deadline")) throw error;
-    const daemon = await journalTail("understudy.service", { lines: JOURNAL_LINES });
-    const keepalived = await journalTail("understudy-vip.service", { lines: SHOWN_LINES });
+    const daemon = await journalTail(UNITS.daemon, { lines: JOURNAL_LINES });
+    const keepalived = await journalTail(UNITS.vip, { lines: SHOWN_LINES });
     throw new Fault("setup.vip-not-held", `${missing.join(", ")}: this server doesn't hold it`, {
       hints: [
         "puppetserver and the edge run; agents are served at this server's own address.",

@@ -5,9 +5,9 @@ import { readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { makeFolder, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { UNITS } from "../host/paths.ts";
 import { tryRun } from "../host/process.ts";
 import { unit } from "../host/systemd.ts";
-import { VIP_UNIT } from "./observe.ts";
 import { vipPaths } from "./paths.ts";
 import { configHash, type VipAction } from "./plan.ts";
 
@@ -40,15 +40,15 @@ export async function applyVip(action: VipAction, options: ApplyOptions = {}): P
       await replaceConfig(action.text, options);
       return;
     case "enable":
-      await unit("enable", VIP_UNIT);
+      await unit("enable", UNITS.vip);
       return;
     case "start":
     case "reload":
       await load(action.do, options);
       return;
     case "stop":
-      await unit("disable", VIP_UNIT);
-      await unit("stop", VIP_UNIT);
+      await unit("disable", UNITS.vip);
+      await unit("stop", UNITS.vip);
       await rm(paths.loaded, { force: true });
   }
 }
@@ -93,6 +93,6 @@ async function replaceConfig(text: string, options: ApplyOptions): Promise<void>
 async function load(verb: "start" | "reload", options: ApplyOptions): Promise<void> {
   const paths = vipPaths(options.folder);
   const config = await readFile(paths.config, "utf8");
-  await unit(verb, VIP_UNIT);
+  await unit(verb, UNITS.vip);
   await writeFileAtomic(paths.loaded, `${configHash(config)}\n`);
 }

@@ -1,12 +1,11 @@
 // What keepalived is set to, read from files and systemd. Reads only.
 
 import { readIfThere } from "../host/files.ts";
+import { UNITS } from "../host/paths.ts";
 import { unitState } from "../host/systemd.ts";
 import type { VipObserved } from "./plan.ts";
 import { parsePriority } from "./priority.ts";
 import { vipPaths } from "./paths.ts";
-
-export const VIP_UNIT = "understudy-vip.service";
 
 /** Reads what planVip needs. Throws Fault `host.command-failed` where systemd doesn't answer. */
 export async function observeVip(folder?: string): Promise<VipObserved> {
@@ -16,7 +15,7 @@ export async function observeVip(folder?: string): Promise<VipObserved> {
     readIfThere(paths.loaded),
     readIfThere(paths.edgeWatch),
     readIfThere(paths.priority),
-    unitState(VIP_UNIT),
+    unitState(UNITS.vip),
   ]);
   const active = ["active", "reloading"].includes(unit.active);
   return {
