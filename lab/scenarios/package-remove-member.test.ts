@@ -24,7 +24,8 @@ before(async () => {
   await startPuppetserver();
   stock = await checksums();
   await s1.installDeb(deb);
-  const init = "understudy init --name puppet.lab.test --vip 10.88.0.10/24 --isolated-edge refuse";
+  const options = "--vip 10.88.0.10/24 --vip 10.88.0.20/24 --accept-proxy 127.0.0.1";
+  const init = `understudy init --name puppet.lab.test ${options} --isolated-edge refuse`;
   await s1.run(init, { withinMs: INIT_MS_MAX });
 });
 
@@ -33,6 +34,17 @@ after(async () => lab?.down());
 test("agents run through the edge of a member made by init", async () => {
   await agentRuns("puppet.lab.test");
   assert.notEqual(await checksums(), stock);
+});
+
+test("both virtual IPs are served, and a PROXY header is taken from whom it may come only", async () => {
+  const ca = ":8140/puppet-ca/v1/certificate/ca";
+  for (const address of ["10.88.0.10", "10.88.0.20"]) {
+    await s1.untilHolds(`ip addr show dev eth0 | grep -q ${address}/`);
+    await s1.untilHolds(`curl -skf https://${address}${ca} | grep -q 'BEGIN CERTIFICATE'`);
+    await s1.run(`! curl -skf --haproxy-protocol https://${address}${ca}`);
+  }
+  await s1.untilHolds(`curl -skf --haproxy-protocol https://127.0.0.1${ca}`);
+  await s1.run(`! curl -skf https://127.0.0.1${ca}`);
 });
 
 test("after a power cut, edge, address, etcd and file server come up although the daemon never does", async () => {

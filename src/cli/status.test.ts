@@ -55,7 +55,7 @@ const CASES: [string, ReturnType<typeof judge>, RegExp[]][] = [
     [
       /^s2 .* down +\? /m,
       /^s3 .* 0 wait +down DOWN L4CON refused +0 waiting/m,
-      /^Requests replayed after a puppetserver's death: 3$/m,
+      /^Requests sent on to another puppetserver: 3$/m,
       /^! s3's puppetserver is down: DOWN L4CON refused$/m,
     ],
   ],

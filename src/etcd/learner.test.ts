@@ -1,4 +1,4 @@
-// Membership with real members: from one voter to three, a dead one replaced.
+// Membership with real members: from one voter to three, a dead one replaced, and five on request.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -45,7 +45,7 @@ test("a learner copies, and answers serializable reads only", async () => {
   assert.equal((await etcd.members.list()).length, 1);
 });
 
-test("planVoters, carried out: one voter to three, and a dead one replaced", async () => {
+test("planVoters, carried out: one voter to three, a dead one replaced, five and back", async () => {
   const [one] = cluster.members;
   assert.ok(one);
   const servers = [one, await cluster.prepare(), await cluster.prepare(), await cluster.prepare()];
@@ -63,6 +63,13 @@ test("planVoters, carried out: one voter to three, and a dead one replaced", asy
   await settle(3, servers, wants, down);
   assert.deepEqual(await voters(), namesOf(servers.filter((server) => server !== dead)));
   await etcd.transact({ when: [], then: [{ put: "a", value: "3" }] }, SLOW);
+  const more = [...servers, await cluster.prepare(), await cluster.prepare()];
+  await settle(5, more, new Set(more.filter((server) => server !== dead)), down);
+  assert.equal((await voters()).length, 5);
+  // Back to three, of those that there are.
+  await settle(3, more, new Set(more.filter((server) => server !== dead)), down);
+  assert.equal((await voters()).length, 3);
+  await etcd.transact({ when: [], then: [{ put: "a", value: "4" }] }, SLOW);
 });
 
 const namesOf = (members: TestMember[]) => members.map((member) => member.name).toSorted();
