@@ -95,11 +95,7 @@ export async function enrol(
 }
 
 /** Enrols agents and keeps them running until `stop`. */
-export async function startCrew(
-  cluster: Cluster,
-  names: readonly string[],
-  options: AgentOptions = {},
-): Promise<Crew> {
-  const agents = await enrol(cluster, names, options);
+export async function startCrew(cluster: Cluster, names: readonly string[]): Promise<Crew> {
+  const agents = await enrol(cluster, names, { settings: ADVISED_SETTINGS });
   return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS }));
 }

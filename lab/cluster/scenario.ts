@@ -10,7 +10,7 @@
 
 import { after, before, test, type TestContext } from "node:test";
 import { wallMs } from "../../src/host/clock.ts";
-import type { AgentOptions, AgentRun } from "../agents.ts";
+import type { AgentRun } from "../agents.ts";
 import { Cluster, openCluster } from "../cluster.ts";
 import { attachLab } from "../lab.ts";
 import { readLab } from "../state.ts";
@@ -43,8 +43,6 @@ export interface Scenario {
 export interface ScenarioOptions {
   /** Names of the agents that run all the while, below the allowlisted domain. */
   crew: readonly string[];
-  /** What sets their configuration apart. */
-  agentOptions?: AgentOptions;
   /** What else is needed before the first hazard. */
   prepare?: (cluster: Cluster) => Promise<void>;
 }
@@ -56,7 +54,7 @@ export function scenario(options: ScenarioOptions): Scenario {
   before(async () => {
     cluster = await open();
     await options.prepare?.(cluster);
-    crew = await startCrew(cluster, options.crew, options.agentOptions);
+    crew = await startCrew(cluster, options.crew);
   });
   after(async () => {
     try {

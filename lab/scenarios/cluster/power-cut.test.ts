@@ -5,17 +5,14 @@
 import assert from "node:assert/strict";
 import { wallMs } from "../../../src/host/clock.ts";
 import { bootDead, findHolder } from "../../cluster.ts";
-import { ADVISED_SETTINGS, makeAgent } from "../../cluster/crew.ts";
+import { makeAgent } from "../../cluster/crew.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { bootAgain, cutHolder, enrolMeanwhile, measureGap } from "../../cluster/power-cut.ts";
 import { scenario, seconds } from "../../cluster/scenario.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { watchEdge } from "../../cluster/watch.ts";
 
-const { hazard } = scenario({
-  crew: ["crew1", "crew2", "crew3"],
-  agentOptions: { settings: ADVISED_SETTINGS },
-});
+const { hazard } = scenario({ crew: ["crew1", "crew2", "crew3"] });
 
 hazard("the server that holds the address loses power while agents run", async (scene) => {
   const { cluster, crew, excuse, report, undo } = scene;
