@@ -16,7 +16,7 @@ import { puppetserverWish } from "./wish.ts";
 
 const START_MS = 600_000;
 /** What would take the agents' port, or sign beside stock's own CA service. */
-const STOPPED = [UNITS.vip, UNITS.edge, UNITS.daemon];
+const STOPPED = [UNITS.daemon, UNITS.vip, UNITS.edge];
 
 /**
  * Starts the puppetserver that setup stopped, with the files that it had; `connect` reaches the

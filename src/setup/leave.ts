@@ -124,7 +124,7 @@ async function finish(node: NodeFile, progress: (line: string) => void): Promise
   return [
     `This server has left ${node.sharedName}.`,
     "Puppet Server has its former configuration. It is stopped, and doesn't start at boot.",
-    "Its CA directory was left as it was: two CAs of one name must not both sign.",
+    "Its CA directory stays where it is: two CAs of one name must not both sign.",
   ];
 }
 

@@ -18,11 +18,14 @@ const ASK_MS = 3000;
 /** How long running requests may take to end before the address goes; new ones wait meanwhile. */
 const REQUESTS_MS = 15_000;
 
-/** Our units, in the order in which they stop: the address moves first, the record goes last. */
+/**
+ * Our units, in the order in which they stop: the daemon first, which would start the others again,
+ * then the address moves.
+ */
 export const OUR_UNITS = [
+  UNITS.daemon,
   UNITS.vip,
   UNITS.edge,
-  UNITS.daemon,
   UNITS.files,
   UNITS.filesSocket,
   UNITS.etcd,
@@ -77,6 +80,8 @@ export async function standDown(self: "daemon" | "edge"): Promise<void> {
   const own = self === "daemon" ? UNITS.daemon : UNITS.edge;
   // Without a reload: systemd would read every unit anew while these are being started.
   await run(["systemctl", "disable", "--no-reload", ...OUR_UNITS]);
+  // Or it would start again what stops here.
+  if (self === "edge") await run(["systemctl", "stop", UNITS.daemon]);
   await hold();
   await drain(REQUESTS_MS);
   await run(["systemctl", "stop", "--no-block", ...OUR_UNITS.filter((name) => name !== own)]);
