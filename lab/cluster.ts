@@ -10,8 +10,9 @@ import { z } from "zod";
 import { buildPackage } from "../packaging/build.ts";
 import { Fault, isFault, messageOf } from "../src/base/fault.ts";
 import { pause, until } from "../src/base/retry.ts";
-import { ClusterStatus } from "../src/cluster/status.ts";
+import type { ClusterStatus } from "../src/cluster/status.ts";
 import { monotonicMs } from "../src/host/clock.ts";
+import { statusOf } from "./cluster/commands.ts";
 import { collectLogs, explainFailure } from "./cluster/journals.ts";
 import { compilesOn, setMood, writeSite } from "./cluster/site.ts";
 import type { Compile, CompileMood } from "./cluster/site.ts";
@@ -143,9 +144,7 @@ export class Cluster {
     const failures: string[] = [];
     for (const host of asked) {
       try {
-        const command = ["understudy", "status", "--json"];
-        const text = await host.run(command, { withinMs: STATUS_MS_MAX });
-        return ClusterStatus.parse(JSON.parse(text));
+        return await statusOf(host, STATUS_MS_MAX);
       } catch (error) {
         failures.push(`${host.name}: ${messageOf(error)}`);
       }

@@ -3,12 +3,6 @@
 import { buildPackage } from "../../packaging/build.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
-import { addressOf, SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
-
-/** What sets up the first one. */
-export const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-/** Where the first one lets others join. */
-export const URL = `https://${addressOf("s1")}:9140`;
 
 export async function openTwoServers(): Promise<{ lab: Lab; s1: LabHost; s2: LabHost }> {
   const deb = await buildPackage();

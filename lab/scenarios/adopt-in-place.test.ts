@@ -9,6 +9,7 @@ import { until } from "../../src/base/retry.ts";
 import { DIRECTORY_BLOCK_SIZE } from "../../src/ca/blocks.ts";
 import { parseSerialFile } from "../../src/ca/serial.ts";
 import { type Agent, type AgentLoop, createAgents, loopAgents } from "../agents.ts";
+import { INIT } from "../cluster/commands.ts";
 import { cutShort } from "../cluster/cut-short.ts";
 import { writeSite } from "../cluster/site.ts";
 import { worldOf } from "../cluster/world.ts";
@@ -17,7 +18,6 @@ import type { LabHost } from "../host.ts";
 import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const CADIR = "/etc/puppet/puppetserver/ca";
-const INIT = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
 const SETUP_MS_MAX = 600_000;
 const START_MS_MAX = 320_000;
 const RUNS_MS_MAX = 400_000;

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
-import { ClusterStatus } from "../../src/cluster/status.ts";
 import { cutShort, type Interruption } from "../cluster/cut-short.ts";
 import { exchange } from "../cluster/exchange.ts";
-import { INIT, openTwoServers, URL } from "../cluster/two-servers.ts";
+import { INIT, statusOf, URL } from "../cluster/commands.ts";
+import { openTwoServers } from "../cluster/two-servers.ts";
 import type { Lab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
@@ -66,7 +66,7 @@ test("init that is interrupted at each step goes on to the same cluster and the 
     /understudy join https:\/\/10\.88\.0\.11:9140\n\nIt asks for the token:\n\n {2}U1\.s\./,
   );
   await identity.check(s1, "at the end");
-  const { members, warnings } = await status(s1);
+  const { members, warnings } = await statusOf(s1);
   assert.deepEqual(
     members.map(({ member }) => [member.id, member.phase]),
     [[s1.fqdn, "ready"]],
@@ -100,7 +100,7 @@ test("join that is interrupted at each step goes on with the same token, and onl
     const sum = `sha256sum < ${CADIR}/${file}`;
     assert.equal(await s2.run(sum), await s1.run(sum));
   }
-  const { members } = await status(s2);
+  const { members } = await statusOf(s2);
   assert.deepEqual(
     members.map(({ member, local }) => [member.id, member.phase, local?.edge?.active]),
     [s1, s2].map(({ fqdn }) => [fqdn, "ready", true]),
@@ -141,10 +141,6 @@ async function stateOf(id: string): Promise<string | undefined> {
   const listed: unknown = JSON.parse(await s1.run("understudy token list --json"));
   const tokens = z.array(z.object({ id: z.string(), state: z.string() })).parse(listed);
   return tokens.find((token) => token.id === id)?.state;
-}
-
-async function status(host: LabHost): Promise<ClusterStatus> {
-  return ClusterStatus.parse(JSON.parse(await host.run("understudy status --json")));
 }
 
 /** A run of the server's own agent through its own edge. */

@@ -7,9 +7,9 @@ import { after, before, test } from "node:test";
 import { z } from "zod";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
-import { ClusterStatus } from "../../src/cluster/status.ts";
 import { type Agent, createAgents, loopAgents } from "../agents.ts";
 import { findHolder } from "../cluster.ts";
+import { INIT, statusOf, URL } from "../cluster/commands.ts";
 import { exchange } from "../cluster/exchange.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
 import { refused } from "../cluster/world.ts";
@@ -19,7 +19,6 @@ import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const SETUP_MS_MAX = 420_000;
 const SETTLE = { withinMs: 180_000, everyMs: 500 };
-const URL = "https://10.88.0.11:9140";
 /** Runs of each agent before and after. */
 const RUNS = 2;
 
@@ -41,8 +40,7 @@ before(async () => {
     await writeSite(server);
     await server.installDeb(deb);
   }
-  const init = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-  await s1.run(init, { withinMs: SETUP_MS_MAX });
+  await s1.run(INIT, { withinMs: SETUP_MS_MAX });
   agents = await createAgents(lab.host("a1"), [`one.${AUTOSIGNED}`, `two.${AUTOSIGNED}`]);
 });
 
@@ -107,7 +105,7 @@ test("the server with the only vote leaves: no run fails, and the other has the 
     [],
   );
   assert.equal(await findHolder([s1, s2], VIRTUAL_ADDRESS), s2);
-  const { members, etcd } = await status();
+  const { members, etcd } = await statusOf(s2);
   assert.deepEqual(
     members.map(({ member, local }) => [member.id, member.phase, local?.etcd.runs]),
     [[s2.fqdn, "ready", "leader"]],
@@ -123,7 +121,3 @@ test("the last server can't leave, and a used token is of no use to another", as
   assert.equal(enabled.stdout.trim(), "disabled");
   await refused(s1, "understudy status", "cluster.not-a-member", []);
 });
-
-async function status(): Promise<ClusterStatus> {
-  return ClusterStatus.parse(JSON.parse(await s2.run("understudy status --json")));
-}

@@ -7,9 +7,9 @@ import { after, before, test } from "node:test";
 import { z } from "zod";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
-import { ClusterStatus } from "../../src/cluster/status.ts";
 import { LEAVES_OF_ROLE } from "../../src/cluster/pki.ts";
 import { type Agent, createAgents } from "../agents.ts";
+import { INIT, statusOf, URL } from "../cluster/commands.ts";
 import { ageLeaves, leafAgeDays } from "../cluster/aged-leaves.ts";
 import { findHolder, joinServer } from "../cluster.ts";
 import { makeIdle } from "../cluster/idle.ts";
@@ -18,12 +18,11 @@ import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
 import { refused } from "../cluster/world.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
+import { VIRTUAL_ADDRESS } from "../plan.ts";
 
 const SETUP_MS_MAX = 300_000;
 const SETTLE_MS_MAX = 120_000;
 const SETTLE = { withinMs: SETTLE_MS_MAX, everyMs: 500 };
-const URL = "https://10.88.0.11:9140";
 const CADIR = "/etc/puppet/puppetserver/ca";
 const PUPPET_CONFIG =
   "/etc/puppet/puppet.conf /etc/puppet/puppetserver/conf.d /etc/puppet/puppetserver/services.d";
@@ -78,8 +77,7 @@ before(async () => {
   );
   for (const host of [s2, s3, s4]) await makeIdle(host);
   stock = await checksums(s2, PUPPET_CONFIG);
-  const init = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-  await s1.run(init, { withinMs: SETUP_MS_MAX });
+  await s1.run(INIT, { withinMs: SETUP_MS_MAX });
   [agent] = (await createAgents(a1, [`one.${AUTOSIGNED}`])) as [Agent];
 });
 
@@ -101,7 +99,7 @@ test("tokens are listed without their secrets, and a revoked one is gone", async
 
 test("two servers have one vote, three have three, and a fourth is a client of them", async () => {
   await join(s2);
-  assert.equal((await status()).etcd.voters, 1);
+  assert.equal((await statusOf(s1)).etcd.voters, 1);
   await join(s3);
   await votersAre([s1, s2, s3]);
   await join(s4);
@@ -122,7 +120,7 @@ test("member remove refuses a stranger's name, silence, and the loss of quorum",
   ]);
   await s2.run("systemctl stop understudy understudy-etcd");
   const lost = /without s3\.lab\.test only 1 of 2 etcd members would answer/;
-  await until("s2 counts as gone", async () => (await status()).etcd.answering === 2, SETTLE);
+  await until("s2 counts as gone", async () => (await statusOf(s1)).etcd.answering === 2, SETTLE);
   await refused(s1, "understudy member remove s3.lab.test --yes", "member.remove-refused", [lost]);
   await s2.run("systemctl start understudy-etcd understudy");
   await votersAre([s1, s2, s3]);
@@ -138,7 +136,7 @@ test("a dead server is removed, and its keys open no door, whoever has them", as
     "before, they are let in everywhere",
   );
   await s3.powerCut();
-  await until("s3 counts as gone", async () => (await status()).etcd.answering === 2, SETTLE);
+  await until("s3 counts as gone", async () => (await statusOf(s1)).etcd.answering === 2, SETTLE);
   const done = await s1.exec("understudy member remove s3.lab.test --yes");
   assert.equal(done.code, 0, done.stdout + done.stderr);
   assert.match(done.stderr, /doesn't answer: what only it had is lost/);
@@ -177,7 +175,7 @@ test("the removed server boots, stands down, takes no address, and says what is 
       /understudy leave/,
     ]);
   }
-  assert.equal((await status()).members.length, 3);
+  assert.equal((await statusOf(s1)).members.length, 3);
   await s3.powerCut();
   await s3.boot();
   assert.doesNotMatch(await s3.run("ss -Hltn"), /:(8140|8142|9140|9141|9142)\b/);
@@ -198,7 +196,7 @@ test("the removed server joins anew once it has been cleaned up, and a compiler 
       withinMs: SETUP_MS_MAX,
     }),
   ]);
-  assert.equal((await status()).members.length, 5);
+  assert.equal((await statusOf(s1)).members.length, 5);
   await votersAre([s1, s2, s4]);
 });
 
@@ -212,7 +210,7 @@ test("the server that holds the address leaves: the address moves, the cluster f
   const holder = async () => findHolder(staying, VIRTUAL_ADDRESS);
   await until("another holds the address", holder, SETTLE);
   assert.deepEqual(
-    (await status()).members.map(({ member }) => member.id),
+    (await statusOf(s1)).members.map(({ member }) => member.id),
     [c1, ...staying].map(({ fqdn }) => fqdn),
   );
   assert.equal(await checksums(leaver, PUPPET_CONFIG), stock);
@@ -225,7 +223,7 @@ test("the server that holds the address leaves: the address moves, the cluster f
 });
 
 test("a compiler holds no CA, no record, and agents' catalogs are compiled there", async () => {
-  const { etcd } = await status();
+  const { etcd } = await statusOf(s1);
   assert.equal(etcd.voters, 3);
   await c1.run(`! ls ${CADIR}/ca_key.pem /var/lib/understudy/etcd/data`);
   await c1.run("! find /var/lib/understudy/pki -name '*.key' | grep -E 'authorities|/edge/'");
@@ -233,7 +231,7 @@ test("a compiler holds no CA, no record, and agents' catalogs are compiled there
   await until(
     "the edge has the compiler",
     async () => {
-      const { members } = await status();
+      const { members } = await statusOf(s1);
       const backends = members.flatMap(({ local }) => local?.edge?.backends ?? []);
       const seen = backends.filter(({ member, state }) => member === c1.fqdn && state === "up");
       return seen.length === 3;
@@ -268,15 +266,11 @@ async function createToken(options = ""): Promise<{ token: string }> {
   return z.object({ token: z.string() }).parse(JSON.parse(made));
 }
 
-async function status(): Promise<ClusterStatus> {
-  return ClusterStatus.parse(JSON.parse(await s1.run("understudy status --json")));
-}
-
 /** Waits until just these vote in etcd, all of them well. */
 async function votersAre(servers: readonly LabHost[]): Promise<void> {
   const wanted = servers.map(({ fqdn }) => fqdn).sort();
   const reached = async () => {
-    const { members, etcd } = await status();
+    const { members, etcd } = await statusOf(s1);
     const voting = members.filter(({ local }) =>
       ["leader", "voter"].includes(local?.etcd.runs ?? ""),
     );

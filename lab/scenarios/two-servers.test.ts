@@ -7,15 +7,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
-import { ClusterStatus } from "../../src/cluster/status.ts";
 import { PATHS } from "../../src/host/paths.ts";
 import { type Agent, createAgents } from "../agents.ts";
 import { joinServer } from "../cluster.ts";
+import { INIT, statusOf } from "../cluster/commands.ts";
 import { makeIdle } from "../cluster/idle.ts";
 import { writeSite } from "../cluster/site.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
-import { SHARED_NAME, VIRTUAL_ADDRESS } from "../plan.ts";
 
 const SETUP_MS_MAX = 420_000;
 const SETTLE = { withinMs: 120_000, everyMs: 500 };
@@ -42,8 +41,7 @@ before(async () => {
       await makeIdle(host);
     }),
   );
-  const init = `understudy init --name ${SHARED_NAME} --vip ${VIRTUAL_ADDRESS}/24`;
-  await s1.run(init, { withinMs: SETUP_MS_MAX });
+  await s1.run(INIT, { withinMs: SETUP_MS_MAX });
   await joinServer(s1, s2, () => undefined);
   // No domain that is signed unasked.
   const made = await createAgents(
@@ -125,11 +123,6 @@ async function hasCopy(host: LabHost, name: string): Promise<boolean> {
 async function swapEtcd(on: string, aside: string): Promise<void> {
   const moves = `mv ${PATHS.etcd} ${aside} && mv ${on} ${PATHS.etcd}`;
   await s1.run(`systemctl stop understudy-etcd && ${moves} && systemctl start understudy-etcd`);
-}
-
-async function statusOf(host: LabHost): Promise<ClusterStatus> {
-  const text = await host.run("understudy status --json", { withinMs: CALL_MS_MAX });
-  return ClusterStatus.parse(JSON.parse(text));
 }
 
 async function reachable(host: LabHost): Promise<boolean> {
