@@ -1,23 +1,22 @@
-// A command that is ended in the middle: as soon as it has said a line, by SIGKILL or by a power
-// cut.
+// A command that is ended in the middle: once it has said a line, by SIGKILL or by a power cut.
 
 import assert from "node:assert/strict";
-import { until } from "../../src/base/retry.ts";
+import { pause, until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
 
 const SETUP_MS_MAX = 300_000;
 
-/** What the command says last before it ends, and how it ends. */
-export type Interruption = [line: RegExp, how: "SIGKILL" | "power cut"];
-
 /**
- * Starts `command` and ends it as soon as it has said `line`; a host that lost power is booted
- * again.
+ * What the command says last before it ends, how it ends, and how much later: milliseconds into the
+ * next step, at once by default.
  */
+export type Interruption = [line: RegExp, how: "SIGKILL" | "power cut", laterMs?: number];
+
+/** Starts `command` and ends it once it has said `line`; a host that lost power is booted again. */
 export async function cutShort(
   host: LabHost,
   command: string,
-  [line, how]: Interruption,
+  [line, how, laterMs = 0]: Interruption,
 ): Promise<void> {
   const running = await host.start(`exec ${command}`, { withinMs: SETUP_MS_MAX });
   let ended = false;
@@ -29,6 +28,7 @@ export async function cutShort(
     !ended && line.test(stderr),
     `${command} ended before it said ${String(line)}:\n${stderr}`,
   );
+  await pause(laterMs);
   if (how === "SIGKILL") running.kill("SIGKILL");
   else await host.powerCut();
   await running.done;

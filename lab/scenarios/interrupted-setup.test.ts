@@ -1,5 +1,5 @@
-// Init and join are ended at every step, by SIGKILL or by a power cut, and repeated: the same
-// command goes on to the same cluster, the same CA and the same member.
+// Init and join are ended at every step, and in the middle of steps, by SIGKILL or by a power cut,
+// and repeated: the same command goes on to the same cluster, the same CA and the same member.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -20,11 +20,15 @@ const SETUP_MS_MAX = 300_000;
 
 const INIT_ENDS: readonly Interruption[] = [
   [/✓ preflight/, "power cut"],
+  [/✓ preflight/, "SIGKILL", 60],
   [/✓ cluster certificates/, "SIGKILL"],
+  [/✓ cluster certificates/, "power cut", 200],
   [/✓ shared record/, "power cut"],
   [/✓ cluster record/, "SIGKILL"],
   [/looking at the CA directory|✓ certificate authority/, "SIGKILL"],
   [/✓ certificate authority/, "power cut"],
+  [/✓ certificate authority/, "SIGKILL", 60],
+  [/✓ certificate authority/, "power cut", 120],
   [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ daemon/, "SIGKILL"],
   [/✓ this server's Puppet certificate/, "power cut"],
@@ -34,8 +38,11 @@ const INIT_ENDS: readonly Interruption[] = [
 const JOIN_ENDS: readonly Interruption[] = [
   [/✓ preflight/, "SIGKILL"],
   [/✓ admitted/, "power cut"],
+  [/✓ admitted/, "SIGKILL", 40],
   [/✓ certificates of this member/, "SIGKILL"],
+  [/✓ certificates of this member/, "power cut", 40],
   [/✓ keys of the certificate authority/, "power cut"],
+  [/✓ keys of the certificate authority/, "SIGKILL", 60],
   [/✓ puppetserver moves behind the edge/, "SIGKILL"],
   [/✓ daemon/, "power cut"],
   [/✓ this server's Puppet certificate/, "SIGKILL"],
