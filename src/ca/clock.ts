@@ -25,6 +25,19 @@ export interface ClockView {
 }
 
 /**
+ * How far this clock is off where most clocks stand, this one among them, milliseconds. `offsets`:
+ * this clock minus each other's that answers. Where they are split in halves, nobody knows which is
+ * right, and the farther middle counts. Undefined while nobody answers.
+ */
+export function clockOffsetMs(offsets: readonly number[]): number | undefined {
+  if (offsets.length === 0) return undefined;
+  const sorted = [0, ...offsets].toSorted((a, b) => a - b);
+  const low = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  const high = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  return Math.abs(low) > Math.abs(high) ? low : high;
+}
+
+/**
  * How far the clock is to be trusted. `newest`: the newest CRL. Throws Fault `ca.clock-off` when it
  * is off the others', or behind the newest CRL with nobody to say that the CRL is wrong.
  */

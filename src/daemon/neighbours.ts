@@ -2,13 +2,13 @@
 // apart.
 
 import { isFault } from "../base/fault.ts";
+import { clockOffsetMs } from "../ca/clock.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { median } from "../host/facts.ts";
 
 const TICK_MS = 2000;
 /** Longer than what a member gives its own etcd before it answers without (local-status.ts). */
@@ -23,7 +23,7 @@ const CLOCK_MS = 10_000;
 export interface Neighbours {
   /** Whether the member answered lately; this member itself always does. */
   reachable(id: string): boolean;
-  /** This clock minus the others' median, milliseconds; undefined while nobody answers. */
+  /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
   loop: Loop;
 }
@@ -67,8 +67,7 @@ export function createNeighbours(options: {
     loop,
     reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
     clockOffsetMs() {
-      const offsets = within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs);
-      return offsets.length === 0 ? undefined : median(offsets);
+      return clockOffsetMs(within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs));
     },
   };
 }
