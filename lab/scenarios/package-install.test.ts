@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
 import { renderEdgeWatch } from "../../src/vip/edge-watch.ts";
 import { lives, newLife } from "../cluster/lives.ts";
 import { type Lab, openLab } from "../lab.ts";
@@ -126,9 +127,15 @@ test("HAProxy's worker, its master and keepalived come back when they are killed
   await s1.signal("understudy-edge.service", "SIGKILL");
   await s1.untilHolds("curl -sf http://127.0.0.1:18140/");
   await s1.untilHolds("ip addr show dev eth0 | grep -q 10.88.0.10/");
+  // The address is away too shortly to be looked for: the kernel tells of it.
+  const monitor = await s1.start("exec ip -o monitor address dev eth0", { withinMs: START_MS_MAX });
   const former = await lives(s1, "understudy-vip.service");
   await s1.signal("understudy-vip.service", "SIGKILL");
   await newLife(s1, "understudy-vip.service", former);
+  const cleared = () => /^Deleted .*10\.88\.0\.10\//m.test(monitor.output().stdout);
+  await until("the address is cleared", cleared, { withinMs: START_MS_MAX });
+  monitor.kill();
+  await monitor.done;
   await s1.untilHolds("ip addr show dev eth0 | grep -q 10.88.0.10/");
 });
 

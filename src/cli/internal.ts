@@ -19,6 +19,7 @@ export function addInternal(program: Command): void {
     .command("release")
     .description("give puppetserver back its former configuration (before the package is removed)")
     .action(async () => {
-      await release((line) => process.stdout.write(`${line}\n`));
+      const say = (line: string) => process.stdout.write(`${line}\n`);
+      for (const problem of await release(say)) say(problem);
     });
 }

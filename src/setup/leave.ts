@@ -120,8 +120,9 @@ async function finish(node: NodeFile, progress: (line: string) => void): Promise
   // Before its files are reverted: with them it would be a CA of its own after a power cut.
   const { puppetserver } = await findPuppet();
   await unit("disable", puppetserver.unit);
-  await release((line) => progress(` ✓ ${line}`));
+  const problems = await release((line) => progress(` ✓ ${line}`));
   return [
+    ...problems,
     `This server has left ${node.sharedName}.`,
     "Puppet Server has its former configuration. It is stopped, and doesn't start at boot.",
     "Its CA directory stays where it is: two CAs of one name must not both sign.",
@@ -130,8 +131,9 @@ async function finish(node: NodeFile, progress: (line: string) => void): Promise
 
 /**
  * Stops our units, puts Puppet's files back, deletes our keys. Also when the package is removed.
+ * Returns in words what is left to be careful with.
  */
-export async function release(progress: (line: string) => void): Promise<void> {
+export async function release(progress: (line: string) => void): Promise<string[]> {
   const node = await requireNodeFile();
   const layout = await findPuppet();
   const { unit: puppetserver } = layout.puppetserver;
@@ -145,7 +147,7 @@ export async function release(progress: (line: string) => void): Promise<void> {
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
-  if (node.role === "server") await raiseSerials(progress);
+  const problems = node.role === "server" ? await raiseSerials(progress) : [];
   await removePki();
   // The node file is the last: without it nobody would know that there is something to finish.
   const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
@@ -153,19 +155,21 @@ export async function release(progress: (line: string) => void): Promise<void> {
     await rm(path, { recursive: true, force: true });
   }
   progress("this cluster's keys are deleted here");
+  return problems;
 }
 
 /** Stock Puppet that signs here later must give no serial that the cluster has given. */
-async function raiseSerials(progress: (line: string) => void): Promise<void> {
+async function raiseSerials(progress: (line: string) => void): Promise<string[]> {
   try {
     const layout = await readPuppetLayout();
     const { owners } = await readSetupHost(layout);
     await raiseSerialFile({ cadir: layout.cadir, owner: owners.puppet });
     progress("its CA's next serial is above all that the cluster has given");
+    return [];
   } catch (error) {
-    progress(
-      `the next serial of the CA here could not be raised: have nothing signed before it is above all in its inventory: ${messageOf(error)}`,
-    );
+    return [
+      `Have nothing signed here before the CA's serial file is above its whole inventory: ${messageOf(error)}`,
+    ];
   }
 }
 
