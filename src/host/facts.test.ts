@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -12,8 +12,9 @@ test("readFacts gives a name, memory, and the version of what is installed", asy
   assert.match(facts.versions.openssl ?? "", /^\d+\.\d+/);
 });
 
-test("measureFsync leaves nothing behind", async () => {
+test("measureFsync leaves nothing behind, nor what one that was killed left", async () => {
   const folder = await mkdtemp(join(tmpdir(), "understudy-facts-"));
+  await writeFile(join(folder, ".understudy-fsync.tmp"), "left over");
   assert.ok((await measureFsync(folder)) >= 0);
   assert.deepEqual(await readdir(folder), []);
   await rm(folder, { recursive: true });

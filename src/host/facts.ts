@@ -10,6 +10,8 @@ import { run, tryRun } from "./process.ts";
 const ASK_MS = 10_000;
 const FSYNC_WRITES = 15;
 const FSYNC_BYTES = 4096;
+/** One name for all: what a measurement that was killed left is the next one's to delete. */
+const FSYNC_FILE = ".understudy-fsync.tmp";
 
 export interface HostFacts {
   /** Fully qualified where the system knows it, else the short name. */
@@ -72,10 +74,10 @@ export async function readFqdn(): Promise<string> {
  * Median milliseconds of a 4 KiB write with fsync in `folder`. Throws what the file system throws.
  */
 export async function measureFsync(folder: string): Promise<number> {
-  const path = join(folder, `.fsync-${process.pid}.tmp`);
+  const path = join(folder, FSYNC_FILE);
   const block = Buffer.alloc(FSYNC_BYTES, 1);
   const took: number[] = [];
-  const file = await open(path, "wx", 0o600);
+  const file = await open(path, "w", 0o600);
   try {
     for (let index = 0; index < FSYNC_WRITES; index += 1) {
       const start = monotonicMs();
