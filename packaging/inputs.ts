@@ -14,6 +14,7 @@ export const NODE_BINARY = join(TOP, "node_modules", "node", "bin", "node");
 /** Files and folders, from the top of the repository, that decide what the package holds. */
 const INPUTS = [
   "LICENSE",
+  "docs",
   "package-lock.json",
   "package.json",
   "packaging",

@@ -66,8 +66,9 @@ function show(output: Output, { backends }: z.infer<typeof BackendList>): void {
 function renderHelp(): string {
   const { certificate, key, ca, crl } = leafFiles("listener");
   return `
-Install and start it first, with folders, a service and a port of its own. It must trust the edges and nobody else,
-as the first one does. Its webserver.conf:
+Install and start it first, with folders, a service and a port of its own; the commands for Debian 12 are in
+/usr/share/doc/understudy/second-puppetserver.md. It must trust the edges
+and nobody else, as the first one does. Its webserver.conf:
 
   webserver: {
       client-auth: need

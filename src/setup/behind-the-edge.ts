@@ -8,7 +8,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { Done } from "./contract.ts";
-import { Fault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { callDaemon } from "./daemon-client.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -31,6 +31,8 @@ import { puppetserverWish } from "./wish.ts";
 const DAEMON_READY_MS = 60_000;
 const EDGE_READY_MS = 60_000;
 const PUPPETSERVER_READY_MS = 600_000;
+/** It is asked once a second. */
+const SEEN_MS = 30_000;
 const CALL_MS = 60_000;
 
 export const ServerCertificate = z.object({
@@ -41,7 +43,7 @@ export const ServerCertificate = z.object({
 
 /** All of them, in order. */
 export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
-  return [...edgeTakesAgents(node, host), puppetserverStarts(host), FINISH];
+  return [...edgeTakesAgents(node, host), puppetserverStarts(node, host), FINISH];
 }
 
 /** Until the edge takes agents: puppetserver doesn't run meanwhile. */
@@ -60,11 +62,16 @@ export function edgeTakesAgents(node: NodeFile, host: SetupHost): Step[] {
   return steps;
 }
 
-export function puppetserverStarts({ layout }: SetupHost): Step {
+/** Starts puppetserver, and on a server waits until its own edge sends it requests. */
+export function puppetserverStarts(node: NodeFile, { layout }: SetupHost): Step {
   return {
     title: "puppetserver starts",
     always: true,
-    run: async (report) => startPuppetserver(layout.puppetserver.unit, report),
+    run: async (report) => {
+      await startPuppetserver(layout.puppetserver.unit, report);
+      if (node.role === "server") await seenByEdge(node);
+      return undefined;
+    },
   };
 }
 
@@ -181,10 +188,7 @@ async function waitForEdge(): Promise<undefined> {
   return undefined;
 }
 
-async function startPuppetserver(
-  name: string,
-  report: (detail: string) => void,
-): Promise<undefined> {
+async function startPuppetserver(name: string, report: (detail: string) => void): Promise<void> {
   await unit("enable", name);
   if (!(await isActive(name))) {
     report("its first start takes half a minute and more");
@@ -192,11 +196,34 @@ async function startPuppetserver(
   }
   if (await isActive(name)) {
     await forgetStop();
-    return undefined;
+    return;
   }
   throw new Fault("setup.puppetserver", `${name} doesn't start`, {
     hints: (await journalTail(name)).slice(-5),
   });
+}
+
+async function seenByEdge({ id }: NodeFile): Promise<void> {
+  let because = "the daemon doesn't say";
+  const isSeen = async () => {
+    // An edge calls a member's first puppetserver by the member's name.
+    const own = (await readLocal())?.edge?.backends.find(({ name }) => name === id);
+    if (own === undefined) return false;
+    because = own.because === "" ? own.state : `${own.state}, ${own.because}`;
+    // What is drained calls itself unfit: status says why.
+    return own.state === "up" || own.state === "drained";
+  };
+  try {
+    await until("the edge sees puppetserver", isSeen, { withinMs: SEEN_MS, everyMs: 200 });
+  } catch (error) {
+    if (!isFault(error, "base.deadline")) throw error;
+    throw new Fault("setup.puppetserver-unseen", `puppetserver runs; the edge says: ${because}`, {
+      hints: [
+        "Agents that come to this server are sent to other puppetservers, or wait for one.",
+        "When that is mended, the same command finishes.",
+      ],
+    });
+  }
 }
 
 async function finish(): Promise<undefined> {

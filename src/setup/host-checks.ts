@@ -46,7 +46,8 @@ function checkVersion(program: keyof typeof NEEDED, facts: PreflightFacts): Chec
 function checkPorts(facts: PreflightFacts): Check {
   if (facts.takenPorts.length === 0) return ok("ports", "free");
   const taken = facts.takenPorts.map(({ port, by }) => `${port} (${by})`).join(", ");
-  const remedy = "Stop what listens there: these ports are Understudy's. See docs/ports.md.";
+  const remedy =
+    "Stop what listens there: these ports are Understudy's. See /usr/share/doc/understudy/ports.md.";
   return bad("fatal", "ports", { code: "setup.port-taken", found: `in use: ${taken}`, remedy });
 }
 

@@ -145,7 +145,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     },
     // In these, puppetserver doesn't run.
     ...[authority, ...edgeTakesAgents(node, host)].map((step) => ({ ...step, giveBack })),
-    puppetserverStarts(host),
+    puppetserverStarts(node, host),
     ...virtualIpsHeld(options.virtualIps),
     FINISH,
     {
