@@ -56,6 +56,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const { node, keeper, peers, ca, log } = host;
   const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
   let state: EdgeState | undefined;
+  /** What this tick has found already. */
+  let seen: EdgeState | undefined;
   /** Whether there is a configuration that HAProxy could start with. */
   let configured = false;
   const replays = createCounter();
@@ -69,8 +71,10 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     const config = await readConfig(host, view, await ipv6);
     if (config === undefined) return;
     configured = true;
-    const { actions } = await settleEdge(config);
+    const { before, actions } = await settleEdge(config);
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
+    // Where nothing was to be done, it is as it was found.
+    if (before.running && actions.length === 0) seen = before;
   };
   const ensureUnits = async () => {
     ticks += 1;
@@ -78,7 +82,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     if (state?.running !== true || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
   };
   const look = async () => {
-    state = await observeEdge(runtime);
+    state = seen ?? (await observeEdge(runtime));
     replays.see(state.replays);
   };
   return {
@@ -88,13 +92,14 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       if (view === undefined) return;
       // HAProxy serves on with what it has while it can take nothing new: each part is done and
       // looked at though another one fails.
+      seen = undefined;
       const failures = [await failureOf(configure(view))];
       if (configured) {
         failures.push(await failureOf(ensureUnits()));
         failures.push(await failureOf(look()));
         if (state?.running === true) {
           failures.push(await failureOf(revocations.sync(workersOf(state))));
-          failures.push(await failureOf(keepPoison(runtime)));
+          failures.push(await failureOf(keepPoison(runtime, state.poisonous)));
         }
       }
       const failure = failures.find((each) => each !== undefined);

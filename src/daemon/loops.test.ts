@@ -9,7 +9,7 @@ import type { Leadership } from "../cluster/leader.ts";
 import { monotonicMs } from "../host/clock.ts";
 import type { EdgeRunner } from "./edge.ts";
 import { lookAt, loopWarnings } from "./loop-watch.ts";
-import { type LoopHost, startServerLoops } from "./loops.ts";
+import { createChanges, type LoopHost, startServerLoops } from "./loops.ts";
 
 const fleet = await startFleet();
 after(() => fleet.close());
@@ -49,4 +49,30 @@ void test("startServerLoops hands the CA's loops out too: one that keeps failing
   await until("no warning", () => warnings().length === 0, { withinMs: 15_000 });
   stop.abort();
   await Promise.all(loops.map(async ({ ended }) => ended));
+});
+
+void test("createChanges acts on what is new, after a failure, and every so often", async () => {
+  const acts: unknown[] = [];
+  let fails = false;
+  const changes = createChanges(4);
+  const give = async (given: unknown) => {
+    await changes
+      .act(given, async () => {
+        acts.push(given);
+        if (fails) throw new Error("not now");
+      })
+      .catch(() => undefined);
+    return acts.splice(0).length;
+  };
+  assert.equal(await give("a"), 1);
+  assert.equal(await give("a"), 0);
+  assert.equal(await give("b"), 1);
+  assert.equal(await give("b"), 1, "the fourth time");
+  fails = true;
+  assert.equal(await give("c"), 1);
+  assert.equal(await give("c"), 1);
+  fails = false;
+  assert.equal(await give("c"), 1);
+  assert.equal(await give("c"), 1, "the eighth time");
+  assert.equal(await give("c"), 0);
 });

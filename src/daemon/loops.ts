@@ -22,7 +22,11 @@ import { keepVip } from "./vip.ts";
 
 const EDGE_TICK_MS = 3000;
 const UPKEEP_TICK_MS = 5000;
+/** What the view wakes, or what changes with a puppetserver's configuration or its disk only. */
+const SELDOM_TICK_MS = 10_000;
 const LEAVES_TICK_MS = 60_000;
+/** How often a unit is looked at while nothing has changed: each look costs a process or two. */
+const UNIT_EVERY_TICKS = 10;
 
 export interface LoopHost {
   node: NodeFile;
@@ -42,16 +46,18 @@ export interface LoopHost {
 /** The loops of every member. `leads` says whether it runs the cluster's chores now. */
 export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
   const { refusals } = host;
+  const recordLoop = startLoop({
+    ...named(host, "own record", SELDOM_TICK_MS),
+    body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),
+  });
+  host.keeper.onChange(() => recordLoop.wake());
   return [
     startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
     startLoop({
       ...named(host, "own certificates", LEAVES_TICK_MS),
       body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
     }),
-    startLoop({
-      ...named(host, "own record"),
-      body: async () => withRecord(host, async (view) => keepRecords(host, view, leads())),
-    }),
+    recordLoop,
   ];
 }
 
@@ -68,18 +74,23 @@ export function startServerLoops(
     ...named(host, "edge", EDGE_TICK_MS),
     body: async () => edge.tick(),
   });
+  const vipChanges = createChanges(UNIT_EVERY_TICKS);
+  const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
     ...named(host, "virtual IPs", EDGE_TICK_MS),
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
       if (view === undefined || !edge.status().active) return;
-      await keepVip(view, { node, isolated: !keeper.record().reachable, log });
+      const isolated = !keeper.record().reachable;
+      await vipChanges.act([view.settings, view.members, isolated], async () =>
+        keepVip(view, { node, isolated, log }),
+      );
     },
   });
   const etcdLoop = startLoop({
     ...named(host, "own etcd"),
-    body: async () => withRecord(host, async () => keepOwnEtcd(host)),
+    body: async () => withRecord(host, async () => keepOwnEtcd(host, etcdChanges)),
   });
   const votersLoop = startLoop({
     ...named(host, "voters"),
@@ -98,12 +109,35 @@ export function startServerLoops(
   return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop];
 }
 
-async function keepOwnEtcd({ etcd, node, owners, log }: LoopHost): Promise<void> {
+interface Changes {
+  act(given: unknown, act: () => Promise<void>): Promise<void>;
+}
+
+/** Acts when what it is given has changed, when it failed last, and every so many times. */
+export function createChanges(everyTimes: number): Changes {
+  let done: string | undefined;
+  let times = 0;
+  return {
+    async act(given, act) {
+      const now = JSON.stringify(given);
+      times += 1;
+      if (now === done && times % everyTimes !== 0) return;
+      done = undefined;
+      await act();
+      done = now;
+    },
+  };
+}
+
+async function keepOwnEtcd(host: LoopHost, changes: Changes): Promise<void> {
+  const { etcd, node, owners, log } = host;
   // Read anew: data must never be set aside on the word of an old list.
   const members = (await etcd.members.list()).map(({ id, ...rest }) => ({ etcdId: id, ...rest }));
-  for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
-    await applyOwnEtcd(action, { ...node, owner: owners.etcd }, log);
-  }
+  await changes.act(members, async () => {
+    for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
+      await applyOwnEtcd(action, { ...node, owner: owners.etcd }, log);
+    }
+  });
 }
 
 /** Runs `body` with the view while the record can be read; does nothing otherwise. */

@@ -10,7 +10,7 @@ import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 
-const TICK_MS = 2000;
+const TICK_MS = 3000;
 /** Longer than what a member gives its own etcd before it answers without (local-status.ts). */
 const ASK_MS = 3000;
 /**

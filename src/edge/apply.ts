@@ -11,7 +11,7 @@ import { exists, makeFolder, readIfThere, syncFolder, writeFileAtomic } from "..
 import { writeIfChanged } from "../host/files.ts";
 import { tryRun } from "../host/process.ts";
 import { type EdgeConfig, type EdgePaths, edgePaths, POISON_S } from "./config.ts";
-import { parseInfo, parsePoison, renderPoison } from "./parse.ts";
+import { parseInfo, parsePoison, renderPoison, type Poisonous } from "./parse.ts";
 import type { EdgeAction } from "./plan.ts";
 import { renderEdge } from "./render.ts";
 import type { EdgeRuntime } from "./runtime.ts";
@@ -108,11 +108,14 @@ async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> 
 
 /**
  * Writes the list of poisonous catalogs to its file when it has changed: a new worker, also one
- * that starts after a crash, knows only that.
+ * that starts after a crash, knows only that. `observed`: the list, where it was read just now.
  */
-export async function keepPoison(runtime: EdgeRuntime): Promise<void> {
+export async function keepPoison(
+  runtime: EdgeRuntime,
+  observed?: readonly Poisonous[],
+): Promise<void> {
   const { poison } = runtime.paths;
-  const known = parsePoison(await runtime.ask(`show map ${poison}`));
+  const known = observed ?? parsePoison(await runtime.ask(`show map ${poison}`));
   const oldest = wallMs() / 1000 - POISON_S;
   await writeIfChanged(poison, renderPoison(known.filter(({ at }) => at > oldest)));
 }
