@@ -5,14 +5,15 @@
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
-import { certificatePem } from "../x509/certificate.ts";
+import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import type { Core } from "./core.ts";
+import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Serial } from "./serial.ts";
-import { signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
+import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import { unchanged, type ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
 
@@ -83,6 +84,10 @@ export function createOperations(core: Core) {
     forget: (name: string, what: "all" | "request") => forgetName(core, name, what),
     /** Takes a request in; what was decided is in the record and on disk when it resolves. */
     submit: (submission: Submission) => submitRequest(core, submission),
+    /** Signs anew what the holder of `certificate` has, with the renewal's time to live. */
+    renew: (certificate: Certificate) => renewCertificate(core, certificate),
+    /** Takes in newer CRLs of the CAs above ours: PEM, as many as are given. */
+    updateParentCrls: (pem: string) => updateParentCrls(core, pem),
     signServerCertificate: (wish: ServerCertificate) => signServerCertificate(core, wish),
     /** Brings these names' certificates and requests into memory as they are now. */
     lookUp: (names: readonly string[], options: ReadOptions = {}) => lookUp(core, names, options),
@@ -122,6 +127,22 @@ async function submitRequest(core: Core, submission: Submission): Promise<Submit
   const kept = submitted.outcome === "waiting" ? submitted : submitted.kept;
   if (kept !== undefined) await core.publisher.publish(kept.touched);
   return submitted;
+}
+
+async function renewCertificate(core: Core, certificate: Certificate): Promise<Signed> {
+  const signed = await renew(core.signer(), certificate);
+  if (!signed.ok) return signed;
+  await core.publisher.publish(signed.touched);
+  await copiesOf(core, signed.revision);
+  return signed;
+}
+
+async function updateParentCrls(core: Core, pem: string): Promise<ParentCrls> {
+  const { outcome, revision, touched } = await replaceParentCrls(core.store, pem);
+  if (touched === undefined) return outcome;
+  await core.publisher.publish(touched);
+  await copiesOf(core, revision);
+  return outcome;
 }
 
 /**

@@ -8,7 +8,7 @@ import { json, notFound, text } from "./http.ts";
 /**
  * The level of Puppet Server's CA API that is implemented. From 8.4.0 on, clients use `POST sign`.
  */
-const SERVICE_VERSION = "7.9.5";
+const SERVICE_VERSION = "8.4.0";
 
 /** Adds /status/v1 and /health/ca to `app`. */
 export function statusRoutes(app: Hono, core: Core): void {

@@ -18,6 +18,8 @@ const TRIES_MAX = 20;
  * kilobytes of the record. Requests that come at the same moment may pass it by a few.
  */
 export const WAITING_MAX = 5000;
+/** Of one source: a single host must not take all the room that there is. */
+export const WAITING_OF_ONE_MAX = 1000;
 
 export interface Submission {
   pem: string;
@@ -55,7 +57,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
-    const full = refuseFull(deps, read.certname);
+    const full = refuseFull(deps, read.certname, submission.source);
     if (full !== undefined) return refused(full);
     const kept = await keep(deps, read, submission.source);
     if (kept === undefined) continue;
@@ -122,10 +124,15 @@ async function refuseNow(deps: Judge, read: ReadRequest, key: string): Promise<s
   return refuseDuplicate(deps, certname) ?? refuseSubmission(read, key);
 }
 
-function refuseFull({ store }: Judge, certname: string): string | undefined {
+function refuseFull({ store }: Judge, certname: string, source?: string): string | undefined {
   const { requests } = store.mirror.tables;
-  if (requests.size < WAITING_MAX || requests.has(certname)) return undefined;
-  return `${requests.size} requests wait already, as many as may: sign or remove some of them first`;
+  if (requests.has(certname)) return undefined;
+  const remedy = "as many as may: sign or remove some of them first";
+  if (requests.size >= WAITING_MAX) return `${requests.size} requests wait already, ${remedy}`;
+  if (source === undefined || requests.size < WAITING_OF_ONE_MAX) return undefined;
+  const ofOne = [...requests.rows()].filter((row) => row.source === source).length;
+  if (ofOne < WAITING_OF_ONE_MAX) return undefined;
+  return `${ofOne} requests from ${source} wait already, ${remedy}`;
 }
 
 function refuseDuplicate(deps: Judge, certname: string): string | undefined {
