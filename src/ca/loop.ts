@@ -130,9 +130,9 @@ async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal)
   if (!within) await directory.apply([serialJob(directory.layout, from)]);
 }
 
-/** Signs the CRL anew when it is a month old. Returns whether this server did. */
-export function refreshCrl(core: Core): Promise<boolean> {
-  return core.revoker.refresh(CRL_REFRESH_MS, wallMs());
+/** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
+export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<boolean> {
+  return core.revoker.refresh(olderThanMs, wallMs());
 }
 
 /** Compares every key's revision with memory and reads anew what differs. */
