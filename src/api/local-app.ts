@@ -9,6 +9,7 @@ import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import {
   AddBackend,
   type BackendList,
+  type CaCertificate,
   type CaCrls,
   type CaList,
   CaNames,
@@ -67,6 +68,8 @@ export interface CaCommands {
   crls(): CaCrls;
   /** Signs a new CRL whatever the newest one's age. */
   refreshCrl(): Promise<CaCrls>;
+  /** Signs the request of a command at once. */
+  generate(request: string): Promise<CaCertificate>;
   /** Takes newer CRLs of the CAs above in: PEM. */
   importCrls(pem: string): Promise<CaCrls>;
   sign(names: string[], all: boolean): Promise<CaOutcome>;
@@ -103,6 +106,9 @@ export function createLocalApp(deps: LocalDeps): Hono {
   app.post("/v1/ca/crl/refresh", async (c) => c.json(await authority(deps).refreshCrl()));
   app.post("/v1/ca/crl/import", async (c) => {
     return c.json(await authority(deps).importCrls((await readBody(CaPem, c.req)).pem));
+  });
+  app.post("/v1/ca/generate", async (c) => {
+    return c.json(await authority(deps).generate((await readBody(CaPem, c.req)).pem));
   });
   app.post("/v1/ca/sign", async (c) => {
     const { names, all } = await readBody(CaNames, c.req);

@@ -8,6 +8,8 @@ import { wallMs } from "../host/clock.ts";
 import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
+import { signGenerated } from "./generate.ts";
+import { readRequest } from "./policy.ts";
 import type { Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
@@ -88,6 +90,8 @@ export function createOperations(core: Core) {
     renew: (certificate: Certificate) => renewCertificate(core, certificate),
     /** Takes in newer CRLs of the CAs above ours: PEM, as many as are given. */
     updateParentCrls: (pem: string) => updateParentCrls(core, pem),
+    /** Signs an administrator's own request at once, alt names and all. */
+    generate: (pem: string) => generateCertificate(core, pem),
     signServerCertificate: (wish: ServerCertificate) => signServerCertificate(core, wish),
     /** Brings these names' certificates and requests into memory as they are now. */
     lookUp: (names: readonly string[], options: ReadOptions = {}) => lookUp(core, names, options),
@@ -135,6 +139,15 @@ async function renewCertificate(core: Core, certificate: Certificate): Promise<S
   await core.publisher.publish(signed.touched);
   await copiesOf(core, signed.revision);
   return signed;
+}
+
+async function generateCertificate(core: Core, pem: string) {
+  const parsed = readRequest(pem);
+  if (parsed.ok) await lookUp(core, [parsed.read.certname]);
+  const { certname, der, issued } = await signGenerated(core.signer(), pem);
+  if (issued !== undefined) await core.publisher.publish(issued.touched);
+  const copies = await copiesOf(core, issued?.revision ?? core.mirror.revision);
+  return { certname, pem: certificatePem(der), ...copies };
 }
 
 async function updateParentCrls(core: Core, pem: string): Promise<ParentCrls> {

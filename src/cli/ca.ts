@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { addCaGenerate } from "./ca-generate.ts";
 import { addCaCrl, addCaList, addCaShow } from "./ca-list.ts";
 import { createOutput, EXIT } from "./output.ts";
 
@@ -33,6 +34,7 @@ export function addCa(program: Command): void {
     help: "Exit code: as revoke.",
     past: "cleaned",
   });
+  addCaGenerate(ca);
   addCaCrl(ca);
 }
 

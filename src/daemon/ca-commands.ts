@@ -38,6 +38,7 @@ export function caCommands(ca: Ca): CaCommands {
       return outcomeOf(await ca.revoke({ names, serials: read }));
     },
     clean: async (names) => outcomeOf(await ca.clean(names)),
+    generate: async (request) => ca.generate(request),
     crls: () => describeCrls(ca),
     async refreshCrl() {
       const signed = await ca.refreshCrl(0);

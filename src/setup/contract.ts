@@ -149,6 +149,15 @@ export const CaCrls = z.object({
 });
 export type CaCrls = z.infer<typeof CaCrls>;
 
+/** A certificate that was signed for a command, and the servers that have it on disk. */
+export const CaCertificate = z.object({
+  certname: z.string(),
+  pem: z.string(),
+  copies: z.int(),
+  of: z.array(z.string()),
+});
+export type CaCertificate = z.infer<typeof CaCertificate>;
+
 export const CaPem = z.object({ pem: z.string().max(1024 * 1024) });
 
 export const CaNames = z.object({
