@@ -1,7 +1,7 @@
 // The parts of one server's authority, wired: record in memory, directory, key, signing, revoking.
 
 import { readFile } from "node:fs/promises";
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
@@ -168,6 +168,17 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
+}
+
+/** Whether this server may sign now. */
+export function canSign(core: Core): boolean {
+  try {
+    core.signer();
+    return true;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
 }
 
 /** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */

@@ -259,7 +259,7 @@ void test("what came while memory was stale reaches the directory, also when a c
   await until("the file", () => has("signed/gap.test.pem"), { withinMs: 5000, everyMs: 5 });
 });
 
-void test("sign refuses on a server whose clock is off; requests wait there", async () => {
+void test("sign refuses on a server whose clock is off; what autosign lets through another one signs", async () => {
   fleet.settings.autosign = true;
   const one = await fleet.server("s1", { clockOffsetMs: () => -61_000 });
   assert.equal((await one.fetch("GET", "/health/ca")).status, 200);
@@ -267,4 +267,16 @@ void test("sign refuses on a server whose clock is off; requests wait there", as
   const submitted = await one.ca.submit({ pem: await agentRequest("a.test"), key: "a.test" });
   assert.equal(submitted.outcome, "waiting");
   await assert.rejects(one.ca.sign(["a.test"]), { code: "ca.clock-off" });
+  // Not what autosign doesn't let through.
+  fleet.settings.autosign = false;
+  await one.ca.submit({ pem: await agentRequest("b.test"), key: "b.test" });
+  const two = await fleet.server("s2");
+  two.run();
+  const signed = () => two.ca.list("signed").map(({ name }) => name);
+  await until("another server", () => signed().length > 0, { withinMs: 30_000, everyMs: 20 });
+  assert.deepEqual(signed(), ["a.test"]);
+  assert.deepEqual(
+    two.ca.list("requested").map(({ name }) => name),
+    ["b.test"],
+  );
 });

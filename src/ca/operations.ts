@@ -10,7 +10,7 @@ import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
 import { readRequest } from "./policy.ts";
-import type { Core } from "./core.ts";
+import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
@@ -118,6 +118,22 @@ async function signNames(
   });
   const sorted = [...new Set(names)].flatMap((name) => results.get(name) ?? []);
   return { results: sorted, ...(await copiesOf(core, revision)) };
+}
+
+/**
+ * Signs what autosign has let through on a server that couldn't sign just then. Returns their
+ * names; none while this server can't sign either.
+ */
+export async function signApproved(core: Core): Promise<string[]> {
+  if (!canSign(core)) return [];
+  const waiting = [...core.mirror.tables.requests.rows()].filter(({ approved }) => approved);
+  if (waiting.length === 0) return [];
+  const { results } = await signNames(
+    core,
+    waiting.map(({ certname }) => certname),
+    {},
+  );
+  return results.filter(({ ok }) => ok).map(({ name }) => name);
 }
 
 async function submitRequest(core: Core, submission: Submission): Promise<Submitted> {

@@ -73,6 +73,8 @@ export const RequestValue = z.object({
   at: Time,
   /** Where it came from: an address, or `cli`. */
   source: z.string().optional(),
+  /** Autosign lets it be signed, and the server that it came to couldn't: whoever can signs it. */
+  approved: z.boolean().optional(),
 });
 export type RequestValue = z.infer<typeof RequestValue>;
 

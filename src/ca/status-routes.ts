@@ -1,8 +1,7 @@
 // Status as Puppet's command line reads it, and the health check of the edge.
 
 import type { Hono } from "hono";
-import { Fault } from "../base/fault.ts";
-import type { Core } from "./core.ts";
+import { canSign, type Core } from "./core.ts";
 import { json, notFound, text } from "./http.ts";
 
 /**
@@ -37,16 +36,6 @@ export function statusRoutes(app: Hono, core: Core): void {
 /** Whether certificates and the CRL can be served, with etcd or without. */
 function canRead(core: Core): boolean {
   return core.publisher.crl() !== undefined;
-}
-
-function canSign(core: Core): boolean {
-  try {
-    core.signer();
-    return true;
-  } catch (error) {
-    if (error instanceof Fault) return false;
-    throw error;
-  }
 }
 
 function simple(core: Core): Response {

@@ -49,17 +49,20 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const because = await refuseNow(deps, read, submission.key);
     if (because !== undefined) return refused(because);
-    const signer = await autosigner(deps, read);
-    const reason =
-      signer === undefined ? undefined : refuseRequest(read, deps.settings, deps.names);
-    if (signer !== undefined && reason === undefined) {
+    const approved = await autosigns(deps, read);
+    const reason = approved ? refuseRequest(read, deps.settings, deps.names) : undefined;
+    const signer = approved && reason === undefined ? readySigner(deps, read) : undefined;
+    if (signer !== undefined) {
       const issued = await signIncoming(signer, read);
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
     const full = refuseFull(deps, read.certname, submission.source);
     if (full !== undefined) return refused(full);
-    const kept = await keep(deps, read, submission.source);
+    const kept = await keep(deps, read, {
+      ...(submission.source === undefined ? {} : { source: submission.source }),
+      ...(approved && reason === undefined ? { approved } : {}),
+    });
     if (kept === undefined) continue;
     return reason === undefined
       ? { outcome: "waiting", ...kept }
@@ -72,29 +75,35 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   throw new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
 }
 
-/**
- * What signs this request at once; undefined when it waits. Members' names are never signed
- * unasked.
- */
-async function autosigner(deps: SubmitDeps, read: ReadRequest): Promise<Signer | undefined> {
+/** Whether it is signed unasked. Members' names never are. */
+async function autosigns(deps: SubmitDeps, read: ReadRequest): Promise<boolean> {
   const { sign, warnings } = await decideAutosign(deps.settings.autosign, read.certname);
   for (const warning of warnings) deps.log.warn(warning);
-  if (!sign || deps.names.protectedNames.has(read.certname)) return undefined;
+  return sign && !deps.names.protectedNames.has(read.certname);
+}
+
+/** What signs now; undefined when this server may not. */
+function readySigner(deps: SubmitDeps, { certname }: ReadRequest): Signer | undefined {
   try {
     return deps.signer();
   } catch (error) {
-    deps.log.warn(`${read.certname} waits instead of being signed`, { why: messageOf(error) });
+    const why = messageOf(error);
+    deps.log.warn(`${certname} waits for a server that can sign it`, { why });
     return undefined;
   }
 }
 
-async function keep(deps: Judge, { certname, pem }: ReadRequest, source?: string) {
+async function keep(
+  deps: Judge,
+  { certname, pem }: ReadRequest,
+  more: Pick<RequestValue, "source" | "approved">,
+) {
   const { names, requests } = deps.store.mirror.tables;
   const value: RequestValue = {
     id: randomBytes(8).toString("hex"),
     pem,
     at: isoTime(wallMs()),
-    ...(source === undefined ? {} : { source }),
+    ...more,
   };
   const put = { put: requestKey(certname), value: encodeValue(value) };
   const done = await deps.store.commit({
