@@ -16,6 +16,7 @@ import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
 import { caLayout } from "./layout.ts";
 import { Mirror } from "./mirror.ts";
 import type { Copies, EdgeReport } from "./operations.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import { CA_PREFIX } from "./record.ts";
 import { createRevoker, type Revoker } from "./revoke.ts";
@@ -59,6 +60,8 @@ export interface CaDeps {
   /** Whether the cluster has other members, whose clocks should be known; absent: it has none. */
   hasOthers?: () => boolean;
   log: Log;
+  /** Asks a program that `autosign` names. */
+  program: PolicyProgram;
   guard?: Guard;
   /** This server's own copy of the record (Journal.replay), for a start without etcd. */
   offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;

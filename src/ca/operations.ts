@@ -137,8 +137,9 @@ export async function signApproved(core: Core): Promise<string[]> {
 }
 
 async function submitRequest(core: Core, submission: Submission): Promise<Submitted> {
-  const { log } = core.deps;
-  const submitted = await submit({ ...core.judge(), log, signer: core.signer }, submission);
+  const { log, program } = core.deps;
+  const judge = { ...core.judge(), log, program, signer: core.signer };
+  const submitted = await submit(judge, submission);
   if (submitted.outcome === "signed") {
     await core.publisher.publish(submitted.issued.touched);
     await copiesOf(core, submitted.issued.revision);

@@ -7,6 +7,7 @@ import type { Log } from "../base/log.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { decideAutosign } from "./autosign.ts";
 import type { Touched } from "./mirror.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 import { readRequest, refuseRequest, refuseSubmission, type ReadRequest } from "./policy.ts";
 import { encodeValue, nameKey, requestKey, type RequestValue } from "./record.ts";
 import { signIncoming, type Issued, type Judge, type Signer } from "./sign.ts";
@@ -36,6 +37,7 @@ export type Submitted =
 
 export interface SubmitDeps extends Judge {
   log: Log;
+  program: PolicyProgram;
   /** What signs; when it throws, the request waits instead of being signed at once. */
   signer: () => Signer;
 }
@@ -49,7 +51,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const because = await refuseNow(deps, read, submission.key);
     if (because !== undefined) return refused(because);
-    const approved = await autosigns(deps, read);
+    const approved = await autosigns(deps, read.certname, submission.pem);
     const reason = approved ? refuseRequest(read, deps.settings, deps.names) : undefined;
     const signer = approved && reason === undefined ? readySigner(deps, read) : undefined;
     if (signer !== undefined) {
@@ -76,10 +78,12 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
 }
 
 /** Whether it is signed unasked. Members' names never are. */
-async function autosigns(deps: SubmitDeps, read: ReadRequest): Promise<boolean> {
-  const { sign, warnings } = await decideAutosign(deps.settings.autosign, read.certname);
+async function autosigns(deps: SubmitDeps, certname: string, pem: string): Promise<boolean> {
+  if (deps.names.protectedNames.has(certname)) return false;
+  const { settings, program } = deps;
+  const { sign, warnings } = await decideAutosign(settings.autosign, { certname, pem }, program);
   for (const warning of warnings) deps.log.warn(warning);
-  return sign && !deps.names.protectedNames.has(read.certname);
+  return sign;
 }
 
 /** What signs now; undefined when this server may not. */

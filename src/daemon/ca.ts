@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
+import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
 import type { Copies, EdgeReport } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
 import { META_KEY } from "../cluster/keys.ts";
@@ -66,6 +67,13 @@ export async function startCa(host: CaHost): Promise<Ca> {
     },
     offlineRecord: () => copier.journal.replay(),
     onCrl: () => host.onCrl(),
+    program: createPolicyProgram({
+      prefix: policyPrefix({
+        user: layout.puppetserver.user,
+        group: layout.puppetserver.group,
+        environmentFile: layout.puppetserver.defaultsFile,
+      }),
+    }),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
     ...(host.owner === undefined ? {} : { owner: host.owner }),
   });
