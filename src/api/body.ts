@@ -9,7 +9,12 @@ export async function readBody<S extends z.ZodType>(
   schema: S,
   request: { text(): Promise<string> },
 ): Promise<z.infer<S>> {
-  const parsed = schema.safeParse(parseJson(await request.text()));
+  return checked(schema, parseJson(await request.text()));
+}
+
+/** `value`, a body or a query, as `schema` has it. Throws Fault `api.malformed`. */
+export function checked<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new Fault("api.malformed", `the request isn't understood: ${problems.join("; ")}`);

@@ -9,9 +9,14 @@ import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import {
   AddBackend,
   type BackendList,
+  type CaCertificate,
+  type CaCrls,
   type CaList,
   CaNames,
   type CaOutcome,
+  CaPem,
+  CaQuery,
+  type CaShown,
   CreateToken,
   type CreatedToken,
   type RemovalDone,
@@ -19,7 +24,7 @@ import {
   type TokenList,
   type VotersAnswer,
 } from "../setup/contract.ts";
-import { readBody } from "./body.ts";
+import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
 /** What the routes need; the daemon gives it. */
@@ -58,9 +63,17 @@ export interface BackendCommands {
 
 /** The certificate authority as the commands use it. */
 export interface CaCommands {
-  list(state: "requested" | undefined): Promise<z.infer<typeof CaList>>;
+  list(query: CaQuery): z.infer<typeof CaList>;
+  show(what: string): CaShown;
+  crls(): CaCrls;
+  /** Signs a new CRL whatever the newest one's age. */
+  refreshCrl(): Promise<CaCrls>;
+  /** Signs the request of a command at once. */
+  generate(request: string): Promise<CaCertificate>;
+  /** Takes newer CRLs of the CAs above in: PEM. */
+  importCrls(pem: string): Promise<CaCrls>;
   sign(names: string[], all: boolean): Promise<CaOutcome>;
-  revoke(names: string[]): Promise<CaOutcome>;
+  revoke(names: string[], serials: string[]): Promise<CaOutcome>;
   clean(names: string[]): Promise<CaOutcome>;
 }
 
@@ -86,15 +99,24 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
 
   app.get("/v1/ca", async (c) => {
-    const state = c.req.query("state") === "requested" ? ("requested" as const) : undefined;
-    return c.json(await authority(deps).list(state));
+    return c.json(authority(deps).list(checked(CaQuery, c.req.query())));
+  });
+  app.get("/v1/ca/show/:what", (c) => c.json(authority(deps).show(c.req.param("what"))));
+  app.get("/v1/ca/crl", (c) => c.json(authority(deps).crls()));
+  app.post("/v1/ca/crl/refresh", async (c) => c.json(await authority(deps).refreshCrl()));
+  app.post("/v1/ca/crl/import", async (c) => {
+    return c.json(await authority(deps).importCrls((await readBody(CaPem, c.req)).pem));
+  });
+  app.post("/v1/ca/generate", async (c) => {
+    return c.json(await authority(deps).generate((await readBody(CaPem, c.req)).pem));
   });
   app.post("/v1/ca/sign", async (c) => {
     const { names, all } = await readBody(CaNames, c.req);
     return c.json(await authority(deps).sign(names, all));
   });
   app.post("/v1/ca/revoke", async (c) => {
-    return c.json(await authority(deps).revoke((await readBody(CaNames, c.req)).names));
+    const { names, serials } = await readBody(CaNames, c.req);
+    return c.json(await authority(deps).revoke(names, serials));
   });
   app.post("/v1/ca/clean", async (c) => {
     return c.json(await authority(deps).clean((await readBody(CaNames, c.req)).names));

@@ -1,12 +1,11 @@
-// What `puppetserver ca` and other administrators' tools ask: statuses, signing, revoking,
-// cleaning. Order of checks, codes and texts are Puppet Server's; its holes (unchecked names, odd
-// types) are not.
+// What `puppetserver ca` and other administrators' tools ask of one name: its status, signing,
+// revoking, forgetting. Order of checks, codes and texts are Puppet Server's; its holes (unchecked
+// names, odd types) are not.
 
 import { isCertname } from "./certname.ts";
 import {
   acceptsJson,
   ADMIN_BODY_BYTES_MAX,
-  ednVector,
   isJsonType,
   json,
   parseJsonObject,
@@ -32,7 +31,6 @@ export const adminRoutes: Route[] = [
     handle: getStatuses,
   },
   { method: "DELETE", path: "certificate_request/*", who: "admin", handle: deleteRequest },
-  { method: "PUT", path: "clean", who: "admin", handle: clean },
 ];
 
 const GONE = "Resource not found.";
@@ -100,32 +98,6 @@ async function deleteRequest({ name, operations, core }: Call): Promise<Response
   return text(404, `No certificate request for ${name} at expected path ${path}`);
 }
 
-async function clean({ request, operations }: Call): Promise<Response> {
-  const body = await readBody(request, ADMIN_BODY_BYTES_MAX);
-  if (body === undefined) return tooLarge(ADMIN_BODY_BYTES_MAX);
-  const wish = parseJsonObject(body);
-  if (wish === undefined) return text(400, "Request body is not JSON.");
-  const names: unknown = wish["certnames"];
-  if (!Array.isArray(names)) {
-    return text(
-      400,
-      "Missing required key: 'certnames'. Please supply the list of certs you want to clean.",
-    );
-  }
-  if (wish["async"] === true) return text(400, "Async mode is not currently supported.");
-  if (!names.every((name): name is string => typeof name === "string")) {
-    return text(400, "'certnames' must be a list of strings.");
-  }
-  const { results, edges } = await operations.clean(names);
-  const missing = results.filter(({ ok }) => !ok).map(({ name }) => name);
-  const open = unconfirmed(edges);
-  const said =
-    missing.length === 0
-      ? "Successfully cleaned all certs."
-      : `The following certs do not exist and cannot be revoked: ${ednVector(missing)}`;
-  return text(200, open === "" ? said : `${said}\n${open}`);
-}
-
 type Wish = { state: "signed" | "revoked"; ttlSeconds?: number } | { refused: string };
 
 function readWish(body: string, name: string): Wish {
@@ -158,7 +130,7 @@ function readWish(body: string, name: string): Wish {
 }
 
 /** What of a revocation is still open, for a client that shows texts; empty when nothing is. */
-function unconfirmed(edges: EdgeReport | undefined): string {
+export function unconfirmed(edges: EdgeReport | undefined): string {
   if (edges === undefined || edges.missing.length === 0) return "";
   const all = edges.confirmed.length + edges.missing.length;
   const names = edges.missing.map(({ member }) => member).join(", ");

@@ -3,11 +3,15 @@
 // another milliseconds later; without etcd the CA directory has the last word.
 
 import { Fault } from "../base/fault.ts";
+import { certificatePem } from "../x509/certificate.ts";
+import { parseCrls } from "../x509/crl.ts";
 import type { Core } from "./core.ts";
 import { readNamed } from "./directory.ts";
-import { BODY_BYTES_MAX, readBody, text, tooLarge } from "./http.ts";
+import { BODY_BYTES_MAX, json, notFound, readBody, text, tooLarge } from "./http.ts";
 import { isCertname, printable } from "./certname.ts";
+import type { PublishedCrl } from "./crl.ts";
 import { currentPem } from "./directory-jobs.ts";
+import { renderPuppetTime } from "./inventory.ts";
 import type { Call, Route } from "./routes.ts";
 import { isUnreachable } from "./store.ts";
 
@@ -26,6 +30,8 @@ export const agentRoutes: Route[] = [
   { method: "GET", path: "certificate_revocation_list/*", who: "anyone", handle: getCrl },
   { method: "GET", path: "certificate_request/*", who: "anyone", handle: getRequest },
   { method: "PUT", path: "certificate_request/*", who: "anyone", handle: putRequest },
+  { method: "POST", path: "certificate_renewal", who: "caller", handle: renewOwn },
+  { method: "GET", path: "expirations", who: "caller", handle: getExpirations },
 ];
 
 async function getCertificate({ core, operations, name }: Call): Promise<Response> {
@@ -60,11 +66,46 @@ async function putRequest({ core, operations, name, request }: Call): Promise<Re
   });
 }
 
-function getCrl({ core, request }: Call): Response {
+/** Of whoever holds the certificate that he comes with; Puppet 8's agents ask in its last month. */
+async function renewOwn({ core, operations, caller }: Call): Promise<Response> {
+  if (!core.deps.settings().allowAutoRenewal) return notFound();
+  if (caller === undefined) return text(400, "No valid certificate found in renewal request");
+  const renewed = await operations.renew(caller.certificate);
+  const { certname } = caller;
+  const why = renewed.ok ? "" : renewed.because;
+  core.deps.log.info(`renewal for ${certname}: ${renewed.ok ? "signed" : "refused"}`, { why });
+  return renewed.ok ? pem(certificatePem(renewed.der)) : text(403, why);
+}
+
+function getExpirations({ core }: Call): Response {
+  const { certificates } = core.issuer();
+  const crls = parseCrls(publishedCrl(core).pem);
+  return json(200, {
+    "ca-certs": Object.fromEntries(
+      certificates.map((each) => [each.commonName ?? each.subjectText, puppetTime(each.notAfter)]),
+    ),
+    crls: Object.fromEntries(
+      crls.map(({ issuerDer, issuerText, nextUpdateMs }) => {
+        const issuer = certificates.find(({ subjectDer }) => subjectDer.equals(issuerDer));
+        return [issuer?.commonName ?? issuerText, puppetTime(nextUpdateMs)];
+      }),
+    ),
+  });
+}
+
+/** A CRL may have no end. */
+function puppetTime(ms: number | undefined): string | null {
+  return ms === undefined ? null : renderPuppetTime(ms);
+}
+
+function publishedCrl(core: Core): PublishedCrl {
   const crl = core.publisher.crl();
-  if (crl === undefined) {
-    throw new Fault("ca.no-crl", "this server has no CRL yet: ask another one");
-  }
+  if (crl !== undefined) return crl;
+  throw new Fault("ca.no-crl", "this server has no CRL yet: ask another one");
+}
+
+function getCrl({ core, request }: Call): Response {
+  const crl = publishedCrl(core);
   const since = Date.parse(request.headers.get("if-modified-since") ?? "");
   // NaN compares as false: absent and unreadable dates get the list.
   if (since > Math.max(crl.thisUpdateMs, core.publisher.sinceMs()) + CRL_UNMODIFIED_AFTER_MS) {

@@ -4,6 +4,7 @@
 
 import type { Hono } from "hono";
 import type { Loop } from "../base/loop.ts";
+import { wallMs } from "../host/clock.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { createCore, type CaDeps } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
@@ -12,7 +13,9 @@ import { createOperations, type Operations } from "./operations.ts";
 import { createRoutes } from "./routes.ts";
 import type { Serial } from "./serial.ts";
 import { describeState, type CaState } from "./state.ts";
-import { allStatuses, type CertState, type CertStatus } from "./view.ts";
+import { type Shown, showCertificates } from "./show.ts";
+import { allStatuses, type CertState, type CertStatus, type ListFilter } from "./view.ts";
+import { listStatuses } from "./view.ts";
 
 export type { CaDeps } from "./core.ts";
 
@@ -33,6 +36,10 @@ export interface Ca extends Operations {
   repair(): Promise<void>;
   /** Requests and certificates as clients see them. */
   list(state?: CertState): CertStatus[];
+  /** A page of them, by name, and how many there are in all. */
+  find(filter: ListFilter): { entries: CertStatus[]; total: number };
+  /** All that the record has of a name, or of a serial. */
+  show(what: string): Shown;
   /** Every revocation there is, oldest first: what an edge must refuse. */
   revocations(): Revocation[];
   /** The issuing CA's subject as RFC 2253 writes it; with a serial it names a certificate. */
@@ -40,8 +47,8 @@ export interface Ca extends Operations {
   /** The CAs of the bundle, and our own CRL: bytes as published. */
   bundle(): Buffer;
   currentCrl(): PublishedCrl | undefined;
-  /** Signs the CRL anew when it is a month old. Returns whether this server did. */
-  refreshCrl(): Promise<boolean>;
+  /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
+  refreshCrl(olderThanMs?: number): Promise<boolean>;
   state(): CaState;
   /**
    * Throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now, `ca.record-older`,
@@ -67,6 +74,8 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     startLoops: (signal) => startLoops(core, signal),
     repair: () => repair(core),
     list: (state) => allStatuses(core.mirror, state),
+    find: (filter) => listStatuses(core.mirror, filter),
+    show: (what) => showCertificates(core.mirror, what, wallMs()),
     revocations: () =>
       core.mirror
         .revocations()
@@ -74,7 +83,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     issuerText: () => core.issuer().certificate.subjectText,
     bundle: () => core.issuer().bundle,
     currentCrl: () => core.publisher.crl(),
-    refreshCrl: () => refreshCrl(core),
+    refreshCrl: (olderThanMs) => refreshCrl(core, olderThanMs),
     state: () => describeState(core),
     async requireSigner() {
       core.signer();

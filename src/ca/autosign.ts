@@ -1,15 +1,16 @@
-// Whether a request is signed as it comes in: `true`, `false`, or an allowlist file, read each
-// time.
+// Whether a request is signed as it comes in: `true`, `false`, or a file, looked at each time: an
+// allowlist, or, where it is executable, a program that decides.
 // Danger: a line that isn't understood must never allow anybody.
 
 import { constants } from "node:fs";
 import { access, open, stat } from "node:fs/promises";
 import { isMissing } from "../host/files.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 
 /** Longest allowlist in bytes. */
 const ALLOWLIST_BYTES_MAX = 8 * 1024 * 1024;
 
-/** `autosign` of puppet.conf: a boolean, or the path of an allowlist. */
+/** `autosign` of puppet.conf: a boolean, or the path of an allowlist or a program. */
 export type Autosign = boolean | string;
 
 export interface AutosignVerdict {
@@ -19,22 +20,21 @@ export interface AutosignVerdict {
 }
 
 /**
- * Decides for `certname`. A file that isn't there signs nothing; one that can't be read neither,
- * with a warning.
+ * Decides for the request `pem` of `certname`. A file that isn't there signs nothing; one that
+ * can't be read neither, with a warning.
  */
 export async function decideAutosign(
   autosign: Autosign,
-  certname: string,
+  { certname, pem }: { certname: string; pem: string },
+  program: PolicyProgram,
 ): Promise<AutosignVerdict> {
   if (typeof autosign === "boolean") return { sign: autosign, warnings: [] };
   try {
     const info = await stat(autosign);
     if (!info.isFile()) return no(`${autosign} is no file: nothing is signed by it`);
+    if (await isExecutable(autosign, info.mode)) return await program(autosign, certname, pem);
     if (info.size > ALLOWLIST_BYTES_MAX) {
       return no(`${autosign} has ${info.size} bytes, more than ${ALLOWLIST_BYTES_MAX}`);
-    }
-    if (await isExecutable(autosign, info.mode)) {
-      return no(`${autosign} is executable: policy programs are not run, nothing is signed by it`);
     }
     const { allowed, invalid } = matchAllowlist(certname, await readText(autosign));
     const warnings = invalid.map(

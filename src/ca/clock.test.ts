@@ -63,6 +63,11 @@ void test("crlTimes never dates a CRL ahead: not by an unconfirmed clock, and no
   // A clock months ahead that nobody confirms changes no date.
   const { thisUpdate, nextUpdate } = old;
   assert.deepEqual(crlTimes(NOW + 200 * DAY_MS, old, "unconfirmed"), { thisUpdate, nextUpdate });
+  const ended = { ...old, withoutEndedBefore: isoTime(NOW) };
+  assert.equal(crlTimes(NOW + 200 * DAY_MS, ended, "unconfirmed").withoutEndedBefore, isoTime(NOW));
+  assert.equal(crlTimes(NOW, undefined, "unconfirmed").withoutEndedBefore, undefined);
+  const { withoutEndedBefore } = crlTimes(NOW, ended, "confirmed");
+  assert.equal(withoutEndedBefore, isoTime(NOW - 7 * DAY_MS));
   // Clocks differ by seconds: the date never goes back by that.
   assert.equal(crlTimes(NOW, crl(NOW + 30_000), "confirmed").thisUpdate, isoTime(NOW + 30_000));
   // What was dated months ahead is taken back, or every agent would go on refusing it.

@@ -9,6 +9,8 @@ import type { CrlValue } from "./record.ts";
 export const CLOCK_OFFSET_MAX_MS = 60_000;
 /** Stock's lifetime of a CRL in calendar years. */
 const CRL_YEARS = 5;
+/** A CRL has a certificate for so long after its end: agents whose clocks lag still need it. */
+const ENDED_KEPT_MS = 7 * 24 * 3600 * 1000;
 
 /**
  * How sure this server is of its clock: the others' agrees, there are no others, or there are and
@@ -59,25 +61,30 @@ export function judgeClock(
   return hasOthers ? "unconfirmed" : "alone";
 }
 
+/** The dates of a CRL, and from when on it leaves out what has ended. */
+type CrlTimes = Pick<CrlValue, "thisUpdate" | "nextUpdate" | "withoutEndedBefore">;
+
 /**
  * The dates of the CRL that follows `before`. A second ago, so that no agent finds it in the
  * future, and never before `before`, unless that was dated ahead of a clock that others confirm. An
- * unconfirmed clock dates nothing: then it is valid for as long as `before`.
+ * unconfirmed clock dates nothing: then it is valid for as long as `before`, and has all it had.
  */
-export function crlTimes(
-  nowMs: number,
-  before: Pick<CrlValue, "thisUpdate" | "nextUpdate"> | undefined,
-  trust: ClockTrust,
-): Pick<CrlValue, "thisUpdate" | "nextUpdate"> {
+export function crlTimes(nowMs: number, before: CrlTimes | undefined, trust: ClockTrust): CrlTimes {
   if (trust === "unconfirmed" && before !== undefined) {
-    return { thisUpdate: before.thisUpdate, nextUpdate: before.nextUpdate };
+    const { thisUpdate, nextUpdate, withoutEndedBefore } = before;
+    return { thisUpdate, nextUpdate, ...(withoutEndedBefore && { withoutEndedBefore }) };
   }
   const beforeMs = before === undefined ? 0 : Date.parse(before.thisUpdate);
   const ahead = trust === "confirmed" && beforeMs > nowMs + CLOCK_OFFSET_MAX_MS;
   const thisMs = ahead ? nowMs - 1000 : Math.max(nowMs - 1000, beforeMs);
   const next = new Date(thisMs);
   next.setUTCFullYear(next.getUTCFullYear() + CRL_YEARS);
-  return { thisUpdate: isoSecond(thisMs), nextUpdate: isoSecond(next.getTime()) };
+  const withoutEndedBefore = isoSecond(nowMs - ENDED_KEPT_MS);
+  return {
+    thisUpdate: isoSecond(thisMs),
+    nextUpdate: isoSecond(next.getTime()),
+    ...(trust === "unconfirmed" ? {} : { withoutEndedBefore }),
+  };
 }
 
 /** ISO time without a fraction, as certificates and CRLs have it. */

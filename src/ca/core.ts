@@ -1,7 +1,7 @@
 // The parts of one server's authority, wired: record in memory, directory, key, signing, revoking.
 
 import { readFile } from "node:fs/promises";
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
@@ -16,6 +16,7 @@ import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
 import { caLayout } from "./layout.ts";
 import { Mirror } from "./mirror.ts";
 import type { Copies, EdgeReport } from "./operations.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import { CA_PREFIX } from "./record.ts";
 import { createRevoker, type Revoker } from "./revoke.ts";
@@ -59,6 +60,8 @@ export interface CaDeps {
   /** Whether the cluster has other members, whose clocks should be known; absent: it has none. */
   hasOthers?: () => boolean;
   log: Log;
+  /** Asks a program that `autosign` names. */
+  program: PolicyProgram;
   guard?: Guard;
   /** This server's own copy of the record (Journal.replay), for a start without etcd. */
   offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;
@@ -168,6 +171,17 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
+}
+
+/** Whether this server may sign now. */
+export function canSign(core: Core): boolean {
+  try {
+    core.signer();
+    return true;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
 }
 
 /** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */

@@ -9,7 +9,7 @@ import type { Etcd } from "../etcd/types.ts";
 import { parseInventory } from "./inventory.ts";
 import { encodeValue, requestKey } from "./record.ts";
 import { renderSerialFile } from "./serial.ts";
-import { WAITING_MAX } from "./submit.ts";
+import { WAITING_MAX, WAITING_OF_ONE_MAX } from "./submit.ts";
 import { adminOf, agentRequest, startFleet, type Fleet } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -190,6 +190,30 @@ void test("submit lets a bounded number of requests wait, and says so to the nex
   assert.equal((await send("toomany.test")).status, 200);
 });
 
+void test("submit lets fewer of one source wait, so that others find room", async () => {
+  const one = await fleet.server("s1");
+  const from = (source: string) => (index: number) => ({
+    put: requestKey(`${source}-${index}.test`),
+    value: encodeValue({ id: "x", pem: "x", at: "2026-11-20T10:00:00.000Z", source }),
+  });
+  const all = [
+    ...Array.from({ length: WAITING_OF_ONE_MAX - 1 }, (_, index) => from("10.0.0.1")(index)),
+    ...Array.from({ length: 50 }, (_, index) => from("10.0.0.2")(index)),
+  ];
+  for (let at = 0; at < all.length; at += 100) {
+    await one.etcd.transact({ when: [], then: all.slice(at, at + 100) });
+  }
+  const two = await fleet.server("s2");
+  const send = async (name: string, source: string) => {
+    const pem = await agentRequest(name);
+    const submitted = await two.ca.submit({ pem, key: name, source });
+    return submitted.outcome === "refused" ? submitted.because : submitted.outcome;
+  };
+  assert.equal(await send("last.test", "10.0.0.1"), "waiting");
+  assert.match(await send("more.test", "10.0.0.1"), /^1000 requests from 10\.0\.0\.1 wait already/);
+  assert.equal(await send("other.test", "10.0.0.2"), "waiting");
+});
+
 void test("stock tools are given a new block of serials well before they use one up", async () => {
   const one = await fleet.server("s1");
   await one.ca.repair();
@@ -235,7 +259,7 @@ void test("what came while memory was stale reaches the directory, also when a c
   await until("the file", () => has("signed/gap.test.pem"), { withinMs: 5000, everyMs: 5 });
 });
 
-void test("sign refuses on a server whose clock is off; requests wait there", async () => {
+void test("sign refuses on a server whose clock is off; what autosign lets through another one signs", async () => {
   fleet.settings.autosign = true;
   const one = await fleet.server("s1", { clockOffsetMs: () => -61_000 });
   assert.equal((await one.fetch("GET", "/health/ca")).status, 200);
@@ -243,4 +267,16 @@ void test("sign refuses on a server whose clock is off; requests wait there", as
   const submitted = await one.ca.submit({ pem: await agentRequest("a.test"), key: "a.test" });
   assert.equal(submitted.outcome, "waiting");
   await assert.rejects(one.ca.sign(["a.test"]), { code: "ca.clock-off" });
+  // Not what autosign doesn't let through.
+  fleet.settings.autosign = false;
+  await one.ca.submit({ pem: await agentRequest("b.test"), key: "b.test" });
+  const two = await fleet.server("s2");
+  two.run();
+  const signed = () => two.ca.list("signed").map(({ name }) => name);
+  await until("another server", () => signed().length > 0, { withinMs: 30_000, everyMs: 20 });
+  assert.deepEqual(signed(), ["a.test"]);
+  assert.deepEqual(
+    two.ca.list("requested").map(({ name }) => name),
+    ["b.test"],
+  );
 });

@@ -12,6 +12,7 @@ export interface Caller {
   certname: string;
   /** Whether the certificate lets its holder administer the CA: pp_cli_auth. */
   admin: boolean;
+  certificate: Certificate;
 }
 
 export type Identified =
@@ -45,7 +46,7 @@ export function identify(
     isIssuedBy(read, issuer) &&
     !isRevoked(serialOf(read.serial));
   if (!proven) return { who: "nobody" };
-  return { who: "caller", caller: { certname, admin: isAdmin(read) } };
+  return { who: "caller", caller: { certname, admin: isAdmin(read), certificate: read } };
 }
 
 function readHeader(encoded: string): Certificate | string {

@@ -6,6 +6,7 @@ import type { WatchEvent } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { Change } from "./mirror.ts";
 import { loadRecord, type Core } from "./core.ts";
+import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
 import { readIfThere } from "../host/files.ts";
@@ -61,6 +62,8 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
       // Nothing to do unless an earlier attempt failed.
       await core.publisher.publishCrl();
       await keepSerialFile(core, signal);
+      const signed = await signApproved(core);
+      if (signed.length > 0) log.info("signed what autosign had let through", { signed });
       // etcd answers: what failed for want of it need not wait, and be told of, any longer.
       if (upkeep.last()?.because?.startsWith("etcd.") === true) upkeep.wake();
     },
@@ -130,9 +133,9 @@ async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal)
   if (!within) await directory.apply([serialJob(directory.layout, from)]);
 }
 
-/** Signs the CRL anew when it is a month old. Returns whether this server did. */
-export function refreshCrl(core: Core): Promise<boolean> {
-  return core.revoker.refresh(CRL_REFRESH_MS, wallMs());
+/** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
+export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<boolean> {
+  return core.revoker.refresh(olderThanMs, wallMs());
 }
 
 /** Compares every key's revision with memory and reads anew what differs. */

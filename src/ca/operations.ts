@@ -5,14 +5,17 @@
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
-import { certificatePem } from "../x509/certificate.ts";
+import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
-import type { Core } from "./core.ts";
+import { signGenerated } from "./generate.ts";
+import { readRequest } from "./policy.ts";
+import { canSign, type Core } from "./core.ts";
+import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Serial } from "./serial.ts";
-import { signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
+import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import { unchanged, type ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
 
@@ -83,6 +86,12 @@ export function createOperations(core: Core) {
     forget: (name: string, what: "all" | "request") => forgetName(core, name, what),
     /** Takes a request in; what was decided is in the record and on disk when it resolves. */
     submit: (submission: Submission) => submitRequest(core, submission),
+    /** Signs anew what the holder of `certificate` has, with the renewal's time to live. */
+    renew: (certificate: Certificate) => renewCertificate(core, certificate),
+    /** Takes in newer CRLs of the CAs above ours: PEM, as many as are given. */
+    updateParentCrls: (pem: string) => updateParentCrls(core, pem),
+    /** Signs an administrator's own request at once, alt names and all. */
+    generate: (pem: string) => generateCertificate(core, pem),
     signServerCertificate: (wish: ServerCertificate) => signServerCertificate(core, wish),
     /** Brings these names' certificates and requests into memory as they are now. */
     lookUp: (names: readonly string[], options: ReadOptions = {}) => lookUp(core, names, options),
@@ -111,9 +120,26 @@ async function signNames(
   return { results: sorted, ...(await copiesOf(core, revision)) };
 }
 
+/**
+ * Signs what autosign has let through on a server that couldn't sign just then. Returns their
+ * names; none while this server can't sign either.
+ */
+export async function signApproved(core: Core): Promise<string[]> {
+  if (!canSign(core)) return [];
+  const waiting = [...core.mirror.tables.requests.rows()].filter(({ approved }) => approved);
+  if (waiting.length === 0) return [];
+  const { results } = await signNames(
+    core,
+    waiting.map(({ certname }) => certname),
+    {},
+  );
+  return results.filter(({ ok }) => ok).map(({ name }) => name);
+}
+
 async function submitRequest(core: Core, submission: Submission): Promise<Submitted> {
-  const { log } = core.deps;
-  const submitted = await submit({ ...core.judge(), log, signer: core.signer }, submission);
+  const { log, program } = core.deps;
+  const judge = { ...core.judge(), log, program, signer: core.signer };
+  const submitted = await submit(judge, submission);
   if (submitted.outcome === "signed") {
     await core.publisher.publish(submitted.issued.touched);
     await copiesOf(core, submitted.issued.revision);
@@ -122,6 +148,31 @@ async function submitRequest(core: Core, submission: Submission): Promise<Submit
   const kept = submitted.outcome === "waiting" ? submitted : submitted.kept;
   if (kept !== undefined) await core.publisher.publish(kept.touched);
   return submitted;
+}
+
+async function renewCertificate(core: Core, certificate: Certificate): Promise<Signed> {
+  const signed = await renew(core.signer(), certificate);
+  if (!signed.ok) return signed;
+  await core.publisher.publish(signed.touched);
+  await copiesOf(core, signed.revision);
+  return signed;
+}
+
+async function generateCertificate(core: Core, pem: string) {
+  const parsed = readRequest(pem);
+  if (parsed.ok) await lookUp(core, [parsed.read.certname]);
+  const { certname, der, issued } = await signGenerated(core.signer(), pem);
+  if (issued !== undefined) await core.publisher.publish(issued.touched);
+  const copies = await copiesOf(core, issued?.revision ?? core.mirror.revision);
+  return { certname, pem: certificatePem(der), ...copies };
+}
+
+async function updateParentCrls(core: Core, pem: string): Promise<ParentCrls> {
+  const { outcome, revision, touched } = await replaceParentCrls(core.store, pem);
+  if (touched === undefined) return outcome;
+  await core.publisher.publish(touched);
+  await copiesOf(core, revision);
+  return outcome;
 }
 
 /**

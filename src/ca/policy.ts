@@ -91,6 +91,29 @@ export function subjectOf({ certname, request, altNames }: ReadRequest): Subject
   };
 }
 
+/**
+ * Seconds that the certificate for a request lasts: an agent that says that it renews its own gets
+ * the renewal's, whatever was `asked` for; else that, or the setting's.
+ */
+export function ttlOf(
+  { request }: ReadRequest,
+  settings: CaSettings,
+  asked: number = settings.caTtlSeconds,
+): number {
+  return settings.allowAutoRenewal && willRenew(request) ? settings.autoRenewalTtlSeconds : asked;
+}
+
+/** Agents say so by an attribute, not an extension: pp_auth_auto_renew, "true". */
+function willRenew({ attributes }: CertificateRequest): boolean {
+  const [value] = attributes.find(({ oid }) => oid === OID.ppAuthAutoRenew)?.values ?? [];
+  if (value === undefined) return false;
+  try {
+    return textOf(readDer(value, "attribute")) === "true";
+  } catch {
+    return false;
+  }
+}
+
 function refuseAltNames(read: ReadRequest, settings: CaSettings): string | undefined {
   const { certname, altNames } = read;
   if (altNames.length === 0) return undefined;

@@ -26,7 +26,10 @@ export interface Subject {
   /** As asked for; the certname is added when it isn't among them. */
   altNames: readonly AltName[];
   altNamesCritical: boolean;
-  /** Puppet's own extensions, already checked and in their final encoding. */
+  /**
+   * Puppet's own extensions, already checked and in their final encoding; of a renewal all that the
+   * former certificate has.
+   */
   extensions: readonly Extension[];
 }
 
@@ -35,11 +38,7 @@ export function agentExtensions(issuer: Issuer, subject: Subject): Extension[] {
   const all = [
     subjectAltName(allNames(subject), subject.altNamesCritical),
     netscapeComment(),
-    authorityKeyIdentifier({
-      keyId: issuer.keyId,
-      issuerDer: issuer.certificate.issuerDer,
-      serial: issuer.certificate.serial,
-    }),
+    authorityOf(issuer),
     subjectKeyIdentifier(subject.spkiDer),
     ...subject.extensions,
     basicConstraints({ ca: false }),
@@ -54,6 +53,19 @@ export function serverExtensions(issuer: Issuer, subject: Subject): Extension[] 
   const own = subject.extensions.filter(({ oid }) => oid !== OID.ppCliAuth);
   const extensions = [...own, puppetExtension("pp_cli_auth", "true")];
   return agentExtensions(issuer, { ...subject, extensions });
+}
+
+/** The extensions of a certificate that takes the place of one with `subject.extensions`. */
+export function renewedExtensions(issuer: Issuer, subject: Subject): Extension[] {
+  const fresh = [authorityOf(issuer), subjectKeyIdentifier(subject.spkiDer)];
+  const isFresh = (oid: string) => fresh.find((extension) => extension.oid === oid);
+  const kept = subject.extensions.map((extension) => isFresh(extension.oid) ?? extension);
+  return [...kept, ...fresh.filter((extension) => !kept.includes(extension))];
+}
+
+function authorityOf({ keyId, certificate }: Issuer): Extension {
+  const { issuerDer, serial } = certificate;
+  return authorityKeyIdentifier({ keyId, issuerDer, serial });
 }
 
 /** IP addresses first, then names, the certname among them. */

@@ -66,7 +66,8 @@ export function createPublisher(deps: PublishDeps): Publisher {
           `CRL ${newest.number} is published, the record has ${built.number}`,
         );
       }
-      if (newest?.number !== built.number) sinceMs = wallMs();
+      const parentsAt = Date.parse(mirror.tables.authority.get("")?.parentCrlsAt ?? "") || 0;
+      sinceMs = Math.max(newest?.number === built.number ? sinceMs : wallMs(), parentsAt);
       newest = { ...built, fromRecord: true, parents };
       alarm = undefined;
       deps.onCrl?.(built);

@@ -30,14 +30,19 @@ const Base64 = z.base64();
 const Count = z.int().min(0);
 const SerialNumber = z.int().min(1).max(SERIAL_MAX);
 
-/** `ca/authority`: what is public about the CA. The key never enters the record. */
-export const AuthorityValue = z.object({
+/**
+ * `ca/authority`: what is public about the CA. The key never enters the record. The only value that
+ * is written anew with a part changed: what a newer version keeps in it stays.
+ */
+export const AuthorityValue = z.looseObject({
   /** The bytes of ca_crt.pem: agents hash them, so they are the same on every server. */
   bundle: Base64,
   /** The issuing CA's subject, as RFC 2253 writes it. */
   subject: z.string(),
   /** CRLs of the CAs above ours, PEM, as they follow ours in ca_crl.pem. */
   parentCrls: z.string(),
+  /** When they were last replaced; absent: never since the CA is in the record. */
+  parentCrlsAt: Time.optional(),
   origin: z.enum(["created", "imported"]),
   createdAt: Time,
 });
@@ -68,6 +73,8 @@ export const RequestValue = z.object({
   at: Time,
   /** Where it came from: an address, or `cli`. */
   source: z.string().optional(),
+  /** Autosign lets it be signed, and the server that it came to couldn't: whoever can signs it. */
+  approved: z.boolean().optional(),
 });
 export type RequestValue = z.infer<typeof RequestValue>;
 

@@ -7,7 +7,7 @@ import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { parseCrls } from "../x509/crl.ts";
 import type { PublishedCrl } from "./crl.ts";
-import { crlKey, REVOKED_PREFIX } from "./record.ts";
+import { certKey, crlKey, REVOKED_PREFIX } from "./record.ts";
 import { serialOf } from "./serial.ts";
 import { adminOf, agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
@@ -204,4 +204,34 @@ void test("publish writes puppetserver's own copy of the CRL beside the director
   assert.equal(await readFile(hostCrlPath, "utf8"), published);
   assert.equal(await readFile(join(one.cadir, "ca_crl.pem"), "utf8"), published);
   assert.equal(parseCrls(published ?? "").length, 2);
+});
+
+void test("a CRL leaves out what ended more than a week ago, and edges go on refusing it", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["old.test", "new.test"]);
+  const serials = (names: string[]) =>
+    one.ca
+      .list("signed")
+      .flatMap(({ name, serial_number: serial = 0 }) =>
+        names.includes(name) ? [serialOf(BigInt(serial))] : [],
+      );
+  const [old = "", fresh = ""] = [...serials(["old.test"]), ...serials(["new.test"])];
+  const { etcd } = one;
+  const key = certKey(old);
+  const value = JSON.parse((await etcd.get(key))?.value ?? "") as object;
+  const notAfter = new Date(Date.now() - 8 * 86_400_000).toISOString();
+  const ended = JSON.stringify({ ...value, notAfter });
+  await etcd.transact({ when: [], then: [{ put: key, value: ended }] });
+  const two = await fleet.server("s2");
+  await two.ca.revoke({ serials: [old, fresh] });
+  const entries = (server: TestServer) =>
+    parseCrls(server.ca.currentCrl()?.pem ?? Buffer.alloc(0))[0]?.entries.map(({ serial }) =>
+      serialOf(serial),
+    );
+  assert.deepEqual(entries(two), [fresh]);
+  const refused = two.ca.revocations().map(({ serial }) => serial);
+  assert.deepEqual(refused.toSorted(), [old, fresh].toSorted());
+  // Whoever reads the record builds the same bytes.
+  const three = await fleet.server("s3");
+  assert.deepEqual(three.ca.currentCrl()?.der, two.ca.currentCrl()?.der);
 });

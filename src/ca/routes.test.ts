@@ -36,7 +36,8 @@ void test("routes answer 403 with Puppet Server's text to whoever may not, whate
     ["GET", "/certificate_statuses/x"],
     ["PUT", "/clean"],
     ["DELETE", "/certificate_request/agent.test"],
-    ["POST", "/certificate_renewal"],
+    ["POST", "/sign"],
+    ["PUT", "/certificate_revocation_list"],
     ["GET", "/nonsense"],
     ["HEAD", "/certificate/ca"],
   ];

@@ -7,9 +7,10 @@ import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { adminRoutes } from "./admin-routes.ts";
 import { agentRoutes } from "./agent-routes.ts";
+import { bulkRoutes } from "./bulk-routes.ts";
 import type { Core } from "./core.ts";
 import { forbidden, isUrlName, notFound, segmentsOf, text } from "./http.ts";
-import { identify } from "./identity.ts";
+import { identify, type Caller } from "./identity.ts";
 import type { Operations } from "./operations.ts";
 import { statusRoutes } from "./status-routes.ts";
 import { isUnreachable } from "./store.ts";
@@ -20,26 +21,30 @@ export interface Call {
   url: URL;
   /** The last part of the path, decoded; empty when the route has none. */
   name: string;
+  /** Who asks; undefined: nobody who proved it. */
+  caller: Caller | undefined;
   core: Core;
   operations: Operations;
 }
 
 export interface Route {
-  method: "GET" | "PUT" | "DELETE";
+  method: (typeof METHODS)[number];
   /** The path below /puppet-ca/v1; `*` is the last part. */
   path: string;
-  who: "anyone" | "admin";
+  /** `caller`: whoever has a certificate of ours that is in force. */
+  who: "anyone" | "caller" | "admin";
   /** The last part may be anything, not only what can be a name. */
   anyName?: boolean;
   handle: (call: Call) => Promise<Response> | Response;
 }
 
+const METHODS = ["GET", "PUT", "POST", "DELETE"] as const;
 const BASE = "/puppet-ca/v1/";
 const PUPPET_VERSION = "7.23.0";
 
 /** The whole application. */
 export function createRoutes(core: Core, operations: Operations): Hono {
-  const routes = [...agentRoutes, ...adminRoutes];
+  const routes = [...agentRoutes, ...adminRoutes, ...bulkRoutes];
   const app = new Hono();
   app.all("/puppet-ca/*", async (context) => {
     const response = await answer(context.req.raw, routes, core, operations);
@@ -61,21 +66,26 @@ async function answer(
   const url = new URL(request.url);
   const { pathname } = url;
   try {
-    const caller = identify(request.headers, {
+    const identified = identify(request.headers, {
       issuer: core.issuer(),
       isRevoked: (serial) => core.mirror.tables.revoked.has(serial),
       nowMs: wallMs(),
     });
-    if (caller.who === "garbled") return text(400, caller.because);
-    const isAdmin = caller.who === "caller" && caller.caller.admin;
+    if (identified.who === "garbled") return text(400, identified.because);
+    const caller = identified.who === "caller" ? identified.caller : undefined;
     const found = match(routes, request.method, pathname);
-    const allowed = found !== undefined && (found.route.who === "anyone" || isAdmin);
-    if (!allowed) return refuse(routes, request.method, pathname, isAdmin);
+    const allowed = found !== undefined && mayCall(found.route, caller);
+    if (!allowed) return refuse(routes, request.method, pathname, caller?.admin === true);
     if (!found.route.anyName && found.name !== "" && !isUrlName(found.name)) return notFound();
-    return await found.route.handle({ request, url, name: found.name, core, operations });
+    return await found.route.handle({ request, url, name: found.name, caller, core, operations });
   } catch (error) {
     return answerError(error, core);
   }
+}
+
+function mayCall({ who }: Route, caller: Caller | undefined): boolean {
+  if (who === "anyone") return true;
+  return caller !== undefined && (who === "caller" || caller.admin);
 }
 
 /** The route that `method` and `pathname` mean. Each part is decoded once and compared whole. */
@@ -85,10 +95,10 @@ function match(routes: readonly Route[], method: string, pathname: string) {
   const [, , first = "", ...rest] = segments;
   for (const route of routes) {
     if (route.method !== method) continue;
-    const [kind, star] = route.path.split("/");
-    if (kind !== first) continue;
-    if (star === undefined && rest.length === 0) return { route, name: "" };
-    if (star !== undefined && rest.length === 1) return { route, name: rest[0] ?? "" };
+    const [kind, last] = route.path.split("/");
+    if (kind !== first || rest.length !== (last === undefined ? 0 : 1)) continue;
+    const [name = ""] = rest;
+    if (last === undefined || last === "*" || last === name) return { route, name };
   }
   return undefined;
 }
@@ -101,7 +111,7 @@ function refuse(
 ): Response {
   if (!isAdmin) return forbidden(pathname, method);
   // Administrators may know what there is: which methods a path has, or that it is none.
-  const allowed = ["GET", "PUT", "DELETE"].filter((other) => match(routes, other, pathname));
+  const allowed = METHODS.filter((other) => match(routes, other, pathname));
   if (allowed.length === 0) return forbidden(pathname, method);
   if (method === "HEAD") return forbidden(pathname, method);
   return new Response("", { status: 405, headers: { Allow: allowed.join(", ") } });

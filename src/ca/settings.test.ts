@@ -13,13 +13,17 @@ certificate-authority: {
     "allow-authorization-extensions" = false,
     certificate-status: { authorization-required: true, client-whitelist: ["a b", c] }
     ca-ttl: 90d
+    allow-auto-renewal: true
+    auto-renewal-cert-ttl: "60d"
     enable-infra-crl: true }
 other { nested.key: { } }
 `;
   assert.deepEqual(readCaConf(text), {
     allowSubjectAltNames: true,
     allowAuthorizationExtensions: false,
+    allowAutoRenewal: true,
     caTtlSeconds: 90 * 86_400,
+    autoRenewalTtlSeconds: 60 * 86_400,
   });
   assert.deepEqual(readCaConf(""), {});
   assert.deepEqual(readCaConf("{ certificate-authority { } }"), {});

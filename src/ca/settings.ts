@@ -12,6 +12,10 @@ export interface CaSettings {
   allowAuthorizationExtensions: boolean;
   /** Seconds that a certificate lasts from its signing. */
   caTtlSeconds: number;
+  /** Whether agents may have their certificates renewed by themselves (Puppet 8's agents ask). */
+  allowAutoRenewal: boolean;
+  /** Seconds that a renewed certificate lasts, and the first one of an agent that will renew it. */
+  autoRenewalTtlSeconds: number;
 }
 
 /** Puppet's own defaults, with no autosign. */
@@ -21,6 +25,8 @@ export const CA_SETTINGS_DEFAULT: CaSettings = {
   allowSubjectAltNames: false,
   allowAuthorizationExtensions: false,
   caTtlSeconds: 157_680_000,
+  allowAutoRenewal: false,
+  autoRenewalTtlSeconds: 90 * 86_400,
 };
 
 /** The longest life of a certificate in seconds; stock Puppet Server does not start with more. */
@@ -28,17 +34,23 @@ export const TTL_SECONDS_MAX = 1_576_800_000;
 
 /**
  * What the text of ca.conf says, of the settings that it has; others keep theirs.
- * Throws Fault `ca.conf` when it can't be understood, Fault `base.duration` for a bad `ca-ttl`.
+ * Throws Fault `ca.conf` when it can't be understood, Fault `base.duration` for a bad duration.
  */
 export function readCaConf(text: string): Partial<CaSettings> {
   const section = parseHocon(text)["certificate-authority"];
   if (section === undefined || typeof section === "string" || Array.isArray(section)) return {};
-  const ttl = section["ca-ttl"];
   return {
     ...flag(section, "allow-subject-alt-names", "allowSubjectAltNames"),
     ...flag(section, "allow-authorization-extensions", "allowAuthorizationExtensions"),
-    ...(typeof ttl === "string" ? { caTtlSeconds: parseDuration(ttl) } : {}),
+    ...flag(section, "allow-auto-renewal", "allowAutoRenewal"),
+    ...seconds(section, "ca-ttl", "caTtlSeconds"),
+    ...seconds(section, "auto-renewal-cert-ttl", "autoRenewalTtlSeconds"),
   };
+}
+
+function seconds(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {
+  const value = section[key];
+  return typeof value === "string" ? { [name]: parseDuration(value) } : {};
 }
 
 function flag(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {

@@ -4,7 +4,7 @@
 import type { KeyObject } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { createCertificateAsync } from "../x509/certificate.ts";
+import { type Certificate, createCertificateAsync } from "../x509/certificate.ts";
 import { nameOf } from "../x509/name.ts";
 import type { Blocks } from "./blocks.ts";
 import { type ClockTrust, wholeSecond } from "./clock.ts";
@@ -13,12 +13,20 @@ import {
   readRequest,
   refuseRequest,
   subjectOf,
+  ttlOf,
   type NameContext,
   type ReadRequest,
 } from "./policy.ts";
-import { agentExtensions, BACKDATE_MS, serverExtensions, type Subject } from "./profile.ts";
+import {
+  agentExtensions,
+  BACKDATE_MS,
+  renewedExtensions,
+  serverExtensions,
+  type Subject,
+} from "./profile.ts";
 import { certKey, encodeValue, nameKey, requestKey, type CertValue } from "./record.ts";
-import type { Serial } from "./serial.ts";
+import { revokedKey } from "./record.ts";
+import { serialOf, type Serial } from "./serial.ts";
 import type { CaSettings } from "./settings.ts";
 import { unchanged, type Commit, type Store } from "./store.ts";
 import type { Touched } from "./mirror.ts";
@@ -83,7 +91,7 @@ export async function signWaiting(
     const done = await issue(signer, {
       subject: subjectOf(read.read),
       extensions: agentExtensions,
-      ttlSeconds: options.ttlSeconds ?? signer.settings.caTtlSeconds,
+      ttlSeconds: ttlOf(read.read, signer.settings, options.ttlSeconds),
       when: [
         unchanged(requestKey(certname), requests.revisionOf(certname)),
         unchanged(nameKey(certname), names.revisionOf(certname)),
@@ -104,7 +112,7 @@ export function signIncoming(signer: Signer, read: ReadRequest): Promise<Issued 
   return issue(signer, {
     subject: subjectOf(read),
     extensions: agentExtensions,
-    ttlSeconds: signer.settings.caTtlSeconds,
+    ttlSeconds: ttlOf(read, signer.settings),
     when: [
       unchanged(requestKey(certname), requests.revisionOf(certname)),
       unchanged(nameKey(certname), names.revisionOf(certname)),
@@ -130,6 +138,33 @@ export async function signServer(
       extensions: serverExtensions,
       ttlSeconds,
       when: [unchanged(nameKey(certname), names.revisionOf(certname))],
+      then: [],
+    });
+    if (done !== undefined) return done;
+  }
+  throw busy(certname);
+}
+
+/**
+ * Signs a certificate that takes the place of `certificate`: same name, key and extensions, a later
+ * end. The former one stays valid, as in Puppet Server: the agent may never get the answer.
+ */
+export async function renew(signer: Signer, certificate: Certificate): Promise<Signed> {
+  const { names, revoked } = signer.store.mirror.tables;
+  const { commonName: certname = "", spkiDer, extensions } = certificate;
+  const serial = serialOf(certificate.serial);
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    if (revoked.has(serial)) {
+      return { ok: false, why: "refused", because: `${certname}'s certificate is revoked` };
+    }
+    const done = await issue(signer, {
+      subject: { certname, spkiDer, altNames: [], altNamesCritical: false, extensions },
+      extensions: renewedExtensions,
+      ttlSeconds: signer.settings.autoRenewalTtlSeconds,
+      when: [
+        { key: revokedKey(serial), is: "absent" },
+        unchanged(nameKey(certname), names.revisionOf(certname)),
+      ],
       then: [],
     });
     if (done !== undefined) return done;

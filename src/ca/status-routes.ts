@@ -1,14 +1,13 @@
 // Status as Puppet's command line reads it, and the health check of the edge.
 
 import type { Hono } from "hono";
-import { Fault } from "../base/fault.ts";
-import type { Core } from "./core.ts";
+import { canSign, type Core } from "./core.ts";
 import { json, notFound, text } from "./http.ts";
 
 /**
  * The level of Puppet Server's CA API that is implemented. From 8.4.0 on, clients use `POST sign`.
  */
-const SERVICE_VERSION = "7.9.5";
+const SERVICE_VERSION = "8.4.0";
 
 /** Adds /status/v1 and /health/ca to `app`. */
 export function statusRoutes(app: Hono, core: Core): void {
@@ -37,16 +36,6 @@ export function statusRoutes(app: Hono, core: Core): void {
 /** Whether certificates and the CRL can be served, with etcd or without. */
 function canRead(core: Core): boolean {
   return core.publisher.crl() !== undefined;
-}
-
-function canSign(core: Core): boolean {
-  try {
-    core.signer();
-    return true;
-  } catch (error) {
-    if (error instanceof Fault) return false;
-    throw error;
-  }
 }
 
 function simple(core: Core): Response {

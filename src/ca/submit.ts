@@ -7,6 +7,7 @@ import type { Log } from "../base/log.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { decideAutosign } from "./autosign.ts";
 import type { Touched } from "./mirror.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 import { readRequest, refuseRequest, refuseSubmission, type ReadRequest } from "./policy.ts";
 import { encodeValue, nameKey, requestKey, type RequestValue } from "./record.ts";
 import { signIncoming, type Issued, type Judge, type Signer } from "./sign.ts";
@@ -18,6 +19,8 @@ const TRIES_MAX = 20;
  * kilobytes of the record. Requests that come at the same moment may pass it by a few.
  */
 export const WAITING_MAX = 5000;
+/** Of one source: a single host must not take all the room that there is. */
+export const WAITING_OF_ONE_MAX = 1000;
 
 export interface Submission {
   pem: string;
@@ -34,6 +37,7 @@ export type Submitted =
 
 export interface SubmitDeps extends Judge {
   log: Log;
+  program: PolicyProgram;
   /** What signs; when it throws, the request waits instead of being signed at once. */
   signer: () => Signer;
 }
@@ -47,17 +51,20 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const because = await refuseNow(deps, read, submission.key);
     if (because !== undefined) return refused(because);
-    const signer = await autosigner(deps, read);
-    const reason =
-      signer === undefined ? undefined : refuseRequest(read, deps.settings, deps.names);
-    if (signer !== undefined && reason === undefined) {
+    const approved = await autosigns(deps, read.certname, submission.pem);
+    const reason = approved ? refuseRequest(read, deps.settings, deps.names) : undefined;
+    const signer = approved && reason === undefined ? readySigner(deps, read) : undefined;
+    if (signer !== undefined) {
       const issued = await signIncoming(signer, read);
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
-    const full = refuseFull(deps, read.certname);
+    const full = refuseFull(deps, read.certname, submission.source);
     if (full !== undefined) return refused(full);
-    const kept = await keep(deps, read, submission.source);
+    const kept = await keep(deps, read, {
+      ...(submission.source === undefined ? {} : { source: submission.source }),
+      ...(approved && reason === undefined ? { approved } : {}),
+    });
     if (kept === undefined) continue;
     return reason === undefined
       ? { outcome: "waiting", ...kept }
@@ -70,29 +77,37 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   throw new Fault("ca.busy", `${certname} was changed ${TRIES_MAX} times in between: try again`);
 }
 
-/**
- * What signs this request at once; undefined when it waits. Members' names are never signed
- * unasked.
- */
-async function autosigner(deps: SubmitDeps, read: ReadRequest): Promise<Signer | undefined> {
-  const { sign, warnings } = await decideAutosign(deps.settings.autosign, read.certname);
+/** Whether it is signed unasked. Members' names never are. */
+async function autosigns(deps: SubmitDeps, certname: string, pem: string): Promise<boolean> {
+  if (deps.names.protectedNames.has(certname)) return false;
+  const { settings, program } = deps;
+  const { sign, warnings } = await decideAutosign(settings.autosign, { certname, pem }, program);
   for (const warning of warnings) deps.log.warn(warning);
-  if (!sign || deps.names.protectedNames.has(read.certname)) return undefined;
+  return sign;
+}
+
+/** What signs now; undefined when this server may not. */
+function readySigner(deps: SubmitDeps, { certname }: ReadRequest): Signer | undefined {
   try {
     return deps.signer();
   } catch (error) {
-    deps.log.warn(`${read.certname} waits instead of being signed`, { why: messageOf(error) });
+    const why = messageOf(error);
+    deps.log.warn(`${certname} waits for a server that can sign it`, { why });
     return undefined;
   }
 }
 
-async function keep(deps: Judge, { certname, pem }: ReadRequest, source?: string) {
+async function keep(
+  deps: Judge,
+  { certname, pem }: ReadRequest,
+  more: Pick<RequestValue, "source" | "approved">,
+) {
   const { names, requests } = deps.store.mirror.tables;
   const value: RequestValue = {
     id: randomBytes(8).toString("hex"),
     pem,
     at: isoTime(wallMs()),
-    ...(source === undefined ? {} : { source }),
+    ...more,
   };
   const put = { put: requestKey(certname), value: encodeValue(value) };
   const done = await deps.store.commit({
@@ -122,10 +137,15 @@ async function refuseNow(deps: Judge, read: ReadRequest, key: string): Promise<s
   return refuseDuplicate(deps, certname) ?? refuseSubmission(read, key);
 }
 
-function refuseFull({ store }: Judge, certname: string): string | undefined {
+function refuseFull({ store }: Judge, certname: string, source?: string): string | undefined {
   const { requests } = store.mirror.tables;
-  if (requests.size < WAITING_MAX || requests.has(certname)) return undefined;
-  return `${requests.size} requests wait already, as many as may: sign or remove some of them first`;
+  if (requests.has(certname)) return undefined;
+  const remedy = "as many as may: sign or remove some of them first";
+  if (requests.size >= WAITING_MAX) return `${requests.size} requests wait already, ${remedy}`;
+  if (source === undefined || requests.size < WAITING_OF_ONE_MAX) return undefined;
+  const ofOne = [...requests.rows()].filter((row) => row.source === source).length;
+  if (ofOne < WAITING_OF_ONE_MAX) return undefined;
+  return `${ofOne} requests from ${source} wait already, ${remedy}`;
 }
 
 function refuseDuplicate(deps: Judge, certname: string): string | undefined {

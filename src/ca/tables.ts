@@ -45,6 +45,7 @@ export interface RequestRow {
   pem: string;
   at: string;
   source: string | undefined;
+  approved: boolean;
 }
 
 export interface RevokedRow {
@@ -132,8 +133,8 @@ export function createTables() {
     certs: new Table<CertRow>(CERT_PREFIX, readCert),
     names: new Table(NAME_PREFIX, (_, text, key) => decodeValue(NameValue, key, text)),
     requests: new Table<RequestRow>(REQUEST_PREFIX, (certname, text, key) => {
-      const { pem, at, source } = decodeValue(RequestValue, key, text);
-      return { certname, pem, at, source };
+      const { pem, at, source, approved = false } = decodeValue(RequestValue, key, text);
+      return { certname, pem, at, source, approved };
     }),
     revoked: new Table<RevokedRow>(REVOKED_PREFIX, readRevoked),
     crls: new Table<CrlRow>(CRL_PREFIX, (_, text, key) => decodeValue(CrlValue, key, text)),

@@ -54,6 +54,56 @@ export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
   return found;
 }
 
+/** What a list is asked for; what is left out doesn't matter. */
+export interface ListFilter {
+  state?: CertState | undefined;
+  /** As a shell matches names: `*` and `?`. */
+  pattern?: string | undefined;
+  /** Only certificates that end before this, milliseconds since the epoch. */
+  endsBeforeMs?: number | undefined;
+  limit?: number | undefined;
+}
+
+/**
+ * Requests, then certificates that `filter` lets through, by name, and how many there are. Only
+ * what is given is read: a page costs what a page costs, however many there are.
+ */
+export function listStatuses(
+  mirror: Mirror,
+  filter: ListFilter,
+): { entries: CertStatus[]; total: number } {
+  const { requests, names, certs, revoked } = mirror.tables;
+  const { state, endsBeforeMs = Infinity, limit = Infinity } = filter;
+  const matches = globTest(filter.pattern ?? "*");
+  const isWanted = (name: string) => {
+    const row = certs.get(names.get(name)?.serial ?? "");
+    if (row === undefined || row.notAfterMs >= endsBeforeMs) return false;
+    return state === undefined || (state === "revoked") === revoked.has(row.serial);
+  };
+  const waiting = endsBeforeMs === Infinity && (state === undefined || state === "requested");
+  const found = [
+    ...(waiting ? [...requests.names()].filter(matches).sort() : []).map((name) => ({
+      name,
+      read: requestStatus,
+    })),
+    ...(state === "requested" ? [] : [...names.names()])
+      .filter((name) => matches(name) && isWanted(name))
+      .sort()
+      .map((name) => ({ name, read: certificateStatus })),
+  ];
+  const entries = found.slice(0, limit).flatMap(({ name, read }) => some(read(mirror, name)));
+  return { entries, total: found.length };
+}
+
+function globTest(pattern: string): (name: string) => boolean {
+  const source = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  const regex = new RegExp(`^${source}$`);
+  return (name) => regex.test(name);
+}
+
 /** Whether `text` is one of the states that a list can be asked for. */
 export function isCertState(text: string | undefined): text is CertState {
   return text === "requested" || text === "signed" || text === "revoked";
@@ -67,7 +117,7 @@ function certificateStatus({ tables }: Mirror, name: string): CertStatus | undef
   return { name, state, ...contentOf(row, () => certificateContent(row)) };
 }
 
-function requestStatus({ tables }: Mirror, name: string): CertStatus | undefined {
+export function requestStatus({ tables }: Mirror, name: string): CertStatus | undefined {
   const row = tables.requests.get(name);
   if (row === undefined) return undefined;
   return { name, state: "requested", ...contentOf(row, () => requestContent(row)) };
@@ -81,7 +131,7 @@ function contentOf(row: CertRow | RequestRow, read: () => Content): Content {
   return content;
 }
 
-function certificateContent(row: CertRow): Content {
+export function certificateContent(row: CertRow): Content {
   const der = row.der ?? Buffer.alloc(0);
   return {
     ...describe(der, () => parseCertificate(der).extensions),

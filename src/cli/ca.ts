@@ -1,9 +1,10 @@
-// understudy ca list|sign|revoke|clean: the certificate authority, from any server.
+// understudy ca …: the certificate authority, from any server. What changes certificates is here.
 
 import type { Command } from "commander";
-import { renderTable } from "../base/table.ts";
-import { CaList, CaOutcome } from "../setup/contract.ts";
+import { CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { addCaGenerate } from "./ca-generate.ts";
+import { addCaCrl, addCaList, addCaShow } from "./ca-list.ts";
 import { createOutput, EXIT } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */
@@ -11,7 +12,8 @@ const CHANGE_MS = 60_000;
 
 export function addCa(program: Command): void {
   const ca = program.command("ca").description("the Puppet certificate authority");
-  addList(ca);
+  addCaList(ca);
+  addCaShow(ca);
   addChange(ca, {
     verb: "sign",
     description: "sign waiting requests",
@@ -24,6 +26,7 @@ export function addCa(program: Command): void {
     description: "revoke certificates; returns when every edge has confirmed that it refuses them",
     help: "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet, 1 some not revoked.",
     past: "revoked",
+    serials: true,
   });
   addChange(ca, {
     verb: "clean",
@@ -31,30 +34,8 @@ export function addCa(program: Command): void {
     help: "Exit code: as revoke.",
     past: "cleaned",
   });
-}
-
-function addList(ca: Command): void {
-  ca.command("list")
-    .description("requests that wait; with --all the certificates too")
-    .option("--all", "also signed and revoked certificates")
-    .option("--json", "print JSON")
-    .action(async (options: { all?: boolean; json?: boolean }) => {
-      const query = options.all === true ? "" : "?state=requested";
-      const { entries } = await callDaemon("GET", `/v1/ca${query}`, { answer: CaList });
-      const rows = entries.map((entry) => [
-        entry.name,
-        entry.state,
-        entry.serial ?? "-",
-        entry.notAfter ?? "-",
-        entry.fingerprint,
-      ]);
-      const none = options.all === true ? "No certificates." : "No requests wait.";
-      const table = renderTable(
-        ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT"],
-        rows,
-      );
-      createOutput(options.json === true).result(entries, rows.length === 0 ? none : table);
-    });
+  addCaGenerate(ca);
+  addCaCrl(ca);
 }
 
 interface Change {
@@ -64,25 +45,39 @@ interface Change {
   past: string;
   /** What --all means, where there is one. */
   all?: string;
+  /** Whether certificates may be named by their serial too. */
+  serials?: boolean;
+}
+
+interface ChangeFlags {
+  all?: boolean;
+  serial?: string[];
+  json?: boolean;
 }
 
 function addChange(ca: Command, change: Change): void {
   const command = ca
     .command(change.verb)
-    .argument(change.all === undefined ? "<names...>" : "[names...]", "certnames")
+    .argument("[names...]", "certnames")
     .description(change.description)
     .option("--json", "print JSON")
     .addHelpText("after", `\n${change.help}`);
   if (change.all !== undefined) command.option("--all", change.all);
-  command.action(async (names: string[], options: { all?: boolean; json?: boolean }) => {
-    if (names.length === 0 && options.all !== true) {
-      command.error("error: give certnames, or --all", { exitCode: EXIT.usage });
+  if (change.serials === true) {
+    command.option("--serial <serial...>", "certificates by serial, hexadecimal; also former ones");
+  }
+  const others = [change.all && "--all", change.serials && "--serial"].filter(Boolean).join(", ");
+  command.action(async (names: string[], options: ChangeFlags) => {
+    const { all, serial: serials = [] } = options;
+    if (names.length + serials.length === 0 && all !== true) {
+      const or = others === "" ? "" : `, or ${others}`;
+      command.error(`error: give certnames${or}`, { exitCode: EXIT.usage });
     }
-    if (names.length > 0 && options.all === true) {
+    if (names.length > 0 && all === true) {
       command.error("error: give certnames or --all, not both", { exitCode: EXIT.usage });
     }
     const outcome = await callDaemon("POST", `/v1/ca/${change.verb}`, {
-      body: { names, all: options.all === true },
+      body: { names, serials, all: all === true },
       answer: CaOutcome,
       withinMs: CHANGE_MS,
     });

@@ -2,12 +2,12 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { CaCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
-import type { Copies, EdgeReport, Outcome } from "../ca/operations.ts";
+import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
+import type { Copies, EdgeReport } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -17,7 +17,6 @@ import type { Etcd } from "../etcd/types.ts";
 import { readIfThere } from "../host/files.ts";
 import type { PuppetLayout, PuppetSettings } from "../host/puppet-layout.ts";
 import { caLayout } from "../ca/layout.ts";
-import type { CaOutcome } from "../setup/contract.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
 import type { Copier } from "./copies.ts";
 
@@ -68,6 +67,13 @@ export async function startCa(host: CaHost): Promise<Ca> {
     },
     offlineRecord: () => copier.journal.replay(),
     onCrl: () => host.onCrl(),
+    program: createPolicyProgram({
+      prefix: policyPrefix({
+        user: layout.puppetserver.user,
+        group: layout.puppetserver.group,
+        environmentFile: layout.puppetserver.defaultsFile,
+      }),
+    }),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
     ...(host.owner === undefined ? {} : { owner: host.owner }),
   });
@@ -83,27 +89,6 @@ async function metaText(keeper: ViewKeeper): Promise<string> {
       hints: [keeper.record().because],
     });
   }
-}
-
-/** What `understudy ca …` asks. */
-export function caCommands(ca: Ca): CaCommands {
-  return {
-    async list(state) {
-      const entries = ca.list(state).map((entry) => ({
-        name: entry.name,
-        state: entry.state,
-        fingerprint: entry.fingerprint,
-        altNames: entry.subject_alt_names,
-        extensions: entry.authorization_extensions,
-        ...(entry.serial_number === undefined ? {} : { serial: serialText(entry.serial_number) }),
-        ...(entry.not_after === undefined ? {} : { notAfter: entry.not_after }),
-      }));
-      return { entries };
-    },
-    sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
-    revoke: async (names) => outcomeOf(await ca.revoke({ names })),
-    clean: async (names) => outcomeOf(await ca.clean(names)),
-  };
 }
 
 /** Signs a member's Puppet certificate: it may run `puppetserver ca`, and answers to `altNames`. */
@@ -147,25 +132,6 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
     unknownFiles: directory.unknown.slice(0, NAMED_MAX),
     ...(nextExpiry === undefined ? {} : { nextExpiry }),
   };
-}
-
-function outcomeOf(outcome: Outcome): CaOutcome {
-  const { results, copies, of, edges } = outcome;
-  return {
-    copies,
-    of,
-    results: results.map(({ name, ok, because, serial }) => ({
-      name,
-      ok,
-      because,
-      ...(serial === undefined ? {} : { serial }),
-    })),
-    ...(edges === undefined ? {} : { edges }),
-  };
-}
-
-function serialText(serial: number): string {
-  return serial.toString(16).toUpperCase().padStart(4, "0");
 }
 
 /**

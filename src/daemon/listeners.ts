@@ -14,7 +14,8 @@ import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
 import { backendCommands } from "./backends.ts";
-import { caCommands, signMember } from "./ca.ts";
+import { signMember } from "./ca.ts";
+import { caCommands } from "./ca-commands.ts";
 import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
 import {
   finishMember,

@@ -66,6 +66,12 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.equal(pem, edge.pki.agent.cert.replaceAll("\n", ""));
     });
 
+    test("where a request comes from is what the edge saw, not what somebody says", async () => {
+      const headers = { "X-Forwarded-For": "192.0.2.1" };
+      const said = (await edge.ask(CATALOG, { headers })).json.headers;
+      assert.equal(said["x-forwarded-for"], "127.0.0.1");
+    });
+
     test("one connection carries its identity to each of its requests and to no other's", async () => {
       const first = edge.connection();
       const second = edge.connection(null);

@@ -110,6 +110,7 @@ function headerLines(): string[] {
     "http-request set-header X-Client-Verify SUCCESS if { ssl_c_used }",
     'http-request set-header X-Client-DN "CN=%[var(txn.certname)]" if { ssl_c_used }',
     `http-request set-header X-Client-Cert ${begin}%[ssl_c_der,base64]${end} if { ssl_c_used }`,
+    "http-request set-header X-Forwarded-For %[src]",
     "http-request set-header X-Understudy-Request %[unique-id]",
     "http-request set-header X-Understudy-Arrived %[var(txn.arrived)]",
   ];

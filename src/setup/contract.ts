@@ -71,11 +71,26 @@ export const CaOutcome = z.object({
 });
 export type CaOutcome = z.infer<typeof CaOutcome>;
 
+const CertState = z.enum(["requested", "signed", "revoked"]);
+
+/** Which requests and certificates are listed; what is left out doesn't matter. */
+export const CaQuery = z.object({
+  state: CertState.optional(),
+  /** As a shell matches names: `*` and `?`. */
+  pattern: z.string().max(255).optional(),
+  /** Only certificates that end within so many seconds. */
+  endsWithinS: z.coerce.number().int().min(0).optional(),
+  limit: z.coerce.number().int().min(1).optional(),
+});
+export type CaQuery = z.infer<typeof CaQuery>;
+
 export const CaList = z.object({
+  /** How many there are, also beyond the limit. */
+  total: z.int(),
   entries: z.array(
     z.object({
       name: z.string(),
-      state: z.enum(["requested", "signed", "revoked"]),
+      state: CertState,
       serial: z.string().optional(),
       notAfter: z.string().optional(),
       fingerprint: z.string(),
@@ -84,8 +99,70 @@ export const CaList = z.object({
     }),
   ),
 });
+export type CaList = z.infer<typeof CaList>;
+
+/** All that there is of a name, or of a serial; certificates newest first. */
+export const CaShown = z.object({
+  certificates: z.array(
+    z.object({
+      serial: z.string(),
+      certname: z.string(),
+      state: z.enum(["signed", "replaced", "revoked", "expired"]),
+      notBefore: z.string(),
+      notAfter: z.string(),
+      signedBy: z.string(),
+      signedAt: z.string(),
+      revokedAt: z.string().optional(),
+      crlNumber: z.int().optional(),
+      issuer: z.string().optional(),
+      key: z.string().optional(),
+      altNames: z.array(z.string()),
+      authorizationExtensions: z.record(z.string(), z.string()),
+      fingerprint: z.string(),
+      pem: z.string().optional(),
+    }),
+  ),
+  request: z
+    .object({
+      name: z.string(),
+      subject_alt_names: z.array(z.string()),
+      authorization_extensions: z.record(z.string(), z.string()),
+      fingerprint: z.string(),
+    })
+    .optional(),
+});
+export type CaShown = z.infer<typeof CaShown>;
+
+/** The CRLs that agents get: ours first, then those of the CAs above. */
+export const CaCrls = z.object({
+  crls: z.array(
+    z.object({
+      issuer: z.string(),
+      number: z.string(),
+      thisUpdate: z.string(),
+      nextUpdate: z.string(),
+      entries: z.int(),
+    }),
+  ),
+  /** Whether this command has had a new one signed. */
+  signed: z.boolean().default(false),
+});
+export type CaCrls = z.infer<typeof CaCrls>;
+
+/** A certificate that was signed for a command, and the servers that have it on disk. */
+export const CaCertificate = z.object({
+  certname: z.string(),
+  pem: z.string(),
+  copies: z.int(),
+  of: z.array(z.string()),
+});
+export type CaCertificate = z.infer<typeof CaCertificate>;
+
+export const CaPem = z.object({ pem: z.string().max(1024 * 1024) });
 
 export const CaNames = z.object({
+  /** Serials to revoke, hexadecimal. */
+  serials: z.array(z.string().max(64)).max(10_000).default([]),
   names: z.array(z.string().max(255)).max(10_000),
   all: z.boolean().default(false),
 });

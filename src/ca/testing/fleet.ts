@@ -15,6 +15,7 @@ import { createRequest } from "../../x509/request.ts";
 import { createCa, type Ca, type CaDeps } from "../authority.ts";
 import { createAuthority, writeAuthorityKey } from "../create.ts";
 import { importAuthority } from "../import.ts";
+import { createPolicyProgram } from "../policy-program.ts";
 import { CA_PREFIX } from "../record.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings } from "../settings.ts";
 
@@ -112,6 +113,7 @@ async function startServer(fleet: Fleet, deps: StartDeps): Promise<TestServer> {
     confirmEdges: async () => ({ confirmed: [deps.member], missing: [] }),
     clockOffsetMs: () => undefined,
     log: createLog((line) => logged.push(line)),
+    program: createPolicyProgram(),
     ...deps,
   });
   const stopped = new AbortController();

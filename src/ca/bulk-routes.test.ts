@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { puppetExtension } from "../x509/extensions.ts";
+import { adminOf, agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
+
+const SIGN = "/puppet-ca/v1/sign";
+
+let fleet: Fleet;
+let one: TestServer;
+let admin: { certname: string; pem: string };
+before(async () => {
+  fleet = await startFleet();
+  one = await fleet.server("s1");
+  admin = await adminOf(one);
+});
+after(() => fleet.close());
+
+async function submit(name: string, extensions: Parameters<typeof agentRequest>[1] = []) {
+  await one.ca.submit({ pem: await agentRequest(name, extensions), key: name });
+}
+
+async function post(path: string, body: unknown, as = admin) {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const answer = await one.fetch("POST", path, { body: text, as });
+  return [answer.status, await answer.json()] as const;
+}
+
+void test("sign tells what it signed, what had no request, and what may not be signed", async () => {
+  await submit("a.test");
+  await submit("odd.test", [puppetExtension("pp_auth_role", "x")]);
+  const certnames = ["a.test", "odd.test", "none.test", "../x", "a.test"];
+  assert.deepEqual(await post(SIGN, { certnames }), [
+    200,
+    { signed: ["a.test"], "no-csr": ["none.test", "../x"], "signing-errors": ["odd.test"] },
+  ]);
+  const nothing = { signed: [], "no-csr": [], "signing-errors": [] };
+  for (const body of ["", "x", "{}", '{"certnames":[]}']) {
+    assert.deepEqual(await post(SIGN, body), [200, nothing], body);
+  }
+  for (const certnames of [[1], "a.test", { a: 1 }]) {
+    const [status, said] = await post(SIGN, { certnames });
+    assert.equal(status, 422);
+    assert.deepEqual(said, {
+      kind: "schema-violation",
+      submitted: certnames,
+      error: "certnames must be a list of strings",
+    });
+  }
+});
+
+void test("sign/all signs what waits, whatever its body says", async () => {
+  await submit("b.test");
+  await submit("c.test");
+  const [status, said] = await post(`${SIGN}/all`, "{}");
+  assert.equal(status, 200);
+  assert.deepEqual(said, {
+    signed: ["b.test", "c.test"],
+    "no-csr": [],
+    "signing-errors": ["odd.test"],
+  });
+});
+
+void test("sign is for administrators", async () => {
+  fleet.settings.autosign = true;
+  await submit("d.test");
+  const pem = await (await one.fetch("GET", "/puppet-ca/v1/certificate/d.test")).text();
+  for (const path of [SIGN, `${SIGN}/all`]) {
+    const agent = { certname: "d.test", pem };
+    assert.equal((await one.fetch("POST", path, { body: "{}", as: agent })).status, 403);
+    assert.equal((await one.fetch("POST", path, { body: "{}" })).status, 403);
+    const wrong = await one.fetch("GET", path, { as: admin });
+    assert.deepEqual([wrong.status, wrong.headers.get("allow")], [405, "POST"]);
+  }
+  assert.equal((await one.fetch("POST", `${SIGN}/some`, { as: admin })).status, 403);
+});

@@ -1,0 +1,101 @@
+// understudy ca generate: key and certificate for a name, made on this server and put where Puppet
+// looks for them. The key is on disk before its certificate is asked for, so that an interruption
+// leaves nothing without a key; the same command goes on from there.
+
+import { isIP } from "node:net";
+import { dirname, join } from "node:path";
+import type { Command } from "commander";
+import { Fault } from "../base/fault.ts";
+import { createFileAtomic, exists, makeFolder, readIfThere } from "../host/files.ts";
+import { readPuppetLayout } from "../host/puppet-layout.ts";
+import { findOwner } from "../host/users.ts";
+import { CaCertificate } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
+import { subjectAltName } from "../x509/extensions.ts";
+import { exportPkcs1, exportSpki, generateRsaKey, readPrivateKey } from "../x509/keys.ts";
+import { createRequest } from "../x509/request.ts";
+import { createOutput } from "./output.ts";
+
+const KEY_BITS = 4096;
+const SIGN_MS = 60_000;
+
+export function addCaGenerate(ca: Command): void {
+  ca.command("generate")
+    .argument("<certname>", "the name of the certificate")
+    .description("make a key and a certificate on this server, for who can't ask himself")
+    .option("--alt-name <name...>", "further DNS names and IP addresses")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nWrites private_keys, public_keys and certs in Puppet's ssldir. What is there is never overwritten.",
+    )
+    .action(async (certname: string, flags: { altName?: string[]; json?: boolean }) => {
+      const files = await filesOf(certname);
+      if (await exists(files.certificate)) throw thereAlready(files.certificate);
+      const key = await keyAt(files);
+      const request = createRequest({
+        commonName: certname,
+        key,
+        extensions: [altNames([certname, ...(flags.altName ?? [])])],
+      });
+      const options = { body: { pem: request }, answer: CaCertificate, withinMs: SIGN_MS };
+      const signed = await callDaemon("POST", "/v1/ca/generate", options);
+      await write(files, files.certificate, signed.pem, 0o644);
+      const { certificate, privateKey } = files;
+      createOutput(flags.json === true).result(
+        { certname, certificate, privateKey, copies: signed.copies, of: signed.of },
+        `${certname}: signed\n  ${certificate}\n  ${privateKey}`,
+      );
+    });
+}
+
+type Files = Awaited<ReturnType<typeof filesOf>>;
+
+async function filesOf(certname: string) {
+  if (!/^[a-z0-9._-]{1,253}$/.test(certname)) {
+    throw new Fault(
+      "cli.option",
+      `"${certname}" is no certname: lower-case letters, digits, . _ -`,
+    );
+  }
+  const { ssldir, puppetserver } = await readPuppetLayout();
+  const owner = await findOwner(puppetserver.user, puppetserver.group);
+  const at = (folder: string) => join(ssldir, folder, `${certname}.pem`);
+  return {
+    owned: owner === undefined ? {} : { owner },
+    privateKey: at("private_keys"),
+    publicKey: at("public_keys"),
+    certificate: at("certs"),
+  };
+}
+
+/** The key that an interrupted command has left, else a new one, on disk. */
+async function keyAt(files: Files) {
+  const kept = await readIfThere(files.privateKey);
+  if (kept !== undefined) return readPrivateKey(kept);
+  const key = await generateRsaKey(KEY_BITS);
+  await write(files, files.privateKey, exportPkcs1(key), 0o640);
+  await write(files, files.publicKey, exportSpki(key), 0o644);
+  return key;
+}
+
+async function write(files: Files, path: string, text: string, mode: number): Promise<void> {
+  const folder = dirname(path);
+  if (!(await exists(folder))) await makeFolder(folder, { mode: 0o750, ...files.owned });
+  await createFileAtomic(path, text, { mode, ...files.owned }).catch((error: unknown) => {
+    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    throw isThere ? thereAlready(path) : error;
+  });
+}
+
+function altNames(names: readonly string[]) {
+  return subjectAltName(
+    [...new Set(names)].map((value) => ({ type: isIP(value) === 0 ? "DNS" : "IP", value })),
+  );
+}
+
+function thereAlready(path: string): Fault {
+  return new Fault("ca.file-there", `${path} is there already: nothing was changed`, {
+    hints: ["Move it away first, if it isn't needed any more."],
+  });
+}

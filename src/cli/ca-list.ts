@@ -1,0 +1,182 @@
+// understudy ca list and show: what the authority has, as people and scripts read it.
+
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { parseDuration } from "../base/duration.ts";
+import { Fault, messageOf } from "../base/fault.ts";
+import { renderTable } from "../base/table.ts";
+import { CaCrls, CaList, CaQuery, CaShown } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
+import { check } from "./options.ts";
+import { createOutput } from "./output.ts";
+
+/** A new CRL of 100,000 entries takes a second, and its copies may wait for an election. */
+const CHANGE_MS = 60_000;
+const Count = CaQuery.shape.limit.unwrap();
+const State = CaQuery.shape.state.unwrap();
+
+interface ListFlags {
+  all?: boolean;
+  state?: string;
+  expiring?: string;
+  limit?: string;
+  json?: boolean;
+}
+
+export function addCaList(ca: Command): void {
+  ca.command("list")
+    .argument("[pattern]", 'only these names, as in "web*.example.com"')
+    .description("requests that wait; with an option certificates too")
+    .option("--all", "also signed and revoked certificates")
+    .option("--state <state>", "requested, signed or revoked ones only")
+    .option("--expiring <duration>", "certificates that end within this time, as in 30d")
+    .option("--limit <count>", "so many at most, by name")
+    .option("--json", "print JSON")
+    .action(async (pattern: string | undefined, flags: ListFlags) => {
+      const query = new URLSearchParams(queryOf(pattern, flags)).toString();
+      const { entries, total } = await callDaemon("GET", `/v1/ca?${query}`, { answer: CaList });
+      createOutput(flags.json === true).result(entries, renderList({ entries, total }, flags));
+    });
+}
+
+/** What the flags ask for: without any, the requests that wait. */
+export function queryOf(pattern: string | undefined, flags: ListFlags): Record<string, string> {
+  const { all, state, expiring, limit } = flags;
+  const seconds = expiring === undefined ? undefined : parseDuration(expiring);
+  const waiting = all !== true && state === undefined && expiring === undefined;
+  const wanted = {
+    pattern,
+    state:
+      state === undefined ? (waiting ? "requested" : undefined) : check(State, "--state", state),
+    endsWithinS: seconds,
+    limit: limit === undefined ? undefined : check(Count, "--limit", limit),
+  };
+  return Object.fromEntries(
+    Object.entries(wanted).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, String(value)]],
+    ),
+  );
+}
+
+function renderList({ entries, total }: CaList, flags: ListFlags): string {
+  if (entries.length === 0) {
+    const onlyRequests = flags.all !== true && flags.state === undefined && !flags.expiring;
+    return onlyRequests ? "No requests wait." : "No certificates.";
+  }
+  const rows = entries.map((entry) => [
+    entry.name,
+    entry.state,
+    entry.serial ?? "-",
+    entry.notAfter ?? "-",
+    entry.fingerprint,
+  ]);
+  const head = ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT"];
+  const table = renderTable(head, rows);
+  const left = total - entries.length;
+  return left === 0 ? table : `${table}\n… and ${left} more.`;
+}
+
+export function addCaShow(ca: Command): void {
+  ca.command("show")
+    .argument("<name>", "a certname, or a serial in hexadecimal")
+    .description("all that there is of a name: its certificates, also former ones, and its request")
+    .option("--pem", "print the newest certificate as PEM")
+    .option("--json", "print JSON")
+    .action(async (what: string, flags: { pem?: boolean; json?: boolean }) => {
+      const path = `/v1/ca/show/${encodeURIComponent(what)}`;
+      const shown = await callDaemon("GET", path, { answer: CaShown });
+      const output = createOutput(flags.json === true);
+      output.result(shown, flags.pem === true ? newestPem(what, shown) : renderShown(shown));
+    });
+}
+
+function newestPem(what: string, { certificates }: CaShown): string {
+  const pem = certificates[0]?.pem;
+  if (pem !== undefined) return pem;
+  throw new Fault("ca.unknown-name", `there is no certificate of "${what}" whose content is known`);
+}
+
+/** A block of lines for each certificate, the newest first. */
+export function renderShown({ certificates, request }: CaShown): string {
+  const blocks = certificates.map((one) => {
+    const revoked = one.revokedAt && `${one.revokedAt}, since CRL ${one.crlNumber ?? "?"}`;
+    return lines(`${one.certname}: ${one.state}`, {
+      serial: one.serial,
+      valid: `${one.notBefore} to ${one.notAfter}`,
+      revoked,
+      signed: `${one.signedAt} by ${one.signedBy}`,
+      issuer: one.issuer,
+      key: one.key,
+      "alt names": one.altNames.join(", "),
+      authorization: renderExtensions(one.authorizationExtensions),
+      "SHA-256": one.fingerprint,
+    });
+  });
+  if (request !== undefined) {
+    blocks.unshift(
+      lines(`${request.name}: a request waits`, {
+        "alt names": request.subject_alt_names.join(", "),
+        authorization: renderExtensions(request.authorization_extensions),
+        "SHA-256": request.fingerprint,
+      }),
+    );
+  }
+  return blocks.join("\n\n");
+}
+
+function renderExtensions(extensions: Record<string, string>): string {
+  return Object.entries(extensions)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
+}
+
+function lines(head: string, fields: Record<string, string | undefined>): string {
+  const there = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
+  return [head, ...there.map(([name, value]) => `  ${name.padEnd(14)} ${value ?? ""}`)].join("\n");
+}
+
+export function addCaCrl(ca: Command): void {
+  const crl = ca.command("crl").description("the revocation lists that agents get");
+  const print = (crls: CaCrls, json: boolean | undefined, head = "") => {
+    const rows = crls.crls.map((one) => [
+      one.issuer,
+      one.number,
+      one.thisUpdate,
+      one.nextUpdate,
+      String(one.entries),
+    ]);
+    const table = renderTable(["ISSUER", "NUMBER", "FROM", "UNTIL", "ENTRIES"], rows);
+    createOutput(json === true).result(crls, head + table);
+  };
+  crl
+    .command("show")
+    .description("the newest ones: ours first, then those of the CAs above")
+    .option("--json", "print JSON")
+    .action(async ({ json }: { json?: boolean }) =>
+      print(await callDaemon("GET", "/v1/ca/crl", { answer: CaCrls }), json),
+    );
+  crl
+    .command("refresh")
+    .description("sign a new one now; by itself that happens once a month and at each revocation")
+    .option("--json", "print JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const options = { answer: CaCrls, body: {}, withinMs: CHANGE_MS };
+      const crls = await callDaemon("POST", "/v1/ca/crl/refresh", options);
+      if (crls.signed) return print(crls, json, "A new CRL is signed.\n\n");
+      throw new Fault("ca.crl-not-signed", "no new CRL was signed: another server was quicker", {
+        hints: ["Or this server's clock is confirmed by nobody: understudy status"],
+      });
+    });
+  crl
+    .command("import")
+    .argument("<file>", "PEM, as many CRLs as you like")
+    .description("take in newer CRLs of the CAs above ours")
+    .option("--json", "print JSON")
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const pem = await readFile(file, "utf8").catch((error: unknown) => {
+        throw new Fault("cli.option", `${file} can't be read: ${messageOf(error)}`);
+      });
+      const options = { answer: CaCrls, body: { pem }, withinMs: CHANGE_MS };
+      print(await callDaemon("POST", "/v1/ca/crl/import", options), json);
+    });
+}

@@ -1,0 +1,89 @@
+// What `understudy ca …` asks of this server's authority, in the shapes of the local API.
+
+import type { CaCommands } from "../api/local-app.ts";
+import { Fault } from "../base/fault.ts";
+import type { Ca } from "../ca/authority.ts";
+import type { Outcome } from "../ca/operations.ts";
+import { serialFrom } from "../ca/show.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import type { CaCrls, CaOutcome } from "../setup/contract.ts";
+import { parseCrls } from "../x509/crl.ts";
+
+export function caCommands(ca: Ca): CaCommands {
+  return {
+    list({ endsWithinS, ...query }) {
+      const endsBeforeMs = endsWithinS === undefined ? undefined : wallMs() + endsWithinS * 1000;
+      const found = ca.find({ ...query, endsBeforeMs });
+      const entries = found.entries.map((entry) => ({
+        name: entry.name,
+        state: entry.state,
+        fingerprint: entry.fingerprint,
+        altNames: entry.subject_alt_names,
+        extensions: entry.authorization_extensions,
+        ...(entry.serial_number === undefined ? {} : { serial: serialText(entry.serial_number) }),
+        ...(entry.not_after === undefined ? {} : { notAfter: entry.not_after }),
+      }));
+      return { entries, total: found.total };
+    },
+    show(what) {
+      const shown = ca.show(what);
+      if (shown.certificates.length > 0 || shown.request !== undefined) return shown;
+      throw new Fault("ca.unknown-name", `there is no certificate and no request of "${what}"`, {
+        hints: ["What there is: understudy ca list --all"],
+      });
+    },
+    sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
+    revoke: async (names, serials) => {
+      const read = serials.map((text) => serialFrom(text) ?? "");
+      return outcomeOf(await ca.revoke({ names, serials: read }));
+    },
+    clean: async (names) => outcomeOf(await ca.clean(names)),
+    generate: async (request) => ca.generate(request),
+    crls: () => describeCrls(ca),
+    async refreshCrl() {
+      const signed = await ca.refreshCrl(0);
+      return { ...describeCrls(ca), signed };
+    },
+    async importCrls(pem) {
+      const outcome = await ca.updateParentCrls(pem);
+      if (outcome.ok) return describeCrls(ca);
+      throw new Fault("ca.crl-refused", outcome.because, {
+        hints: ["Nothing was changed. Each CRL must be newer than the one that is there."],
+      });
+    },
+  };
+}
+
+function describeCrls(ca: Ca): CaCrls {
+  const published = ca.currentCrl();
+  const crls = published === undefined ? [] : parseCrls(published.pem);
+  return {
+    signed: false,
+    crls: crls.map(({ issuerText, number, thisUpdateMs, nextUpdateMs, entries }) => ({
+      issuer: issuerText,
+      number: String(number ?? ""),
+      thisUpdate: isoTime(thisUpdateMs),
+      nextUpdate: nextUpdateMs === undefined ? "" : isoTime(nextUpdateMs),
+      entries: entries.length,
+    })),
+  };
+}
+
+function outcomeOf(outcome: Outcome): CaOutcome {
+  const { results, copies, of, edges } = outcome;
+  return {
+    copies,
+    of,
+    results: results.map(({ name, ok, because, serial }) => ({
+      name,
+      ok,
+      because,
+      ...(serial === undefined ? {} : { serial }),
+    })),
+    ...(edges === undefined ? {} : { edges }),
+  };
+}
+
+function serialText(serial: number): string {
+  return serial.toString(16).toUpperCase().padStart(4, "0");
+}
