@@ -30,7 +30,7 @@ import { createRevocationSync } from "./revocation-sync.ts";
 /** How long the other edges may take to confirm a revocation before they are named. */
 const CONFIRM_MS = 10_000;
 /** How often the units are looked at while HAProxy answers. */
-const UNITS_EVERY_TICKS = 10;
+const UNITS_EVERY_TICKS = 6;
 
 export interface EdgeHost {
   node: NodeFile;

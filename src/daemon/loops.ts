@@ -20,13 +20,12 @@ import type { OwnLeaves } from "./own-leaves.ts";
 import type { Refusals } from "./pki-loop.ts";
 import { keepVip } from "./vip.ts";
 
-const EDGE_TICK_MS = 3000;
 const UPKEEP_TICK_MS = 5000;
 /** What the view wakes, or what changes with a puppetserver's configuration or its disk only. */
 const SELDOM_TICK_MS = 10_000;
 const LEAVES_TICK_MS = 60_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
-const UNIT_EVERY_TICKS = 10;
+const UNIT_EVERY_TICKS = 6;
 
 export interface LoopHost {
   node: NodeFile;
@@ -71,13 +70,13 @@ export function startServerLoops(
   const { edge } = server;
   const caLoops = server.ca.startLoops(signal);
   const edgeLoop = startLoop({
-    ...named(host, "edge", EDGE_TICK_MS),
+    ...named(host, "edge"),
     body: async () => edge.tick(),
   });
   const vipChanges = createChanges(UNIT_EVERY_TICKS);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
-    ...named(host, "virtual IPs", EDGE_TICK_MS),
+    ...named(host, "virtual IPs"),
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.

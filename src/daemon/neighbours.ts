@@ -10,7 +10,7 @@ import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 
-const TICK_MS = 3000;
+const TICK_MS = 5000;
 /** Longer than what a member gives its own etcd before it answers without (local-status.ts). */
 const ASK_MS = 3000;
 /**
@@ -18,7 +18,7 @@ const ASK_MS = 3000;
  */
 const SILENT_MS = 60_000;
 /** A clock reading older than this says nothing about now. */
-const CLOCK_MS = 10_000;
+const CLOCK_MS = 15_000;
 
 export interface Neighbours {
   /** Whether the member answered lately; this member itself always does. */

@@ -117,7 +117,10 @@ function authoritySection(
   // No on-marked-down shutdown-sessions: it kills the very request whose failed connection marked
   // the server down, while that is on its way to another one (2.6.12). wait.lua does it for silent
   // ones.
-  const check = `check inter 1s fastinter 100ms downinter 500ms fall 2 rise 1 ${SUSPECT}`;
+  // Each look costs the daemon a connection, a handshake where it is another server's. Those are
+  // asked only when this one can't, and whoever refuses a request is looked at again at once.
+  const check = (inter: string) =>
+    `check inter ${inter} fastinter 100ms downinter 500ms fall 2 rise 1 ${SUSPECT}`;
   const local = `server local unix@${config.caSocket} maxconn ${AUTHORITY_REQUESTS_MAX}`;
   const other = (authority: EdgeConfig["authorities"][number]) =>
     `server ${authority.name} ${endpoint(authority)} ${tls} verifyhost ${authority.host} backup`;
@@ -127,8 +130,8 @@ function authoritySection(
     `retries ${config.authorities.length + 2}`,
     "retry-on empty-response conn-failure 502 503",
     ...httpCheck(health),
-    `${local} ${check}`,
-    ...config.authorities.map((each) => `${other(each)} ${check}`),
+    `${local} ${check("2s")}`,
+    ...config.authorities.map((each) => `${other(each)} ${check("3s")}`),
     `server files unix@${config.filesSocket} backup`,
   ]);
   const counted = section(`backend ${count}`, [
