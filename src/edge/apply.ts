@@ -15,6 +15,7 @@ import { parseInfo, parsePoison, renderPoison, type Poisonous } from "./parse.ts
 import type { EdgeAction } from "./plan.ts";
 import { renderEdge } from "./render.ts";
 import type { EdgeRuntime } from "./runtime.ts";
+import { writeToSpare } from "./spare.ts";
 
 const CHECK_MS = 30_000;
 const RELOAD_MS = 30_000;
@@ -71,8 +72,7 @@ export async function writeEdgeFiles(
 }
 
 async function replaceConfig(paths: EdgePaths, text: string, options: ApplyOptions): Promise<void> {
-  const candidate = `${paths.config}.new`;
-  await writeFileAtomic(candidate, text);
+  const candidate = await writeCandidate(paths.config, text);
   const result = await tryRun([options.haproxy ?? "haproxy", "-c", "-q", "-f", candidate], {
     withinMs: CHECK_MS,
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -86,6 +86,21 @@ async function replaceConfig(paths: EdgePaths, text: string, options: ApplyOptio
   }
   await rename(candidate, paths.config);
   await syncFolder(dirname(paths.config));
+}
+
+async function writeCandidate(config: string, text: string): Promise<string> {
+  const candidate = `${config}.new`;
+  try {
+    await writeFileAtomic(candidate, text);
+    return candidate;
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    return writeToSpare(config, text).catch(() => Promise.reject(error));
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOSPC";
 }
 
 /** Loads the configuration on disk and waits until the current worker runs with it. */

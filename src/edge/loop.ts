@@ -5,6 +5,7 @@ import type { EdgeConfig } from "./config.ts";
 import { digestInputs, type EdgeState, observeEdge } from "./observe.ts";
 import { type EdgeAction, planEdge } from "./plan.ts";
 import { edgeRuntime } from "./runtime.ts";
+import { keepSpare } from "./spare.ts";
 
 /** What one round found and did. `before` is as it was observed, before the actions. */
 export interface EdgeRound {
@@ -25,5 +26,6 @@ export async function settleEdge(
   const before = await observeEdge(runtime);
   const actions = planEdge(config, before);
   for (const action of actions) await applyEdge(action, config, runtime, options);
+  await keepSpare(runtime.paths.config);
   return { before, actions };
 }
