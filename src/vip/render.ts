@@ -175,8 +175,10 @@ function renderGlobals(config: VipConfig): string {
     "vrrp_garp_lower_prio_delay 1",
     "vrrp_garp_lower_prio_repeat 3",
     "vrrp_higher_prio_send_advert true",
-    // A server short of CPU must not lose its address for being late with an advert.
+    // A server short of CPU must not lose its address for being late with an advert, and one that
+    // hears late must not take it: four adverts are missed before it moves, not three.
     "vrrp_priority -20",
+    "vrrp_down_timer_adverts 4",
   ]);
 }
 
