@@ -191,7 +191,12 @@ async function startPuppetserver(name: string, report: (detail: string) => void)
   await unit("enable", name);
   if (!(await isActive(name))) {
     report("its first start takes half a minute and more");
-    await unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
+    const start = async () => unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
+    // Debian's unit gives up where it looks at its program before that has changed its user.
+    await start().catch(async () => {
+      report("its start failed: once more");
+      await start();
+    });
   }
   if (await isActive(name)) {
     await forgetStop();
