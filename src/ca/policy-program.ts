@@ -32,12 +32,14 @@ export function createPolicyProgram(
   const waiting: (() => void)[] = [];
   let running = 0;
   const take = async () => {
-    if (running >= AT_ONCE_MAX) await new Promise<void>((resolve) => void waiting.push(resolve));
-    running += 1;
+    if (running < AT_ONCE_MAX) running += 1;
+    else await new Promise<void>((resolve) => void waiting.push(resolve));
   };
   const give = () => {
-    running -= 1;
-    waiting.shift()?.();
+    // Whoever waits takes the place over: nobody who comes just now gets it.
+    const next = waiting.shift();
+    if (next === undefined) running -= 1;
+    else next();
   };
   return async (path, certname, pem) => {
     if (waiting.length >= WAITING_MAX) {

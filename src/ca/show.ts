@@ -1,7 +1,7 @@
 // One name's certificates as people read them: everything the record knows, newest first.
 
-import { parseCertificate, publicKeyOf } from "../x509/certificate.ts";
-import { certificatePem } from "../x509/certificate.ts";
+import { isoTime } from "../host/clock.ts";
+import { certificatePem, parseCertificate, publicKeyOf } from "../x509/certificate.ts";
 import { isCertname } from "./certname.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Serial } from "./serial.ts";
@@ -67,8 +67,8 @@ function show(mirror: Mirror, row: CertRow, nowMs: number): ShownCertificate {
     serial: row.serial,
     certname: row.certname,
     state: revocation === undefined ? inForce : "revoked",
-    notBefore: new Date(row.notBeforeMs).toISOString(),
-    notAfter: new Date(row.notAfterMs).toISOString(),
+    notBefore: isoTime(row.notBeforeMs),
+    notAfter: isoTime(row.notAfterMs),
     signedBy: row.signedBy,
     signedAt: row.at,
     ...(revocation && { revokedAt: revocation.at, crlNumber: revocation.number }),

@@ -24,8 +24,7 @@ import {
   serverExtensions,
   type Subject,
 } from "./profile.ts";
-import { certKey, encodeValue, nameKey, requestKey, type CertValue } from "./record.ts";
-import { revokedKey } from "./record.ts";
+import { certKey, encodeValue, nameKey, requestKey, revokedKey, type CertValue } from "./record.ts";
 import { serialOf, type Serial } from "./serial.ts";
 import type { CaSettings } from "./settings.ts";
 import { unchanged, type Commit, type Store } from "./store.ts";

@@ -3,8 +3,9 @@
 import type { Command } from "commander";
 import { CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { addCaCrl } from "./ca-crl.ts";
 import { addCaGenerate } from "./ca-generate.ts";
-import { addCaCrl, addCaList, addCaShow } from "./ca-list.ts";
+import { addCaList, addCaShow } from "./ca-list.ts";
 import { createOutput, EXIT } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */

@@ -34,7 +34,7 @@ export function caCommands(ca: Ca): CaCommands {
     },
     sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
     revoke: async (names, serials) => {
-      const read = serials.map((text) => serialFrom(text) ?? "");
+      const read = serials.map((text) => serialFrom(text) ?? text);
       return outcomeOf(await ca.revoke({ names, serials: read }));
     },
     clean: async (names) => outcomeOf(await ca.clean(names)),
