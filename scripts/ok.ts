@@ -1,4 +1,5 @@
-// npm run ok: what must hold before every commit, in about a minute and without root.
+// npm run ok: what must hold before every commit, in less than a minute and without root. With
+// --long also the tests of *.long.test.ts: many real HAProxies and etcds, which die and hang.
 
 import { existsSync, globSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -24,6 +25,8 @@ const UNIT_TESTS = [
   "packaging/**/*.test.ts",
 ];
 
+const LONG_TEST = /\.long\.test\.ts$/;
+
 interface Step {
   name: string;
   argv: string[];
@@ -33,18 +36,21 @@ interface Step {
  * Runs every step, also after one has failed, and prints a verdict for each. Returns whether all
  * hold. `signal` ends it with the step that goes on.
  */
-export async function runOk(signal?: AbortSignal): Promise<boolean> {
+export async function runOk(options: { long: boolean; signal?: AbortSignal }): Promise<boolean> {
+  const { long, signal } = options;
   await ensureTools((line) => console.log(`   ${line}`));
   const outcomes: boolean[] = [];
-  for (const step of steps()) {
+  for (const step of steps(long)) {
     if (signal?.aborted === true) return false;
     outcomes.push(await runStep(step, signal));
   }
   return outcomes.every(Boolean);
 }
 
-function steps(): Step[] {
-  const tests = globSync(UNIT_TESTS, { cwd: TOP }).sort(longFirst);
+function steps(long: boolean): Step[] {
+  const tests = globSync(UNIT_TESTS, { cwd: TOP })
+    .filter((path) => long || !LONG_TEST.test(path))
+    .sort(longFirst);
   // Most tests wait for programs that they started.
   const concurrency = `--test-concurrency=${3 * availableParallelism()}`;
   return [
@@ -60,7 +66,8 @@ function steps(): Step[] {
 
 /** Those that wait long for etcd and HAProxy come first, or the others wait for them in the end. */
 function longFirst(a: string, b: string): number {
-  const rank = (path: string) => (/^src.(daemon|edge|etcd)./.test(path) ? 0 : 1);
+  const rank = (path: string) =>
+    LONG_TEST.test(path) ? 0 : /^src.(daemon|edge|etcd)./.test(path) ? 1 : 2;
   return rank(a) - rank(b) || a.localeCompare(b);
 }
 
@@ -107,7 +114,7 @@ export function failuresOf(output: string): string {
 if (import.meta.main) {
   try {
     if (!existsSync(BIN)) throw new Error("npm packages are missing: npm run ok installs them");
-    const ok = await runOk();
+    const ok = await runOk({ long: process.argv.includes("--long") });
     console.log(ok ? "ok" : "not ok");
     process.exitCode = ok ? 0 : 1;
   } catch (error) {

@@ -1,7 +1,7 @@
-// npm test: `npm run ok`, then every lab scenario in turn, on real servers. Needs root. npm test --
-// WORD…: only scenarios whose file name has one of the words. Those in scenarios/cluster share one
-// cluster of three servers, since three puppetservers take minutes to boot; the others bring hosts
-// of their own.
+// npm test: `npm run ok -- --long`, then every lab scenario in turn, on real servers. Needs root.
+// npm test -- WORD…: only scenarios whose file name has one of the words. Those in
+// scenarios/cluster share one cluster of three servers, since three puppetservers take minutes to
+// boot; the others bring hosts of their own.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -23,7 +23,7 @@ const interruption = watchInterruption();
 
 async function main(words: string[]): Promise<number> {
   const { signal } = interruption;
-  if (!(await runOk(signal))) {
+  if (!(await runOk({ long: true, signal }))) {
     if (!signal.aborted) console.log("not ok: the scenarios wait until that is mended");
     return 1;
   }

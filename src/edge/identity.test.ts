@@ -1,4 +1,4 @@
-// Keys of revoked certificates. That HAProxy computes the same ones is shown in agents.test.ts.
+// Keys of revoked certificates. That HAProxy computes the same ones: agents.long.test.ts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
