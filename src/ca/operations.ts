@@ -22,8 +22,8 @@ import { submit, type Submission, type Submitted } from "./submit.ts";
 /** Names looked up in one transaction; each is one or two of its operations. */
 const NAMES_AT_ONCE = 60;
 const SIGN_AT_ONCE = 8;
-/** Attempts at a removal while other servers change the same name. */
-const REMOVE_TRIES_MAX = 20;
+/** Attempts at a removal or a revocation while other servers change the same name. */
+const TRIES_MAX = 20;
 
 /** How many servers keep a durable copy of a change, and which. */
 export interface Copies {
@@ -200,27 +200,50 @@ async function revokeCertificates(
   what: { names?: readonly string[]; serials?: readonly Serial[] },
 ): Promise<Outcome> {
   const { tables } = core.mirror;
-  const names = [...new Set(what.names)];
-  await lookUp(core, names);
   await core.store.refresh((what.serials ?? []).map(certKey));
-  const all: Serial[] = [];
-  const results: Result[] = [];
-  for (const name of names) {
-    const serials = isCertname(name) ? serialsToRevoke(core, name) : [];
-    all.push(...serials);
-    results.push(revokeResult(name, serials, tables.requests.has(name)));
-  }
-  for (const serial of what.serials ?? []) {
-    const serials = tables.certs.has(serial) ? [serial] : [];
-    all.push(...serials);
-    results.push(revokeResult(serial, serials, false));
-  }
-  if (all.length === 0) return { results, ...alone(core) };
-  const { revision } = await core.revoker.revoke(all);
+  const known = (what.serials ?? []).filter((serial) => tables.certs.has(serial));
+  const all = new Set(known);
+  let revision = known.length === 0 ? 0 : (await core.revoker.revoke(known)).revision;
+  const byName = await revokeNames(core, [...new Set(what.names)], all);
+  revision = Math.max(revision, byName.revision);
+  const results = [
+    ...byName.results,
+    ...(what.serials ?? []).map((serial) =>
+      revokeResult(serial, all.has(serial) ? [serial] : [], false),
+    ),
+  ];
+  if (all.size === 0) return { results, ...alone(core) };
   // Also when nothing was left to do: what is answered must hold on the second server and the
   // edges.
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
-  return { results, ...copies, edges: await core.deps.confirmEdges(all) };
+  return { results, ...copies, edges: await core.deps.confirmEdges([...all]) };
+}
+
+/**
+ * Revokes what these names have, and adds the serials to `all`. A renewal may come in between two
+ * looks; what it made is found by the next one.
+ */
+async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
+  const { requests } = core.mirror.tables;
+  let revision = 0;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    await lookUp(core, names);
+    const found = names.map((name) => ({
+      name,
+      serials: isCertname(name) ? serialsToRevoke(core, name) : [],
+    }));
+    const left = found.flatMap(({ serials }) => serials.filter((serial) => !all.has(serial)));
+    if (left.length === 0) {
+      const results = found.map(({ name, serials }) =>
+        revokeResult(name, serials, requests.has(name)),
+      );
+      return { revision, results };
+    }
+    const done = await core.revoker.revoke(left);
+    revision = Math.max(revision, done.revision);
+    for (const serial of left) all.add(serial);
+  }
+  throw new Fault("ca.busy", "what is to be revoked keeps being renewed: try again");
 }
 
 /** The serials that "revoke this name" means: its certificate, and older ones still in force. */
@@ -270,7 +293,7 @@ async function removeKeys(
   { store, publisher }: Core,
   keys: () => { key: string; revision: number }[],
 ): Promise<number> {
-  for (let tries = 0; tries < REMOVE_TRIES_MAX; tries += 1) {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const there = keys().filter(({ revision }) => revision > 0);
     if (there.length === 0) return 0;
     const done = await store.commit({

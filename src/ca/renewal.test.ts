@@ -5,9 +5,11 @@ import { derUtf8, derValue, TAG } from "../x509/der.ts";
 import { puppetExtension, subjectAltName } from "../x509/extensions.ts";
 import { OID } from "../x509/oids.ts";
 import { createRequest } from "../x509/request.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { run } from "../host/process.ts";
 import { CA_SETTINGS_DEFAULT } from "./settings.ts";
 import { ttlOf, readRequest } from "./policy.ts";
+import { CERT_PREFIX, REVOKED_PREFIX } from "./record.ts";
 import { serialOf } from "./serial.ts";
 import {
   agentKey,
@@ -95,6 +97,44 @@ void test("a certificate that another server has just revoked is not renewed", a
   const answer = await two.fetch("POST", RENEWAL, { as: agent });
   assert.equal(answer.status, 403);
   assert.equal(await answer.text(), "c.test's certificate is revoked");
+});
+
+void test("a renewal between a revocation's look at a name and its commit is revoked too", async () => {
+  const agent = await enrol("between.test");
+  const etcd = fleet.cluster.client();
+  let between = 2;
+  const late: Etcd = {
+    ...etcd,
+    watch: () => undefined,
+    transact: async (txn, options) => {
+      const revokes = txn.then.some((op) => "put" in op && op.put.startsWith(REVOKED_PREFIX));
+      if (revokes && between > 0) {
+        between -= 1;
+        const status = await one.fetch("GET", `${BASE}/certificate/between.test`);
+        const newest = { certname: "between.test", pem: await status.text() };
+        assert.equal((await renew(newest)).status, 200);
+      }
+      return etcd.transact(txn, options);
+    },
+  };
+  const three = await fleet.server("s3", { etcd: late });
+  const outcome = await three.ca.clean(["between.test"]);
+  assert.equal(outcome.results[0]?.ok, true);
+  assert.equal(between, 0);
+  assert.equal((await renew(agent)).status, 403);
+  const { kvs } = await etcd.range(CERT_PREFIX);
+  const serials = kvs.flatMap(({ key, value }) =>
+    value.includes('"between.test"') ? [key.slice(CERT_PREFIX.length)] : [],
+  );
+  assert.equal(serials.length, 3);
+  const revoked = await etcd.range(REVOKED_PREFIX, { keysOnly: true });
+  const there = new Set(revoked.kvs.map(({ key }) => key.slice(REVOKED_PREFIX.length)));
+  assert.deepEqual(
+    serials.filter((serial) => !there.has(serial)),
+    [],
+  );
+  const gone = await three.fetch("GET", `${BASE}/certificate/between.test`);
+  assert.equal(gone.status, 404, "clean has removed the name");
 });
 
 void test("certificate_renewal is refused to whoever has no certificate, and where it is off", async () => {
