@@ -95,6 +95,10 @@ export interface Core {
   loads: number;
   /** Files in the directory that nobody accounts for. */
   unknown: string[];
+  /** The CRL that lay in the directory before this start. */
+  crlAtStart: PublishedCrl | undefined;
+  /** The number of a CRL that somebody signed in the directory: it isn't the record's to have. */
+  foreignCrl: number | undefined;
 }
 
 /** Wires the parts and fills memory. Throws Fault `ca.no-record` when no CA is found anywhere. */
@@ -103,7 +107,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   const mirror = new Mirror(log);
   const patience = { ...PATIENCE, ...deps.patience };
   const guard: Guard = async () => {
-    refuseOlderCrl(mirror, publisher);
+    if (publisher.crl()?.number !== core.foreignCrl) refuseOlderCrl(mirror, publisher);
     return (await deps.guard?.()) ?? [];
   };
   const store: Store = createStore({
@@ -160,6 +164,8 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     loaded: false,
     loads: 0,
     unknown: [],
+    crlAtStart: undefined,
+    foreignCrl: undefined,
   };
   try {
     await loadRecord(core, patience.startMs);
@@ -168,7 +174,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     log.warn("etcd is out of reach: certificates are served from this server's disk");
     fromDisk = await loadFromDisk(core);
   }
-  await assumeCrl(core, issuer());
+  core.crlAtStart = await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
 }
@@ -224,14 +230,16 @@ async function loadFromDisk({ deps, mirror }: Core): Promise<Issuer> {
  * whose newest CRL can't be rebuilt, or is an older one, would leave agents without any after a
  * restart.
  */
-async function assumeCrl({ deps, publisher }: Core, issuer: Issuer): Promise<void> {
+async function assumeCrl({ deps, publisher }: Core, issuer: Issuer) {
   const pem = await readFile(caLayout(deps.cadir).crl).catch(() => undefined);
-  if (pem === undefined) return;
+  if (pem === undefined) return undefined;
   try {
     const crl = readPublishedCrl(pem, issuer);
     if (crl !== undefined) publisher.assume(crl);
+    return crl;
   } catch (error) {
     deps.log.warn("the CRL on disk can't be read", { why: messageOf(error) });
+    return undefined;
   }
 }
 

@@ -17,17 +17,11 @@ import {
   type RequestValue,
   type RevokedValue,
 } from "./record.ts";
+import type { Put } from "./store.ts";
 import { wasSigned } from "./repair.ts";
 import { serialOf, type Serial } from "./serial.ts";
 
 const IMPORT = "import";
-
-/** A key to put, or with null to delete, if its revision is still `was` (0: it isn't there). */
-export interface Put {
-  key: string;
-  value: string | null;
-  was: number;
-}
 
 /**
  * Lists what is missing but for revocations that need a CRL of their own. `at` is when it is taken

@@ -10,7 +10,7 @@ import { verifyHead } from "./crl-head.ts";
 import { issueCrl, REVOKE_AT_ONCE } from "./crl-issue.ts";
 import { partialFault, readAuthority, type DiskAuthority } from "./directory-state.ts";
 import { readContent, type DiskContent } from "./import-read.ts";
-import { planImport, planRevocations, type Put } from "./import-plan.ts";
+import { planImport, planRevocations } from "./import-plan.ts";
 import { Mirror } from "./mirror.ts";
 import {
   AUTHORITY_KEY,
@@ -20,11 +20,9 @@ import {
   type AuthorityValue,
 } from "./record.ts";
 import { SERIAL_MAX } from "./serial.ts";
-import { createStore, PATIENCE, unchanged, type Store } from "./store.ts";
+import { createStore, PATIENCE, putAll, unchanged, type Store } from "./store.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
-/** Keys per transaction; a foreign etcd allows 128 operations by default. */
-const PUTS_AT_ONCE = 100;
 /** Passes over the directory while somebody else imports the same. */
 const PASSES_MAX = 20;
 
@@ -89,19 +87,6 @@ function refuseOther(store: Store, { issuer }: DiskAuthority): void {
     `the record has the CA "${there.subject}", the directory "${issuer.certificate.subjectText}"`,
     { hints: ["A cluster has one CA. Nothing was changed."] },
   );
-}
-
-async function putAll(store: Store, puts: readonly Put[]): Promise<void> {
-  for (let at = 0; at < puts.length; at += PUTS_AT_ONCE) {
-    const batch = puts.slice(at, at + PUTS_AT_ONCE);
-    const [first] = batch.flatMap(({ key, value }) => (value === null ? [] : [{ key, value }]));
-    // A failed compare brings what is there into memory; the next pass plans with it.
-    await store.commit({
-      when: batch.map(({ key, was }) => unchanged(key, was)),
-      then: batch.map(({ key, value }) => (value === null ? { delete: key } : { put: key, value })),
-      ...(first === undefined ? {} : { settle: first }),
-    });
-  }
 }
 
 async function raiseSerial(store: Store, content: DiskContent): Promise<void> {

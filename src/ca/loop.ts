@@ -12,6 +12,7 @@ import { parseSerialFile } from "./serial.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
+import { isEdited, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
 const CONNECT_WITHIN_MS = 5000;
@@ -76,6 +77,7 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
     body: async () => {
       if (!core.loaded) return;
       await reconcile(core, signal);
+      if (await isEdited(core)) await repair(core, signal, () => upkeep.getsOn());
       if (core.key.peek() !== undefined) await refreshCrl(core);
     },
   });
@@ -112,7 +114,9 @@ export async function repair(core: Core, signal?: AbortSignal, onFile?: () => vo
   const { mirror, directory, deps } = core;
   await core.key.load(core.issuer());
   const issuer = core.issuer();
-  const { jobs, unknown } = await planRepair(mirror, directory, issuer, core.key.peek(), onFile);
+  const compare = () => planRepair(mirror, directory, issuer, core.key.peek(), onFile);
+  const before = await compare();
+  const { jobs, unknown } = (await takeIn(core, before.unknown)) ? await compare() : before;
   for (const path of unknown) {
     if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
   }

@@ -45,6 +45,7 @@ export function createPublisher(deps: PublishDeps): Publisher {
   let sinceMs = 0;
   let alarm: string | undefined;
   let turn: Promise<unknown> = Promise.resolve();
+  let writing: Promise<boolean> | undefined;
 
   const crlJobs = async (): Promise<DirectoryJob[]> => {
     const wanted = () => (newest === undefined ? "unknown" : { content: newest.pem });
@@ -79,9 +80,21 @@ export function createPublisher(deps: PublishDeps): Publisher {
     }
     return crlJobs();
   };
+  const write = (jobs: DirectoryJob[]) => {
+    const done = directory.apply(jobs).finally(() => {
+      if (writing === done) writing = undefined;
+    });
+    writing = done;
+    return done;
+  };
   const publishCrl = async (again = false) => {
     // One after the other: an older list must not overtake a newer one.
-    const queued = turn.then(async () => ({ written: directory.apply(await renewCrl(again)) }));
+    const queued = turn.then(async () => {
+      const jobs = await renewCrl(again);
+      // Nothing left to do may mean that another is just bringing it to disk.
+      const before = jobs.length === 0 ? writing : undefined;
+      return { written: before ?? write(jobs) };
+    });
     turn = queued.catch(() => undefined);
     return (await queued).written;
   };

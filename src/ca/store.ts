@@ -22,6 +22,9 @@ export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_00
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
 
+/** Keys per transaction; a foreign etcd allows 128 operations by default. */
+const PUTS_AT_ONCE = 100;
+
 export interface Commit {
   when: Compare[];
   then: ({ put: string; value: string } | { delete: string })[];
@@ -35,6 +38,13 @@ export interface Commit {
 export type Guard = () => Promise<{ key: string; value: string }[]>;
 
 export type Committed = { ok: true; revision: number; touched: Touched } | { ok: false };
+
+/** A key to put, or with null to delete, if its revision is still `was` (0: it isn't there). */
+export interface Put {
+  key: string;
+  value: string | null;
+  was: number;
+}
 
 export interface StoreDeps {
   etcd: Etcd;
@@ -167,4 +177,18 @@ export function unchanged(key: string, modRevision: number): Compare {
  */
 export function isUnreachable(error: unknown): boolean {
   return isFault(error, "etcd");
+}
+
+/** Puts them some at a time; those whose compare failed are left, and are in memory as they are. */
+export async function putAll(store: Store, puts: readonly Put[]): Promise<void> {
+  for (let at = 0; at < puts.length; at += PUTS_AT_ONCE) {
+    const batch = puts.slice(at, at + PUTS_AT_ONCE);
+    const [first] = batch.flatMap(({ key, value }) => (value === null ? [] : [{ key, value }]));
+    // A failed compare brings what is there into memory; the next pass plans with it.
+    await store.commit({
+      when: batch.map(({ key, was }) => unchanged(key, was)),
+      then: batch.map(({ key, value }) => (value === null ? { delete: key } : { put: key, value })),
+      ...(first === undefined ? {} : { settle: first }),
+    });
+  }
 }

@@ -1,0 +1,194 @@
+// Takes into the record what offline tools, or a hand, did in this server's CA directory while the
+// daemon was down: certificates issued, a CRL signed. Only ever adds: what is missing in the
+// directory may be missing because this server was away. Danger: a CRL that is newer than the
+// record's may also mean that the record is an old copy; then nothing is taken in.
+
+import { readFile } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { Fault, messageOf } from "../base/fault.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { readIfThere } from "../host/files.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { parseCrl } from "../x509/crl.ts";
+import type { Core } from "./core.ts";
+import { verifyHead } from "./crl-head.ts";
+import { type PublishedCrl, readPublishedCrl } from "./crl.ts";
+import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
+import { eachAtOnce } from "./directory.ts";
+import { pemNames } from "./directory-state.ts";
+import { parseInventory, type InventoryLine } from "./inventory.ts";
+import { isIssuedBy } from "./issuer.ts";
+import type { Mirror } from "./mirror.ts";
+import { certKey, crlKey, encodeValue, nameKey, type CertValue } from "./record.ts";
+import { serialOf, type Serial } from "./serial.ts";
+import { putAll, type Put } from "./store.ts";
+
+/** Who signed what was found: `signedBy` in the record. */
+const DIRECTORY = "directory";
+const READS_AT_ONCE = 16;
+/** CRLs signed in one go while other servers revoke too. */
+const CRLS_MAX = 1000;
+
+/** What was found in the directory that the record has never heard of. */
+interface Strays {
+  /** Certificates of this CA, by the names of their files. */
+  certificates: { file: string; certificate: Certificate }[];
+  lines: InventoryLine[];
+}
+
+/**
+ * Takes in certificates among the `unknown` files of signed/, lines of the inventory, and entries
+ * of the CRL. Returns whether there were any. What can't be taken in now is logged and stays.
+ */
+export async function takeIn(core: Core, unknown: readonly string[]): Promise<boolean> {
+  try {
+    const certificates = await takeInCertificates(core, unknown);
+    return (await takeInCrl(core)) || certificates;
+  } catch (error) {
+    const why = messageOf(error);
+    core.deps.log.warn("what was done in the CA directory is not taken in yet", { why });
+    if (!(error instanceof Fault)) throw error;
+    return false;
+  }
+}
+
+/**
+ * Whether somebody seems to have worked in the directory since it was last compared: quick, as it
+ * opens no certificate.
+ */
+export async function isEdited(core: Core): Promise<boolean> {
+  const { directory, mirror, publisher, unknown } = core;
+  const { layout } = directory;
+  if (directory.state().behind > 0) return false;
+  const strange = (name: string) =>
+    !mirror.tables.names.has(name) && !unknown.includes(layout.signedFile(name));
+  if ((await pemNames(layout.signed)).some(strange)) return true;
+  const { lines } = parseInventory((await readIfThere(layout.inventory)) ?? "");
+  if (lines.some(({ serial }) => !mirror.tables.certs.has(serial))) return true;
+  const crl = await readFile(layout.crl).catch(() => undefined);
+  const published = publisher.crl();
+  return crl === undefined || (published !== undefined && !published.pem.equals(crl));
+}
+
+async function takeInCertificates(core: Core, unknown: readonly string[]): Promise<boolean> {
+  const { mirror, store, deps } = core;
+  const strays = await findStrays(core, unknown);
+  const puts = planTakeIn(strays, mirror, isoTime(wallMs()));
+  if (puts.length === 0) return false;
+  await putAll(store, puts);
+  const serials = puts.flatMap(({ key }) => (key.startsWith(certKey("")) ? [basename(key)] : []));
+  deps.log.warn("took in certificates that were issued in the CA directory", { serials });
+  return true;
+}
+
+async function findStrays(core: Core, unknown: readonly string[]): Promise<Strays> {
+  const { layout } = core.directory;
+  const { certs } = core.mirror.tables;
+  const certificates: Strays["certificates"] = [];
+  const files = unknown.filter((path) => dirname(path) === layout.signed);
+  await eachAtOnce(files, READS_AT_ONCE, async (path) => {
+    const certificate = readOne(await readFile(path));
+    if (certificate === undefined || !isIssuedBy(certificate, core.issuer())) return;
+    certificates.push({ file: basename(path, ".pem"), certificate });
+  });
+  const { lines } = parseInventory((await readIfThere(layout.inventory)) ?? "");
+  return { certificates, lines: lines.filter(({ serial }) => !certs.has(serial)) };
+}
+
+function readOne(pem: Buffer): Certificate | undefined {
+  try {
+    return parseCertificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Lists what the record is to have of `strays`: a certificate for each serial that it doesn't know,
+ * and the name's current one where the name has none. `at`: when, ISO time. Pure.
+ */
+export function planTakeIn(strays: Strays, { tables }: Mirror, at: string): Put[] {
+  const puts = new Map<string, Put>();
+  const add = (serial: Serial, value: Omit<CertValue, "signedBy" | "at">) => {
+    const key = certKey(serial);
+    if (tables.certs.has(serial) || puts.has(key)) return;
+    puts.set(key, { key, value: encodeValue({ ...value, signedBy: DIRECTORY, at }), was: 0 });
+  };
+  for (const { file, certificate } of strays.certificates) {
+    const serial = serialOf(certificate.serial);
+    const { commonName: certname = file, der, notBefore, notAfter } = certificate;
+    add(serial, {
+      certname,
+      der: der.toString("base64"),
+      notBefore: isoTime(notBefore),
+      notAfter: isoTime(notAfter),
+    });
+    if (certname !== file || tables.names.has(certname)) continue;
+    const key = nameKey(certname);
+    puts.set(key, { key, value: encodeValue({ serial }), was: tables.names.revisionOf(certname) });
+  }
+  for (const { serial, certname, notBeforeMs, notAfterMs } of strays.lines) {
+    const times = { notBefore: isoTime(notBeforeMs), notAfter: isoTime(notAfterMs) };
+    add(serial, { certname, der: null, ...times });
+  }
+  return [...puts.values()];
+}
+
+/**
+ * Revokes what the CRL on disk has and the record doesn't, and signs one above it where its number
+ * is above the record's.
+ */
+async function takeInCrl(core: Core): Promise<boolean> {
+  const pem = await readFile(core.directory.layout.crl).catch(() => undefined);
+  const there = pem === undefined ? undefined : readPublishedCrl(pem, core.issuer());
+  let taken = false;
+  // The one of before the start first: the record's may have taken its place already.
+  for (const found of [core.crlAtStart, there]) {
+    if (found !== undefined && (await takeInOne(core, found))) taken = true;
+  }
+  core.crlAtStart = undefined;
+  return taken;
+}
+
+async function takeInOne(core: Core, found: PublishedCrl): Promise<boolean> {
+  const { deps, publisher, store } = core;
+  const { crlHead, revoked, certs } = store.mirror.tables;
+  const isAhead = found.number > (crlHead.get("")?.number ?? 0);
+  if (isAhead && !(await isForeign(core, found.number))) return false;
+  if (isAhead) core.foreignCrl = found.number;
+  const entries = parseCrl(found.der).entries;
+  for (let pass = 0; pass < CRLS_MAX; pass += 1) {
+    const missing = entries.flatMap(({ serial: number, timeMs, reason }): NewRevocation[] => {
+      const serial = serialOf(number);
+      if (revoked.has(serial)) return [];
+      const cert = certs.get(serial);
+      const certname = cert?.certname ?? null;
+      return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs: timeMs }];
+    });
+    const newest = crlHead.get("")?.number ?? 0;
+    if (missing.length === 0 && newest >= found.number) return pass > 0;
+    const head = await verifyHead(store);
+    const number = Math.max(head.number, found.number) + 1;
+    const revoke = missing.slice(0, REVOKE_AT_ONCE);
+    const done = await issueCrl(core.signer(), { head, number, revoke });
+    if (!done.ok) continue;
+    await publisher.publish(done.touched);
+    const serials = revoke.map(({ serial }) => serial);
+    const what = { found: found.number, signed: number, revoked: serials };
+    deps.log.warn("took in a CRL that was signed in the CA directory", what);
+  }
+  throw new Fault("ca.busy", `other servers revoked ${CRLS_MAX} times in between`);
+}
+
+/**
+ * Whether this server's own copy of the record, which has every CRL that was ever published here,
+ * knows nothing of this number. Without a copy nobody can say.
+ */
+async function isForeign({ deps }: Core, number: number): Promise<boolean> {
+  let isThere = false;
+  for await (const { key } of deps.offlineRecord?.() ?? []) {
+    if (key === crlKey(number)) return false;
+    isThere = true;
+  }
+  return isThere;
+}
