@@ -6,7 +6,10 @@ import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { subjectAltName, type Extension } from "../x509/extensions.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { generateEcKey } from "../x509/keys.ts";
+import { createRequest } from "../x509/request.ts";
 import { parseInventory } from "./inventory.ts";
+import type { PolicyProgram } from "./policy-program.ts";
 import { encodeValue, requestKey } from "./record.ts";
 import { renderSerialFile } from "./serial.ts";
 import { WAITING_MAX, WAITING_OF_ONE_MAX } from "./submit.ts";
@@ -54,6 +57,29 @@ void test("routes let an agent enrol on one server and collect its certificate o
   const admin = await adminOf(one);
   const listed = await one.fetch("GET", "/puppet-ca/v1/certificate_statuses/any", { as: admin });
   assert.equal(listed.status, 200);
+});
+
+void test("submit doesn't sign a name that somebody else was given while its program decided", async () => {
+  const name = "while.lab.test";
+  fleet.settings.autosign = join(fleet.folder, "policy");
+  await writeFile(fleet.settings.autosign, "", { mode: 0o755 });
+  let meanwhile: (() => Promise<unknown>) | undefined;
+  const program: PolicyProgram = async () => {
+    const act = meanwhile;
+    meanwhile = undefined;
+    await act?.();
+    return { sign: true, warnings: [] };
+  };
+  const one = await fleet.server("s1", { program });
+  const other = createRequest({ commonName: name, key: generateEcKey() });
+  meanwhile = () => one.ca.submit({ pem: other, key: name });
+  const { outcome } = await one.ca.submit({ pem: await agentRequest(name), key: name });
+  assert.equal(outcome, "refused");
+  const { certificates } = one.ca.show(name);
+  assert.deepEqual(
+    certificates.map(({ key }) => key),
+    ["EC prime256v1"],
+  );
 });
 
 void test("submit takes one of eight requests for one name, whichever server they reach", async () => {

@@ -5,7 +5,7 @@ import { Fault } from "../base/fault.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import type { Mirror } from "./mirror.ts";
 import { readRequest, refuseRequest, type ReadRequest } from "./policy.ts";
-import { signIncoming, type Issued, type Signer } from "./sign.ts";
+import { lookAt, signIncoming, type Issued, type Signer } from "./sign.ts";
 
 export type Generated = { certname: string; der: Buffer; issued?: Issued };
 
@@ -25,7 +25,7 @@ export async function signGenerated(signer: Signer, pem: string): Promise<Genera
   const lax = { allowSubjectAltNames: true, allowAuthorizationExtensions: true };
   const because = refuseRequest(read, { ...signer.settings, ...lax }, signer.names);
   if (because !== undefined) throw refused(because);
-  const issued = await signIncoming(signer, read);
+  const issued = await signIncoming(signer, read, lookAt(signer.store.mirror, certname));
   if (issued === undefined) throw taken(certname);
   return { certname, der: issued.der, issued };
 }

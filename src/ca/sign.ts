@@ -3,6 +3,7 @@
 
 import type { KeyObject } from "node:crypto";
 import { Fault } from "../base/fault.ts";
+import type { Compare } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { type Certificate, createCertificateAsync } from "../x509/certificate.ts";
 import { nameOf } from "../x509/name.ts";
@@ -28,7 +29,7 @@ import { certKey, encodeValue, nameKey, requestKey, revokedKey, type CertValue }
 import { serialOf, type Serial } from "./serial.ts";
 import type { CaSettings } from "./settings.ts";
 import { unchanged, type Commit, type Store } from "./store.ts";
-import type { Touched } from "./mirror.ts";
+import type { Mirror, Touched } from "./mirror.ts";
 
 /** Attempts while other servers change the same name. */
 const TRIES_MAX = 20;
@@ -75,7 +76,7 @@ export async function signWaiting(
   options: SignOptions = {},
 ): Promise<Signed> {
   const { store } = signer;
-  const { requests, names } = store.mirror.tables;
+  const { requests } = store.mirror.tables;
   if (!requests.has(certname)) await store.refresh([requestKey(certname), nameKey(certname)]);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const row = requests.get(certname);
@@ -91,10 +92,7 @@ export async function signWaiting(
       subject: subjectOf(read.read),
       extensions: agentExtensions,
       ttlSeconds: ttlOf(read.read, signer.settings, options.ttlSeconds),
-      when: [
-        unchanged(requestKey(certname), requests.revisionOf(certname)),
-        unchanged(nameKey(certname), names.revisionOf(certname)),
-      ],
+      when: unchangedSince(lookAt(store.mirror, certname), certname),
       then: [{ delete: requestKey(certname) }],
     });
     if (done !== undefined) return done;
@@ -102,22 +100,40 @@ export async function signWaiting(
   throw busy(certname);
 }
 
+/** The revisions of what a name has; 0: nothing. What was decided on them is compared with them. */
+export interface Seen {
+  name: number;
+  request: number;
+}
+
+/** What memory has of the name at this moment: to be taken where the decision is made. */
+export function lookAt({ tables }: Mirror, certname: string): Seen {
+  const { names, requests } = tables;
+  return { name: names.revisionOf(certname), request: requests.revisionOf(certname) };
+}
+
 /**
- * Signs a request as it comes in, if nobody has anything for its name. Undefined: somebody has now.
+ * Signs a request as it comes in, if its name still has what was `seen` of it. Undefined: it has
+ * something else now.
  */
-export function signIncoming(signer: Signer, read: ReadRequest): Promise<Issued | undefined> {
-  const { names, requests } = signer.store.mirror.tables;
+export function signIncoming(
+  signer: Signer,
+  read: ReadRequest,
+  seen: Seen,
+): Promise<Issued | undefined> {
   const { certname } = read;
   return issue(signer, {
     subject: subjectOf(read),
     extensions: agentExtensions,
     ttlSeconds: ttlOf(read, signer.settings),
-    when: [
-      unchanged(requestKey(certname), requests.revisionOf(certname)),
-      unchanged(nameKey(certname), names.revisionOf(certname)),
-    ],
-    then: requests.has(certname) ? [{ delete: requestKey(certname) }] : [],
+    when: unchangedSince(seen, certname),
+    then: seen.request > 0 ? [{ delete: requestKey(certname) }] : [],
   });
+}
+
+/** Compares that a name still has what was seen of it. */
+export function unchangedSince({ name, request }: Seen, certname: string): Compare[] {
+  return [unchanged(requestKey(certname), request), unchanged(nameKey(certname), name)];
 }
 
 /**

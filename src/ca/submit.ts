@@ -10,8 +10,16 @@ import type { Touched } from "./mirror.ts";
 import type { PolicyProgram } from "./policy-program.ts";
 import { readRequest, refuseRequest, refuseSubmission, type ReadRequest } from "./policy.ts";
 import { encodeValue, nameKey, requestKey, type RequestValue } from "./record.ts";
-import { signIncoming, type Issued, type Judge, type Signer } from "./sign.ts";
-import { isUnreachable, unchanged } from "./store.ts";
+import {
+  type Issued,
+  type Judge,
+  lookAt,
+  type Seen,
+  type Signer,
+  signIncoming,
+  unchangedSince,
+} from "./sign.ts";
+import { isUnreachable } from "./store.ts";
 
 const TRIES_MAX = 20;
 /**
@@ -49,19 +57,20 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
   const { read } = parsed;
   const { tables } = deps.store.mirror;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const because = await refuseNow(deps, read, submission.key);
+    // From here to the commit others may take the name: it is what was seen that is compared.
+    const { because, seen } = await judgeNow(deps, read, submission.key);
     if (because !== undefined) return refused(because);
     const approved = await autosigns(deps, read.certname, submission.pem);
     const reason = approved ? refuseRequest(read, deps.settings, deps.names) : undefined;
     const signer = approved && reason === undefined ? readySigner(deps, read) : undefined;
     if (signer !== undefined) {
-      const issued = await signIncoming(signer, read);
+      const issued = await signIncoming(signer, read, seen);
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
     const full = refuseFull(deps, read.certname, submission.source);
     if (full !== undefined) return refused(full);
-    const kept = await keep(deps, read, {
+    const kept = await keep(deps, read, seen, {
       ...(submission.source === undefined ? {} : { source: submission.source }),
       ...(approved && reason === undefined ? { approved } : {}),
     });
@@ -100,9 +109,9 @@ function readySigner(deps: SubmitDeps, { certname }: ReadRequest): Signer | unde
 async function keep(
   deps: Judge,
   { certname, pem }: ReadRequest,
+  seen: Seen,
   more: Pick<RequestValue, "source" | "approved">,
 ) {
-  const { names, requests } = deps.store.mirror.tables;
   const value: RequestValue = {
     id: randomBytes(8).toString("hex"),
     pem,
@@ -111,10 +120,7 @@ async function keep(
   };
   const put = { put: requestKey(certname), value: encodeValue(value) };
   const done = await deps.store.commit({
-    when: [
-      unchanged(put.put, requests.revisionOf(certname)),
-      unchanged(nameKey(certname), names.revisionOf(certname)),
-    ],
+    when: unchangedSince(seen, certname),
     then: [put],
     settle: { key: put.put, value: put.value },
   });
@@ -122,10 +128,14 @@ async function keep(
 }
 
 /**
- * Why the request may not even wait. What memory has of the name may be what another server has
+ * Why the request may not even wait, and what that rests on. What memory has of the name may be what another server has
  * cleaned a moment ago, so it is asked for once more before anybody is refused for it.
  */
-async function refuseNow(deps: Judge, read: ReadRequest, key: string): Promise<string | undefined> {
+async function judgeNow(
+  deps: Judge,
+  read: ReadRequest,
+  key: string,
+): Promise<{ because: string | undefined; seen: Seen }> {
   const { certname } = read;
   if (refuseDuplicate(deps, certname) !== undefined) {
     const keys = [nameKey(certname), requestKey(certname)];
@@ -134,7 +144,8 @@ async function refuseNow(deps: Judge, read: ReadRequest, key: string): Promise<s
       if (!isUnreachable(error)) throw error;
     });
   }
-  return refuseDuplicate(deps, certname) ?? refuseSubmission(read, key);
+  const seen = lookAt(deps.store.mirror, certname);
+  return { because: refuseDuplicate(deps, certname) ?? refuseSubmission(read, key), seen };
 }
 
 function refuseFull({ store }: Judge, certname: string, source?: string): string | undefined {
