@@ -19,7 +19,7 @@ const STEP_MS_MAX = 300_000;
 const UNIT_TESTS = [
   "src/**/*.test.ts",
   "lab/*.test.ts",
-  "lab/{cluster,demo}/*.test.ts",
+  "lab/{cluster,demo,torture}/*.test.ts",
   "bench/**/*.test.ts",
   "scripts/**/*.test.ts",
   "packaging/**/*.test.ts",

@@ -10,7 +10,7 @@ import { type Answer, knock } from "./knock.ts";
 import { AUTOSIGNED } from "./site.ts";
 
 const EDGE_PORT = 8140;
-const CA_DIRECTORY = "/etc/puppet/puppetserver/ca";
+export const CA_DIRECTORY = "/etc/puppet/puppetserver/ca";
 
 /** The URL of `path` below /puppet-ca/v1 at the edge of `server`. */
 export function caUrl(server: LabHost, path: string): string {

@@ -1,0 +1,119 @@
+// Faults, one after the other, chosen by a seed: what is killed, hung, cut off, filled up or loses
+// power, on which server and for how long. Each is undone before the next begins, but nothing waits
+// for the cluster to be whole again: the next one may well hit while it still heals.
+
+import type { CutDirection } from "../network.ts";
+import type { Cluster } from "../cluster.ts";
+import { lasting } from "../cluster/scenario.ts";
+import type { LabHost } from "../host.ts";
+import { monotonicMs, wallMs } from "../../src/host/clock.ts";
+import type { Random } from "./random.ts";
+
+const DAEMON = "understudy.service";
+const ETCD = "understudy-etcd.service";
+/** Longer than any lease, and than a clock's reading is valid. */
+const HUNG_MS = 35_000;
+const CUT_MS_MAX = 20_000;
+const CALM_MS_MAX = 4000;
+
+/** A fault that was: agents that were connected to this server meanwhile may have failed. */
+export interface Fault {
+  kind: string;
+  server: string;
+  fromMs: number;
+  toMs: number;
+}
+
+interface Kind {
+  kind: string;
+  begin: (server: LabHost) => Promise<unknown>;
+  /** Milliseconds until it is undone. */
+  lastsMs: number;
+  undo: (server: LabHost) => Promise<unknown>;
+}
+
+const nothing = async () => undefined;
+const cutOff = (direction: CutDirection, kind: string): Kind => ({
+  kind,
+  begin: async (server) => server.cutLink({ direction }),
+  lastsMs: CUT_MS_MAX,
+  undo: async (server) => server.heal(),
+});
+const killed = (unit: string): Kind => ({
+  kind: `SIGKILL ${unit}`,
+  begin: async (server) => server.signal(unit, "SIGKILL", "all"),
+  lastsMs: 0,
+  undo: nothing,
+});
+const hung = (unit: string): Kind => ({
+  kind: `SIGSTOP ${unit}`,
+  begin: async (server) => server.signal(unit, "SIGSTOP", "all"),
+  lastsMs: HUNG_MS,
+  // The watchdog may have ended it meanwhile.
+  undo: async (server) => server.exec(["systemctl", "kill", "--signal=SIGCONT", unit]),
+});
+
+const KINDS: readonly Kind[] = [
+  killed(DAEMON),
+  killed(ETCD),
+  hung(DAEMON),
+  hung(ETCD),
+  cutOff("silent", "cut off both ways"),
+  cutOff("in", "hears nothing"),
+  cutOff("out", "is not heard"),
+  {
+    kind: "full disk",
+    begin: async (server) => server.fillDisk(),
+    lastsMs: CUT_MS_MAX,
+    undo: async (server) => server.freeDisk(),
+  },
+  {
+    kind: "power cut",
+    begin: async (server) => server.powerCut(),
+    lastsMs: 5000,
+    undo: async (server) => ((await server.isUp()) ? undefined : server.boot()),
+  },
+];
+
+/** How it is told, and undone should the scenario end in the middle. */
+export interface ChaosHooks {
+  say: (text: string) => void;
+  undo: (step: () => Promise<unknown>) => void;
+}
+
+/** Does faults to the cluster's servers for `forMs`; every kind once before any comes again. */
+export async function playFaults(
+  cluster: Cluster,
+  random: Random,
+  forMs: number,
+  { say, undo }: ChaosHooks,
+): Promise<Fault[]> {
+  const untilMs = monotonicMs() + forMs;
+  const faults: Fault[] = [];
+  let left: Kind[] = [];
+  while (monotonicMs() < untilMs) {
+    if (left.length === 0) left = [...KINDS];
+    const fault = random.pick(left);
+    left = left.filter((each) => each !== fault);
+    const server = await victim(cluster, random, fault);
+    const fromMs = wallMs();
+    undo(async () => fault.undo(server));
+    await fault.begin(server);
+    await lasting(fault.lastsMs * (0.5 + random.next() / 2));
+    await fault.undo(server);
+    const toMs = wallMs();
+    faults.push({ kind: fault.kind, server: server.fqdn, fromMs, toMs });
+    say(`${fault.kind} on ${server.name} for ${((toMs - fromMs) / 1000).toFixed(1)} s`);
+    await lasting(CALM_MS_MAX * random.next());
+  }
+  return faults;
+}
+
+/** For etcd half of the time its leader. */
+async function victim(cluster: Cluster, random: Random, { kind }: Kind): Promise<LabHost> {
+  const chosen = random.pick(cluster.servers);
+  if (!kind.endsWith(ETCD) || random.next() < 0.5) return chosen;
+  const { members } = await cluster.status();
+  const leader = members.find(({ local }) => local?.etcd.runs === "leader");
+  return cluster.servers.find(({ fqdn }) => fqdn === leader?.member.id) ?? chosen;
+}
