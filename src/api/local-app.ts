@@ -17,6 +17,7 @@ import {
   CaPem,
   CaQuery,
   type CaShown,
+  type CaVerified,
   CreateToken,
   type CreatedToken,
   type RemovalDone,
@@ -72,6 +73,8 @@ export interface CaCommands {
   generate(request: string): Promise<CaCertificate>;
   /** Takes newer CRLs of the CAs above in: PEM. */
   importCrls(pem: string): Promise<CaCrls>;
+  /** Checks the record and this server's CA directory. */
+  verify(): Promise<CaVerified>;
   sign(names: string[], all: boolean): Promise<CaOutcome>;
   revoke(names: string[], serials: string[]): Promise<CaOutcome>;
   clean(names: string[]): Promise<CaOutcome>;
@@ -103,6 +106,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.get("/v1/ca/show/:what", (c) => c.json(authority(deps).show(c.req.param("what"))));
   app.get("/v1/ca/crl", (c) => c.json(authority(deps).crls()));
+  app.get("/v1/ca/verify", async (c) => c.json(await authority(deps).verify()));
   app.post("/v1/ca/crl/refresh", async (c) => c.json(await authority(deps).refreshCrl()));
   app.post("/v1/ca/crl/import", async (c) => {
     return c.json(await authority(deps).importCrls((await readBody(CaPem, c.req)).pem));

@@ -16,6 +16,7 @@ import { describeState, type CaState } from "./state.ts";
 import { type Shown, showCertificates } from "./show.ts";
 import { allStatuses, type CertState, type CertStatus, type ListFilter } from "./view.ts";
 import { listStatuses } from "./view.ts";
+import { type Verified, verifyAuthority } from "./verify.ts";
 
 export type { CaDeps } from "./core.ts";
 
@@ -50,6 +51,8 @@ export interface Ca extends Operations {
   /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
   refreshCrl(olderThanMs?: number): Promise<boolean>;
   state(): CaState;
+  /** Checks record and CA directory; changes nothing. */
+  verify(): Promise<Verified>;
   /**
    * Throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now, `ca.record-older`,
    * `ca.crl-mismatch`, `cluster.…`, `etcd.…` when nothing could be revoked in the record.
@@ -85,6 +88,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     currentCrl: () => core.publisher.crl(),
     refreshCrl: (olderThanMs) => refreshCrl(core, olderThanMs),
     state: () => describeState(core),
+    verify: () => verifyAuthority(core),
     async requireSigner() {
       core.signer();
       await verifyHead(core.store);

@@ -143,15 +143,16 @@ export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<bo
 }
 
 /** Compares every key's revision with memory and reads anew what differs. */
-async function reconcile(core: Core, signal: AbortSignal): Promise<void> {
+export async function reconcile(core: Core, signal?: AbortSignal): Promise<void> {
   const { deps, mirror, store, publisher } = core;
-  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true, signal });
+  const until = signal === undefined ? {} : { signal };
+  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true, ...until });
   const there = new Set(kvs.map(({ key }) => key));
   const stale = kvs
     .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
     .map(({ key }) => key);
   for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
-    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), { signal });
+    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), until);
   }
   const gone = [...mirror.keys()].filter(
     (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,

@@ -24,7 +24,7 @@ import { serialOf, type Serial } from "./serial.ts";
 import { putAll, type Put } from "./store.ts";
 
 /** Who signed what was found: `signedBy` in the record. */
-const DIRECTORY = "directory";
+export const DIRECTORY = "directory";
 const READS_AT_ONCE = 16;
 /** CRLs signed in one go while other servers revoke too. */
 const CRLS_MAX = 1000;

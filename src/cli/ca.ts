@@ -6,6 +6,7 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { addCaCrl } from "./ca-crl.ts";
 import { addCaGenerate } from "./ca-generate.ts";
 import { addCaList, addCaShow } from "./ca-list.ts";
+import { addCaVerify } from "./ca-verify.ts";
 import { createOutput, EXIT } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */
@@ -37,6 +38,7 @@ export function addCa(program: Command): void {
   });
   addCaGenerate(ca);
   addCaCrl(ca);
+  addCaVerify(ca);
 }
 
 interface Change {

@@ -32,6 +32,7 @@ export function caCommands(ca: Ca): CaCommands {
         hints: ["What there is: understudy ca list --all"],
       });
     },
+    verify: async () => ca.verify(),
     sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
     revoke: async (names, serials) => {
       const read = serials.map((text) => serialFrom(text) ?? text);

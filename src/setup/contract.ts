@@ -149,6 +149,21 @@ export const CaCrls = z.object({
 });
 export type CaCrls = z.infer<typeof CaCrls>;
 
+/** What was checked of the authority, and what isn't as it must be. */
+export const CaVerified = z.object({
+  certificates: z.int(),
+  names: z.int(),
+  requests: z.int(),
+  revocations: z.int(),
+  crlNumber: z.int(),
+  /** Whether etcd was read for it; else this server's memory was checked. */
+  fresh: z.boolean(),
+  findings: z.array(z.object({ what: z.string(), because: z.string() })),
+  /** How many there are; not all may be listed. */
+  found: z.int(),
+});
+export type CaVerified = z.infer<typeof CaVerified>;
+
 /** A certificate that was signed for a command, and the servers that have it on disk. */
 export const CaCertificate = z.object({
   certname: z.string(),
