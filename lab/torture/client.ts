@@ -1,6 +1,6 @@
 // One client of the certificate authority that never rests: has certificates signed, renewed,
 // revoked and cleaned on any server, and uses them, also what it must not. What it saw goes to
-// `note`. The idea: a name belongs to one client, so that what it knows of the name is all there is.
+// `note`. The idea: a name belongs to one client, so what it knows of the name is all there is.
 
 import { createHash, type KeyObject, X509Certificate } from "node:crypto";
 import { request } from "node:https";

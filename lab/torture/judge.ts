@@ -1,6 +1,6 @@
 // Whether what clients saw, and what is left in the end, is what a certificate authority may do:
-// nothing acknowledged is lost, no serial and no name is given twice, nobody who was revoked passes,
-// CRLs only move forward. Pure; an empty list is the verdict "it held".
+// nothing acknowledged is lost, no serial and no name is given twice, nobody who was revoked
+// passes, CRLs only move forward. Pure; an empty list is the verdict "it held".
 
 import { type Act, type History, isDone, type LastState, mayBeDone, type Seen } from "./history.ts";
 

@@ -22,6 +22,7 @@ import {
   type CreatedToken,
   type RemovalDone,
   type RemovalPlan,
+  ServerNames,
   type TokenList,
   type VotersAnswer,
 } from "../setup/contract.ts";
@@ -40,6 +41,11 @@ export interface LocalDeps {
   signOwnCertificate(
     requestPem: string,
   ): Promise<{ certificate: string; bundle: string; crl: string }>;
+  /**
+   * Adds names to those that agents may call every server by, and signs this server's certificate
+   * anew. Returns all that it is for.
+   */
+  reissue(altNames: string[]): Promise<ServerNames>;
   /** Setup has gone through: this member is a full one. */
   finish(): Promise<void>;
   ca: CaCommands | undefined;
@@ -129,6 +135,9 @@ export function createLocalApp(deps: LocalDeps): Hono {
   app.post("/v1/server-certificate", async (c) => {
     const { request } = await readBody(ServerRequest, c.req);
     return c.json(await deps.signOwnCertificate(request));
+  });
+  app.post("/v1/server-certificate/reissue", async (c) => {
+    return c.json(await deps.reissue((await readBody(ServerNames, c.req)).altNames));
   });
   app.post("/v1/finish", async (c) => {
     await deps.finish();

@@ -128,8 +128,9 @@ async function keep(
 }
 
 /**
- * Why the request may not even wait, and what that rests on. What memory has of the name may be what another server has
- * cleaned a moment ago, so it is asked for once more before anybody is refused for it.
+ * Why the request may not even wait, and what that rests on. What memory has of the name may be
+ * what another server has cleaned a moment ago, so it is asked for once more before anybody is
+ * refused for it.
  */
 async function judgeNow(
   deps: Judge,

@@ -1,5 +1,5 @@
-// What offline tools do in a CA directory, and what a daemon makes of it when it comes back. openssl
-// and our own signing code play `puppetserver ca generate` and `prune`.
+// What offline tools do in a CA directory, and what a daemon makes of it when it comes back. Our
+// own signing code plays `puppetserver ca generate` and `prune`.
 
 import assert from "node:assert/strict";
 import { appendFile, readFile, writeFile } from "node:fs/promises";

@@ -1,6 +1,6 @@
-// Looks at everything this server's authority has, in memory and in the CA directory, and lists what
-// isn't as it must be. Changes nothing. A hundred thousand signatures take seconds, so the work is
-// done in pieces and the daemon goes on meanwhile.
+// Looks at everything that this server's authority has, in memory and in the CA directory, and
+// lists what isn't as it must be. Changes nothing. A hundred thousand signatures take seconds, so
+// the work is done in pieces and the daemon goes on meanwhile.
 
 import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../base/fault.ts";

@@ -6,6 +6,7 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { addCaCrl } from "./ca-crl.ts";
 import { addCaGenerate } from "./ca-generate.ts";
 import { addCaList, addCaShow } from "./ca-list.ts";
+import { addCaReissue } from "./ca-reissue.ts";
 import { addCaVerify } from "./ca-verify.ts";
 import { createOutput, EXIT } from "./output.ts";
 
@@ -38,6 +39,7 @@ export function addCa(program: Command): void {
   });
   addCaGenerate(ca);
   addCaCrl(ca);
+  addCaReissue(ca);
   addCaVerify(ca);
 }
 

@@ -62,6 +62,11 @@ export const Member = z.object({
 });
 export type Member = z.infer<typeof Member>;
 
+/** What agents may call a server: a name or an address. */
+export const AltName = z.union([Certname, IpAddress], {
+  error: "not a name in lower case, and not an IP address",
+});
+
 /** How many further names a cluster's servers answer to. */
 export const ALT_NAMES_MAX = 64;
 

@@ -57,6 +57,8 @@ export const LocalStatus = z.object({
       /** Revocations of every CRL up to this number are refused by every worker of this edge. */
       confirmedCrl: z.int(),
       replays: z.int(),
+      /** This server's Puppet certificate, as agents get it. */
+      certificate: z.object({ names: z.array(z.string()), endsAt: z.string() }).optional(),
       /** Requests that wait at this edge because every puppetserver is busy. */
       waiting: z.int().default(0),
       /** Nodes whose catalog requests took a puppetserver with them twice. */

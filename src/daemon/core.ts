@@ -16,6 +16,7 @@ import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
 import { startCa } from "./ca.ts";
 import { type Copier, startCopier } from "./copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./edge.ts";
+import { createHostCertificate, type HostCertificate } from "./host-certificate.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { createOwnLeaves, type OwnLeaves } from "./own-leaves.ts";
 import { isIdle, keepOwn } from "./own-record.ts";
@@ -59,6 +60,7 @@ export interface ServerParts {
   ca: Ca;
   copier: Copier;
   edge: EdgeRunner;
+  hostCertificate: HostCertificate;
   /** Gives what a new CRL wakes. */
   onWake(wake: () => void): void;
 }
@@ -138,7 +140,8 @@ export async function createServer(core: Core): Promise<ServerParts> {
   const memoryMiB = memoryOfHost();
   const edge = createEdgeRunner({ ...core, memoryMiB, ca });
   parts.edge = edge;
-  return { ca, copier, edge, onWake: (wake) => (parts.wake = wake) };
+  const hostCertificate = createHostCertificate(core, ca);
+  return { ca, copier, edge, hostCertificate, onWake: (wake) => (parts.wake = wake) };
 }
 
 export function requireView({ keeper }: Core): View {

@@ -24,7 +24,12 @@ import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { desiredEdge } from "./edge-desired.ts";
-import { EDGE_CERTIFICATE, keepEdgeIdentity, PUPPET_CA } from "./identity-files.ts";
+import {
+  EDGE_CERTIFICATE,
+  type EdgeIdentity,
+  keepEdgeIdentity,
+  PUPPET_CA,
+} from "./identity-files.ts";
 import { createRevocationSync } from "./revocation-sync.ts";
 
 /** How long the other edges may take to confirm a revocation before they are named. */
@@ -56,6 +61,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const { node, keeper, peers, ca, log } = host;
   const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
   let state: EdgeState | undefined;
+  let own: EdgeIdentity | undefined;
   /** What this tick has found already. */
   let seen: EdgeState | undefined;
   /** Whether there is a configuration that HAProxy could start with. */
@@ -68,8 +74,10 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
 
   const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
   const configure = async (view: View) => {
-    const config = await readConfig(host, view, await ipv6);
-    if (config === undefined) return;
+    const identity = await keepEdgeIdentity(host.layout, host.node.sharedName);
+    if (identity === undefined) return;
+    const config = configOf(host, view, await ipv6, identity);
+    own = identity;
     configured = true;
     const { before, actions } = await settleEdge(config);
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
@@ -110,6 +118,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       because: whyInactive(configured, state),
       confirmedCrl: revocations.confirmedCrl(),
       replays: replays.total(),
+      ...(own && { certificate: { names: own.names, endsAt: isoTime(own.endsMs) } }),
       waiting: state?.waiting ?? 0,
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
@@ -142,23 +151,15 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   };
 }
 
-/**
- * The configuration that the view asks for; undefined while this server has no certificate for it.
- */
-async function readConfig(
-  host: EdgeHost,
-  view: View,
-  ipv6: boolean,
-): Promise<EdgeConfig | undefined> {
-  const kept = await keepEdgeIdentity(host.layout, host.node.sharedName);
-  if (kept === undefined) return undefined;
+/** The configuration that the view asks for. */
+function configOf(host: EdgeHost, view: View, ipv6: boolean, own: EdgeIdentity): EdgeConfig {
   return desiredEdge(view, {
     id: host.node.id,
     memoryMiB: host.memoryMiB,
     ipv6,
     certificateFile: EDGE_CERTIFICATE,
     puppetCaFile: PUPPET_CA,
-    issuers: kept.issuers,
+    issuers: own.issuers,
   });
 }
 

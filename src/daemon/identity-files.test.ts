@@ -25,7 +25,8 @@ before(async () => {
 after(async () => rm(folder, { recursive: true, force: true }));
 
 test("decideIdentity names the issuing CA of files that fit", () => {
-  assert.deepEqual(decideIdentity(files, NAME), { issuers: [pki.issuer] });
+  const { names, issuers } = decideIdentity(files, NAME) ?? {};
+  assert.deepEqual({ names, issuers }, { names: [NAME], issuers: [pki.issuer] });
 });
 
 test("decideIdentity waits for a certificate with the shared name", () => {

@@ -16,6 +16,10 @@ export const PUPPET_CA = join(PATHS.edgePki, "puppet-ca.pem");
 export interface EdgeIdentity {
   /** RFC 2253 text of the CA that signs agents. */
   issuers: string[];
+  /** What agents may call this server: its certificate's alt names. */
+  names: string[];
+  /** When the certificate ends, milliseconds since the epoch. */
+  endsMs: number;
 }
 
 /** What Puppet's own files hold, as PEM. */
@@ -55,7 +59,8 @@ export async function keepEdgeIdentity(
  */
 export function decideIdentity(files: PuppetFiles, sharedName: string): EdgeIdentity | undefined {
   const own = parseCertificate(files.certificate);
-  if (!subjectAltNames(own).some((each) => each.value === sharedName)) return undefined;
+  const names = subjectAltNames(own).map(({ value }) => value);
+  if (!names.includes(sharedName)) return undefined;
   if (!matches(readPrivateKey(files.key), own.spkiDer)) {
     throw new Fault("edge.identity", "this server's Puppet certificate isn't for its private key", {
       hints: ["The edge goes on with the pair it has."],
@@ -67,5 +72,5 @@ export function decideIdentity(files: PuppetFiles, sharedName: string): EdgeIden
       hints: ["The edge goes on with the one it has."],
     });
   }
-  return { issuers: [issuing.subjectText] };
+  return { issuers: [issuing.subjectText], names, endsMs: own.notAfter };
 }

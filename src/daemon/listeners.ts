@@ -18,6 +18,7 @@ import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
 import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
 import {
+  addNames,
   finishMember,
   issueToken,
   type MembershipDeps,
@@ -60,6 +61,12 @@ export async function listenForCommands(
         id,
         altNames: namesOfServer(settings, id),
       });
+    },
+    reissue: async (names) => {
+      requireCa(server);
+      const settings = await addNames(membership, names);
+      await server?.hostCertificate.reissue(settings);
+      return { altNames: namesOfServer(settings, core.node.id) };
     },
     finish: async () => {
       await finishMember(membership);

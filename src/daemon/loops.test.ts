@@ -36,7 +36,12 @@ void test("startServerLoops hands the CA's loops out too: one that keeps failing
   const edge = { tick: async () => undefined, status: () => ({ active: false }) };
   const loops = startServerLoops(
     hostWithoutView(stop.signal),
-    { ca, edge: edge as unknown as EdgeRunner, onWake: () => undefined },
+    {
+      ca,
+      edge: edge as unknown as EdgeRunner,
+      hostCertificate: { keep: async () => false },
+      onWake: () => undefined,
+    },
     {} as Leadership,
   );
   const warnings = () => loopWarnings(loops.map(lookAt), monotonicMs(), true);

@@ -14,6 +14,7 @@ import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
+import type { HostCertificate } from "./host-certificate.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { keepRecords } from "./own-record.ts";
 import type { OwnLeaves } from "./own-leaves.ts";
@@ -60,14 +61,22 @@ export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
   ];
 }
 
+/** What a server's loops keep. */
+export interface ServerLoopParts {
+  ca: Ca;
+  edge: EdgeRunner;
+  hostCertificate: Pick<HostCertificate, "keep">;
+  onWake(wake: () => void): void;
+}
+
 /** The loops of a server, the CA's among them. A new CRL wakes the edge through `onWake`. */
 export function startServerLoops(
   host: LoopHost,
-  server: { ca: Ca; edge: EdgeRunner; onWake(wake: () => void): void },
+  server: ServerLoopParts,
   leadership: Leadership,
 ): Loop[] {
   const { keeper, log, node, signal } = host;
-  const { edge } = server;
+  const { edge, hostCertificate } = server;
   const caLoops = server.ca.startLoops(signal);
   const edgeLoop = startLoop({
     ...named(host, "edge"),
@@ -99,13 +108,22 @@ export function startServerLoops(
         else await host.voters.step(view, (id) => host.neighbours.reachable(id));
       }),
   });
+  const certificateLoop = startLoop({
+    ...named(host, "Puppet certificate", SELDOM_TICK_MS),
+    body: async () => {
+      await withRecord(host, async ({ settings }) => {
+        if (await hostCertificate.keep(settings)) edgeLoop.wake();
+      });
+    },
+  });
   server.onWake(() => edgeLoop.wake());
   keeper.onChange(() => {
     edgeLoop.wake();
     vipLoop.wake();
     etcdLoop.wake();
+    certificateLoop.wake();
   });
-  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop];
+  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop];
 }
 
 interface Changes {

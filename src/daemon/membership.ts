@@ -6,8 +6,8 @@ import type { Caller } from "../api/member-app.ts";
 import { Fault } from "../base/fault.ts";
 import { readMember } from "../cluster/members.ts";
 import { AUTHORITIES, authorityHash } from "../cluster/pki.ts";
-import { updateMember, updateSettings } from "../cluster/record.ts";
-import type { Role } from "../cluster/schema.ts";
+import { readClusterRecord, updateMember, updateSettings } from "../cluster/record.ts";
+import { ALT_NAMES_MAX, type Role, type Settings } from "../cluster/schema.ts";
 import { seal } from "../cluster/seal.ts";
 import { countServers, describeVoters } from "../cluster/status.ts";
 import { createToken, finishToken } from "../cluster/tokens.ts";
@@ -75,6 +75,26 @@ export async function finishMember(deps: MembershipDeps): Promise<void> {
   });
   await finishToken(deps.etcd, id);
   deps.wake();
+}
+
+/** Adds names that agents may call every server by. Returns the settings that hold then. */
+export async function addNames(deps: MembershipDeps, names: readonly string[]): Promise<Settings> {
+  if (names.length > 0) {
+    await updateSettings(deps.etcd, (settings) => ({
+      ...settings,
+      otherNames: withNames(settings, names),
+    }));
+    deps.wake();
+  }
+  const record = await readClusterRecord(deps.etcd);
+  if (record !== undefined) return record.settings.value;
+  throw new Fault("cluster.no-record", "there is no record yet");
+}
+
+function withNames({ sharedName, otherNames }: Settings, names: readonly string[]): string[] {
+  const all = [...new Set([...otherNames, ...names])].filter((name) => name !== sharedName);
+  if (all.length <= ALT_NAMES_MAX) return all;
+  throw new Fault("cluster.settings", `otherNames: ${all.length} names, ${ALT_NAMES_MAX} may be`);
 }
 
 /** Sets how many are to vote; says what that comes to with the servers there are. */

@@ -78,7 +78,7 @@ describe(
       }
     });
 
-    test("a body above 64 KiB gets 413 and reaches nobody, with its length and in chunks", async () => {
+    test("a request above 64 KiB gets 413 and reaches nobody, with its length and in chunks", async () => {
       await using edge = await start(0);
       for (const chunked of [false, true]) {
         const put = (bytes: number) => ({ method: "PUT", body: Buffer.alloc(bytes, "c"), chunked });
@@ -94,6 +94,14 @@ describe(
       );
       assert.equal(outcome, 413);
       assert.deepEqual(await edge.servedBy("large"), []);
+      // Who has a certificate may name thousands of them at once, and nobody else.
+      const clean = { method: "PUT", body: Buffer.alloc(900_000, "c") };
+      const path = "/puppet-ca/v1/clean?id=names";
+      assert.equal((await edge.ask(path, { ...clean, leaf: null })).status, 413);
+      assert.deepEqual(await edge.servedBy("names"), []);
+      const { status, json } = await edge.ask(path, clean);
+      assert.equal(status, 200);
+      assert.equal(json.bodyBytes, 900_000);
     });
 
     test("when the daemon dies, others take over in order, then files for what they have", async () => {

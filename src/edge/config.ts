@@ -103,7 +103,7 @@ export const REWRITE_BYTES = 32 * 1024;
 /** How long a request's body may take to arrive once its headers are here. */
 export const BODY_S_MAX = 60;
 
-/** Certificate requests are about 2 KB; stock's has no limit. */
+/** Of a certificate request, and of whoever has no certificate. Requests are about 2 KB. */
 export const CA_BODY_BYTES_MAX = 64 * 1024;
 
 /** How long a request waits for a puppetserver. Agents give up after 600 s by default. */

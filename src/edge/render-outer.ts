@@ -127,8 +127,10 @@ function authorityLines(): string[] {
     // Of a body without a length, as much is here as fits in the buffer.
     `acl ca_large req.hdr_val(content-length) ${large}`,
     `acl ca_large req.body_len ${large}`,
-    "http-request set-var(txn.refused) str(size) if ca ca_large",
-    'http-request return status 413 content-type text/plain string "The request is too large.\\n" if ca ca_large',
+    // Whoever has a certificate may name thousands: that is the authority's own to limit.
+    "http-request set-var(txn.refused) str(size) if ca ca_large ca_request",
+    "http-request set-var(txn.refused) str(size) if ca ca_large !{ ssl_c_used }",
+    'http-request return status 413 content-type text/plain string "The request is too large.\\n" if { var(txn.refused) -m str size }',
     // What may change a certificate is not repeated, except a certificate request.
     "http-request disable-l7-retry if ca !{ method GET PUT }",
     "http-request disable-l7-retry if ca { method PUT } !ca_request",

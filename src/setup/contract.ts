@@ -1,7 +1,7 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
-import { Backend, IpAddress, Role } from "../cluster/schema.ts";
+import { ALT_NAMES_MAX, AltName, Backend, IpAddress, Role } from "../cluster/schema.ts";
 
 export const Done = z.object({ done: z.literal(true) });
 
@@ -163,6 +163,10 @@ export const CaVerified = z.object({
   found: z.int(),
 });
 export type CaVerified = z.infer<typeof CaVerified>;
+
+/** What a server's Puppet certificate is for, or is to be for besides. */
+export const ServerNames = z.object({ altNames: z.array(AltName).max(ALT_NAMES_MAX) });
+export type ServerNames = z.infer<typeof ServerNames>;
 
 /** A certificate that was signed for a command, and the servers that have it on disk. */
 export const CaCertificate = z.object({
