@@ -12,6 +12,7 @@ import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
+import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { live } from "./daemon/life.ts";
 import { listenForCommands, listenForEdges, listenForMembers } from "./daemon/listeners.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
@@ -19,7 +20,7 @@ import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
-import { monotonicMs } from "./host/clock.ts";
+import { monotonicMs, wallMs } from "./host/clock.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -59,17 +60,24 @@ async function assemble(log: Log, stop: AbortController) {
     },
     status: async () => status(),
   };
+  const expiry = createExpiryWatch({
+    ...core,
+    hostcert: core.layout.hostcert,
+    ofCa: () => server?.ca.state().expiries ?? [],
+    wallMs,
+  });
   const local = async () =>
     readLocalStatus({
       ...core,
       node: () => core.node,
       edge: () => server?.edge.status(),
       ca: () => server && caStatus(server.ca),
+      expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
     });
   const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
   const leadership = createLeadership(core.etcd, core.node.id);
-  core.loops.push(...startMemberLoops(core, () => leadership.holds()));
+  core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
   if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),

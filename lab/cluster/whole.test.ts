@@ -36,6 +36,7 @@ function local(id: string, changes: Partial<LocalStatus> = {}): LocalStatus {
       unreadable: [],
       unknownFiles: [],
     },
+    expiries: [],
     warnings: [],
     ...changes,
   };

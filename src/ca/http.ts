@@ -7,6 +7,9 @@ export const BODY_BYTES_MAX = 64 * 1024;
 /** Longest body of an administrator's request, in bytes: tens of thousands of names. */
 export const ADMIN_BODY_BYTES_MAX = 1024 * 1024;
 
+/** Most levels of a JSON body; requests have two. */
+const JSON_DEPTH_MAX = 16;
+
 export function text(status: number, body: string, type = "text/plain;charset=utf-8"): Response {
   return new Response(body, { status, headers: { "Content-Type": type } });
 }
@@ -61,15 +64,27 @@ export function tooLarge(bytesMax: number): Response {
   return text(413, `The body is longer than ${bytesMax} bytes.`);
 }
 
-/** The object in a JSON body; undefined when it is none. */
+/** The object in a JSON body; undefined when it is none, or one that nobody means. */
 export function parseJsonObject(body: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(body);
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
+    return isObject && isShallow(value) ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Level by level: JSON.parse takes any nesting, and JSON.stringify dies of it later. */
+function isShallow(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth < JSON_DEPTH_MAX; depth += 1) {
+    level = level.flatMap((each) =>
+      typeof each === "object" && each !== null ? Object.values(each) : [],
+    );
+    if (level.length === 0) return true;
+  }
+  return false;
 }
 
 const JSON_TYPES = ["application/json", "text/pson", "pson"];

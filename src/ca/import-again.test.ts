@@ -54,8 +54,8 @@ void test("importAuthority again takes in what stock signed, revoked and cleaned
 
   const again = await importAuthority({ etcd, cadir });
   assert.deepEqual(
-    { ...again, odd: [] },
-    { signed: 1, requests: 1, revoked: 3, next: 0x0e, odd: [] },
+    { ...again, oddities: [] },
+    { signed: 1, requests: 1, revoked: 3, next: 0x0e, oddities: [] },
   );
   const one = await fleet.server("s1", { cadir, etcd });
   await one.ca.repair();
@@ -107,8 +107,8 @@ void test("importAuthority again, after one cut off before its end, drops what s
 
   const again = await importAuthority({ etcd, cadir });
   assert.deepEqual(
-    { ...again, odd: [] },
-    { signed: 1, requests: 1, revoked: 3, next: 0x0e, odd: [] },
+    { ...again, oddities: [] },
+    { signed: 1, requests: 1, revoked: 3, next: 0x0e, oddities: [] },
   );
   const one = await fleet.server("s1", { cadir, etcd });
   assert.deepEqual(

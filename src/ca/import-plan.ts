@@ -19,9 +19,11 @@ import {
 } from "./record.ts";
 import type { Put } from "./store.ts";
 import { wasSigned } from "./repair.ts";
-import { serialOf, type Serial } from "./serial.ts";
+import type { Serial } from "./serial.ts";
 
 const IMPORT = "import";
+/** The highest CRL number that leaves room for a new one each second, for longer than anybody asks. */
+const CRL_NUMBER_MAX = 2n ** 52n;
 
 /**
  * Lists what is missing but for revocations that need a CRL of their own. `at` is when it is taken
@@ -41,11 +43,11 @@ export function planImport(
     if (tables.certs.has(serial)) continue;
     puts.push({ key: certKey(serial), value: encodeValue(value), was: 0 });
   }
-  puts.push(...planNames(authority, content, mirror), ...planRequests(content, mirror, at));
+  puts.push(...planNames(content, mirror), ...planRequests(content, mirror, at));
   // Once there is a CRL in the record, further entries come with a further one.
   if (tables.crlHead.has("")) return puts;
-  const number = Number(authority.crls[0].number ?? 0n);
-  for (const { serial, atMs, ...entry } of planRevocations(authority, content, mirror)) {
+  const number = publishedNumber(authority);
+  for (const { serial, atMs, ...entry } of planRevocations(content, mirror)) {
     const { reason, certname, notAfterMs } = entry;
     const value: RevokedValue = {
       number,
@@ -61,18 +63,31 @@ export function planImport(
 
 /** What the directory's CRL revokes and the record doesn't. */
 export function planRevocations(
-  { crls }: DiskAuthority,
   content: DiskContent,
   { tables }: Mirror,
 ): (NewRevocation & { atMs: number })[] {
   const issued = issuedBySerial(content, "");
-  return crls[0].entries.flatMap(({ serial: number, timeMs: atMs, reason }) => {
-    const serial = serialOf(number);
+  return content.revoked.flatMap(({ serial, atMs, reason }) => {
     if (tables.revoked.has(serial)) return [];
     const known = issued.get(serial);
     const notAfterMs = known === undefined ? undefined : Date.parse(known.notAfter);
     return [{ serial, certname: known?.certname ?? null, notAfterMs, reason, atMs }];
   });
+}
+
+/**
+ * The number of the directory's CRL; 0 when it has none. Throws Fault `x509.unsupported` for one
+ * that the record can't count on from.
+ */
+export function publishedNumber({ crls }: Pick<DiskAuthority, "crls">): number {
+  const { number = 0n } = crls[0];
+  if (number <= 0n) return 0;
+  if (number <= CRL_NUMBER_MAX) return Number(number);
+  throw new Fault(
+    "x509.unsupported",
+    `the number of the CRL in the CA directory, ${number}, is above ${CRL_NUMBER_MAX}`,
+    { hints: ["Numbers only ever grow, and there is no room left to count on."] },
+  );
 }
 
 /** One serial must never stand for two certificates: a CRL could not tell them apart. */
@@ -97,7 +112,7 @@ function refuseTwice(issued: Map<Serial, CertValue>, { tables }: Mirror): void {
   }
 }
 
-function planNames(authority: DiskAuthority, content: DiskContent, { tables }: Mirror): Put[] {
+function planNames(content: DiskContent, { tables }: Mirror): Put[] {
   const puts: Put[] = [];
   const { names, certs, revoked } = tables;
   const isOurs = (serial: Serial) => (certs.get(serial)?.signedBy ?? IMPORT) !== IMPORT;
@@ -114,7 +129,7 @@ function planNames(authority: DiskAuthority, content: DiskContent, { tables }: M
   // Stock's `clean`, also of what an import that was cut off took in: the file is gone and the
   // certificate revoked.
   const files = new Set(content.signed.map(({ certname }) => certname));
-  const ended = new Set(authority.crls[0].entries.map(({ serial }) => serialOf(serial)));
+  const ended = new Set(content.revoked.map(({ serial }) => serial));
   for (const certname of names.names()) {
     const serial = names.get(certname)?.serial ?? "";
     if (files.has(certname) || !ended.has(serial) || isOurs(serial)) continue;

@@ -5,18 +5,19 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import { parseCertificate, type Certificate } from "../x509/certificate.ts";
-import { isCertname } from "./certname.ts";
+import type { CrlEntry } from "../x509/crl.ts";
+import { TIME_FIRST_MS } from "../x509/time.ts";
+import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames, type DiskAuthority } from "./directory-state.ts";
+import type { Note, OddityKind } from "./import-oddities.ts";
 import { parseInventory, type InventoryLine } from "./inventory.ts";
 import { isIssuedBy, type Issuer } from "./issuer.ts";
 import { caLayout } from "./layout.ts";
 import { readRequest } from "./policy.ts";
-import { SERIAL_MAX, serialOf, type Serial } from "./serial.ts";
+import { isSerial, SERIAL_MAX, serialOf, type Serial } from "./serial.ts";
 
 const READS_AT_ONCE = 16;
-/** Oddities told in full; more are counted. */
-const ODD_MAX = 1000;
 
 export interface SignedFile {
   /** The certificate's own name; the file's may be another one. */
@@ -27,87 +28,102 @@ export interface SignedFile {
   certificate: Certificate;
 }
 
+/** An entry of the directory's CRL. */
+export interface RevokedEntry {
+  serial: Serial;
+  atMs: number;
+  reason: number;
+}
+
 export interface DiskContent {
   signed: SignedFile[];
   requests: { certname: string; pem: string }[];
   inventory: InventoryLine[];
+  /** Each serial once, as it was revoked first. */
+  revoked: RevokedEntry[];
   /** Above every serial seen anywhere. */
   next: number;
-  odd: string[];
+  /** What was odd on the way. */
+  notes: Note[];
 }
+
+type Tell = (kind: OddityKind, what: string) => void;
 
 /** Reads the content of the directory of `authority`. */
 export async function readContent(cadir: string, authority: DiskAuthority): Promise<DiskContent> {
   const layout = caLayout(cadir);
-  const odd: string[] = [];
-  const note = (text: string) => {
-    if (odd.length < ODD_MAX) odd.push(text);
-  };
-  const signed = await readSigned(layout.signed, authority.issuer, note);
-  const requests = await readRequests(layout.requests, note);
+  const notes: Note[] = [];
+  const tell: Tell = (kind, what) => notes.push({ kind, what });
+  const signed = await readSigned(layout.signed, authority.issuer, tell);
+  const requests = await readRequests(layout.requests, tell);
   const inventory = parseInventory(authority.inventory);
-  for (const { number, text } of inventory.odd) note(`inventory.txt, line ${number}: "${text}"`);
-  const serials = [
-    ...signed.map(({ serial }) => serial),
-    ...inventory.lines.map(({ serial }) => serial),
-    ...authority.crls[0].entries.map((entry) => serialOf(entry.serial)),
-  ];
-  const next = nextAbove(serials, authority.next, note);
-  return { signed, requests, inventory: inventory.lines, next, odd };
+  // Old versions of Puppet have a line for the CA itself.
+  const ownLine = `/${authority.issuer.certificate.subjectText}`;
+  for (const { number, text } of inventory.odd) {
+    if (!text.trimEnd().endsWith(ownLine)) tell("line", `${number}: "${printable(text)}"`);
+  }
+  const revoked = readRevoked(authority.crls[0].entries, tell);
+  const serials = [...signed, ...inventory.lines, ...revoked].map(({ serial }) => serial);
+  const next = nextAbove(serials, authority.next);
+  return { signed, requests, inventory: inventory.lines, revoked, next, notes };
 }
 
 /**
  * The first serial that is above all of ours and not below `next`. Foreign long ones can't collide.
  */
-export function nextAbove(
-  serials: readonly Serial[],
-  next: number,
-  note: (text: string) => void,
-): number {
-  let above = next;
-  let long = 0;
-  for (const serial of serials) {
+function nextAbove(serials: readonly Serial[], next: number): number {
+  return serials.reduce((above, serial) => {
     const value = Number.parseInt(serial, 16);
-    if (value > SERIAL_MAX) long += 1;
-    else above = Math.max(above, value + 1);
-  }
-  if (long > 0) note(`${long} serials are above ${SERIAL_MAX}: Puppet's CA did not issue those`);
-  return above;
+    return value > SERIAL_MAX ? above : Math.max(above, value + 1);
+  }, next);
 }
 
-async function readSigned(
-  folder: string,
-  issuer: Issuer,
-  note: (text: string) => void,
-): Promise<SignedFile[]> {
+/** Puppet writes an entry anew each time that a certificate is revoked; the record has it once. */
+function readRevoked(entries: readonly CrlEntry[], tell: Tell): RevokedEntry[] {
+  const bySerial = new Map<Serial, RevokedEntry>();
+  for (const { serial: number, timeMs, reason } of entries) {
+    if (!isSerial(number)) {
+      tell("crl-entry", number.toString(16).toUpperCase());
+      continue;
+    }
+    const serial = serialOf(number);
+    // What lies before 1950 can't be written again.
+    const atMs = Math.max(timeMs, TIME_FIRST_MS);
+    if (!bySerial.has(serial)) bySerial.set(serial, { serial, atMs, reason });
+  }
+  return [...bySerial.values()];
+}
+
+async function readSigned(folder: string, issuer: Issuer, tell: Tell): Promise<SignedFile[]> {
   const bySerial = new Map<Serial, SignedFile>();
-  await eachPem(folder, note, (file, text) => {
+  await eachPem(folder, { tell, odd: "unreadable" }, (file, text) => {
     const certificate = parseCertificate(text);
     const serial = serialOf(certificate.serial);
     const other = bySerial.get(serial);
     const named = certificate.commonName === file;
     if (!isIssuedBy(certificate, issuer)) {
-      note(`signed/${file}.pem is not from this CA`);
+      tell("foreign", file);
       return;
     }
-    if (!named) note(`signed/${file}.pem is for "${certificate.subjectText}"`);
+    if (!named) tell("misnamed", `${file} ("${printable(certificate.subjectText)}")`);
     if (other !== undefined && !other.certificate.der.equals(certificate.der)) {
-      note(`signed/${file}.pem has serial ${serial}, and so has ${other.certname}'s certificate`);
+      tell("serial-twice", `${serial} of ${other.certname} and ${file}`);
     }
     if (other?.named === true) return;
-    const certname = certificate.commonName ?? file;
+    // A name that isn't one word would break its line in every server's inventory.
+    const certname = isWord(certificate.commonName) ? certificate.commonName : file;
     bySerial.set(serial, { certname, named, serial, certificate });
   });
   return [...bySerial.values()].sort((a, b) => (a.certname < b.certname ? -1 : 1));
 }
 
-async function readRequests(folder: string, note: (text: string) => void) {
+async function readRequests(folder: string, tell: Tell) {
   const requests: { certname: string; pem: string }[] = [];
-  await eachPem(folder, note, (certname, text) => {
+  await eachPem(folder, { tell, odd: "request" }, (certname, text) => {
     const read = readRequest(text);
-    if (!read.ok) note(`requests/${certname}.pem: ${read.because}`);
+    if (!read.ok) tell("request", `${certname}: ${read.because}`);
     else if (read.read.certname !== certname) {
-      note(`requests/${certname}.pem is for "${read.read.request.subjectText}"`);
+      tell("request", `${certname}: it is for "${printable(read.read.request.subjectText)}"`);
     } else requests.push({ certname, pem: read.read.pem });
   });
   return requests;
@@ -115,7 +131,7 @@ async function readRequests(folder: string, note: (text: string) => void) {
 
 async function eachPem(
   folder: string,
-  note: (text: string) => void,
+  { tell, odd }: { tell: Tell; odd: OddityKind },
   take: (certname: string, text: string) => void,
 ): Promise<void> {
   const names = (await pemNames(folder)).sort();
@@ -124,7 +140,11 @@ async function eachPem(
       if (!isCertname(name)) throw new Error("its name is no certname");
       take(name, await readFile(join(folder, `${name}.pem`), "utf8"));
     } catch (error) {
-      note(`${join(folder, `${name}.pem`)}: ${messageOf(error)}`);
+      tell(odd, `${printable(name)}: ${printable(messageOf(error))}`);
     }
   });
+}
+
+function isWord(name: string | undefined): name is string {
+  return name !== undefined && /^[\x21-\x7e]{1,255}$/.test(name);
 }

@@ -7,7 +7,7 @@ import { run } from "../host/process.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
-import { importAuthority } from "./import.ts";
+import { importAuthority, surveyAuthority } from "./import.ts";
 import { AUTHORITY_KEY, CA_PREFIX } from "./record.ts";
 import { startFleet, type Fleet } from "./testing/fleet.ts";
 import { makeStock } from "./testing/stock.ts";
@@ -45,16 +45,26 @@ void test("importAuthority takes a directory made by openssl in, and a server go
   const etcd = fleet.cluster.client();
   const imported = await importAuthority({ etcd, cadir });
   assert.deepEqual(await snapshotOf(cadir), before);
-  assert.deepEqual(imported, {
+  const { oddities, ...counts } = imported;
+  assert.deepEqual(
+    oddities.map(({ kind, what }) => [kind, what]),
+    [
+      ["serial-behind", ["it says C, and 30 is given"]],
+      ["revoked-file", ["gone.lab.test"]],
+      ["no-file", ["lost.lab.test (00000030)"]],
+      ["no-line", ["gone.lab.test"]],
+    ],
+  );
+  assert.deepEqual(counts, {
     signed: 1,
     requests: 1,
     revoked: 1,
     // Above the inventory's 0x30, which has no file any more.
     next: 0x31,
-    odd: [],
   });
   const { revision } = await etcd.range(CA_PREFIX);
   assert.deepEqual(await importAuthority({ etcd, cadir }), imported);
+  assert.deepEqual(await surveyAuthority(cadir), imported);
   assert.equal((await etcd.range(CA_PREFIX)).revision, revision, "nothing was left to do");
   const { value } = (await etcd.get(AUTHORITY_KEY)) ?? { value: "{}" };
   assert.equal((JSON.parse(value) as { origin: string }).origin, "imported");
@@ -134,8 +144,21 @@ void test("importAuthority reports what is odd, and takes in the rest", async ()
   await writeFile(join(cadir, "requests/bad.lab.test.pem"), "bad");
   await appendFile(join(cadir, "inventory.txt"), "not a line\n");
   const etcd = fleet.cluster.client();
-  const { odd, signed, requests } = await importAuthority({ etcd, cadir });
-  assert.equal(odd.length, 5, odd.join("\n"));
+  const { oddities, signed, requests } = await importAuthority({ etcd, cadir });
+  assert.deepEqual(
+    oddities.map(({ kind }) => kind),
+    [
+      "serial-behind",
+      "revoked-file",
+      "foreign",
+      "misnamed",
+      "unreadable",
+      "no-file",
+      "no-line",
+      "request",
+      "line",
+    ],
+  );
   assert.equal(signed, 1);
   assert.equal(requests, 1);
 });

@@ -8,9 +8,10 @@ import type { Etcd } from "../etcd/types.ts";
 import { crlPem } from "../x509/crl.ts";
 import { verifyHead } from "./crl-head.ts";
 import { issueCrl, REVOKE_AT_ONCE } from "./crl-issue.ts";
+import { findOddities, type Oddity } from "./import-oddities.ts";
 import { partialFault, readAuthority, type DiskAuthority } from "./directory-state.ts";
 import { readContent, type DiskContent } from "./import-read.ts";
-import { planImport, planRevocations } from "./import-plan.ts";
+import { planImport, planRevocations, publishedNumber } from "./import-plan.ts";
 import { Mirror } from "./mirror.ts";
 import {
   AUTHORITY_KEY,
@@ -26,16 +27,16 @@ import { isoTime, wallMs } from "../host/clock.ts";
 /** Passes over the directory while somebody else imports the same. */
 const PASSES_MAX = 20;
 
-/** What the record has after an import. */
-export interface Imported {
+/** What a CA directory has, or the record after an import. */
+export interface Survey {
   /** Names whose certificate isn't revoked. */
   signed: number;
   requests: number;
   revoked: number;
   /** The lowest serial that nobody has. */
   next: number;
-  /** What is odd in the directory, in words. */
-  odd: string[];
+  /** What is odd in the directory. */
+  oddities: Oddity[];
 }
 
 /**
@@ -43,12 +44,8 @@ export interface Imported {
  * Throws Fault `ca.directory-partial`, `ca.directory-absent`, `ca.other-authority` when the record
  * has another CA, `ca.serial-twice`, or `etcd.…`.
  */
-export async function importAuthority(options: { etcd: Etcd; cadir: string }): Promise<Imported> {
-  const authority = await readAuthority(options.cadir);
-  if (authority.state === "partial") throw partialFault(options.cadir, authority.problems);
-  if (authority.state === "absent") {
-    throw new Fault("ca.directory-absent", `there is no certificate authority in ${options.cadir}`);
-  }
+export async function importAuthority(options: { etcd: Etcd; cadir: string }): Promise<Survey> {
+  const authority = await requireAuthority(options.cadir);
   const store = await loadStore(options.etcd);
   refuseOther(store, authority);
   const content = await readContent(options.cadir, authority);
@@ -66,8 +63,35 @@ export async function importAuthority(options: { etcd: Etcd; cadir: string }): P
     requests: requests.size,
     revoked: revoked.size,
     next: serial.get("")?.next ?? 0,
-    odd: content.odd,
+    oddities: oddities(authority, content),
   };
+}
+
+/** What there is in `cadir`, without taking anything in. Throws as importAuthority does. */
+export async function surveyAuthority(cadir: string): Promise<Survey> {
+  const authority = await requireAuthority(cadir);
+  const content = await readContent(cadir, authority);
+  const { signed, requests, revoked, next } = content;
+  const ended = new Set(revoked.map(({ serial }) => serial));
+  return {
+    signed: signed.filter(({ named, serial }) => named && !ended.has(serial)).length,
+    requests: requests.length,
+    revoked: revoked.length,
+    next,
+    oddities: oddities(authority, content),
+  };
+}
+
+async function requireAuthority(cadir: string): Promise<DiskAuthority> {
+  const authority = await readAuthority(cadir);
+  if (authority.state === "partial") throw partialFault(cadir, authority.problems);
+  if (authority.state === "complete") return authority;
+  throw new Fault("ca.directory-absent", `there is no certificate authority in ${cadir}`);
+}
+
+function oddities({ issuer, crls, next }: DiskAuthority, content: DiskContent): Oddity[] {
+  const cas = issuer.certificates;
+  return findOddities({ ...content, cas, crls, serialFile: next }, wallMs());
 }
 
 async function loadStore(etcd: Etcd): Promise<Store> {
@@ -112,10 +136,10 @@ async function bringCrl(
   authority: DiskAuthority,
   content: DiskContent,
 ): Promise<void> {
-  const published = Number(authority.crls[0].number ?? 0n);
+  const published = publishedNumber(authority);
   for (let pass = 0; pass < PASSES_MAX; pass += 1) {
     const head = await verifyHead(store);
-    const missing = planRevocations(authority, content, store.mirror);
+    const missing = planRevocations(content, store.mirror);
     if (head.number > 0 && head.number >= published && missing.length === 0) return;
     const number = Math.max(head.number, published) + 1;
     const revoke = missing.slice(0, REVOKE_AT_ONCE);

@@ -40,6 +40,10 @@ void test("parseInventory reads lines of server and CLI, and names the odd ones"
     "0x0004 2026-11-19T10:00:00UTC 2031-11-19T10:00:00UTC /CN=a b",
     "0x0005 2026-99-19T10:00:00UTC 2031-11-19T10:00:00UTC /CN=a",
     "0x00",
+    "0x0006 2026-02-30T10:00:00UTC 2031-11-19T10:00:00UTC /CN=a",
+    "0x0007 2026-11-19T24:00:00UTC 2031-11-19T10:00:00UTC /CN=a",
+    `0x0008 2026-11-19T10:00:00UTC 2031-11-19T10:00:00UTC /CN=${"a".repeat(300)}`,
+    `0x${"1".repeat(65)} 2026-11-19T10:00:00UTC 2031-11-19T10:00:00UTC /CN=a`,
   ].join("\n");
   const { lines, odd } = parseInventory(text);
   assert.deepEqual(
@@ -51,7 +55,7 @@ void test("parseInventory reads lines of server and CLI, and names the odd ones"
   );
   assert.deepEqual(
     odd.map(({ number }) => number),
-    [4, 5, 6, 7],
+    [4, 5, 6, 7, 8, 9, 10, 11],
   );
   assert.equal(renderPuppetTime(0), "1970-01-01T00:00:00UTC");
 });

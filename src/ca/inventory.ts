@@ -12,7 +12,7 @@ export interface InventoryLine {
 }
 
 const LINE =
-  /^(?:0x)?([0-9a-f]{1,40}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC \/CN=(\S+)$/i;
+  /^(?:0x)?([0-9a-f]{1,64}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)UTC \/CN=([\x21-\x7e]{1,255})$/i;
 
 /** A time as Puppet's files and answers write it: 2026-11-20T10:00:00UTC. */
 export function renderPuppetTime(ms: number): string {
@@ -44,11 +44,16 @@ export function parseInventory(text: string): {
   return { lines, odd };
 }
 
+/** Undefined for times that don't exist, some of which Date takes for others. */
+function timeOf(text = ""): number | undefined {
+  const ms = Date.parse(`${text}Z`);
+  return !Number.isNaN(ms) && renderPuppetTime(ms) === `${text}UTC` ? ms : undefined;
+}
+
 function parseLine(text: string): InventoryLine | undefined {
   const [, hex, from, to, certname] = LINE.exec(text) ?? [];
   if (hex === undefined || certname === undefined) return undefined;
-  const notBeforeMs = Date.parse(`${from}Z`);
-  const notAfterMs = Date.parse(`${to}Z`);
-  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) return undefined;
+  const [notBeforeMs, notAfterMs] = [timeOf(from), timeOf(to)];
+  if (notBeforeMs === undefined || notAfterMs === undefined) return undefined;
   return { serial: serialOf(BigInt(`0x${hex}`)), notBeforeMs, notAfterMs, certname };
 }

@@ -7,13 +7,22 @@ import { Fault } from "../base/fault.ts";
 /** The largest serial that stock Puppet Server can read from its `serial` file. */
 export const SERIAL_MAX = 0x7fff_ffff;
 
+/** Longest serial that record and edges hold, in digits. X.509 allows 40, openssl more. */
+const DIGITS_MAX = 64;
+const PAST_ALL = 1n << BigInt(DIGITS_MAX * 4);
+
 /** Upper-case hex, at least eight digits: its text order is its numeric order up to 2^32. */
-export const Serial = z.string().regex(/^(?:[0-9A-F]{8}|[1-9A-F][0-9A-F]{8,39})$/);
+export const Serial = z.string().regex(/^(?:[0-9A-F]{8}|[1-9A-F][0-9A-F]{8,63})$/);
 export type Serial = string;
+
+/** Whether a certificate of this serial can be in the record. */
+export function isSerial(value: bigint): boolean {
+  return value >= 0n && value < PAST_ALL;
+}
 
 /** The serial of a number. Throws Fault `ca.serial` for what is none. */
 export function serialOf(value: bigint | number): Serial {
-  if (value < 0 || (typeof value === "number" && !Number.isSafeInteger(value))) {
+  if (typeof value === "number" ? !Number.isSafeInteger(value) || value < 0 : !isSerial(value)) {
     throw new Fault("ca.serial", `${value} is no serial number`);
   }
   return value.toString(16).toUpperCase().padStart(8, "0");
@@ -22,7 +31,7 @@ export function serialOf(value: bigint | number): Serial {
 /** The serial in what a person typed: 0x1F, 1f, 001F. Throws Fault `ca.serial`. */
 export function parseSerial(text: string): Serial {
   const hex = text.trim().replace(/^0x/i, "");
-  if (!/^[0-9a-f]{1,40}$/i.test(hex)) {
+  if (!/^[0-9a-f]{1,64}$/i.test(hex)) {
     throw new Fault(
       "ca.serial",
       `"${text}" is no serial number: use hexadecimal digits, as in 0x1F`,

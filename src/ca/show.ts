@@ -53,7 +53,7 @@ export function showCertificates(mirror: Mirror, what: string, nowMs: number): S
 /** A serial as people write it: hexadecimal, with or without 0x, colons and leading zeros. */
 export function serialFrom(text: string): Serial | undefined {
   const digits = text.replace(/^0x/i, "").replaceAll(":", "");
-  if (!/^[0-9a-f]{1,40}$/i.test(digits)) return undefined;
+  if (!/^[0-9a-f]{1,64}$/i.test(digits)) return undefined;
   return digits.toUpperCase().replace(/^0+/, "").padStart(8, "0");
 }
 

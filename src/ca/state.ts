@@ -1,7 +1,10 @@
 // What status says of this server's authority.
 
+import type { Expiry, ExpiryKind } from "../cluster/expiry.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
+import { type Crl, parseCrls } from "../x509/crl.ts";
 import type { Core } from "./core.ts";
+import { CRL_REFRESH_MS } from "./loop.ts";
 
 /** What ends next is looked for anew so often. */
 const EXPIRY_EVERY_MS = 30_000;
@@ -20,6 +23,8 @@ export interface CaState {
   crlNextUpdate: string;
   /** What ends next of the CA's certificates, the CRL and current certificates. */
   nextExpiry?: { what: string; at: string };
+  /** When the CA's certificates and its lists end, and those of the CAs above. */
+  expiries: Expiry[];
   directory: { behind: number; why: string | undefined; unknown: string[] };
   /** `directory` in words; empty when it is in step. */
   directoryBehind: string;
@@ -35,7 +40,7 @@ export function describeState(core: Core): CaState {
   const problems = [core.key.problem(), publisher.alarm() ?? ""].filter((text) => text !== "");
   if (!core.loaded) problems.push("etcd was not reached since the start");
   if (crl === undefined) problems.unshift("no CRL is published here yet");
-  const expiry = nextExpiry(core);
+  const { next: expiry, expiries } = lookAtEnds(core);
   return {
     serving: crl !== undefined,
     because: problems.join("; "),
@@ -44,26 +49,66 @@ export function describeState(core: Core): CaState {
     crlNumber: crl?.number ?? 0,
     crlNextUpdate: crl === undefined ? "" : isoTime(crl.nextUpdateMs),
     ...(expiry === undefined ? {} : { nextExpiry: expiry }),
+    expiries,
     directory: { behind, why, unknown: core.unknown },
     directoryBehind: why === undefined ? "" : `${behind} changes wait: ${why}`,
     unreadable: [...mirror.unreadable.keys()],
   };
 }
 
-type Expiry = { what: string; at: string } | undefined;
-
-/** The last answer of each authority: with 50,000 certificates a look takes 25 ms. */
-const looked = new WeakMap<Core, { atMs: number; expiry: Expiry }>();
-
-function nextExpiry(core: Core): Expiry {
-  const last = looked.get(core);
-  if (last !== undefined && monotonicMs() - last.atMs < EXPIRY_EVERY_MS) return last.expiry;
-  const expiry = findExpiry(core);
-  looked.set(core, { atMs: monotonicMs(), expiry });
-  return expiry;
+type Next = { what: string; at: string } | undefined;
+interface Ends {
+  next: Next;
+  expiries: Expiry[];
 }
 
-function findExpiry({ mirror, publisher, issuer }: Core): Expiry {
+/** The last answer of each authority: with 50,000 certificates a look takes 25 ms. */
+const looked = new WeakMap<Core, { atMs: number; ends: Ends }>();
+
+function lookAtEnds(core: Core): Ends {
+  const last = looked.get(core);
+  if (last !== undefined && monotonicMs() - last.atMs < EXPIRY_EVERY_MS) return last.ends;
+  const ends = { next: findNext(core), expiries: findExpiries(core) };
+  looked.set(core, { atMs: monotonicMs(), ends });
+  return ends;
+}
+
+function findExpiries({ publisher, issuer, mirror }: Core): Expiry[] {
+  const ends = (kind: ExpiryKind, what: string, fromMs: number, toMs: number): Expiry => ({
+    kind,
+    what,
+    from: isoTime(fromMs),
+    to: isoTime(toMs),
+  });
+  const { certificates, certificate } = issuer();
+  const crl = publisher.crl();
+  const due = crl && isoTime(crl.thisUpdateMs + CRL_REFRESH_MS);
+  const own =
+    crl && ends("puppet-crl", certificate.subjectText, crl.thisUpdateMs, crl.nextUpdateMs);
+  const parents = readLists(mirror.tables.authority.get("")?.parentCrls ?? "");
+  return [
+    ...certificates.map((each) =>
+      ends("puppet-ca", each.subjectText, each.notBefore, each.notAfter),
+    ),
+    ...(own === undefined || due === undefined ? [] : [{ ...own, due }]),
+    ...parents.flatMap(({ issuerText, thisUpdateMs, nextUpdateMs }) =>
+      nextUpdateMs === undefined
+        ? []
+        : [ends("parent-crl", issuerText, thisUpdateMs, nextUpdateMs)],
+    ),
+  ];
+}
+
+/** A list that can't be read must not keep all else from being said. */
+function readLists(pem: string): Crl[] {
+  try {
+    return parseCrls(pem);
+  } catch {
+    return [];
+  }
+}
+
+function findNext({ mirror, publisher, issuer }: Core): Next {
   const nowMs = wallMs();
   const { names, certs, revoked } = mirror.tables;
   let first: { what: string; atMs: number } | undefined;

@@ -24,6 +24,8 @@ const HOPELESS_MS = 1000;
 
 /** Keys per transaction; a foreign etcd allows 128 operations by default. */
 const PUTS_AT_ONCE = 100;
+/** Bytes per transaction; it allows 1.5 MiB, as base64. */
+const PUT_BYTES_AT_ONCE = 512 * 1024;
 
 export interface Commit {
   when: Compare[];
@@ -181,8 +183,7 @@ export function isUnreachable(error: unknown): boolean {
 
 /** Puts them some at a time; those whose compare failed are left, and are in memory as they are. */
 export async function putAll(store: Store, puts: readonly Put[]): Promise<void> {
-  for (let at = 0; at < puts.length; at += PUTS_AT_ONCE) {
-    const batch = puts.slice(at, at + PUTS_AT_ONCE);
+  for (const batch of batchesOf(puts)) {
     const [first] = batch.flatMap(({ key, value }) => (value === null ? [] : [{ key, value }]));
     // A failed compare brings what is there into memory; the next pass plans with it.
     await store.commit({
@@ -191,4 +192,22 @@ export async function putAll(store: Store, puts: readonly Put[]): Promise<void> 
       ...(first === undefined ? {} : { settle: first }),
     });
   }
+}
+
+/** `puts` in their order, in transactions that a foreign etcd takes: in keys and in bytes. */
+export function batchesOf(puts: readonly Put[]): Put[][] {
+  const batches: Put[][] = [];
+  let bytes = 0;
+  for (const put of puts) {
+    const size = put.key.length + (put.value?.length ?? 0);
+    const last = batches.at(-1);
+    if (last === undefined || last.length === PUTS_AT_ONCE || bytes + size > PUT_BYTES_AT_ONCE) {
+      batches.push([put]);
+      bytes = size;
+    } else {
+      last.push(put);
+      bytes += size;
+    }
+  }
+  return batches;
 }

@@ -1,6 +1,8 @@
 // understudy init: this server becomes the first of a cluster.
 
 import type { Command } from "commander";
+import { type Survey, surveyAuthority } from "../ca/import.ts";
+import { PATHS } from "../host/paths.ts";
 import { Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { CreatedToken } from "../setup/contract.ts";
@@ -10,9 +12,11 @@ import { describeInit, type InitOptions } from "../setup/init-plan.ts";
 import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
 import { guessOwnAddress } from "../setup/own-address.ts";
 import { decidePreflight, renderChecks, requirePreflight } from "../setup/preflight.ts";
+import type { PreflightFacts } from "../setup/facts.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
+import { renderSurvey } from "../setup/takeover-report.ts";
 import { check } from "./options.ts";
-import { createOutput, EXIT } from "./output.ts";
+import { createOutput, EXIT, type Output } from "./output.ts";
 import { passPreflight, requireRoot } from "./pass-preflight.ts";
 import { renderJoinHint } from "./token.ts";
 
@@ -71,7 +75,13 @@ export function addInit(program: Command): void {
       const checks = decidePreflight("init", facts);
       if (flags.dryRun === true) {
         const steps = describeInit(node.id, options, facts);
-        output.result({ checks, steps }, [renderChecks(checks), "", ...steps].join("\n"));
+        const survey = await lookAtAuthority(facts, output);
+        const ca =
+          survey === undefined ? [] : ["", ...renderSurvey(facts.caDirectory.path, survey)];
+        output.result(
+          { checks, steps, ...(survey === undefined ? {} : { ca: survey }) },
+          [renderChecks(checks), ...ca, "", ...steps].join("\n"),
+        );
         if (!output.json) requirePreflight(checks);
         if (checks.some(({ verdict }) => verdict === "fatal")) process.exitCode = EXIT.failed;
         return;
@@ -90,10 +100,22 @@ export function addInit(program: Command): void {
     });
 }
 
+/** What there is to be taken over; undefined where there is no whole CA. */
+async function lookAtAuthority(
+  { caDirectory }: PreflightFacts,
+  output: Output,
+): Promise<Survey | undefined> {
+  if ("problem" in caDirectory || caDirectory.state === "absent") return undefined;
+  output.progress(`reading ${caDirectory.path}: some seconds for each 10,000 certificates`);
+  return surveyAuthority(caDirectory.path);
+}
+
 const HELP = `
 What it does: makes the cluster's certificates, starts a shared record (etcd), takes over the Puppet CA that is
 here or makes a new one, puts HAProxy on port 8140 and puppetserver behind it. Every file that it edits is kept
-beside it as FILE.before-understudy. Interrupted, it is finished by the same command.
+beside it as FILE.before-understudy. What is odd in the CA directory (files without a line in the inventory, serials
+that stand twice, what expires soon, …) is printed, and kept in full in ${PATHS.takeoverReport};
+with --dry-run it is printed too, and is "ca" in its JSON. Interrupted, it is finished by the same command.
 
 Exit code: 0 done, 1 refused or failed.`;
 

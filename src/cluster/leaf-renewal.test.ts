@@ -24,9 +24,13 @@ test("only those that are due are named", () => {
   assert.deepEqual(dueLeaves([leaf, fresh], "s1.test", 600 * DAY_MS), ["edge"]);
 });
 
-test("a leaf that nears its end is warned of, with the reason", () => {
-  assert.deepEqual(leafWarnings([leaf], 600 * DAY_MS, "no server signs"), []);
-  assert.deepEqual(leafWarnings([leaf], 700 * DAY_MS, "no server signs"), [
-    "its edge certificate for the cluster ends at 1972-01-01T00:00:00.000Z: no server signs",
+test("leafWarnings warns of a leaf whose renewal is a week overdue, with the reason", () => {
+  const warnings = (day: number) =>
+    leafWarnings([leaf], "s1.test", day * DAY_MS, "no server signs");
+  const days = Array.from({ length: LIFE_DAYS }, (_, day) => day);
+  const due = days.find((day) => dueLeaves([leaf], "s1.test", day * DAY_MS).length > 0) ?? 0;
+  assert.deepEqual(warnings(due + 6), []);
+  assert.deepEqual(warnings(due + 8), [
+    "its edge certificate for the cluster should have been renewed, and ends at 1972-01-01T00:00:00.000Z: no server signs",
   ]);
 });

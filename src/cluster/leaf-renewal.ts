@@ -7,8 +7,8 @@ import type { LeafName } from "./pki.ts";
 const DAY_MS = 86_400_000;
 /** Members' renewals are spread over so many days. */
 const SPREAD_DAYS = 30;
-/** A leaf that ends sooner than this is warned of: its renewal has failed for months. */
-const WARN_MS = 90 * DAY_MS;
+/** A renewal that is overdue for longer is warned of: a member may be off for some days. */
+const OVERDUE_MS = 7 * DAY_MS;
 
 /** A leaf's certificate on this member's disk; times in ms since the epoch. */
 export interface OwnLeaf {
@@ -22,13 +22,18 @@ export function dueLeaves(leaves: readonly OwnLeaf[], id: string, nowMs: number)
   return leaves.filter((leaf) => nowMs >= dueMs(leaf, id)).map(({ leaf }) => leaf);
 }
 
-/** Warnings for the status, of leaves that should have been renewed long ago. */
-export function leafWarnings(leaves: readonly OwnLeaf[], nowMs: number, because: string): string[] {
+/** Warnings for the status of the member `id`, of leaves that should have been renewed by now. */
+export function leafWarnings(
+  leaves: readonly OwnLeaf[],
+  id: string,
+  nowMs: number,
+  because: string,
+): string[] {
   return leaves
-    .filter(({ notAfter }) => notAfter - nowMs < WARN_MS)
+    .filter((leaf) => nowMs >= dueMs(leaf, id) + OVERDUE_MS)
     .map(({ leaf, notAfter }) => {
       const end = new Date(notAfter).toISOString();
-      return `its ${leaf} certificate for the cluster ends at ${end}: ${because}`;
+      return `its ${leaf} certificate for the cluster should have been renewed, and ends at ${end}: ${because}`;
     });
 }
 

@@ -13,6 +13,18 @@ test("judgeStatus says that every promise holds where it does", () => {
   );
 });
 
+test("judgeStatus warns of a CA that ends soon once, and of no agent's certificate", () => {
+  const day = 86_400_000;
+  const at = (days: number) => new Date(NOW_MS + days * day).toISOString();
+  const expiries = [{ kind: "puppet-ca", what: "CN=ca", from: at(-3650), to: at(30) }];
+  const { ca } = local("s1");
+  const agent = ca === undefined ? {} : { ca: { ...ca, nextExpiry: { what: "a1", at: at(1) } } };
+  const members = ["s1", "s2"].map((id) => answer(id, local(id, { expiries, ...agent })));
+  const { warnings } = judge([...members, answer("s3")]);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /^The Puppet CA \(CN=ca\) ends on 2026-12-20\. /);
+});
+
 test("judgeStatus tolerates nothing without a spare of every part, and says which", () => {
   const dead = [...three().slice(0, 2), silent("s3")];
   const lost = (member: string) => row(member, { state: "down", because: "refused" });

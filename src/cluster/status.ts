@@ -4,13 +4,11 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
-const DAY_MS = 86_400_000;
-/** Certificates that end sooner than this are warned of. */
-const EXPIRY_WARN_MS = 90 * DAY_MS;
 const CLOCK_WARN_MS = 5000;
 const ALARMS: Record<string, string> = {
   NOSPACE: "its database is full",
@@ -89,6 +87,8 @@ export const LocalStatus = z.object({
       unknownFiles: z.array(z.string()).default([]),
     })
     .optional(),
+  /** What ends some day, but agents' certificates. */
+  expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
   warnings: z.array(z.string()),
 });
@@ -136,6 +136,13 @@ export function judgeStatus(facts: Facts): ClusterStatus {
   const warnings = [
     ...etcdWarnings(facts),
     ...facts.members.flatMap((answer) => memberWarnings(answer, nowMs)),
+    ...expiryWarnings(
+      facts.members.map(({ member, local }) => ({
+        id: member.id,
+        expiries: local?.expiries ?? [],
+      })),
+      nowMs,
+    ),
     ...puppetserverWarnings(puppetservers),
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
@@ -261,10 +268,6 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   const offsetMs = local.wallMs - nowMs;
   if (Math.abs(offsetMs) > CLOCK_WARN_MS) {
     warnings.push(`${id}'s clock is ${Math.round(offsetMs / 1000)} s off this server's.`);
-  }
-  const expiry = local.ca?.nextExpiry;
-  if (expiry !== undefined && Date.parse(expiry.at) - nowMs < EXPIRY_WARN_MS) {
-    warnings.push(`${id}: ${expiry.what} expires at ${expiry.at}.`);
   }
   return warnings;
 }

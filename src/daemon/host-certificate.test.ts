@@ -6,9 +6,9 @@ import { after, before, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import type { Settings } from "../cluster/schema.ts";
 import { startFleet, type Fleet, type TestServer } from "../ca/testing/fleet.ts";
-import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import { type Certificate, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { exportPkcs8, generateEcKey, matches } from "../x509/keys.ts";
-import { createHostCertificate, type HostCertificateHost } from "./host-certificate.ts";
+import { createHostCertificate, type HostCertificateHost, isDue } from "./host-certificate.ts";
 
 const SETTINGS = {
   sharedName: "puppet.test",
@@ -31,6 +31,21 @@ before(async () => {
 after(async () => {
   await fleet.close();
   await rm(folder, { recursive: true, force: true });
+});
+
+void test("isDue renews four months before the end, of a short life at its half", () => {
+  const days = (count: number) => count * 86_400_000;
+  const cases: [life: number, left: number, due: boolean][] = [
+    [5 * 365, 121, false],
+    [5 * 365, 119, true],
+    [5 * 365, -1, true],
+    [30, 16, false],
+    [30, 14, true],
+  ];
+  for (const [life, left, due] of cases) {
+    const certificate = { notBefore: 0, notAfter: days(life) } as Certificate;
+    assert.equal(isDue(certificate, days(life - left)), due, `${left} of ${life} days left`);
+  }
 });
 
 void test("the certificate gets a name that is added, keeps its key, and is left alone else", async () => {

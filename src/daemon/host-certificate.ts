@@ -1,18 +1,22 @@
-// Keeps this server's Puppet certificate good for every name that agents may call a server by. A
-// name that is added later comes into it by itself; the key stays, and so does the former
-// certificate's validity. HAProxy takes the new one by a reload that breaks nobody's connection.
+// Keeps this server's Puppet certificate in force, and good for every name that agents may call a
+// server by: a name that is added later comes into it by itself. The key stays, and so does the
+// former certificate's validity. HAProxy takes the new one by a reload that breaks no connection.
 
 import { readFile } from "node:fs/promises";
 import type { Ca } from "../ca/authority.ts";
 import type { Log } from "../base/log.ts";
 import type { PkiOwners } from "../cluster/pki-store.ts";
 import { namesOfServer, type NodeFile, type Settings } from "../cluster/schema.ts";
+import { wallMs } from "../host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../host/files.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { type Certificate, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { signMember } from "./ca.ts";
+
+/** A certificate that ends sooner is signed anew; of a short life, one that has half of it left. */
+const RENEW_MS = 120 * 86_400_000;
 
 export interface HostCertificateHost {
   node: NodeFile;
@@ -25,6 +29,11 @@ export interface HostCertificateHost {
 export function lackingNames(certificate: Certificate, wanted: readonly string[]): string[] {
   const there = new Set(subjectAltNames(certificate).map(({ value }) => value.toLowerCase()));
   return wanted.filter((name) => !there.has(name.toLowerCase()));
+}
+
+/** Whether it is time for the next one. */
+export function isDue({ notBefore, notAfter }: Certificate, nowMs: number): boolean {
+  return notAfter - nowMs < Math.min(RENEW_MS, (notAfter - notBefore) / 2);
 }
 
 /** Keeps and renews the certificate in Puppet's own ssl folder. */
@@ -47,16 +56,18 @@ export function createHostCertificate(host: HostCertificateHost, ca: Ca) {
     /** Signs the certificate anew, whatever it has. */
     reissue,
     /**
-     * Signs it anew where it lacks a name; the first one is setup's to make. Returns whether it
-     * did.
+     * Signs it anew where it lacks a name or ends soon; the first one is setup's to make. Returns
+     * whether it did.
      */
     async keep(settings: Settings): Promise<boolean> {
       const text = await readIfThere(layout.hostcert);
       if (text === undefined) return false;
       const wanted = namesOfServer(settings, node.id);
-      const lacks = lackingNames(parseCertificate(text), wanted);
-      const isSetUp = !lacks.includes(settings.sharedName);
-      if (lacks.length === 0 || !isSetUp || signedFor === wanted.join(" ")) return false;
+      const certificate = parseCertificate(text);
+      const lacks = lackingNames(certificate, wanted);
+      if (lacks.includes(settings.sharedName)) return false;
+      const isNew = lacks.length > 0 && signedFor !== wanted.join(" ");
+      if (!isNew && !isDue(certificate, wallMs())) return false;
       await reissue(settings);
       return true;
     },

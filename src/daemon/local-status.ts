@@ -2,6 +2,7 @@
 // that can't be read says why, and never keeps the rest from being said.
 
 import { messageOf } from "../base/fault.ts";
+import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -20,6 +21,7 @@ export interface LocalParts {
   voters: { planning(): string };
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
+  expiries: () => Expiry[];
   warnings: () => string[];
 }
 
@@ -53,6 +55,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
+    expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
 }

@@ -14,6 +14,7 @@ import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
+import type { ExpiryWatch } from "./expiry-watch.ts";
 import type { HostCertificate } from "./host-certificate.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { keepRecords } from "./own-record.ts";
@@ -25,6 +26,7 @@ const UPKEEP_TICK_MS = 5000;
 /** What the view wakes, or what changes with a puppetserver's configuration or its disk only. */
 const SELDOM_TICK_MS = 10_000;
 const LEAVES_TICK_MS = 60_000;
+const EXPIRY_TICK_MS = 600_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
 const UNIT_EVERY_TICKS = 6;
 
@@ -44,7 +46,11 @@ export interface LoopHost {
 }
 
 /** The loops of every member. `leads` says whether it runs the cluster's chores now. */
-export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
+export function startMemberLoops(
+  host: LoopHost,
+  expiry: ExpiryWatch,
+  leads: () => boolean,
+): Loop[] {
   const { refusals } = host;
   const recordLoop = startLoop({
     ...named(host, "own record", SELDOM_TICK_MS),
@@ -58,6 +64,7 @@ export function startMemberLoops(host: LoopHost, leads: () => boolean): Loop[] {
       body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
     }),
     recordLoop,
+    startLoop({ ...named(host, "expiry watch", EXPIRY_TICK_MS), body: async () => expiry.tick() }),
   ];
 }
 

@@ -56,11 +56,13 @@ export function createOwnLeaves(host: LeavesHost): OwnLeaves {
   let leaves: OwnLeaf[] = [];
   let because = "";
 
+  const readAll = () => Promise.all(LEAVES_OF_ROLE[node.role].map(readOwn));
   const renew = async (view: View) => {
-    leaves = await Promise.all(LEAVES_OF_ROLE[node.role].map(readOwn));
+    leaves = await readAll();
     const due = dueLeaves(leaves, node.id, wallMs());
     if (due.length > 0 && host.clockIsRight()) {
       for (const leaf of due) await renewLeaf(host, view, leaf);
+      leaves = await readAll();
       log.notice(`renewed: ${due.join(", ")}`);
       await host.onRenewed(due);
     }
@@ -80,7 +82,7 @@ export function createOwnLeaves(host: LeavesHost): OwnLeaves {
         throw error;
       }
     },
-    warnings: () => leafWarnings(leaves, wallMs(), because),
+    warnings: () => leafWarnings(leaves, node.id, wallMs(), because),
   };
 }
 

@@ -123,6 +123,24 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.match(answer.text, /refused \(issuer\)/);
     });
 
+    test("a certificate of another CA that has our issuer's name opens nothing", async () => {
+      const { pki } = edge.pki;
+      await pki.root("namesake", "/CN=Puppet CA: s1.test");
+      const leaf = await pki.leaf("bynamesake", { subject: "/CN=agent1.test", ca: "namesake" });
+      assert.equal(await pki.issuerText("bynamesake"), edge.pki.issuer);
+      for (const path of [CATALOG, "/puppet-ca/v1/certificate/ca"]) {
+        await assert.rejects(edge.ask(path, { leaf }));
+      }
+    });
+
+    test("a header that a client calls hop-by-hop isn't dropped for it", async () => {
+      const Connection = "close, X-Client-Verify, X-Client-DN, X-Client-Cert";
+      const { headers } = (await edge.ask(CATALOG, { headers: { Connection } })).json;
+      assert.equal(headers["x-client-verify"], "SUCCESS");
+      assert.equal(headers["x-client-dn"], "CN=agent1.test");
+      assert.ok(headers["x-client-cert"]?.startsWith("-----BEGIN%20CERTIFICATE-----"));
+    });
+
     test("a certificate of the edge's own CA opens nothing", async () => {
       await assert.rejects(edge.ask(CATALOG, { leaf: edge.pki.edgeClient }));
     });
@@ -159,6 +177,7 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       '/CN=Puppet CA: über, "quoted" \\+ more <x>; y\\\\z',
       "/C=DE/O=Example/OU=IT/CN=Puppet CA/emailAddress=ca@example.com",
       "/DC=com/DC=example/CN=#ca ",
+      "/jurisdictionC=DE/businessCategory=Private/postalAddress=Way 1/pseudonym=x/CN=ca",
     ];
     for (const [index, subject] of ISSUERS.entries()) {
       test(`issuerKey is HAProxy's own for an issuer ${subject}`, async () => {

@@ -78,6 +78,41 @@ describe(
       }
     });
 
+    test("no authority, own or another server's, hears of an identity that somebody claims", async () => {
+      await using edge = await start(1);
+      const spellings = [
+        "X-Client-DN",
+        "x_client_dn",
+        "X-CLIENT-Verify",
+        "X-Client_Cert",
+        "X-Client",
+        "X--Client-DN",
+      ];
+      const claims = Object.fromEntries(spellings.map((name) => [name, "CN=evil"]));
+      const tryAll = async (server: string) => {
+        for (const [path, ask] of [
+          [CA, {}],
+          [CSR, { method: "PUT", body: "csr" }],
+          [STATUS, { method: "PUT", body: "{}" }],
+          [STATUS, { method: "PUT", body: "{}", chunked: true }],
+        ] satisfies [string, Ask][]) {
+          for (const leaf of [null, edge.pki.agent]) {
+            const { json } = await edge.ask(path, { ...ask, leaf, headers: claims });
+            assert.equal(json.server, server, path);
+            assert.ok(!JSON.stringify(json.headers).includes("evil"), path);
+            const verified = leaf === null ? "NONE" : "SUCCESS";
+            assert.equal(json.headers["x-client-verify"], verified, path);
+          }
+        }
+      };
+      await tryAll("local");
+      edge.signal("local", "SIGKILL");
+      await localAuthorityIsDown(edge);
+      await goesTo(edge, CSR, { server: "a1", method: "PUT", body: "csr" });
+      await goesTo(edge, CA, { server: "a1" });
+      await tryAll("a1");
+    });
+
     test("a request above 64 KiB gets 413 and reaches nobody, with its length and in chunks", async () => {
       await using edge = await start(0);
       for (const chunked of [false, true]) {

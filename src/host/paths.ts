@@ -24,6 +24,8 @@ export const PATHS = {
   journal: `${STATE}/journal`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
+  /** What the CA directory had when it was taken over, and what was odd in it. */
+  takeoverReport: `${STATE}/ca-takeover.json`,
   /** There while a booting edge that is alone takes no agents; its unit knows the path too. */
   isolatedEdgeWaits: `${STATE}/isolated-edge-waits`,
   apiSocket: `${RUN}/api.sock`,

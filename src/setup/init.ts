@@ -1,7 +1,7 @@
 // understudy init: the first server of a cluster. Steps that find what is done and go on, so that
 // an init that was interrupted anywhere is finished by running it again.
 
-import { UNITS } from "../host/paths.ts";
+import { PATHS, UNITS } from "../host/paths.ts";
 import { randomUUID } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
@@ -48,6 +48,7 @@ import { letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import { removedFault } from "./stand-down.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
+import { keepSurvey, renderSurvey } from "./takeover-report.ts";
 import { virtualIpsHeld } from "./vip-held.ts";
 
 const ETCD_READY_MS = 60_000;
@@ -260,7 +261,12 @@ async function takeAuthority(
   }
   // A CA that still signed while it was read has issued what the record hasn't heard of.
   const taken = await take();
-  return created ? "new" : `kept, ${taken.signed} signed, ${taken.requests} waiting`;
+  if (created) return "new";
+  if (taken.oddities.length > 0) {
+    for (const line of renderSurvey(cadir, taken)) report(line);
+  }
+  report(await keepSurvey(PATHS.takeoverReport, cadir, taken));
+  return `kept, ${taken.signed} signed, ${taken.requests} waiting`;
 }
 
 /** Stock lets group puppet read the CA's keys; the file server is in that group and must not. */

@@ -7,6 +7,7 @@ import { contextConstructed, contextTag, type DerReader, derInteger, derSequence
 import { derValue, integerOf, malformed, TAG, unencodable } from "./der.ts";
 import { extensionsOf } from "./extension-values.ts";
 import { encodeExtensions, type Extension } from "./extensions.ts";
+import { readSpki } from "./keys.ts";
 import { attributeCount, commonNameOf, nameText, type Rdn, rdnsOf } from "./name.ts";
 import { derFrom, dersFrom, encodePem } from "./pem.ts";
 import { algorithmFor, algorithmIdentifier, assembleSigned, readSigned } from "./signed.ts";
@@ -131,6 +132,7 @@ function parse(der: Buffer): Certificate {
   validity.finish(`${what}: validity`);
   const subject = reader.expect(TAG.sequence, `${what}: subject`);
   const spki = reader.expect(TAG.sequence, `${what}: public key`);
+  readSpki(spki, `${what}: public key`);
   reader.optional(contextTag(1), `${what}: issuer's unique identifier`);
   reader.optional(contextTag(2), `${what}: subject's unique identifier`);
   const wrapper = reader.optional(contextConstructed(3), `${what}: extensions`)?.inside(what);

@@ -6,7 +6,7 @@ import { generateKeyPair, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { Fault, messageOf } from "../base/fault.ts";
-import { bitOctetsOf, readDer, TAG } from "./der.ts";
+import { bitOctetsOf, type DerNode, malformed, oidOf, readDer, TAG } from "./der.ts";
 import { decodePem } from "./pem.ts";
 
 /** Smaller RSA keys verify nothing: they can be factored. Stock Puppet signs 1024, so do we. */
@@ -77,7 +77,10 @@ export function readPrivateKey(pem: string | Uint8Array): KeyObject {
 export function publicKeyOf(spkiDer: Uint8Array): KeyObject {
   if (spkiDer.length > SPKI_BYTES_MAX) throw unusable(`a public key of ${spkiDer.length} bytes`);
   try {
-    return createPublicKey({ key: Buffer.from(spkiDer), format: "der", type: "spki" });
+    const key = createPublicKey({ key: Buffer.from(spkiDer), format: "der", type: "spki" });
+    // OpenSSL reads keys that it can't write ("invalid form"); whoever compares keys writes them.
+    spkiOf(key);
+    return key;
   } catch (error) {
     throw unusable(`not a public key: ${messageOf(error)}`, error);
   }
@@ -100,11 +103,30 @@ export function matches(privateKey: KeyObject, spkiDer: Uint8Array): boolean {
 
 /** The key identifier of RFC 5280 §4.2.1.2 (1): SHA-1 of the public key's bits, 20 bytes. */
 export function keyIdOf(spkiDer: Uint8Array): Buffer {
-  const reader = readDer(spkiDer, "public key", SPKI_BYTES_MAX).inside("public key");
-  reader.enter(TAG.sequence, "public key algorithm");
-  const bits = bitOctetsOf(reader.expect(TAG.bitString, "public key bits"), "public key bits");
-  reader.finish("public key");
-  return createHash("sha1").update(bits).digest();
+  const node = readDer(spkiDer, "public key", SPKI_BYTES_MAX);
+  if (node.tag !== TAG.sequence) throw malformed("public key is not a sequence");
+  return createHash("sha1").update(readSpki(node, "public key").bits).digest();
+}
+
+/**
+ * Takes a SubjectPublicKeyInfo apart. Faults with `x509.malformed`; whether the bits are a key is
+ * for publicKeyOf to say.
+ */
+export function readSpki(node: DerNode, what: string): { algorithm: string; bits: Buffer } {
+  const reader = node.inside(what);
+  const algorithm = readAlgorithm(reader.expect(TAG.sequence, `${what}: algorithm`), what);
+  const bits = bitOctetsOf(reader.expect(TAG.bitString, `${what}: bits`), `${what}: bits`);
+  reader.finish(what);
+  return { algorithm, bits };
+}
+
+/** The OID of an AlgorithmIdentifier, which has at most one value behind it: its parameters. */
+export function readAlgorithm(node: DerNode, what: string): string {
+  const inside = node.inside(`${what}: algorithm`);
+  const oid = oidOf(inside.expect(TAG.oid, `${what}: algorithm`), `${what}: algorithm`);
+  if (!inside.done) inside.next(`${what}: parameters`);
+  inside.finish(`${what}: algorithm`);
+  return oid;
 }
 
 /** For messages: "rsa 2048", "ec secp256k1". */

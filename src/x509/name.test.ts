@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { isFault } from "../base/fault.ts";
-import { createCertificate } from "./certificate.ts";
+import { attributeOids } from "./attribute-names.ts";
+import { createCertificate, parseCertificate } from "./certificate.ts";
 import { derBitOctets, derOid, derSequence, derSetOf, derUtf8, derValue, TAG } from "./der.ts";
 import { attributeCount, commonNameOf, nameOf, nameText, parseName } from "./name.ts";
 import { exportPkcs8, generateEcKey, spkiOf } from "./keys.ts";
@@ -90,15 +91,8 @@ const NAMES: [string, Buffer][] = [
     name([[CN, derValue(TAG.universalString, Buffer.from("0001d4b3", "hex"))]]),
   ],
   [
-    "well-known attributes",
-    name(
-      ...["0.9.2342.19200300.100.1.25", "0.9.2342.19200300.100.1.1", "1.2.840.113549.1.9.1"].map(
-        (oid): [string, Buffer][] => [[oid, derUtf8("v")]],
-      ),
-      ...[4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 41, 42, 43, 46].map((n): [string, Buffer][] => [
-        [`2.5.4.${n}`, derUtf8("v")],
-      ]),
-    ),
+    "every attribute that has a name",
+    name(...attributeOids.map((oid): [string, Buffer][] => [[oid, derUtf8("v")]])),
   ],
 ];
 for (const [what, der] of NAMES) {
@@ -106,6 +100,22 @@ for (const [what, der] of NAMES) {
     assert.equal(nameText(der), opensslText(der));
   });
 }
+
+test("parseName refuses a name of more than 64 KiB, also inside a certificate", () => {
+  const subjectDer = name(
+    ...Array.from({ length: 7000 }, (): [string, Buffer][] => [[CN, derUtf8("a")]]),
+  );
+  const content = { serial: 1n, notBeforeMs: 0, notAfterMs: 1e12, extensions: [], signingKey: key };
+  const certificate = createCertificate({
+    ...content,
+    issuerDer: nameOf({ commonName: "ca" }),
+    subjectDer,
+    spkiDer: spkiOf(key),
+  });
+  for (const read of [() => parseName(subjectDer), () => parseCertificate(certificate)]) {
+    assert.throws(read, (error) => isFault(error, "x509.malformed"));
+  }
+});
 
 test("commonNameOf is undefined for none, several and undecodable ones", () => {
   const none = name([[O, derUtf8("a")]]);

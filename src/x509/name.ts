@@ -4,6 +4,7 @@
 
 import { type DerNode, derOid, derSequence, derSetOf, derUtf8, oidOf, readDer } from "./der.ts";
 import { malformed, TAG, unencodable } from "./der.ts";
+import { attributeName } from "./attribute-names.ts";
 import { OID } from "./oids.ts";
 import { textOf } from "./text.ts";
 
@@ -19,29 +20,6 @@ export type Rdn = readonly NameAttribute[];
 
 const NAME_BYTES_MAX = 64 * 1024;
 
-/** The names OpenSSL prints. Others print as dotted OID with their value in hexadecimal. */
-const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
-  [OID.commonName, "CN"],
-  ["2.5.4.4", "SN"],
-  ["2.5.4.5", "serialNumber"],
-  ["2.5.4.6", "C"],
-  ["2.5.4.7", "L"],
-  ["2.5.4.8", "ST"],
-  ["2.5.4.9", "street"],
-  ["2.5.4.10", "O"],
-  ["2.5.4.11", "OU"],
-  ["2.5.4.12", "title"],
-  ["2.5.4.13", "description"],
-  ["2.5.4.17", "postalCode"],
-  ["2.5.4.41", "name"],
-  ["2.5.4.42", "GN"],
-  ["2.5.4.43", "initials"],
-  ["2.5.4.46", "dnQualifier"],
-  ["0.9.2342.19200300.100.1.1", "UID"],
-  ["0.9.2342.19200300.100.1.25", "DC"],
-  ["1.2.840.113549.1.9.1", "emailAddress"],
-]);
-
 /** A name of one RDN: the common name as UTF8String, as Puppet's CA writes it. */
 export function nameOf(options: { commonName: string }): Buffer {
   if (options.commonName === "") throw unencodable("an empty common name");
@@ -51,12 +29,16 @@ export function nameOf(options: { commonName: string }): Buffer {
 
 /** The RDNs of an encoded name, in encoded order. */
 export function parseName(nameDer: Uint8Array): Rdn[] {
-  return rdnsOf(readDer(nameDer, "name", NAME_BYTES_MAX), "name");
+  return rdnsOf(readDer(nameDer, "name"), "name");
 }
 
 /** The RDNs of a name inside something larger. */
 export function rdnsOf(node: DerNode, what: string): Rdn[] {
   if (node.tag !== TAG.sequence) throw malformed(`${what} is not a name`);
+  const bytes = node.end - node.start;
+  if (bytes > NAME_BYTES_MAX) {
+    throw malformed(`${what} has ${bytes} bytes, more than the ${NAME_BYTES_MAX} allowed`);
+  }
   const reader = node.inside(what);
   const rdns: Rdn[] = [];
   while (!reader.done) {
@@ -103,7 +85,7 @@ function rdnsFrom(name: Uint8Array | readonly Rdn[]): readonly Rdn[] {
 }
 
 function attributeText({ oid, valueDer, text }: NameAttribute): string {
-  const short = SHORT_NAMES.get(oid);
+  const short = attributeName(oid);
   if (short === undefined || text === undefined) {
     return `${short ?? oid}=#${valueDer.toString("hex").toUpperCase()}`;
   }

@@ -6,6 +6,8 @@ import { DER_BYTES_MAX, malformed } from "./der.ts";
 /** Most characters of one text: a full revocation list in base64 and some more. */
 export const PEM_CHARACTERS_MAX = 48 * 1024 * 1024;
 const LINE_CHARACTERS = 64;
+/** Lines kept apart: millions of short ones would take many times their own size. */
+const LINES_AT_ONCE = 4096;
 
 /** One block of PEM: the label between "BEGIN " and the dashes, and its bytes. */
 export interface PemBlock {
@@ -29,18 +31,21 @@ export function decodePem(text: string): PemBlock[] {
     throw malformed(`PEM text of ${text.length} characters; ${PEM_CHARACTERS_MAX} are allowed`);
   }
   const blocks: PemBlock[] = [];
-  let open: { label: string; lines: string[] } | undefined;
-  for (const raw of text.split("\n")) {
-    const line = raw.trim();
+  let open: { label: string; text: string; lines: string[] } | undefined;
+  for (const line of linesOf(text)) {
     const mark = line.startsWith("-----") ? boundary(line) : undefined;
     if (mark?.kind === "BEGIN") {
       if (open !== undefined) throw malformed(`PEM block ${open.label} has no end`);
-      open = { label: mark.label, lines: [] };
+      open = { label: mark.label, text: "", lines: [] };
     } else if (mark?.kind === "END") {
       if (open?.label !== mark.label) throw malformed(`PEM block ${mark.label} ends unopened`);
-      blocks.push({ label: open.label, der: decodeBase64(open.lines.join(""), open.label) });
+      const text = open.text + open.lines.join("");
+      blocks.push({ label: open.label, der: decodeBase64(text, open.label) });
       open = undefined;
-    } else if (open !== undefined) open.lines.push(line);
+    } else if (open !== undefined && open.lines.push(line) >= LINES_AT_ONCE) {
+      open.text += open.lines.join("");
+      open.lines = [];
+    }
   }
   if (open !== undefined) throw malformed(`PEM block ${open.label} has no end`);
   return blocks;
@@ -75,6 +80,16 @@ export function dersFrom(input: Uint8Array | string, labels: readonly string[]):
     if (!labels.includes(label)) throw malformed(`PEM block ${label} where ${labels[0]} belongs`);
     return der;
   });
+}
+
+/** Line by line, without blanks at its ends: split would hold millions of them at once. */
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from <= text.length;) {
+    const found = text.indexOf("\n", from);
+    const to = found < 0 ? text.length : found;
+    yield text.slice(from, to).trim();
+    from = to + 1;
+  }
 }
 
 function boundary(line: string): { kind: string; label: string } | undefined {

@@ -29,6 +29,13 @@ function requestWith(attributes: Buffer[], version = 0): Buffer {
   return assembleSigned(tbs, algorithmFor(key), signTbs(tbs, key));
 }
 
+/** The same with this in place of its public key. */
+function requestOf(spki: Buffer): Buffer {
+  const parts = [derInteger(0), nameOf({ commonName: "a" }), spki];
+  const tbs = derSequence(...parts, derValue(contextConstructed(0)));
+  return assembleSigned(tbs, algorithmFor(key), signTbs(tbs, key));
+}
+
 const attribute = (oid: string, ...values: Buffer[]) =>
   derSequence(derOid(oid), derValue(TAG.set, ...values));
 const role = puppetExtension("pp_role", "web");
@@ -164,6 +171,16 @@ const REFUSED: [string, Buffer][] = [
     requestWith([attribute(OID.extensionRequest, derNull())]),
   ],
   ["version 2", requestWith([], 1)],
+  ["a key that is none", requestOf(derSequence(derSequence(), derNull()))],
+  [
+    "an algorithm of several parameters",
+    requestOf(
+      derSequence(
+        derSequence(derOid("1.2.840.10045.2.1"), derNull(), derNull()),
+        derValue(TAG.bitString, Buffer.from([0, 4])),
+      ),
+    ),
+  ],
   ["a certificate", derSequence(derSequence(), derSequence(), derNull())],
   ["too many bytes", derOctets(Buffer.alloc(300_000))],
 ];

@@ -7,7 +7,7 @@ import { contextConstructed, derInteger, derOid, derSequence, derSetOf, integerO
 import { DerReader, malformed, oidOf, TAG } from "./der.ts";
 import { extensionsOf } from "./extension-values.ts";
 import { encodeExtensions, type Extension } from "./extensions.ts";
-import { spkiOf } from "./keys.ts";
+import { readSpki, spkiOf } from "./keys.ts";
 import { attributeCount, commonNameOf, nameOf, nameText, type Rdn, rdnsOf } from "./name.ts";
 import { OID } from "./oids.ts";
 import { derFrom, encodePem } from "./pem.ts";
@@ -50,6 +50,7 @@ export function parseRequest(derOrPem: Uint8Array | string): CertificateRequest 
   if (version !== 0n) throw malformed(`${what} has version ${version + 1n}, only 1 exists`);
   const subject = reader.expect(TAG.sequence, `${what}: subject`);
   const spki = reader.expect(TAG.sequence, `${what}: public key`);
+  readSpki(spki, `${what}: public key`);
   // RFC 2986 wants the attributes even when empty; some old tools leave them out.
   const set = reader.optional(contextConstructed(0), `${what}: attributes`);
   const attributes = set === undefined ? [] : attributesOf(set.inside(what), what);

@@ -6,8 +6,8 @@ import { KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
 import { Fault } from "../base/fault.ts";
 import { bitOctetsOf, derBitOctets, derNull, derOid, derSequence, type DerNode } from "./der.ts";
-import { malformed, oidOf, readDer, TAG } from "./der.ts";
-import { describe, isSupported, publicKeyOf } from "./keys.ts";
+import { malformed, readDer, TAG } from "./der.ts";
+import { describe, isSupported, publicKeyOf, readAlgorithm } from "./keys.ts";
 import { OID } from "./oids.ts";
 
 /** The signed parts of a certificate, request or revocation list. */
@@ -56,7 +56,7 @@ export function readSigned(
     tbs,
     tbsDer: tbs.der,
     algorithmDer: algorithm.der,
-    signatureAlgorithm: algorithmOidOf(algorithm, what),
+    signatureAlgorithm: readAlgorithm(algorithm, what),
     signature: bitOctetsOf(signature, `${what}: signature`),
   };
 }
@@ -113,8 +113,4 @@ export function verifySigned(signed: Signed, signer: KeyObject | Uint8Array): bo
 
 function hashFor(key: KeyObject): string {
   return ALGORITHMS.get(algorithmFor(key))?.hash ?? "sha256";
-}
-
-function algorithmOidOf(node: DerNode, what: string): string {
-  return oidOf(node.inside(what).expect(TAG.oid, `${what}: algorithm`), `${what}: algorithm`);
 }

@@ -3,13 +3,14 @@
 
 import { type DerNode, derValue, malformed, TAG, unencodable } from "./der.ts";
 
-const FIRST_MS = Date.UTC(1950, 0, 1);
+/** The first moment that can be written: 1950. */
+export const TIME_FIRST_MS = Date.UTC(1950, 0, 1);
 const GENERALIZED_FROM_MS = Date.UTC(2050, 0, 1);
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** Encodes a time (milliseconds since 1970, cut to the second): UTCTime up to the end of 2049. */
 export function derTime(ms: number): Buffer {
-  if (!(ms >= FIRST_MS && ms <= LAST_MS)) {
+  if (!(ms >= TIME_FIRST_MS && ms <= LAST_MS)) {
     throw unencodable(`${ms} ms is outside the years 1950 to 9999`);
   }
   // toISOString: 2026-11-20T12:30:00.000Z

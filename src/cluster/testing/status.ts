@@ -50,6 +50,7 @@ export function local(id: string, more: Partial<LocalStatus> = {}): LocalStatus 
       unreadable: [],
       unknownFiles: [],
     },
+    expiries: [],
     warnings: [],
     ...more,
   };

@@ -23,6 +23,7 @@ export function answerOf(
       record: { reachable: true, because: "", ageMs: 0 },
       etcd: { runs, hasLeader: true, alarms: [], dbSizeBytes: 1, because: "" },
       addresses: [],
+      expiries: [],
       warnings: [],
     },
   };

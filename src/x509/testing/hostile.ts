@@ -39,3 +39,29 @@ export function valueOrFault(act: () => unknown): void {
     assert.match(error.code, /^x509\./);
   }
 }
+
+/**
+ * How a property is run: `numRuns` cases, times UNDERSTUDY_FUZZ_TIMES where somebody has hours. A
+ * failure prints seed and path; UNDERSTUDY_FUZZ_SEED repeats a run.
+ */
+export function fuzzed(numRuns: number): fc.Parameters<unknown> {
+  const { UNDERSTUDY_FUZZ_TIMES: times = "1", UNDERSTUDY_FUZZ_SEED: seed } = process.env;
+  return {
+    numRuns: numRuns * Number(times),
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+  };
+}
+
+/** What `act` gives; undefined when it throws a Fault with one of `codes`, and nothing else. */
+export function valueOr<T>(codes: readonly string[], act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    assert.ok(
+      error instanceof Fault,
+      `not a Fault but ${error instanceof Error ? error.stack : String(error)}`,
+    );
+    assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`);
+    return undefined;
+  }
+}

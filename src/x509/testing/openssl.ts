@@ -17,20 +17,26 @@ export function opensslFolder() {
 
   /** Runs openssl with these words; its standard output and error together. Throws if it fails. */
   function openssl(...words: string[]): string {
+    const { ok, text } = ask(...words);
+    if (!ok) throw new Error(`openssl ${words.join(" ")}: ${text}`);
+    return text;
+  }
+
+  /** The same for what may fail. */
+  function ask(...words: string[]): { ok: boolean; text: string } {
     const done = spawnSync("openssl", words, {
       cwd: folder,
       encoding: "utf8",
       timeout: DEADLINE_MS,
       maxBuffer: OUTPUT_BYTES_MAX,
     });
-    if (done.status !== 0) {
-      throw new Error(`openssl ${words.join(" ")}: ${done.stderr}${String(done.error ?? "")}`);
-    }
-    return done.stdout + done.stderr;
+    const { status, stdout, stderr, error } = done;
+    return { ok: status === 0, text: stdout + stderr + (error === undefined ? "" : String(error)) };
   }
 
   return {
     openssl,
+    ask,
     write: (name: string, content: string | Uint8Array) =>
       writeFileSync(join(folder, name), content),
     read: (name: string): Buffer => readFileSync(join(folder, name)),

@@ -1,0 +1,102 @@
+// What ends some day: the Puppet CA, revocation lists, servers' certificates, our own CAs. Pure.
+// The idea: what nobody renews unasked is warned of from 90 days on; what is renewed by itself only
+// when that is overdue, so that a warning always means that there is something to do.
+
+import { z } from "zod";
+
+const DAY_MS = 86_400_000;
+/** What ends sooner than this is warned of. */
+const SOON_MS = 90 * DAY_MS;
+/** How long a renewal by itself may take: a member was off, a clock wrong. */
+const OVERDUE_MS = 7 * DAY_MS;
+
+/** One thing that ends. A version to come may know further kinds. */
+export const Expiry = z.object({
+  kind: z.string(),
+  /** Its name: a subject, a file. */
+  what: z.string(),
+  /** ISO times: since when it has been in force, and when it ends. */
+  from: z.string(),
+  to: z.string(),
+  /** When it was due to be renewed by itself; absent: somebody has to. */
+  due: z.string().optional(),
+});
+export type Expiry = z.infer<typeof Expiry>;
+
+interface Kind {
+  name: string;
+  /** Whether it is the same on all members, so that it is told once. */
+  shared: boolean;
+  todo: string;
+}
+
+const KINDS = {
+  "puppet-ca": {
+    name: "the Puppet CA",
+    shared: true,
+    todo: "All certificates end with it, and Understudy doesn't renew it: agents need its successor before that day.",
+  },
+  "puppet-crl": {
+    name: "the CRL of the Puppet CA",
+    shared: true,
+    todo: "What is in the way: understudy ca crl refresh",
+  },
+  "parent-crl": {
+    name: "the CRL of a CA above the Puppet CA",
+    shared: true,
+    todo: "Agents refuse every certificate from then on. Get a newer one from who keeps that CA, then: understudy ca crl import FILE",
+  },
+  "server-certificate": {
+    name: "its Puppet certificate",
+    shared: false,
+    todo: "Agents refuse it from then on. A server should have renewed it by itself: there, understudy ca reissue says why not. A compiler: understudy leave, delete that file, understudy join.",
+  },
+  "cluster-ca": {
+    name: "the cluster's own CA",
+    shared: true,
+    todo: "Members refuse each other from then on, and this version doesn't renew it: install one that does.",
+  },
+} satisfies Record<string, Kind>;
+
+export type ExpiryKind = keyof typeof KINDS;
+
+const FOREIGN: Kind = { name: "", shared: false, todo: "A newer version knows what to do." };
+
+/** What is to be said of one thing; undefined while there is nothing to do. */
+export function judgeExpiry(expiry: Expiry, nowMs: number): string | undefined {
+  const { what, due } = expiry;
+  const [fromMs, toMs] = [Date.parse(expiry.from), Date.parse(expiry.to)];
+  const { name, todo } = kindOf(expiry);
+  const subject = name === "" ? what : `${name} (${what})`;
+  const ends = `${toMs <= nowMs ? "has ended" : "ends"} on ${dayOf(toMs)}`;
+  if (due !== undefined) {
+    const dueMs = Date.parse(due);
+    if (nowMs < dueMs + OVERDUE_MS) return undefined;
+    return `${subject} should have been renewed on ${dayOf(dueMs)} and wasn't; it ${ends}. ${todo}`;
+  }
+  // A list that is made for a month would be warned of all its life.
+  const soonMs = Math.min(SOON_MS, (toMs - fromMs) / 3);
+  return toMs - nowMs < soonMs ? `${subject} ${ends}. ${todo}` : undefined;
+}
+
+/** Warnings of a cluster's members: what is the same on all of them once, else with who. */
+export function expiryWarnings(
+  members: readonly { id: string; expiries: readonly Expiry[] }[],
+  nowMs: number,
+): string[] {
+  const warnings = members.flatMap(({ id, expiries }) =>
+    expiries.flatMap((expiry) => {
+      const text = judgeExpiry(expiry, nowMs);
+      if (text === undefined) return [];
+      return [kindOf(expiry).shared ? capital(text) : `${id}: ${text}`];
+    }),
+  );
+  return [...new Set(warnings)];
+}
+
+function kindOf({ kind }: Expiry): Kind {
+  return Object.hasOwn(KINDS, kind) ? KINDS[kind as ExpiryKind] : FOREIGN;
+}
+
+const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
