@@ -9,12 +9,13 @@ import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
+import { wasGivenBefore } from "./given.ts";
 import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
-import { parseSerialFile, serialOf, type Serial } from "./serial.ts";
+import type { Serial } from "./serial.ts";
 import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import { unchanged, type ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
@@ -211,7 +212,8 @@ async function revokeCertificates(
     results.push(revokeResult(name, serials, tables.requests.has(name)));
   }
   for (const serial of what.serials ?? []) {
-    const serials = tables.certs.has(serial) || wasGivenBefore(core, serial) ? [serial] : [];
+    const isOurs = tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial);
+    const serials = isOurs ? [serial] : [];
     all.push(...serials);
     results.push(revokeResult(serial, serials, false));
   }
@@ -221,21 +223,6 @@ async function revokeCertificates(
   // edges.
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
   return { results, ...copies, edges: await core.deps.confirmEdges(all) };
-}
-
-/**
- * Whether the CA may have given this serial before the record began, which then knows nothing of
- * it: a restored backup doesn't know what was signed after it.
- */
-function wasGivenBefore({ mirror, issuer }: Core, serial: Serial): boolean {
-  const { serial: counter, blocks } = mirror.tables;
-  const number = parseSerialFile(serial);
-  if (number === undefined || serialOf(number) !== serial) return false;
-  if (number >= (counter.get("")?.next ?? 0)) return false;
-  // What a member has yet to give is nobody's, and the CA's own is no agent's.
-  const reserved = [...blocks.rows()].some(({ from, to }) => from <= number && number <= to);
-  const { serial: own, issuerDer, subjectDer } = issuer().certificate;
-  return !reserved && !(own === BigInt(number) && issuerDer.equals(subjectDer));
 }
 
 /** The serials that "revoke this name" means: its certificate, and older ones still in force. */

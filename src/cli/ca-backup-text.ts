@@ -27,7 +27,6 @@ export function renderManifest(manifest: Manifest): string[] {
 
 /** What a restore has done, what it can't know, and what comes next. */
 export function renderRestored({ manifest, cadir, movedTo, ...raised }: Restored): string {
-  const { otherNames } = manifest.settings;
   const next = renderSerial(serialOf(raised.serialNext));
   return [
     `${cadir}: restored as of ${manifest.at}, ${renderCounts(manifest)}.`,
@@ -43,21 +42,15 @@ export function renderRestored({ manifest, cadir, movedTo, ...raised }: Restored
     "No other server of the former cluster may ever run again with its CA. Next, on this one:",
     "",
     `  ${renderInit(manifest)}`,
-    ...(otherNames.length === 0
-      ? []
-      : [
-          "",
-          `Its certificates also had the names ${otherNames.join(", ")}, which init gives only to a server whose`,
-          "present certificate has them. Agents that use those names need the shared name instead.",
-        ]),
   ].join("\n");
 }
 
 /** The command that makes a cluster which is the same for agents. */
 function renderInit({ settings }: Manifest): string {
-  const { sharedName, virtualIps, acceptProxyFrom, isolatedEdge } = settings;
+  const { sharedName, otherNames, virtualIps, acceptProxyFrom, isolatedEdge } = settings;
   return [
     `understudy init --name ${sharedName}`,
+    ...otherNames.map((name) => `--alt-name ${name}`),
     ...virtualIps.map((vip) => `--vip ${vip}`),
     ...acceptProxyFrom.map((from) => `--accept-proxy ${from}`),
     ...(isolatedEdge === "serve" ? [] : [`--isolated-edge ${isolatedEdge}`]),
