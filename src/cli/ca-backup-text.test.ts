@@ -18,7 +18,10 @@ void test("renderManifest says which CA it is, as of when, and what isn't in it"
 
 void test("renderRestored tells what is unknown now, and the command that makes the same cluster", () => {
   const text = renderRestored({ ...RESTORED, manifest: manifestOf() });
-  assert.match(text, /^\/ca: restored as of 2026-11-20T10:00:00\.000Z, 2 signed certificates/);
+  assert.match(
+    text,
+    /^\/ca: restored as of 2026-11-20T10:00:00\.000Z, 2 signed certificates, 1 request, 1 revocation\./,
+  );
   assert.match(text, /Serials go on at 0x100081, CRLs at 1048583/);
   assert.match(text, /^ {2}understudy init --name puppet\.lab\.test --vip 10\.88\.0\.10\/24$/m);
   assert.doesNotMatch(text, /What was there/);

@@ -7,7 +7,12 @@ import { renderSerial, serialOf } from "../ca/serial.ts";
 
 /** What a backup has, in a few words. */
 export function renderCounts({ signed, requests, revoked }: Manifest): string {
-  return `${signed} signed certificates, ${requests} requests, ${revoked} revocations`;
+  const counted: [number, string][] = [
+    [signed, "signed certificate"],
+    [requests, "request"],
+    [revoked, "revocation"],
+  ];
+  return counted.map(([count, what]) => `${count} ${what}${count === 1 ? "" : "s"}`).join(", ");
 }
 
 /** A backup in lines for people. */

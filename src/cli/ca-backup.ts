@@ -54,7 +54,10 @@ async function backUp(path: string, flags: BackupFlags, output: Output): Promise
   const force = flags.force === true;
   if (!force && (await exists(path))) throw thereFault(path);
   const passphrase = await readPassphrase(flags.passphraseFile, true);
-  const report = (detail: string) => output.progress(`   … ${detail}`);
+  // cron mails whatever is said.
+  const report = (detail: string) => {
+    if (process.stderr.isTTY) output.progress(`   … ${detail}`);
+  };
   const signal = onInterruption(report);
   const [{ cadir }, snapshot] = await Promise.all([readPuppetLayout(), readRecord(node)]);
   if (snapshot.source === "copy") {

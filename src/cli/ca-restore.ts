@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { refuseHere } from "../ca/backup/restore-plan.ts";
 import { restoreBackup } from "../ca/backup/restore.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { wallMs } from "../host/clock.ts";
@@ -48,6 +49,8 @@ async function restore(path: string, flags: RestoreFlags, output: Output): Promi
   const member = await readNodeFile();
   const running =
     flags.dir === undefined ? await runningUnit(layout?.puppetserver.unit) : undefined;
+  // Before anybody types a passphrase.
+  refuseHere({ member, running });
   const report = (detail: string) => output.progress(`   … ${detail}`);
   const restored = await withBackup(path, flags.passphraseFile, async (checked) =>
     restoreBackup({

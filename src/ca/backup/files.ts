@@ -2,7 +2,7 @@
 // one revision. Pure: memory and keys in, files out.
 
 import type { KeyObject } from "node:crypto";
-import { Fault } from "../../base/fault.ts";
+import { Fault, messageOf } from "../../base/fault.ts";
 import { exportSpki } from "../../x509/keys.ts";
 import { noRecord } from "../blocks.ts";
 import { rebuildCrl, type PublishedCrl } from "../crl.ts";
@@ -44,11 +44,19 @@ export function requireBackable(mirror: Mirror): Backable {
   const number = crlHead.get("")?.number;
   if (row === undefined || next === undefined || number === undefined) throw noRecord();
   const value = crlOf(mirror, number);
-  if (value === undefined) {
-    throw new Fault("ca.crl-mismatch", `the record lacks CRL ${number}: nothing was written`);
+  try {
+    if (value === undefined) throw new Error(`the record lacks CRL ${number}`);
+    const crl = rebuildCrl(row.issuer, value, mirror.revocations(), row.parentCrls);
+    return { issuer: row.issuer, crl, serialNext: next };
+  } catch (error) {
+    throw new Fault("ca.crl-mismatch", `no backup was written: ${messageOf(error)}`, {
+      hints: [
+        "Restored, it would let a revoked certificate in. The daemons mend such a record within ten",
+        "minutes; at once: understudy ca crl refresh. Then try again.",
+      ],
+      cause: error,
+    });
   }
-  const crl = rebuildCrl(row.issuer, value, mirror.revocations(), row.parentCrls);
-  return { issuer: row.issuer, crl, serialNext: next };
 }
 
 /** The files; their names are below the directory. */

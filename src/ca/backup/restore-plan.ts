@@ -32,9 +32,8 @@ export interface RestoreFacts {
   nowMs: number;
 }
 
-/** Throws the Fault that refuses it: `ca.restore-refused`, `ca.clock-off`. */
-export function refuseRestore(facts: RestoreFacts, manifest: Manifest, replace: boolean): void {
-  const { folder, there, member, running, nowMs } = facts;
+/** Throws Fault `ca.restore-refused` where none may be restored, whatever is in it. */
+export function refuseHere({ member, running }: Pick<RestoreFacts, "member" | "running">): void {
   if (member !== undefined) {
     throw refused(`this server is ${member.id} of ${member.sharedName}`, [
       "A cluster that has a server left needs no restore: every server has the whole CA.",
@@ -45,6 +44,12 @@ export function refuseRestore(facts: RestoreFacts, manifest: Manifest, replace: 
   if (running !== undefined) {
     throw refused(`${running} runs, and may sign`, [`Stop it first: systemctl stop ${running}`]);
   }
+}
+
+/** Throws the Fault that refuses it: `ca.restore-refused`, `ca.clock-off`. */
+export function refuseRestore(facts: RestoreFacts, manifest: Manifest, replace: boolean): void {
+  const { folder, there, nowMs } = facts;
+  refuseHere(facts);
   if (there.is === "same") {
     throw refused(`${folder} has this CA already, whole`, [
       "Nothing needs to be restored: understudy init takes it over as it is.",

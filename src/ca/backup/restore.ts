@@ -143,7 +143,7 @@ function asideOf(folder: string, nowMs: number): string {
 
 function notWritten(folder: string, error: unknown): Fault {
   return new Fault("ca.not-written", `${folder} can't be written: ${messageOf(error)}`, {
-    hints: ["What was there is as it was. Is there room, and does the folder above it exist?"],
+    hints: ["What was there is as it was. Is there room, and may root write there?"],
     cause: error,
   });
 }
