@@ -100,6 +100,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/sysusers.conf", "usr/lib/sysusers.d/understudy.conf"],
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
+    ["../docs/backup.md", `${DOC}/backup.md`],
     ["../docs/errors.md", `${DOC}/errors.md`],
     ["../docs/ports.md", `${DOC}/ports.md`],
     ["../docs/ca.md", `${DOC}/ca.md`],

@@ -3,10 +3,8 @@
 // whole or not at all, however often this is interrupted and run again.
 
 import { randomBytes, type KeyObject } from "node:crypto";
-import { readdir, realpath, rename, rm, rmdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { Fault } from "../base/fault.ts";
-import { exists, makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { exists, makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import { wallMs } from "../host/clock.ts";
 import { certificatePem, createCertificateAsync } from "../x509/certificate.ts";
 import { createCrlAsync, crlPem } from "../x509/crl.ts";
@@ -29,6 +27,7 @@ import {
 import { nameOf } from "../x509/name.ts";
 import { partialFault, readAuthority, type DiskAuthority } from "./directory-state.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, KEY_MODE, type CaLayout } from "./layout.ts";
+import { placeAuthority, resolveFolder } from "./place.ts";
 import { renderSerialFile } from "./serial.ts";
 import { BACKDATE_MS } from "./profile.ts";
 
@@ -59,14 +58,7 @@ export async function createAuthority(
   const found = await readAuthority(folder);
   if (found.state === "partial") throw partialFault(folder, found.problems);
   if (found.state === "complete") return { created: false, authority: found };
-  const fresh = join(dirname(folder), `.${basename(folder)}.understudy-new`);
-  await rm(fresh, { recursive: true, force: true });
-  await writeNew(caLayout(fresh), options);
-  const made = await readAuthority(fresh);
-  if (made.state !== "complete") throw partialFault(fresh, [JSON.stringify(made)]);
-  await removeEmpty(folder);
-  await rename(fresh, folder);
-  await syncFolder(dirname(folder));
+  const made = await placeAuthority(folder, async (fresh) => writeNew(fresh, options));
   return { created: true, authority: made };
 }
 
@@ -96,11 +88,6 @@ export async function writeAuthorityKey(options: {
   if (there === undefined) {
     await writeFileAtomic(layout.key, exportPkcs1(key), { mode: KEY_MODE, ...owned });
   }
-}
-
-/** The CA directory behind the symbolic link that Puppet's old place often is. */
-async function resolveFolder(cadir: string): Promise<string> {
-  return (await exists(cadir)) ? realpath(cadir) : cadir;
 }
 
 async function writeNew(layout: CaLayout, options: CreateOptions): Promise<void> {
@@ -164,12 +151,4 @@ async function makeChain(options: CreateOptions) {
     bundle: certificates.map(certificatePem).join(""),
     crls: crls.map(({ der }) => crlPem(der)).join(""),
   };
-}
-
-/** Makes way for the rename: an empty folder with empty folders in it, as packages leave them. */
-async function removeEmpty(folder: string): Promise<void> {
-  if (!(await exists(folder))) return;
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await rmdir(join(folder, entry.name));
-  }
 }

@@ -2,13 +2,13 @@
 // with it. Reads only. Danger: a wrong "absent" would have a new CA written over an old one.
 
 import type { KeyObject } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
-import { isMissing } from "../host/files.ts";
+import { isMissing, readBytesIfThere } from "../host/files.ts";
 import { parseCrls, verifyCrl, type Crl } from "../x509/crl.ts";
 import { matches, readPrivateKey } from "../x509/keys.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
-import { caLayout } from "./layout.ts";
+import { caLayout, type CaLayout } from "./layout.ts";
 import { parseSerialFile } from "./serial.ts";
 
 /** A whole authority as it is on disk. */
@@ -24,32 +24,43 @@ export interface DiskAuthority {
   inventory: string;
 }
 
-export type Inspection =
-  | { state: "absent" }
-  | { state: "partial"; problems: string[] }
-  | DiskAuthority;
+export type Inspection = { state: "absent" } | Judged;
+
+/** `missing`: files that aren't there, in words; they are among the problems. */
+type Judged = { state: "partial"; problems: string[]; missing: string[] } | DiskAuthority;
+
+/** Files of every CA directory that is whole. */
+const MAIN_FILES = 5;
 
 /** Looks at the CA directory `folder`. */
 export async function readAuthority(folder: string): Promise<Inspection> {
-  const layout = caLayout(folder);
+  const judged = await judgeAuthority(caLayout(folder), readBytesIfThere);
+  const nothing = judged.state === "partial" && judged.missing.length === MAIN_FILES;
+  return nothing && (await leftovers(folder)).length === 0 ? { state: "absent" } : judged;
+}
+
+/** Whether what `bytesOf` has at the places of `layout` is a whole authority; else what it lacks. */
+export async function judgeAuthority(
+  layout: CaLayout,
+  bytesOf: (path: string) => Promise<Buffer | undefined>,
+): Promise<Judged> {
   const problems: string[] = [];
   const missing: string[] = [];
   const read = async <T>(path: string, parse: (bytes: Buffer) => T): Promise<T | undefined> => {
     try {
-      return parse(await readFile(path));
+      const bytes = await bytesOf(path);
+      if (bytes !== undefined) return parse(bytes);
+      missing.push(`${path} is missing`);
     } catch (error) {
-      if (isMissing(error)) missing.push(`${path} is missing`);
-      else problems.push(`${path}: ${messageOf(error)}`);
-      return undefined;
+      problems.push(`${path}: ${messageOf(error)}`);
     }
+    return undefined;
   };
   const issuer = await read(layout.bundle, readIssuer);
   const key = await read(layout.key, readPrivateKey);
   const crlFile = await read(layout.crl, (bytes) => ({ pem: bytes, crls: parseCrls(bytes) }));
   const next = await read(layout.serial, readNext);
   const inventory = await read(layout.inventory, (bytes) => bytes.toString("utf8"));
-  const others = await leftovers(folder);
-  if (missing.length === 5 && others.length === 0) return { state: "absent" };
 
   if (issuer && key && !matches(key, issuer.certificate.spkiDer)) {
     problems.push(`${layout.key} is not the key of the first certificate in ${layout.bundle}`);
@@ -60,7 +71,7 @@ export async function readAuthority(folder: string): Promise<Inspection> {
   }
   const whole = issuer && key && crlFile && crls && next !== undefined && inventory !== undefined;
   if (!whole || problems.length > 0 || missing.length > 0) {
-    return { state: "partial", problems: [...missing, ...problems] };
+    return { state: "partial", problems: [...missing, ...problems], missing };
   }
   return { state: "complete", issuer, key, crlPem: crlFile.pem, crls, next, inventory };
 }

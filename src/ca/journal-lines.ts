@@ -3,11 +3,16 @@
 
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
+import { linesIn } from "../base/lines.ts";
 import { isMissing } from "../host/files.ts";
 
 /** Longest line in bytes: a whole etcd value at its raised limit, escaped, and some more. */
 const LINE_BYTES_MAX = 32 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
+
+/** A journal's files: the snapshot, and the log that goes on from it. */
+export const SNAPSHOT = "snapshot";
+export const LOG = "log";
 
 /** One key of the record as of a revision; `value` null: deleted. */
 export interface JournalEvent {
@@ -66,7 +71,7 @@ export async function* readJournal(
   let batch: { event: JournalEvent; offset: number }[] = [];
   let broken = false;
   let offset = 0;
-  for await (const bytes of linesOf(path)) {
+  for await (const bytes of linesIn(piecesOf(path), LINE_BYTES_MAX)) {
     const line = parseLine(bytes);
     if (line === null) broken = true;
     else if (broken) scan.damaged = true;
@@ -118,29 +123,15 @@ function lineOf(value: unknown): Line | null {
 
 const isRevision = (value: unknown): value is number => Number.isSafeInteger(value);
 
-/** The lines of a file with their newlines; the last may lack it. */
-async function* linesOf(path: string): AsyncGenerator<Buffer> {
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   const file = await openIfThere(path);
   if (file === undefined) return;
   try {
-    let rest: Buffer[] = [];
-    let restBytes = 0;
     for (;;) {
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES);
-      if (bytesRead === 0) break;
-      let from = 0;
-      for (let to = buffer.indexOf(0x0a); to !== -1 && to < bytesRead;) {
-        yield Buffer.concat([...rest, buffer.subarray(from, to + 1)]);
-        rest = [];
-        restBytes = 0;
-        from = to + 1;
-        to = buffer.indexOf(0x0a, from);
-      }
-      rest.push(buffer.subarray(from, bytesRead));
-      restBytes += bytesRead - from;
-      if (restBytes > LINE_BYTES_MAX) break;
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
     }
-    if (restBytes > 0) yield Buffer.concat(rest);
   } finally {
     await file.close();
   }

@@ -10,11 +10,13 @@ import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { makeFolder, syncFolder } from "../host/files.ts";
 import {
+  LOG,
   readJournal,
   renderBase,
   renderEnd,
   renderEvent,
   scanJournal,
+  SNAPSHOT,
   type JournalEvent,
 } from "./journal-lines.ts";
 
@@ -49,8 +51,6 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-const SNAPSHOT = "snapshot";
-const LOG = "log";
 const FILES = [SNAPSHOT, LOG] as const;
 const FOLD_ABOVE_BYTES = 16 * 1024 * 1024;
 const JOURNAL_BYTES_MAX = 8 * 1024 * 1024 * 1024;

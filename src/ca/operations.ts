@@ -9,6 +9,7 @@ import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
+import { wasGivenBefore } from "./given.ts";
 import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
@@ -201,7 +202,9 @@ async function revokeCertificates(
 ): Promise<Outcome> {
   const { tables } = core.mirror;
   await core.store.refresh((what.serials ?? []).map(certKey));
-  const known = (what.serials ?? []).filter((serial) => tables.certs.has(serial));
+  const known = (what.serials ?? []).filter(
+    (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
+  );
   const all = new Set(known);
   let revision = known.length === 0 ? 0 : (await core.revoker.revoke(known)).revision;
   const byName = await revokeNames(core, [...new Set(what.names)], all);

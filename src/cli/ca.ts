@@ -3,8 +3,10 @@
 import type { Command } from "commander";
 import { CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { addCaBackup } from "./ca-backup.ts";
 import { addCaCrl } from "./ca-crl.ts";
 import { addCaGenerate } from "./ca-generate.ts";
+import { addCaRestore } from "./ca-restore.ts";
 import { addCaList, addCaShow } from "./ca-list.ts";
 import { addCaReissue } from "./ca-reissue.ts";
 import { addCaVerify } from "./ca-verify.ts";
@@ -41,6 +43,8 @@ export function addCa(program: Command): void {
   addCaCrl(ca);
   addCaReissue(ca);
   addCaVerify(ca);
+  addCaBackup(ca);
+  addCaRestore(ca);
 }
 
 interface Change {

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { type Survey, surveyAuthority } from "../ca/import.ts";
 import { PATHS } from "../host/paths.ts";
-import { Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
+import { AltName, Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { CreatedToken } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
@@ -24,6 +24,7 @@ const TOKEN_MS = 3_600_000;
 
 interface InitFlags {
   name: string;
+  altName: string[];
   vip: string[];
   acceptProxy: string[];
   isolatedEdge: string;
@@ -37,6 +38,12 @@ export function addInit(program: Command): void {
     .command("init")
     .description("make this Puppet server the first of a highly available cluster")
     .requiredOption("--name <name>", "the shared name that agents use, as in puppet.example.com")
+    .option(
+      "--alt-name <name>",
+      "a further name or address that agents call the servers by; may be given several times",
+      collect,
+      [],
+    )
     .option(
       "--vip <address/prefix>",
       "a virtual IP for the shared name; may be given several times",
@@ -127,9 +134,11 @@ export function collect(value: string, before: string[]): string[] {
 /** The options' values, each validated. Throws Fault `cli.option`. */
 function readOptions(flags: InitFlags): Omit<InitOptions, "address"> & { address?: string } {
   const virtualIps = flags.vip.map((vip) => check(VirtualIp, "--vip", vip));
+  const altNames = flags.altName.map((name) => check(AltName, "--alt-name", name));
   const acceptProxyFrom = flags.acceptProxy.map((from) => check(Network, "--accept-proxy", from));
   return {
     sharedName: check(Certname, "--name", flags.name),
+    altNames: check(Settings.shape.otherNames, "--alt-name", altNames),
     virtualIps: check(Settings.shape.virtualIps, "--vip", virtualIps),
     acceptProxyFrom: check(Settings.shape.acceptProxyFrom, "--accept-proxy", acceptProxyFrom),
     isolatedEdge: check(Settings.shape.isolatedEdge, "--isolated-edge", flags.isolatedEdge),

@@ -12,13 +12,16 @@ export interface WriteOptions {
   owner?: { uid: number; gid: number };
 }
 
+/** What goes into a file; what comes in pieces is never held in memory whole. */
+export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
+
 /**
  * Writes `content` to `path` so that a reader, also after a power cut, sees the old file or the new
  * one.
  */
 export async function writeFileAtomic(
   path: string,
-  content: string | Uint8Array,
+  content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
   await replaceFile(path, content, options);
@@ -31,7 +34,7 @@ export async function writeFileAtomic(
  */
 export async function replaceFile(
   path: string,
-  content: string | Uint8Array,
+  content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
   await writeBeside(path, content, options, async (temporary) => rename(temporary, path));
@@ -40,7 +43,7 @@ export async function replaceFile(
 /** Makes the file `path` with `content`, whole and durable, unless it is there (EEXIST). */
 export async function createFileAtomic(
   path: string,
-  content: string | Uint8Array,
+  content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
   await writeBeside(path, content, options, async (temporary) => link(temporary, path));
@@ -50,7 +53,7 @@ export async function createFileAtomic(
 /** Writes and syncs a file with a name of its own beside `path`, and gives it to `place`. */
 async function writeBeside(
   path: string,
-  content: string | Uint8Array,
+  content: Content,
   options: WriteOptions,
   place: (temporary: string) => Promise<void>,
 ): Promise<void> {
@@ -95,8 +98,13 @@ export async function writeIfChanged(
 
 /** The text of `path`, or undefined when there is no such file. */
 export async function readIfThere(path: string): Promise<string | undefined> {
+  return (await readBytesIfThere(path))?.toString("utf8");
+}
+
+/** The bytes of `path`, or undefined when there is no such file. */
+export async function readBytesIfThere(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return await readFile(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

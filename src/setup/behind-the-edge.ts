@@ -46,15 +46,25 @@ export function behindTheEdge(node: NodeFile, host: SetupHost): Step[] {
   return [...edgeTakesAgents(node, host), puppetserverStarts(node, host), FINISH];
 }
 
-/** Until the edge takes agents: puppetserver doesn't run meanwhile. */
-export function edgeTakesAgents(node: NodeFile, host: SetupHost): Step[] {
+/**
+ * Until the edge takes agents: puppetserver doesn't run meanwhile. `names`: what this server's
+ * certificate must be for.
+ */
+export function edgeTakesAgents(
+  node: NodeFile,
+  host: SetupHost,
+  names: readonly string[] = [node.sharedName],
+): Step[] {
   const steps: Step[] = [
     {
       title: "puppetserver moves behind the edge",
       run: (report) => moveBehind(node, host, report),
     },
     { title: "daemon", run: startDaemon },
-    { title: "this server's Puppet certificate", run: () => ensureHostCertificate(node, host) },
+    {
+      title: "this server's Puppet certificate",
+      run: () => ensureHostCertificate(node, host, names),
+    },
   ];
   if (node.role === "server") {
     steps.push({ title: "edge takes agents", run: waitForEdge });
@@ -84,15 +94,16 @@ async function startDaemon(): Promise<undefined> {
 }
 
 /**
- * Keeps a certificate that has the shared name among its alt names, else has one signed for the
- * same key.
+ * Keeps a certificate that has all of `names` among its alt names, else has one signed for the same
+ * key.
  */
-export async function ensureHostCertificate(
+async function ensureHostCertificate(
   node: NodeFile,
   host: SetupHost,
+  names: readonly string[],
 ): Promise<string | undefined> {
   const key = await hostKey(host);
-  if (staysAsItIs(await observeHostCertificate(host.layout), node)) return "kept";
+  if (staysAsItIs(await observeHostCertificate(host.layout), names)) return "kept";
   const request = createRequest({ commonName: node.id, key });
   const answer = await callDaemon("POST", "/v1/server-certificate", {
     body: { request },
@@ -100,7 +111,7 @@ export async function ensureHostCertificate(
     withinMs: CALL_MS,
   });
   await writeHostFiles(host, answer);
-  return `with ${node.sharedName} among its names`;
+  return `with ${names.join(", ")} among its names`;
 }
 
 /**

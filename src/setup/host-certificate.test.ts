@@ -25,21 +25,26 @@ test("observeHostCertificate tells names, key and whether the CA here signed it"
     ours: true,
   });
   const names = { id: "s1.test", sharedName: "puppet.test" };
-  assert.ok(staysAsItIs(found, names));
+  assert.ok(staysAsItIs(found, ["puppet.test"]));
+  assert.ok(staysAsItIs(found, ["puppet.test", "10.0.0.1"]));
+  assert.ok(!staysAsItIs(found, ["puppet.test", "more.test"]));
   assert.deepEqual(otherNames(found, names), ["puppet", "10.0.0.1"]);
-  assert.ok(!staysAsItIs(found, { sharedName: "other.test" }));
+  const wished = ["more.test", "puppet", "s1.test"];
+  assert.deepEqual(otherNames(found, names, wished), ["puppet", "10.0.0.1", "more.test"]);
+  assert.deepEqual(otherNames(undefined, names, wished), ["more.test", "puppet"]);
+  assert.ok(!staysAsItIs(found, ["other.test"]));
 });
 
 test("a certificate of another CA, or of another key, doesn't stay", async () => {
   await signed("theirs", "DNS:puppet.test");
   const foreign = await observeHostCertificate(layoutWith("ours"));
   assert.equal(foreign?.ours, false);
-  assert.ok(!staysAsItIs(foreign, { sharedName: "puppet.test" }));
+  assert.ok(!staysAsItIs(foreign, ["puppet.test"]));
   const unknown = await observeHostCertificate(layoutWith("nowhere"));
   assert.equal(unknown?.ours, undefined);
-  assert.ok(staysAsItIs(unknown, { sharedName: "puppet.test" }));
+  assert.ok(staysAsItIs(unknown, ["puppet.test"]));
   const other = { ...layoutWith("theirs"), hostprivkey: join(folder, "ours.key") };
-  assert.ok(!staysAsItIs(await observeHostCertificate(other), { sharedName: "puppet.test" }));
+  assert.ok(!staysAsItIs(await observeHostCertificate(other), ["puppet.test"]));
 });
 
 test("observeHostCertificate finds none where there is none", async () => {

@@ -37,19 +37,21 @@ function isOf(certificate: Certificate, bundle: string): boolean | undefined {
   }
 }
 
-/** Whether it serves the cluster as it is; else one is signed for the same key. */
-export function staysAsItIs(
-  found: HostCertificate | undefined,
-  { sharedName }: Pick<NodeFile, "sharedName">,
-): boolean {
+/** Whether it serves the cluster as it is: it has all of `names`. Else one is signed for its key. */
+export function staysAsItIs(found: HostCertificate | undefined, names: readonly string[]): boolean {
   if (found === undefined || found.ours === false) return false;
-  return found.keyFits && found.altNames.includes(sharedName);
+  return found.keyFits && names.every((name) => found.altNames.includes(name));
 }
 
-/** What agents may call this server besides: they must find it by these names on every server. */
+/**
+ * What agents may call this server besides: they must find it by these names on every server. Those
+ * that its certificate has, and those that `wished` adds.
+ */
 export function otherNames(
   found: HostCertificate | undefined,
   { id, sharedName }: Pick<NodeFile, "id" | "sharedName">,
+  wished: readonly string[] = [],
 ): string[] {
-  return [...new Set(found?.altNames)].filter((name) => name !== id && name !== sharedName);
+  const all = [...(found?.altNames ?? []), ...wished];
+  return [...new Set(all)].filter((name) => name !== id && name !== sharedName);
 }

@@ -5,6 +5,7 @@ import { describeInit, type InitOptions } from "./init-plan.ts";
 
 const OPTIONS: InitOptions = {
   sharedName: "puppet.test",
+  altNames: [],
   virtualIps: ["10.0.0.10/24"],
   acceptProxyFrom: ["10.0.0.5"],
   isolatedEdge: "serve" as const,
@@ -55,6 +56,8 @@ test("describeInit says when this server's certificate stays, and leaves out wha
     const foreign = plan({ hostCertificate: { ...hostCertificate, ours } });
     assert.match(foreign, /have a certificate signed for this server/);
   }
+  const wished = plan({ hostCertificate }, { ...OPTIONS, altNames: ["old.test"] });
+  assert.match(wished, /signed for this server, named puppet\.test, old\.test, s1\.test;/);
 });
 
 test("describeInit tells nothing of files that aren't understood", () => {

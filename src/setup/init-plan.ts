@@ -9,6 +9,8 @@ import { DRAIN_MS_MAX } from "./make-way.ts";
 /** What init was asked for. */
 export interface InitOptions {
   sharedName: string;
+  /** Further names that agents call the servers by. */
+  altNames: string[];
   virtualIps: string[];
   acceptProxyFrom: string[];
   isolatedEdge: "serve" | "refuse";
@@ -68,9 +70,9 @@ function describeCertificate(id: string, options: InitOptions, facts: PreflightF
   const found = facts.hostCertificate;
   const names = { id, sharedName: options.sharedName };
   // One of another CA is replaced, whether or not there is a CA here yet.
-  if (found?.ours === true && staysAsItIs(found, names))
+  if (found?.ours === true && staysAsItIs(found, [options.sharedName, ...options.altNames]))
     return `keep this server's certificate, ${found?.path ?? ""}`;
-  const all = [options.sharedName, ...otherNames(found, names), id].join(", ");
+  const all = [options.sharedName, ...otherNames(found, names, options.altNames), id].join(", ");
   const kept = found === undefined ? "" : `; the former stays as ${found.path}.before-understudy`;
   return `have a certificate signed for this server, named ${all}${kept}`;
 }

@@ -18,13 +18,19 @@ const KEPT = NodeFile.parse({
 const WANTED = {
   sharedName: "puppet.test",
   address: "10.0.0.11",
+  altNames: [],
   virtualIps: [],
   acceptProxyFrom: [],
   isolatedEdge: "serve" as const,
 };
 
 test("continueInit goes on with an init that was interrupted, whatever its lists were", () => {
-  const wanted = { ...WANTED, virtualIps: ["10.0.0.10/24"], acceptProxyFrom: ["10.0.0.5"] };
+  const wanted = {
+    ...WANTED,
+    altNames: [],
+    virtualIps: ["10.0.0.10/24"],
+    acceptProxyFrom: ["10.0.0.5"],
+  };
   assert.equal(continueInit(KEPT, "s1.test", wanted), KEPT);
 });
 

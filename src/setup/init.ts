@@ -122,6 +122,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
     title: "certificate authority",
     run: async (report) => takeAuthority(node, host, await connect(), report),
   };
+  const names = [node.sharedName, ...options.altNames];
   const giveBack = async (report: (detail: string) => void) =>
     giveBackPuppetserver(node, host, connect, report);
   return [
@@ -145,7 +146,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
       },
     },
     // In these, puppetserver doesn't run.
-    ...[authority, ...edgeTakesAgents(node, host)].map((step) => ({ ...step, giveBack })),
+    ...[authority, ...edgeTakesAgents(node, host, names)].map((step) => ({ ...step, giveBack })),
     puppetserverStarts(node, host),
     ...virtualIpsHeld(options.virtualIps),
     FINISH,
@@ -210,7 +211,7 @@ async function writeFirstRecord(
     meta: { format: 1, clusterId: node.clusterId, generation: node.generation, createdAt: now },
     settings: {
       sharedName: options.sharedName,
-      otherNames: otherNames(await observeHostCertificate(host.layout), node),
+      otherNames: otherNames(await observeHostCertificate(host.layout), node, options.altNames),
       virtualIps: options.virtualIps,
       acceptProxyFrom: options.acceptProxyFrom,
       isolatedEdge: options.isolatedEdge,
