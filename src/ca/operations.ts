@@ -4,6 +4,7 @@
 
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../base/fault.ts";
+import { pause } from "../base/retry.ts";
 import { wallMs } from "../host/clock.ts";
 import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
@@ -22,6 +23,11 @@ import { submit, type Submission, type Submitted } from "./submit.ts";
 /** Names looked up in one transaction; each is one or two of its operations. */
 const NAMES_AT_ONCE = 60;
 const SIGN_AT_ONCE = 8;
+/**
+ * How long the CRL waits for the edges, milliseconds. Building one of 50,000 entries takes its
+ * time, and until they refuse it the certificate gets in; an edge that is gone must not hold it up.
+ */
+const EDGES_FIRST_MS = 1000;
 /** Attempts at a removal while other servers change the same name. */
 const REMOVE_TRIES_MAX = 20;
 
@@ -216,11 +222,22 @@ async function revokeCertificates(
     results.push(revokeResult(serial, serials, false));
   }
   if (all.length === 0) return { results, ...alone(core) };
-  const { revision } = await core.revoker.revoke(all);
+  const { revision, touched } = await core.revoker.revoke(all);
   // Also when nothing was left to do: what is answered must hold on the second server and the
   // edges.
+  const edges = core.deps.confirmEdges(all);
+  edges.catch(() => undefined);
+  await atMost(EDGES_FIRST_MS, edges);
+  if (touched !== undefined) await core.publisher.publish(touched);
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
-  return { results, ...copies, edges: await core.deps.confirmEdges(all) };
+  return { results, ...copies, edges: await edges };
+}
+
+/** Waits for `work`, but no longer than `ms`. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work.catch(() => undefined), pause(ms, over.signal)]);
+  over.abort();
 }
 
 /** The serials that "revoke this name" means: its certificate, and older ones still in force. */
