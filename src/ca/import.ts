@@ -12,15 +12,9 @@ import { partialFault, readAuthority, type DiskAuthority } from "./directory-sta
 import { readContent, type DiskContent } from "./import-read.ts";
 import { planImport, planRevocations, type Put } from "./import-plan.ts";
 import { Mirror } from "./mirror.ts";
-import {
-  AUTHORITY_KEY,
-  CA_PREFIX,
-  encodeValue,
-  SERIAL_KEY,
-  type AuthorityValue,
-} from "./record.ts";
+import { AUTHORITY_KEY, encodeValue, SERIAL_KEY, type AuthorityValue } from "./record.ts";
 import { SERIAL_MAX } from "./serial.ts";
-import { createStore, PATIENCE, unchanged, type Store } from "./store.ts";
+import { createStore, PATIENCE, readRecord, unchanged, type Store } from "./store.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
 /** Keys per transaction; a foreign etcd allows 128 operations by default. */
@@ -74,8 +68,7 @@ export async function importAuthority(options: { etcd: Etcd; cadir: string }): P
 
 async function loadStore(etcd: Etcd): Promise<Store> {
   const mirror = new Mirror();
-  const { kvs, revision } = await etcd.range(CA_PREFIX);
-  mirror.replace(kvs, revision);
+  await readRecord(etcd, mirror);
   return createStore({ etcd, mirror, patience: PATIENCE });
 }
 

@@ -9,6 +9,7 @@ import { loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
+import { WHOLE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
@@ -141,19 +142,23 @@ export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<bo
 /** Compares every key's revision with memory and reads anew what differs. */
 async function reconcile(core: Core, signal: AbortSignal): Promise<void> {
   const { deps, mirror, store, publisher } = core;
-  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true, signal });
-  const there = new Set(kvs.map(({ key }) => key));
-  const stale = kvs
-    .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
-    .map(({ key }) => key);
+  const unseen = new Set(mirror.keys());
+  const stale: string[] = [];
+  let newest = 0;
+  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, signal };
+  for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
+    newest = revision;
+    for (const { key, modRevision } of kvs) {
+      unseen.delete(key);
+      if ((mirror.revisionOf(key) ?? Infinity) < modRevision) stale.push(key);
+    }
+  }
   for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
     await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), { signal });
   }
-  const gone = [...mirror.keys()].filter(
-    (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,
-  );
+  const gone = [...unseen].filter((key) => (mirror.revisionOf(key) ?? Infinity) <= newest);
   const touched = mirror.apply(
-    gone.map((key): Change => ({ key, value: null, modRevision: revision + 0.5 })),
+    gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
   );
   await publisher.publish(touched);
 }
