@@ -2,14 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { failoverGroups } from "./failover.ts";
 
-test("failoverGroups have no figures before they are measured, and names of their own", () => {
-  const groups = failoverGroups();
-  for (const group of groups) assert.deepEqual(group.figures(), [], group.name);
-  const names = new Set(groups.map(({ name }) => name));
-  assert.equal(names.size, groups.length);
-  assert.ok(!names.has("failover"));
-});
-
 test("failoverGroups make as many trials as the goals ask for", () => {
   const full = Object.fromEntries(failoverGroups().map(({ name, trials }) => [name, trials.full]));
   assert.ok((full["compile-kills"] ?? 0) >= 20);

@@ -9,7 +9,7 @@ export interface Figure {
   name: string;
   value: number;
   unit: string;
-  /** The same of the hand-assembled design of shared guides; null when it has none. */
+  /** The same of the baseline, measured in the same run; null when it has none. */
   baseline: number | null;
   /** value / baseline; null without a baseline, or with one of 0. */
   ratio: number | null;

@@ -1,7 +1,7 @@
 // A group of figures that are measured together: first on the baseline, then on Understudy.
 
 import type { Figure } from "./figure.ts";
-import type { Site } from "./site.ts";
+import type { BareSite, Site } from "./site.ts";
 
 export interface Measuring {
   /** How many trials to make. */
@@ -9,14 +9,14 @@ export interface Measuring {
   say: (line: string) => void;
 }
 
-export interface Group {
+export interface Group<S extends BareSite = Site> {
   name: string;
   /** One line for --help. */
   about: string;
   /** Trials on Understudy (`full`: what the goals ask for), and on the baseline (0: none). */
   trials: { full: number; quick: number; baseline: number };
   /** Measures one site and keeps what it saw. */
-  measure(site: Site, measuring: Measuring): Promise<void>;
+  measure(site: S, measuring: Measuring): Promise<void>;
   /** How many trials were really made on Understudy. */
   made(): number;
   /** What was seen, judged. Empty when Understudy wasn't measured. */
@@ -26,7 +26,7 @@ export interface Group {
 }
 
 /** What a group saw on each site. */
-export type Seen<T> = Partial<Record<Site["kind"], T>>;
+export type Seen<T> = Partial<Record<BareSite["kind"], T>>;
 
 /**
  * Makes trials on a site one after the other. `make` hands each to `keep` as soon as it is there,
@@ -34,7 +34,7 @@ export type Seen<T> = Partial<Record<Site["kind"], T>>;
  */
 export async function makeTrials<T>(
   seen: Seen<T[]>,
-  site: Site,
+  site: BareSite,
   measuring: Measuring,
   make: (number: number, keep: (trial: T) => void) => Promise<void>,
 ): Promise<void> {
@@ -46,7 +46,7 @@ export async function makeTrials<T>(
 }
 
 /** The group's figures, whose goals are judged only when enough trials were made for that. */
-export function judgedFigures(group: Group): Figure[] {
+export function judgedFigures(group: Group<BareSite>): Figure[] {
   const enough = group.made() >= group.trials.full;
   return group.figures().map((figure) => (enough ? figure : { ...figure, met: null }));
 }

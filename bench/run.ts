@@ -1,25 +1,26 @@
 // npm run bench -- NAME: measures claims in the lab, prints a table, writes out/bench/NAME.json.
-// Measures the baseline first, in a lab of its own, then Understudy. Exits 0 when it could measure,
-// met or not.
+// Opens one set-up after the other, each in a lab of its own, and measures its groups. Exits 0 when
+// it could measure, met or not.
 
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { Fault, messageOf, renderFault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
-import { bootDead, openCluster } from "../lab/cluster.ts";
+import { bootDead } from "../lab/cluster.ts";
 import { orInterrupted, runInterruptible } from "../lab/interrupt.ts";
-import { openBaseline } from "./baseline/open.ts";
-import { failoverGroups } from "./failover.ts";
+import { type Bench, groupsOf, selectStands, type Stand } from "./bench.ts";
+import { caBench } from "./ca.ts";
+import { failoverBench } from "./failover.ts";
 import { type Group, judgedFigures, type Measuring } from "./group.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, type Machine } from "./machine.ts";
 import { renderReport, type Report, writeReport } from "./report.ts";
-import { type Site, siteOf } from "./site.ts";
+import type { BareSite } from "./site.ts";
 
 const begun = monotonicMs();
 
 interface Options {
   name: string;
-  groups: Group[];
+  stands: Stand[];
   trials: number | undefined;
   quick: boolean;
   baseline: boolean;
@@ -29,18 +30,20 @@ function say(line: string): void {
   console.log(`${((monotonicMs() - begun) / 1000).toFixed(1).padStart(7)} s  ${line}`);
 }
 
-function help(): string {
-  const groups = failoverGroups();
-  const lines = groups.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
+function help(benches: readonly Bench[]): string {
+  const line = (name: string, about: string) => `  ${name.padEnd(16)} ${about}`;
+  const blocks = benches.map((bench) => {
+    const groups = groupsOf(bench).map(({ name, about }) => line(name, about));
+    return [line(bench.name, `all of these: ${bench.about}`), ...groups].join("\n");
+  });
   return `Usage: npm run bench -- NAME [OPTION]
 
 Names:
-  failover         all of these, in one go (more than an hour)
-${lines.join("\n")}
+${blocks.join("\n\n")}
 
   --trials N       this many trials of each (both of the baseline and of Understudy)
   --quick          few trials, to see that it works: too few to call a goal met
-  --no-baseline    leave the hand-assembled design out
+  --no-baseline    leave the baseline out
   --help           this text
 
 Result: out/bench/NAME.json, and every trial in out/bench/NAME.trials.json.
@@ -49,49 +52,45 @@ Exit code: 0 measured, whether goals are met or not; 1 something could not be me
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const options = readOptions();
+  const benches = [failoverBench(), caBench()];
+  const options = readOptions(benches);
   if (options === undefined) {
-    process.stdout.write(help());
+    process.stdout.write(help(benches));
     return 0;
   }
   const failures: string[] = [];
-  const baselineGroups = options.groups.filter((group) => trialsOf(group, options, "baseline") > 0);
-  if (options.baseline && baselineGroups.length > 0) {
-    say("The baseline: keepalived, HAProxy in TCP mode, the CA on one server");
-    const baseline = await openBaseline(say, signal);
+  const groups = groupsOf(options);
+  let machine: Machine | undefined;
+  const keep = async () => {
+    // What was measured is kept, whatever becomes of the next group.
+    if (machine === undefined) return undefined;
+    const trials = Math.max(...groups.map((group) => group.made()));
+    const report = { figures: groups.flatMap(judgedFigures), machine, trials };
+    return { report, path: await keepReport(options.name, groups, report) };
+  };
+  for (const stand of options.stands) {
+    const some = stand.groups.filter((group) => trialsOf(group, options, stand.kind) > 0);
+    if (some.length === 0 || (stand.kind === "baseline" && !options.baseline)) continue;
+    say(stand.about);
+    const site = await stand.open({ say, signal });
     try {
-      const work = measureAll(baseline, baselineGroups, { ...options, signal }, failures);
+      machine = await describeMachine(site.servers[0] ?? site.agentHost);
+      const work = measureAll(site, some, { ...options, signal }, failures, keep);
       await orInterrupted(work, signal);
     } finally {
-      await baseline.lab.down();
+      await site.lab.down();
     }
   }
-  say("Understudy on three servers");
-  const cluster = await openCluster({ say, signal });
-  try {
-    const machine = await describeMachine(cluster.first);
-    const soFar = (): Report => ({
-      figures: options.groups.flatMap(judgedFigures),
-      machine,
-      trials: Math.max(...options.groups.map((group) => group.made())),
-    });
-    const site = siteOf(cluster);
-    // What was measured is kept, whatever becomes of the next group.
-    const keep = async () => void (await keepReport(options, soFar()));
-    await orInterrupted(
-      measureAll(site, options.groups, { ...options, signal }, failures, keep),
-      signal,
-    );
-    const path = await keepReport(options, soFar());
-    console.log(`\n${renderReport(soFar())}\n\nResult: ${relative(process.cwd(), path)}`);
-  } finally {
-    await cluster.down();
+  const kept = await keep();
+  if (kept !== undefined) {
+    const { report, path } = kept;
+    console.log(`\n${renderReport(report)}\n\nResult: ${relative(process.cwd(), path)}`);
   }
   for (const failure of failures) console.error(`could not be measured: ${failure}`);
   return failures.length === 0 ? 0 : 1;
 }
 
-function readOptions(): Options | undefined {
+function readOptions(benches: readonly Bench[]): Options | undefined {
   const options = {
     trials: { type: "string" },
     quick: { type: "boolean" },
@@ -109,19 +108,18 @@ function readOptions(): Options | undefined {
   const { values, positionals } = given;
   const [name, ...more] = positionals;
   if (values.help === true || name === undefined) return undefined;
-  const all = failoverGroups();
-  const groups = name === "failover" ? all : all.filter((group) => group.name === name);
-  if (groups.length === 0 || more.length > 0)
+  const stands = selectStands(benches, name);
+  if (stands === undefined || more.length > 0)
     throw refuse(`there is no bench "${positionals.join(" ")}"`);
   const trials = values.trials === undefined ? undefined : Number(values.trials);
   if (trials !== undefined && !(Number.isInteger(trials) && trials > 0)) {
     throw refuse(`--trials ${values.trials}: a whole number above 0`);
   }
   const baseline = values["no-baseline"] !== true;
-  return { name, groups, trials, quick: values.quick === true, baseline };
+  return { name, stands, trials, quick: values.quick === true, baseline };
 }
 
-function trialsOf(group: Group, options: Options, kind: Site["kind"]): number {
+function trialsOf(group: Group<BareSite>, options: Options, kind: BareSite["kind"]): number {
   const { full, quick, baseline } = group.trials;
   if (kind === "baseline" && baseline === 0) return 0;
   if (options.trials !== undefined) return options.trials;
@@ -131,11 +129,11 @@ function trialsOf(group: Group, options: Options, kind: Site["kind"]): number {
 
 /** Measures group after group. One that fails is noted, and the next ones still get their turn. */
 async function measureAll(
-  site: Site,
-  groups: readonly Group[],
+  site: BareSite,
+  groups: readonly Group<BareSite>[],
   options: Options & { signal: AbortSignal },
   failures: string[],
-  onMeasured: () => Promise<void> = async () => undefined,
+  onMeasured: () => Promise<unknown>,
 ): Promise<void> {
   for (const group of groups) {
     if (options.signal.aborted) return;
@@ -155,9 +153,13 @@ async function measureAll(
   }
 }
 
-async function keepReport(options: Options, report: Report): Promise<string> {
-  const raw = Object.fromEntries(options.groups.map((group) => [group.name, group.raw()]));
-  return writeReport(options.name, report, raw);
+async function keepReport(
+  name: string,
+  groups: readonly Group<BareSite>[],
+  report: Report,
+): Promise<string> {
+  const raw = Object.fromEntries(groups.map((group) => [group.name, group.raw()]));
+  return writeReport(name, report, raw);
 }
 
 await runInterruptible(main);

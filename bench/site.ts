@@ -11,11 +11,16 @@ import type { Lab } from "../lab/lab.ts";
 const ENROL_AT_ONCE = 2;
 const ENROL_MS_MAX = 600_000;
 
-export interface Site {
+/** The least that there is of every set-up. */
+export interface BareSite {
   kind: "understudy" | "baseline";
   lab: Lab;
   servers: readonly LabHost[];
   agentHost: LabHost;
+}
+
+/** A set-up that agents run on. */
+export interface Site extends BareSite {
   /** The virtual address without prefix. */
   vip: string;
   holder(): Promise<LabHost | undefined>;

@@ -36,6 +36,8 @@ export interface ClusterOptions {
   agentHosts?: number;
   /** Whether the cluster has the virtual IP. Default true. */
   vip?: boolean;
+  /** Called with each server that has the package, before it sets anything up. */
+  prepare?: (server: LabHost) => Promise<void>;
   /** Gets each step in words as it goes on. Default: standard error. */
   say?: (line: string) => void;
   /** Ends the setting up, and the lab with it: Fault `lab.interrupted`. */
@@ -59,7 +61,7 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
   const lab = await openLab({ hosts: [...servers, ...agentHosts], say, signal });
   const cluster = new Cluster(lab, servers, agentHosts, options.vip ?? true);
   try {
-    await orInterrupted(setUp(cluster, deb, say), signal);
+    await orInterrupted(setUp(cluster, deb, say, options.prepare), signal);
     return cluster;
   } catch (error) {
     try {
@@ -81,10 +83,16 @@ async function installServer(server: LabHost, deb: string): Promise<void> {
   await server.installDeb(deb);
 }
 
-async function setUp(cluster: Cluster, deb: string, say: (line: string) => void): Promise<void> {
+async function setUp(
+  cluster: Cluster,
+  deb: string,
+  say: (line: string) => void,
+  prepare: ClusterOptions["prepare"],
+): Promise<void> {
   const hosts = cluster.servers.length + cluster.agentHosts.length;
   say(`${hosts} Debian hosts are up; installing ${basename(deb)}`);
   await Promise.all(cluster.servers.map((server) => installServer(server, deb)));
+  if (prepare !== undefined) await Promise.all(cluster.servers.map(prepare));
   const vip = cluster.vip === undefined ? [] : ["--vip", `${cluster.vip}/24`];
   const init = ["understudy", "init", "--name", cluster.sharedName, ...vip];
   await runSaying(cluster.first, init, { say, withinMs: SETUP_MS_MAX });

@@ -27,13 +27,12 @@ import {
   createStore,
   isUnreachable,
   PATIENCE,
+  readRecord,
+  WHOLE_WITHIN_MS,
   type Guard,
   type Patience,
   type Store,
 } from "./store.ts";
-
-/** How long a full read of the record may take, milliseconds. */
-const LOAD_WITHIN_MS = 30_000;
 
 export interface CaDeps {
   etcd: Etcd;
@@ -193,15 +192,14 @@ export function canSign(core: Core): boolean {
 /** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */
 export async function loadRecord(
   core: Core,
-  firstAnswerMs = LOAD_WITHIN_MS,
+  firstAnswerMs = WHOLE_WITHIN_MS,
   signal?: AbortSignal,
 ): Promise<void> {
   const { etcd } = core.deps;
   // A small read first: whether etcd answers at all is known soon, the rest may take its time.
   const until = signal === undefined ? {} : { signal };
   await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs, ...until });
-  const { kvs, revision } = await etcd.range(CA_PREFIX, { withinMs: LOAD_WITHIN_MS, ...until });
-  core.mirror.replace(kvs, revision);
+  await readRecord(etcd, core.mirror, signal);
   if (!core.mirror.tables.authority.has("")) throw noRecord();
   core.loaded = true;
   core.loads += 1;

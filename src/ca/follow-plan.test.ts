@@ -41,8 +41,9 @@ void test("judgeOrigin lets a copy go on with its own record, and with no older 
 void test("createComparison misses what never goes away, and nothing else", () => {
   const kept = { key: certKey("0000000A"), value: "a" };
   const compare = (...copy: { key: string; value: string }[]) => {
-    const comparison = createComparison([kept, { key: nameKey("x"), value: "2" }]);
-    for (const entry of copy) comparison.look(entry);
+    const comparison = createComparison();
+    for (const entry of [kept, { key: nameKey("x"), value: "2" }]) comparison.there(entry);
+    for (const entry of copy) comparison.copied(entry);
     return comparison.because();
   };
   assert.equal(

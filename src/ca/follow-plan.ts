@@ -2,9 +2,9 @@
 // verdict out. Danger: etcd may have been wiped, or restored from an older file, and the copy is
 // then the only place that still has what was acknowledged: it must not be overwritten by that.
 
+import { hash } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 import { Meta } from "../cluster/schema.ts";
-import type { JournalEvent } from "./journal-lines.ts";
 import { BLOCK_PREFIX, CERT_PREFIX, REVOKED_PREFIX } from "./record.ts";
 
 /** Longest wait where each attempt reads the whole record: a full disk, a record refused. */
@@ -53,15 +53,21 @@ export function judgeOrigin(
   return { is: "refused", because };
 }
 
-/** Collects what of the copy etcd's record has lost; give it every entry of the copy. */
-export function createComparison(record: Iterable<{ key: string; value: string }>) {
-  const there = new Map<string, string>();
-  for (const { key, value } of record) if (isLasting(key)) there.set(key, value);
+/**
+ * Collects what of the copy etcd's record has lost: give it every entry of etcd's (`there`), then
+ * every one of the copy's (`copied`). It keeps a hash of each, since a record may be larger than
+ * memory should be.
+ */
+export function createComparison() {
+  const record = new Map<string, string>();
   let count = 0;
   let example = "";
   return {
-    look({ key, value }: Pick<JournalEvent, "key" | "value">): void {
-      if (!isLasting(key) || there.get(key) === value) return;
+    there({ key, value }: Entry): void {
+      if (isLasting(key)) record.set(key, digest(value));
+    },
+    copied({ key, value }: Entry): void {
+      if (!isLasting(key) || record.get(key) === digest(value)) return;
       count += 1;
       example = key;
     },
@@ -69,6 +75,16 @@ export function createComparison(record: Iterable<{ key: string; value: string }
     because: (): string | undefined =>
       count === 0 ? undefined : `etcd's lacks ${count} entries of the copy, as ${example}`,
   };
+}
+
+interface Entry {
+  key: string;
+  value: string;
+}
+
+/** 72 bits of SHA-256: nobody chooses these values against us, they are only told apart. */
+function digest(value: string): string {
+  return hash("sha256", value, "base64").slice(0, 12);
 }
 
 /** How long is waited after a failure, when the last wait was `lastMs` (0: there was none). */

@@ -153,6 +153,7 @@ void test("another etcd behind a running daemon is found out when its watch ends
   const changing: Etcd = {
     ...etcd,
     range: (...args) => now.range(...args),
+    pages: (...args) => now.pages(...args),
     transact: (...args) => now.transact(...args),
     watch(prefix, options) {
       lose = () => options.onLost("restarted", false);
@@ -189,9 +190,10 @@ void test("a watch that was lost goes on where it ended, without reading all ane
   let hold = () => {};
   const counted: Etcd = {
     ...etcd,
-    range: (prefix, options) => {
-      if (prefix === KEY_PREFIX) whole += 1;
-      return etcd.range(prefix, options);
+    pages: (prefix, options) => {
+      // The second reading is of the past.
+      if (prefix === KEY_PREFIX && options?.revision === undefined) whole += 1;
+      return etcd.pages(prefix, options);
     },
     watch(prefix, options) {
       const ended = new AbortController();

@@ -7,7 +7,8 @@ import type { Log } from "../base/log.ts";
 import { pause, until } from "../base/retry.ts";
 import { KEY_PREFIX, META_KEY } from "../cluster/keys.ts";
 import type { Etcd, WatchEvent } from "../etcd/types.ts";
-import { createComparison, judgeOrigin, pauseAfter, recordOlder } from "./follow-plan.ts";
+import { createComparison, judgeOrigin, pauseAfter, type RecordFacts } from "./follow-plan.ts";
+import { recordOlder } from "./follow-plan.ts";
 import type { Journal, JournalEvent } from "./journal.ts";
 
 /** How long a full read of the record may take, milliseconds. */
@@ -142,28 +143,46 @@ async function goesOn(
   throw refuse(state, `etcd's has another change at revision ${newest.revision}`);
 }
 
-/** Replaces the copy by the whole record, unless that would lose what only the copy has. */
+/**
+ * Replaces the copy by the whole record, unless that would lose what only the copy has. The record
+ * is read twice rather than kept: it may be larger than memory should be.
+ */
 async function takeWhole(options: FollowOptions, state: State): Promise<void> {
   const { etcd, journal, member, signal } = options;
-  const { kvs, revision } = await etcd.range(KEY_PREFIX, { withinMs: READ_MS, signal });
-  const comparison = createComparison(kvs);
-  let copied: string | undefined;
-  if (journal.appliedRevision() > 0) {
-    for await (const event of journal.replay()) {
-      comparison.look(event);
-      if (event.key === META_KEY) copied = event.value;
+  const comparison = createComparison();
+  const record: RecordFacts = { revision: 0, meta: undefined };
+  for await (const { kvs, revision } of etcd.pages(KEY_PREFIX, { withinMs: READ_MS, signal })) {
+    record.revision = revision;
+    for (const kv of kvs) {
+      comparison.there(kv);
+      if (kv.key === META_KEY) record.meta = kv.value;
     }
   }
-  const meta = kvs.find(({ key }) => key === META_KEY)?.value;
-  const copy = { revision: journal.appliedRevision(), meta: copied };
-  const origin = judgeOrigin(member, { revision, meta }, copy);
+  const copy: RecordFacts = { revision: journal.appliedRevision(), meta: undefined };
+  if (copy.revision > 0) {
+    for await (const event of journal.replay()) {
+      comparison.copied(event);
+      if (event.key === META_KEY) copy.meta = event.value;
+    }
+  }
+  const origin = judgeOrigin(member, record, copy);
   if (origin.is === "refused") throw refuse(state, origin.because);
   const because = origin.is === "same" ? comparison.because() : undefined;
   if (because !== undefined) throw refuse(state, because);
   state.verdict = "same";
-  const events = kvs.map(({ key, value, modRevision }) => ({ key, value, revision: modRevision }));
-  await journal.rewrite(events, revision);
-  state.newest = events.reduce((a, b) => (b.revision > a.revision ? b : a), NOTHING);
+  let newest = NOTHING;
+  const events = async function* (): AsyncGenerator<JournalEvent> {
+    const past = { revision: record.revision, withinMs: READ_MS, signal };
+    for await (const { kvs } of etcd.pages(KEY_PREFIX, past)) {
+      for (const { key, value, modRevision } of kvs) {
+        const event = { key, value, revision: modRevision };
+        if (modRevision > newest.revision) newest = event;
+        yield event;
+      }
+    }
+  };
+  await journal.rewrite(events(), record.revision);
+  state.newest = newest;
 }
 
 const NOTHING: JournalEvent = { key: META_KEY, value: null, revision: 0 };

@@ -13,15 +13,9 @@ import { partialFault, readAuthority, type DiskAuthority } from "./directory-sta
 import { readContent, type DiskContent } from "./import-read.ts";
 import { planImport, planRevocations, publishedNumber } from "./import-plan.ts";
 import { Mirror } from "./mirror.ts";
-import {
-  AUTHORITY_KEY,
-  CA_PREFIX,
-  encodeValue,
-  SERIAL_KEY,
-  type AuthorityValue,
-} from "./record.ts";
+import { AUTHORITY_KEY, encodeValue, SERIAL_KEY, type AuthorityValue } from "./record.ts";
 import { SERIAL_MAX } from "./serial.ts";
-import { createStore, PATIENCE, putAll, unchanged, type Store } from "./store.ts";
+import { createStore, PATIENCE, putAll, readRecord, unchanged, type Store } from "./store.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
 /** Passes over the directory while somebody else imports the same. */
@@ -96,8 +90,7 @@ function oddities({ issuer, crls, next }: DiskAuthority, content: DiskContent): 
 
 async function loadStore(etcd: Etcd): Promise<Store> {
   const mirror = new Mirror();
-  const { kvs, revision } = await etcd.range(CA_PREFIX);
-  mirror.replace(kvs, revision);
+  await readRecord(etcd, mirror);
   return createStore({ etcd, mirror, patience: PATIENCE });
 }
 

@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isFault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { openJournal, type Journal, type JournalOptions } from "./journal.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
@@ -175,5 +175,25 @@ void test("append refuses what doesn't fit, confirms nothing of it, and goes on 
     );
     await appendFile(join(folder, "log"), "garbage without end");
     await withJournal(folder, async (journal) => assert.equal(journal.appliedRevision(), 2));
+  });
+});
+
+void test("rewrite whose source fails says why, and leaves everything as it was", async () => {
+  await inFolder(async (folder) => {
+    await withJournal(folder, async (journal) => {
+      await journal.append([put("a", "1", 1)], 1);
+      const failing = async function* () {
+        yield put("b", "2", 2);
+        throw new Fault("etcd.compacted", "that history is gone");
+      };
+      await assert.rejects(journal.rewrite(failing(), 2), (error) =>
+        isFault(error, "etcd.compacted"),
+      );
+      assert.equal(journal.appliedRevision(), 1);
+      await journal.append([put("c", "3", 3)], 3);
+    });
+    await withJournal(folder, async (journal) => {
+      assert.deepEqual(await content(journal), { a: "1", c: "3" });
+    });
   });
 });

@@ -40,8 +40,14 @@ export interface Journal {
    * same changes must be appended again (or everything rewritten) before any later ones.
    */
   append(events: readonly JournalEvent[], revision: number): Promise<void>;
-  /** Replaces everything by `events`, the whole record as of `revision`. */
-  rewrite(events: Iterable<JournalEvent>, revision: number): Promise<void>;
+  /**
+   * Replaces everything by `events`, the whole record as of `revision`. What they throw as a Fault
+   * comes through, and everything stays as it was.
+   */
+  rewrite(
+    events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
+    revision: number,
+  ): Promise<void>;
   /** The revision up to which this copy would survive a power cut; 0: nothing. */
   appliedRevision(): number;
   /** Every key that is there now with its newest value, in no order. */
@@ -135,7 +141,10 @@ class Store implements Journal {
     return done;
   }
 
-  rewrite(events: Iterable<JournalEvent>, revision: number): Promise<void> {
+  rewrite(
+    events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
+    revision: number,
+  ): Promise<void> {
     return this.#inTurn(async () => {
       await this.#replaceSnapshot(events, revision);
       this.#revision = revision;
@@ -236,7 +245,7 @@ class Store implements Journal {
       this.#snapshotBytes = await writeSnapshot(path, base, events, revision);
     } catch (error) {
       await rm(path, { force: true });
-      throw journalFault(this.#folder, error);
+      throw error instanceof Fault ? error : journalFault(this.#folder, error);
     }
     await rename(path, this.#path(SNAPSHOT));
     await syncFolder(this.#folder);

@@ -9,6 +9,7 @@ import { loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
+import { WHOLE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
@@ -146,19 +147,23 @@ export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<bo
 export async function reconcile(core: Core, signal?: AbortSignal): Promise<void> {
   const { deps, mirror, store, publisher } = core;
   const until = signal === undefined ? {} : { signal };
-  const { kvs, revision } = await deps.etcd.range(CA_PREFIX, { keysOnly: true, ...until });
-  const there = new Set(kvs.map(({ key }) => key));
-  const stale = kvs
-    .filter(({ key, modRevision }) => (mirror.revisionOf(key) ?? Infinity) < modRevision)
-    .map(({ key }) => key);
+  const unseen = new Set(mirror.keys());
+  const stale: string[] = [];
+  let newest = 0;
+  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, ...until };
+  for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
+    newest = revision;
+    for (const { key, modRevision } of kvs) {
+      unseen.delete(key);
+      if ((mirror.revisionOf(key) ?? Infinity) < modRevision) stale.push(key);
+    }
+  }
   for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
     await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), until);
   }
-  const gone = [...mirror.keys()].filter(
-    (key) => !there.has(key) && (mirror.revisionOf(key) ?? Infinity) <= revision,
-  );
+  const gone = [...unseen].filter((key) => (mirror.revisionOf(key) ?? Infinity) <= newest);
   const touched = mirror.apply(
-    gone.map((key): Change => ({ key, value: null, modRevision: revision + 0.5 })),
+    gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
   );
   await publisher.publish(touched);
 }

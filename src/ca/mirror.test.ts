@@ -74,6 +74,26 @@ void test("Mirror.replace forgets what is gone, but not what a commit brought si
   assert.equal(mirror.revision, 10);
 });
 
+void test("Mirror.replacing forgets nothing before its end, nor what came since it began", () => {
+  const mirror = new Mirror();
+  mirror.apply([cert(1, "a", 5), cert(2, "b", 5), cert(3, "c", 5)], 5);
+  const replacing = mirror.replacing();
+  replacing.take([cert(1, "a", 5)]);
+  mirror.applyOwn([cert(4, "d", 12)]);
+  replacing.take([cert(2, "b", 7)]);
+  assert.equal(mirror.tables.certs.size, 4);
+  const touched = replacing.end(10);
+  assert.deepEqual(
+    [...mirror.tables.certs.names()].sort(),
+    [1, 2, 4].map((n) => serialOf(n)),
+  );
+  assert.deepEqual(
+    [...touched.certs].sort(),
+    [2, 3].map((n) => serialOf(n)),
+  );
+  assert.equal(mirror.revision, 10);
+});
+
 void test("Mirror.applyOwn tells what a commit touched even when the watch was quicker", () => {
   const mirror = new Mirror();
   const changes = [cert(1, "a", 5), { key: requestKey("a"), value: null, modRevision: 5 }];

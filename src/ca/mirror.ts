@@ -78,21 +78,35 @@ export class Mirror {
 
   /** Takes in all keys as of `revision`: those that aren't among them are gone. */
   replace(changes: Iterable<Change>, revision: number): Touched {
+    const replacing = this.replacing();
+    replacing.take(changes);
+    return replacing.end(revision);
+  }
+
+  /**
+   * The same in several parts. Until its `end` nothing is gone; left without one, it was a number
+   * of single changes.
+   */
+  replacing(): { take(changes: Iterable<Change>): void; end(revision: number): Touched } {
     const to = untouched();
-    const there = new Set<string>();
-    for (const change of changes) {
-      there.add(change.key);
-      this.#applyOne(change, to);
-    }
-    for (const kind of Object.keys(this.tables) as TableName[]) {
-      const table = this.tables[kind];
-      for (const name of table.names()) {
-        const newer = table.revisionOf(name) > revision;
-        if (!newer && !there.has(table.prefix + name)) this.#remove(kind, name, to);
-      }
-    }
-    this.#settle(revision);
-    return to;
+    const unseen = new Set(this.keys());
+    return {
+      take: (changes) => {
+        for (const change of changes) {
+          unseen.delete(change.key);
+          this.#applyOne(change, to);
+        }
+      },
+      end: (revision) => {
+        for (const key of unseen) {
+          const place = locate(this.tables, key);
+          const newer = (this.revisionOf(key) ?? 0) > revision;
+          if (place !== undefined && !newer) this.#remove(place.kind, place.name, to);
+        }
+        this.#settle(revision);
+        return to;
+      },
+    };
   }
 
   /** The revision that wrote `key`; 0 when it isn't there, undefined for keys that aren't kept. */

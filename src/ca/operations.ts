@@ -4,6 +4,7 @@
 
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../base/fault.ts";
+import { pause } from "../base/retry.ts";
 import { wallMs } from "../host/clock.ts";
 import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
@@ -15,6 +16,7 @@ import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
+import type { Recorded } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
 import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import { unchanged, type ReadOptions } from "./store.ts";
@@ -23,6 +25,11 @@ import { submit, type Submission, type Submitted } from "./submit.ts";
 /** Names looked up in one transaction; each is one or two of its operations. */
 const NAMES_AT_ONCE = 60;
 const SIGN_AT_ONCE = 8;
+/**
+ * How long the CRL waits for the edges, milliseconds. Building one of 50,000 entries takes its
+ * time, and until they refuse it the certificate gets in; an edge that is gone must not hold it up.
+ */
+const EDGES_FIRST_MS = 1000;
 /** Attempts at a removal or a revocation while other servers change the same name. */
 const TRIES_MAX = 20;
 
@@ -206,9 +213,9 @@ async function revokeCertificates(
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
   );
   const all = new Set(known);
-  let revision = known.length === 0 ? 0 : (await core.revoker.revoke(known)).revision;
+  const bySerial = known.length === 0 ? undefined : await core.revoker.revoke(known);
   const byName = await revokeNames(core, [...new Set(what.names)], all);
-  revision = Math.max(revision, byName.revision);
+  const { revision, touched } = newestOf(bySerial, byName.recorded);
   const results = [
     ...byName.results,
     ...(what.serials ?? []).map((serial) =>
@@ -218,8 +225,28 @@ async function revokeCertificates(
   if (all.size === 0) return { results, ...alone(core) };
   // Also when nothing was left to do: what is answered must hold on the second server and the
   // edges.
+  const edges = core.deps.confirmEdges([...all]);
+  edges.catch(() => undefined);
+  await atMost(EDGES_FIRST_MS, edges);
+  if (touched !== undefined) await core.publisher.publish(touched);
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
-  return { results, ...copies, edges: await core.deps.confirmEdges([...all]) };
+  return { results, ...copies, edges: await edges };
+}
+
+/** Each has the CRL's number among what it touched, so the newest one stands for all. */
+function newestOf(...all: (Recorded | undefined)[]): Recorded {
+  const nothing: Recorded = { revision: 0, touched: undefined };
+  return all.reduce<Recorded>(
+    (newest, one) => (one !== undefined && one.revision > newest.revision ? one : newest),
+    nothing,
+  );
+}
+
+/** Waits for `work`, but no longer than `ms`. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work.catch(() => undefined), pause(ms, over.signal)]);
+  over.abort();
 }
 
 /**
@@ -228,7 +255,7 @@ async function revokeCertificates(
  */
 async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
   const { requests } = core.mirror.tables;
-  let revision = 0;
+  let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     await lookUp(core, names);
     const found = names.map((name) => ({
@@ -240,10 +267,9 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
       const results = found.map(({ name, serials }) =>
         revokeResult(name, serials, requests.has(name)),
       );
-      return { revision, results };
+      return { recorded, results };
     }
-    const done = await core.revoker.revoke(left);
-    revision = Math.max(revision, done.revision);
+    recorded = newestOf(recorded, await core.revoker.revoke(left));
     for (const serial of left) all.add(serial);
   }
   throw new Fault("ca.busy", "what is to be revoked keeps being renewed: try again");

@@ -129,6 +129,29 @@ void test("revoke is idempotent, asks the edges again, and says which haven't co
   assert.match(await put.text(), /not confirmed yet by s2/);
 });
 
+void test("revoke asks the edges before it builds the CRL, which waits no longer than a second for them", async () => {
+  const seen: (number | undefined)[] = [];
+  const late = Promise.withResolvers<void>();
+  const one = await fleet.server("s1", {
+    confirmEdges: async () => {
+      seen.push(one.ca.currentCrl()?.number);
+      if (seen.length > 1) await late.promise;
+      return { confirmed: ["s1"], missing: [] };
+    },
+  });
+  await enrol(one, ["a.test", "b.test"]);
+  const before = one.ca.currentCrl()?.number ?? 0;
+  await one.ca.revoke({ names: ["a.test"] });
+  assert.deepEqual(seen, [before]);
+  assert.equal(one.ca.currentCrl()?.number, before + 1);
+  // An edge that doesn't answer.
+  const revoking = one.ca.revoke({ names: ["b.test"] });
+  const published = () => one.ca.currentCrl()?.number === before + 2;
+  await until("the CRL without the edge", published, { withinMs: 5000 });
+  late.resolve();
+  assert.deepEqual((await revoking).edges?.confirmed, ["s1"]);
+});
+
 void test("revoke by name takes older certificates of the name along; clean forgets the name", async () => {
   const one = await fleet.server("s1");
   await enrol(one, ["a.test"]);

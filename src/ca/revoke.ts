@@ -18,9 +18,9 @@ const TRIES_MAX = 50;
 export interface Revoker {
   /**
    * Revokes serials; those that are revoked already are left as they are. Resolves when all are in
-   * the record, with the newest revision that did it (0: nothing was left to do).
+   * the record, before the CRL is published here: edges come first.
    */
-  revoke(serials: readonly Serial[]): Promise<{ revision: number }>;
+  revoke(serials: readonly Serial[]): Promise<Recorded>;
   /**
    * Signs a new CRL if the newest is older than `olderThanMs`, or can't be published any more.
    * Returns whether it did.
@@ -28,22 +28,30 @@ export interface Revoker {
   refresh(olderThanMs: number, nowMs: number): Promise<boolean>;
 }
 
+/** What brought revocations into the record. */
+export interface Recorded {
+  /** The newest one; 0: nothing was left to do. */
+  revision: number;
+  /** What is to be published here; undefined when nothing is. */
+  touched: Touched | undefined;
+}
+
 interface Asked {
   serials: readonly Serial[];
-  resolve: (result: { revision: number }) => void;
+  resolve: (result: Recorded) => void;
   reject: (error: unknown) => void;
 }
 
 export interface RevokerDeps {
   /** What signs; throws when this server may not sign now. */
   signer: () => CrlSigner;
-  /** Brings a new CRL to this server's disk. */
+  /** Brings a refreshed CRL to this server's disk. */
   publish: (touched: Touched) => Promise<unknown>;
   /** The newest CRL that is published here. */
   published: () => PublishedCrl | undefined;
 }
 
-/** A revoker; what it resolves is published on this server. */
+/** The revoker of this server. */
 export function createRevoker(deps: RevokerDeps): Revoker {
   let asked: Asked[] = [];
   let running: Promise<void> | undefined;
@@ -54,8 +62,8 @@ export function createRevoker(deps: RevokerDeps): Revoker {
       asked = [];
       try {
         const serials = [...new Set(batch.flatMap(({ serials }) => serials))];
-        const revision = await revokeAll(deps, serials);
-        for (const { resolve } of batch) resolve({ revision });
+        const recorded = await revokeAll(deps, serials);
+        for (const { resolve } of batch) resolve(recorded);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -64,7 +72,7 @@ export function createRevoker(deps: RevokerDeps): Revoker {
   };
   return {
     revoke(serials) {
-      const done = new Promise<{ revision: number }>((resolve, reject) => {
+      const done = new Promise<Recorded>((resolve, reject) => {
         asked.push({ serials, resolve, reject });
       });
       running ??= run();
@@ -83,15 +91,15 @@ export function createRevoker(deps: RevokerDeps): Revoker {
   };
 }
 
-async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise<number> {
+async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise<Recorded> {
   const signer = deps.signer();
   const { tables } = signer.store.mirror;
-  let revision = 0;
+  let recorded: Recorded = { revision: 0, touched: undefined };
   for (let tries = 0; tries < TRIES_MAX;) {
     const head = await newestHead(signer);
     // Only now: finding out about the newest CRL may have brought some of them.
     const left = serials.filter((serial) => !tables.revoked.has(serial));
-    if (left.length === 0 && head.whole) return revision;
+    if (left.length === 0 && head.whole) return recorded;
     const asked = left.map((serial): NewRevocation => {
       const cert = tables.certs.get(serial);
       return {
@@ -107,8 +115,8 @@ async function revokeAll(deps: RevokerDeps, serials: readonly Serial[]): Promise
       tries += 1;
       continue;
     }
-    revision = done.revision;
-    await deps.publish(done.touched);
+    // Each has the CRL's number among what it touched, so the last one stands for all.
+    recorded = { revision: done.revision, touched: done.touched };
   }
   throw new Fault("ca.busy", `other servers revoked ${TRIES_MAX} times in between: try again`);
 }

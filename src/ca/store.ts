@@ -6,6 +6,7 @@ import { Fault, isFault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
 import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
+import { CA_PREFIX } from "./record.ts";
 
 /** How long is waited for an etcd that doesn't answer, in milliseconds. */
 export interface Patience {
@@ -18,6 +19,9 @@ export interface Patience {
 }
 
 export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
+
+/** How long a read of the whole record, or of all its keys, may take, in milliseconds. */
+export const WHOLE_WITHIN_MS = 30_000;
 
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
@@ -166,6 +170,21 @@ function changesOf(
       ? { key, value: null, modRevision: revision }
       : { key, value: kv.value, modRevision: kv.modRevision };
   });
+}
+
+/**
+ * Reads the whole record into `mirror`. Page by page: all of a large fleet's at once would take
+ * several times the memory of what is kept of it. Throws Fault `etcd.…`.
+ */
+export async function readRecord(etcd: Etcd, mirror: Mirror, signal?: AbortSignal): Promise<void> {
+  const replacing = mirror.replacing();
+  let newest = 0;
+  const options = { withinMs: WHOLE_WITHIN_MS, ...(signal && { signal }) };
+  for await (const { kvs, revision } of etcd.pages(CA_PREFIX, options)) {
+    replacing.take(kvs);
+    newest = revision;
+  }
+  replacing.end(newest);
 }
 
 /** The compare that `key` is as memory has it: at this revision, or absent for 0. */

@@ -78,11 +78,36 @@ test("range gives all pages at one revision, however many are written meanwhile"
   assert.equal(inTime.length, total);
   assert.deepEqual(inTime.at(-1)?.key, name(total - 1));
   assert.ok(kvs.every((kv) => kv.modRevision <= revision));
-  const past = await etcd.range("page/", { revision, keysOnly: true, limit: 5200 });
-  assert.equal(past.kvs.length, 5200);
+  const limit = PAGE_KEYS_MAX + 200;
+  const past = await etcd.range("page/", { revision, keysOnly: true, limit });
+  assert.equal(past.kvs.length, limit);
   assert.equal(past.kvs[0]?.value, "");
   await etcd.transact({ when: [], then: [{ deletePrefix: "page/" }] });
   assert.equal((await etcd.range("page/")).kvs.length, 0);
+});
+
+test("pages are all of one revision; one at least, and none after whoever has seen enough", async () => {
+  const total = PAGE_KEYS_MAX * 2 + 1;
+  const then = Array.from({ length: total }, (_, index) => ({
+    put: `many/${String(index).padStart(6, "0")}`,
+    value: "x",
+  }));
+  const { revision } = await etcd.transact({ when: [], then });
+  const sizes: number[] = [];
+  for await (const page of etcd.pages("many/")) {
+    assert.equal(page.revision, revision);
+    sizes.push(page.kvs.length);
+    await put(`many/later-${sizes.length}`, "later");
+  }
+  assert.deepEqual(sizes, [PAGE_KEYS_MAX, PAGE_KEYS_MAX, 1]);
+  for await (const page of etcd.pages("many/")) {
+    assert.equal(page.kvs.length, PAGE_KEYS_MAX);
+    break;
+  }
+  const nothing: number[] = [];
+  for await (const page of etcd.pages("nowhere/")) nothing.push(page.kvs.length);
+  assert.deepEqual(nothing, [0]);
+  await etcd.transact({ when: [], then: [{ deletePrefix: "many/" }] });
 });
 
 test("values of 2 MB go in and out; larger than etcd takes is Fault etcd.refused", async () => {

@@ -6,7 +6,7 @@ import { createEndpoints } from "./endpoints.ts";
 import { createLeases } from "./lease.ts";
 import { alarms, compact, defragment, disarm, snapshot, status } from "./maintenance.ts";
 import { createMembers } from "./members.ts";
-import { get, range } from "./read.ts";
+import { get, pages, range } from "./read.ts";
 import { transact, type RevisionClient } from "./transaction.ts";
 import type { Etcd, EtcdOptions } from "./types.ts";
 import { watch } from "./watch.ts";
@@ -33,6 +33,7 @@ export function createEtcd(options: EtcdOptions): Etcd {
   return {
     get: (key, options) => get(client, key, options),
     range: (prefix, options) => range(client, prefix, options),
+    pages: (prefix, options) => pages(client, prefix, options),
     transact: (txn, options) => transact(client, txn, options),
     watch: (prefix, options) => watch(client, prefix, options, closed.signal),
     lease: createLeases(client),

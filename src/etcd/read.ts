@@ -7,10 +7,13 @@ import { monotonicMs } from "../host/clock.ts";
 import { ask, WITHIN_MS_DEFAULT } from "./call.ts";
 import type { RevisionClient } from "./transaction.ts";
 import type { GetOptions, KeyValue, RangeOptions } from "./types.ts";
-import { decodePage, encode, keyAfter, prefixRange } from "./wire.ts";
+import { decodePage, encode, keyAfter, type Page, prefixRange } from "./wire.ts";
 
-/** Keys in one answer at most. */
-export const PAGE_KEYS_MAX = 5000;
+/**
+ * Keys in one answer at most. A larger answer becomes garbage only after V8 has moved it to where
+ * garbage stays long: with 5000 keys a daemon took twice the memory.
+ */
+export const PAGE_KEYS_MAX = 500;
 
 /** See Etcd.get. */
 export async function get(
@@ -31,20 +34,32 @@ export async function range(
   prefix: string,
   options: RangeOptions = {},
 ): Promise<{ revision: number; kvs: KeyValue[] }> {
+  const all: { revision: number; kvs: KeyValue[] } = { revision: 0, kvs: [] };
+  for await (const { revision, kvs } of pages(client, prefix, options)) {
+    all.revision = revision;
+    for (const kv of kvs) all.kvs.push(kv);
+  }
+  return all;
+}
+
+/** See Etcd.pages. */
+export async function* pages(
+  client: RevisionClient,
+  prefix: string,
+  options: RangeOptions = {},
+): AsyncGenerator<{ revision: number; kvs: KeyValue[] }> {
   const { signal } = options;
   const end = monotonicMs() + (options.withinMs ?? WITHIN_MS_DEFAULT);
   const left = () => ({ withinMs: Math.max(1, end - monotonicMs()), ...(signal && { signal }) });
-  const wanted = options.limit ?? Number.POSITIVE_INFINITY;
   const span = prefixRange(prefix);
-  const kvs: KeyValue[] = [];
   let revision = options.revision;
-  let key = span.key;
+  let wanted = options.limit ?? Number.POSITIVE_INFINITY;
   let pinned: { endpoint?: string } = {};
-  for (;;) {
+  const read = async (key: string) => {
     const body = {
       key,
       range_end: span.range_end,
-      limit: String(Math.min(PAGE_KEYS_MAX, wanted - kvs.length)),
+      limit: String(Math.min(PAGE_KEYS_MAX, wanted)),
       serializable: options.serializable === true,
       keys_only: options.keysOnly === true,
       ...(revision === undefined ? {} : { revision: String(revision) }),
@@ -52,14 +67,25 @@ export async function range(
     const answer = await ask(client, { path: "/v3/kv/range", body, ...pinned }, left());
     const page = decodePage(answer.body);
     client.newestRevision = Math.max(client.newestRevision, page.revision);
-    revision ??= page.revision;
     // Another member's own view may not have come as far as this revision.
     if (options.serializable === true) pinned = { endpoint: answer.endpoint };
-    for (const kv of page.kvs) kvs.push(kv);
-    if (!page.more || kvs.length >= wanted) return { revision, kvs };
-    if (page.lastKey === undefined) {
-      throw new Fault("etcd.garbled", "etcd says there is more, but sent no key");
+    return page;
+  };
+  let next: Promise<Page> | undefined = read(span.key);
+  while (next !== undefined) {
+    const page: Page = await next;
+    revision ??= page.revision;
+    wanted -= page.kvs.length;
+    next = undefined;
+    if (page.more && wanted > 0) {
+      if (page.lastKey === undefined) {
+        throw new Fault("etcd.garbled", "etcd says there is more, but sent no key");
+      }
+      // etcd works on the next page while this one is taken in.
+      next = read(keyAfter(page.lastKey));
+      // Whoever takes no further page doesn't hear of its failure.
+      next.catch(() => undefined);
     }
-    key = keyAfter(page.lastKey);
+    yield { revision, kvs: page.kvs };
   }
 }

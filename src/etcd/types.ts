@@ -131,6 +131,14 @@ export interface Etcd {
   /** All keys with `prefix` in order, at one revision, however many pages that takes. */
   range(prefix: string, options?: RangeOptions): Promise<{ revision: number; kvs: KeyValue[] }>;
   /**
+   * The same page by page, for more than memory should hold at once; one page at least. `withinMs`
+   * is for all of them, and for what is done with each.
+   */
+  pages(
+    prefix: string,
+    options?: RangeOptions,
+  ): AsyncIterable<{ revision: number; kvs: KeyValue[] }>;
+  /**
    * One transaction. A failed compare is `ok: false`. When the answer is lost and `settle` is
    * given, the truth is found out by re-reading; without it Fault `etcd.outcome-unknown`.
    */

@@ -147,17 +147,17 @@ class Origin implements Taker {
 
 /** What of the copy the record of `revision` has lost. */
 class Compared implements Taker {
-  readonly #comparison: ReturnType<typeof createComparison>;
+  readonly #comparison = createComparison();
   readonly #revision: number;
 
   constructor(record: Iterable<{ key: string; value: string }>, revision: number) {
-    this.#comparison = createComparison(record);
+    for (const entry of record) this.#comparison.there(entry);
     this.#revision = revision;
   }
 
-  take(event: JournalEvent): void {
+  take({ key, value, revision }: JournalEvent): void {
     // What came after the reading isn't lost.
-    if (event.value !== null && event.revision <= this.#revision) this.#comparison.look(event);
+    if (value !== null && revision <= this.#revision) this.#comparison.copied({ key, value });
   }
 
   because(): string | undefined {
