@@ -1,7 +1,8 @@
 // npm test: `npm run ok -- --long`, then every lab scenario in turn, on real servers. Needs root.
-// npm test -- WORD…: only scenarios whose file name has one of the words. Those in
-// scenarios/cluster share one cluster of three servers, since three puppetservers take minutes to
-// boot; the others bring hosts of their own.
+// npm test -- WORD…: only scenarios whose file name has one of the words. npm test -- --long: also
+// *.long.test.ts, for which an hour and a half would not do. Those in scenarios/cluster share one
+// cluster of three servers, since three puppetservers take minutes to boot; the others bring hosts
+// of their own.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,13 +16,16 @@ import { runOk } from "./ok.ts";
 
 const TOP = join(import.meta.dirname, "..");
 const SHARING = join("lab", "scenarios", "cluster");
+const LONG = /\.long\.test\.ts$/;
 /** A single test that takes longer is stuck. */
 const TEST_MS_MAX = 1_800_000;
 const CLEAR_MS_MAX = 120_000;
 /** Told to end, it begins nothing more and clears up after the scenario that went on. */
 const interruption = watchInterruption();
 
-async function main(words: string[]): Promise<number> {
+async function main(argv: string[]): Promise<number> {
+  const words = argv.filter((word) => word !== "--long");
+  const long = words.length < argv.length;
   const { signal } = interruption;
   if (!(await runOk({ long: true, signal }))) {
     if (!signal.aborted) console.log("not ok: the scenarios wait until that is mended");
@@ -30,6 +34,7 @@ async function main(words: string[]): Promise<number> {
   const scenarios = pick(
     globSync("lab/scenarios/{,cluster/}*.test.ts", { cwd: TOP }).sort(),
     words,
+    long,
   );
   if (scenarios.length === 0) {
     console.error(
@@ -89,9 +94,9 @@ async function runTests(paths: readonly string[], env: Record<string, string>): 
   return code ?? 1;
 }
 
-/** The paths whose file name contains one of `words`; all without words. */
-function pick(paths: string[], words: string[]): string[] {
-  if (words.length === 0) return paths;
+/** The paths whose file name contains one of `words`; without words all, long ones if wanted. */
+function pick(paths: string[], words: string[], long: boolean): string[] {
+  if (words.length === 0) return paths.filter((path) => long || !LONG.test(path));
   return paths.filter((path) => words.some((word) => basename(path).includes(word)));
 }
 
