@@ -79,6 +79,29 @@ after(async () => {
   await lab?.down();
 });
 
+test("init --dry-run names what is odd in the CA directory, with what to do, and leaves it alone", async () => {
+  const { certname } = revoked;
+  const junk = `${CADIR}/signed/junk.lab.test.pem`;
+  await s1.run(`echo junk > ${junk}`);
+  const world = await worldOf(s1);
+  const said = await s1.run(`${INIT} --dry-run`);
+  const json = await s1.run(`${INIT} --dry-run --json`);
+  assert.equal(await worldOf(s1), world);
+  await s1.run(`rm ${junk}`);
+  assert.match(said, /has 4 signed, 2 waiting, 1 revoked\. Odd there, but no obstacle:/);
+  assert.match(said, /1 file in signed\/ can't be read as a certificate: junk\.lab\.test: /);
+  const line = `1 revoked certificate is still in signed/: ${certname}\n .*understudy ca clean NAME`;
+  assert.match(said, new RegExp(line));
+  const { ca } = JSON.parse(json) as { ca: { oddities: { kind: string; count: number }[] } };
+  assert.deepEqual(
+    ca.oddities.map(({ kind, count }) => [kind, count]),
+    [
+      ["revoked-file", 1],
+      ["unreadable", 1],
+    ],
+  );
+});
+
 test("init whose step fails gives puppetserver back to the agents, as it was", async () => {
   const originals = await checksums(EDITED);
   await s1.run("systemctl mask --runtime understudy.service");
@@ -129,6 +152,10 @@ test("init on a running primary fails no run of its agents, and keeps CA and cer
     ended.filter(({ ok }) => !ok),
     [],
   );
+  const report = await s1.readFile("/var/lib/understudy/ca-takeover.json");
+  const { oddities } = JSON.parse(report) as { oddities: { kind: string; what: string[] }[] };
+  const still = oddities.find(({ kind }) => kind === "revoked-file")?.what;
+  assert.deepEqual(still?.toSorted(), [revoked.certname, revokedBetween.certname].toSorted());
   assert.equal(await agentIdentities(), identities);
   assert.equal(await authorityFiles(), authority);
   assert.equal(await checksums(EDITED.map((path) => `${path}.before-understudy`)), originals);

@@ -39,8 +39,8 @@ before(async () => {
     await writeFile(join(fleet.folder, path), SECRET);
   }
   socketPath = join(fleet.folder, "ca.sock");
-  const answer = getRequestListener((request) => one.ca.routes.fetch(request));
-  server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
+  const listener = getRequestListener((request) => one.ca.routes.fetch(request));
+  server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
 });
 after(async () => {

@@ -3,8 +3,8 @@
 // Danger: parsing trusts nothing, but proves nothing either; see verifySignature.
 
 import type { KeyObject } from "node:crypto";
-import { contextConstructed, contextTag, type DerReader, derInteger, derSequence } from "./der.ts";
-import { derValue, integerOf, malformed, TAG, unencodable } from "./der.ts";
+import { checkBits, contextConstructed, contextTag, type DerReader, derInteger } from "./der.ts";
+import { derSequence, derValue, integerOf, malformed, TAG, unencodable } from "./der.ts";
 import { extensionsOf } from "./extension-values.ts";
 import { encodeExtensions, type Extension } from "./extensions.ts";
 import { readSpki } from "./keys.ts";
@@ -133,8 +133,10 @@ function parse(der: Buffer): Certificate {
   const subject = reader.expect(TAG.sequence, `${what}: subject`);
   const spki = reader.expect(TAG.sequence, `${what}: public key`);
   readSpki(spki, `${what}: public key`);
-  reader.optional(contextTag(1), `${what}: issuer's unique identifier`);
-  reader.optional(contextTag(2), `${what}: subject's unique identifier`);
+  for (const number of [1, 2]) {
+    const identifier = reader.optional(contextTag(number), `${what}: unique identifier`);
+    if (identifier !== undefined) checkBits(identifier, `${what}: unique identifier`);
+  }
   const wrapper = reader.optional(contextConstructed(3), `${what}: extensions`)?.inside(what);
   const extensions = wrapper === undefined ? [] : extensionsOf(wrapper, what);
   wrapper?.finish(`${what}: extensions`);

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { isFault } from "../base/fault.ts";
-import { bitOctetsOf, booleanOf, DER_DEPTH_MAX, derBitOctets, derBoolean, derHead } from "./der.ts";
+import {
+  bitOctetsOf,
+  booleanOf,
+  checkBits,
+  DER_DEPTH_MAX,
+  derBitOctets,
+  derBoolean,
+  derHead,
+} from "./der.ts";
 import { derAscii, derInteger, derOctets, derOid, derSequence, derSetOf, derUtf8 } from "./der.ts";
 import { type DerNode, derValue, integerOf, oidOf, readDer, TAG } from "./der.ts";
 import { valueOrFault } from "./testing/hostile.ts";
@@ -161,6 +169,14 @@ test("bitOctetsOf takes bit strings of whole octets only", () => {
   );
   for (const hex of ["0300", "03020780"]) {
     assert.throws(() => bitOctetsOf(readDer(Buffer.from(hex, "hex"), "b"), "b"), malformed);
+  }
+});
+
+test("checkBits takes a count of unused bits that there are", () => {
+  const check = (hex: string) => checkBits(readDer(Buffer.from(hex, "hex"), "b"), "b");
+  for (const hex of ["030100", "03020780", "81020000"]) check(hex);
+  for (const hex of ["0300", "030101", "03020880", "8102ff00"]) {
+    assert.throws(() => check(hex), malformed, hex);
   }
 });
 

@@ -248,6 +248,15 @@ export function bitOctetsOf(node: DerNode, what: string): Buffer {
   return node.buffer.subarray(node.contentStart + 1, node.end);
 }
 
+/** Faults unless the content is a BIT STRING's: a count of unused bits, and then bits. */
+export function checkBits(node: DerNode, what: string): void {
+  const unused = node.buffer[node.contentStart] ?? 0;
+  const octets = node.end - node.contentStart - 1;
+  if (octets < 0 || unused > 7 || (octets === 0 && unused > 0)) {
+    throw malformed(`${what} is not a bit string`);
+  }
+}
+
 /** A value with this identifier octet around `contents`. */
 export function derValue(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   let length = 0;
