@@ -23,7 +23,7 @@ import { createRandom } from "../../torture/random.ts";
 const PROGRAM = join(import.meta.dirname, "../../torture/clients-program.ts");
 const KEPT = join(import.meta.dirname, "../../../out");
 const CLIENTS = 8;
-const FAULTS_MS = Number(process.env["UNDERSTUDY_TORTURE_SECONDS"] ?? 200) * 1000;
+const FAULTS_MS = Number(process.env["UNDERSTUDY_TORTURE_SECONDS"] ?? 120) * 1000;
 const SEED = Number(process.env["UNDERSTUDY_TORTURE_SEED"] ?? wallMs() % 1_000_000);
 /** A client may wait so long for its last answer. */
 const REST_MS_MAX = 180_000;
