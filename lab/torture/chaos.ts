@@ -1,6 +1,6 @@
 // Faults, one after the other, chosen by a seed: what is killed, hung, cut off, filled up or loses
 // power, on which server and for how long. Each is undone before the next begins, but nothing waits
-// for the cluster to be whole again: the next one may well hit while it still heals.
+// for the cluster to be whole again: the next one may well hit while it still heals, or boots.
 
 import type { CutDirection } from "../network.ts";
 import type { Cluster } from "../cluster.ts";
@@ -30,6 +30,8 @@ interface Kind {
   /** Milliseconds until it is undone. */
   lastsMs: number;
   undo: (server: LabHost) => Promise<unknown>;
+  /** Whether undoing takes minutes, which other servers don't wait for. */
+  slowly?: boolean;
 }
 
 const nothing = async () => undefined;
@@ -72,6 +74,7 @@ const KINDS: readonly Kind[] = [
     begin: async (server) => server.powerCut(),
     lastsMs: 5000,
     undo: async (server) => ((await server.isUp()) ? undefined : server.boot()),
+    slowly: true,
   },
 ];
 
@@ -90,30 +93,45 @@ export async function playFaults(
 ): Promise<Fault[]> {
   const untilMs = monotonicMs() + forMs;
   const faults: Fault[] = [];
+  const booting = new Map<LabHost, Promise<unknown>>();
   let left: Kind[] = [];
   while (monotonicMs() < untilMs) {
     if (left.length === 0) left = [...KINDS];
     const fault = random.pick(left);
     left = left.filter((each) => each !== fault);
-    const server = await victim(cluster, random, fault);
+    if (booting.size === cluster.servers.length) await Promise.race(booting.values());
+    const up = cluster.servers.filter((each) => !booting.has(each));
+    const server = await victim(cluster, up, random, fault);
     const fromMs = wallMs();
     undo(async () => fault.undo(server));
     await fault.begin(server);
     await lasting(fault.lastsMs * (0.5 + random.next() / 2));
-    await fault.undo(server);
+    const undone = fault.undo(server);
+    if (fault.slowly === true) {
+      const forget = () => booting.delete(server);
+      booting.set(server, undone.then(forget));
+      // Whoever waits for it in the end hears of it.
+      undone.catch(() => undefined);
+    } else await undone;
     const toMs = wallMs();
     faults.push({ kind: fault.kind, server: server.fqdn, fromMs, toMs });
     say(`${fault.kind} on ${server.name} for ${((toMs - fromMs) / 1000).toFixed(1)} s`);
     await lasting(CALM_MS_MAX * random.next());
   }
+  await Promise.all(booting.values());
   return faults;
 }
 
 /** For etcd half of the time its leader. */
-async function victim(cluster: Cluster, random: Random, { kind }: Kind): Promise<LabHost> {
-  const chosen = random.pick(cluster.servers);
+async function victim(
+  cluster: Cluster,
+  servers: readonly LabHost[],
+  random: Random,
+  { kind }: Kind,
+): Promise<LabHost> {
+  const chosen = random.pick(servers);
   if (!kind.endsWith(ETCD) || random.next() < 0.5) return chosen;
   const { members } = await cluster.status();
   const leader = members.find(({ local }) => local?.etcd.runs === "leader");
-  return cluster.servers.find(({ fqdn }) => fqdn === leader?.member.id) ?? chosen;
+  return servers.find(({ fqdn }) => fqdn === leader?.member.id) ?? chosen;
 }

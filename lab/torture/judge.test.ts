@@ -141,6 +141,19 @@ void test("listBreaches lets be what may be", () => {
     ["a use sent before the answer", withActs({ ...at(64), op: "use", name: "a", serial: "1" })],
     ["a refused request", withActs({ ...at(90, "s1", 400), op: "submit", name: "c", key: "k" })],
     [
+      "a server's own certificates",
+      withLast(({ inventory }) => ({
+        inventory: [
+          ...inventory,
+          ...["a1", "a2"].map((serial) => ({ serial, name: "s1.lab.test" })),
+        ],
+        signed: new Map([
+          ["b", seen("3", "kb")],
+          ["s1.lab.test", seen("a2")],
+        ]),
+      })),
+    ],
+    [
       "one that nobody answered",
       withActs({ ...at(90, "s1", 0), op: "submit", name: "c", key: "k" }),
     ],

@@ -87,9 +87,11 @@ function namesGivenTwice(history: History): string[] {
   const count = (name: string, op: Act["op"]) =>
     acts.filter((act) => act.op === op && "name" in act && act.name === name && mayBeDone(act))
       .length;
+  // Servers' own names have their own ways to further certificates.
+  const asked = new Set(acts.flatMap((act) => (act.op === "submit" ? [act.name] : [])));
   const keys = new Map<string, Set<string>>();
   for (const { name, key } of certificatesOf(history)) {
-    keys.set(name, (keys.get(name) ?? new Set()).add(key));
+    if (asked.has(name)) keys.set(name, (keys.get(name) ?? new Set()).add(key));
   }
   const byKey = [...keys].flatMap(([name, found]) => {
     const most = 1 + count(name, "clean");
