@@ -1,5 +1,6 @@
 // npm run ok: what must hold before every commit, in less than a minute and without root. With
-// --long also the tests of *.long.test.ts: many real HAProxies and etcds, which die and hang.
+// --long also the tests of *.long.test.ts: fuzzers, and many real HAProxies and etcds that die and
+// hang.
 
 import { existsSync, globSync } from "node:fs";
 import { availableParallelism } from "node:os";
