@@ -26,6 +26,7 @@ export interface Fault {
 
 interface Kind {
   kind: string;
+  /** False: there was nothing to hit, as where a unit is just being started anew. */
   begin: (server: LabHost) => Promise<unknown>;
   /** Milliseconds until it is undone. */
   lastsMs: number;
@@ -35,6 +36,9 @@ interface Kind {
 }
 
 const nothing = async () => undefined;
+/** Signals all processes of a unit. Returns whether there were any. */
+const signal = async (server: LabHost, unit: string, name: string): Promise<boolean> =>
+  (await server.exec(["systemctl", "kill", `--signal=${name}`, unit])).ok;
 const cutOff = (direction: CutDirection, kind: string): Kind => ({
   kind,
   begin: async (server) => server.cutLink({ direction }),
@@ -43,16 +47,16 @@ const cutOff = (direction: CutDirection, kind: string): Kind => ({
 });
 const killed = (unit: string): Kind => ({
   kind: `SIGKILL ${unit}`,
-  begin: async (server) => server.signal(unit, "SIGKILL", "all"),
+  begin: async (server) => signal(server, unit, "SIGKILL"),
   lastsMs: 0,
   undo: nothing,
 });
 const hung = (unit: string): Kind => ({
   kind: `SIGSTOP ${unit}`,
-  begin: async (server) => server.signal(unit, "SIGSTOP", "all"),
+  begin: async (server) => signal(server, unit, "SIGSTOP"),
   lastsMs: HUNG_MS,
   // The watchdog may have ended it meanwhile.
-  undo: async (server) => server.exec(["systemctl", "kill", "--signal=SIGCONT", unit]),
+  undo: async (server) => signal(server, unit, "SIGCONT"),
 });
 
 const KINDS: readonly Kind[] = [
@@ -104,7 +108,10 @@ export async function playFaults(
     const server = await victim(cluster, up, random, fault);
     const fromMs = wallMs();
     undo(async () => fault.undo(server));
-    await fault.begin(server);
+    if ((await fault.begin(server)) === false) {
+      say(`${fault.kind} on ${server.name}: nothing to hit`);
+      continue;
+    }
     await lasting(fault.lastsMs * (0.5 + random.next() / 2));
     const undone = fault.undo(server);
     if (fault.slowly === true) {
@@ -131,7 +138,8 @@ async function victim(
 ): Promise<LabHost> {
   const chosen = random.pick(servers);
   if (!kind.endsWith(ETCD) || random.next() < 0.5) return chosen;
-  const { members } = await cluster.status();
-  const leader = members.find(({ local }) => local?.etcd.runs === "leader");
+  // Perhaps no daemon answers just now.
+  const status = await cluster.status().catch(() => undefined);
+  const leader = status?.members.find(({ local }) => local?.etcd.runs === "leader");
   return servers.find(({ fqdn }) => fqdn === leader?.member.id) ?? chosen;
 }
