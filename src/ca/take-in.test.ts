@@ -112,7 +112,9 @@ void test("a certificate that was generated offline is in the record, and can be
   await until("it is taken in", () => one.ca.show("offline.test").certificates.length === 1, {
     withinMs: 10_000,
   });
-  assert.deepEqual(one.ca.state().directory.unknown, []);
+  await until("nothing is unknown", () => one.ca.state().directory.unknown.length === 0, {
+    withinMs: 10_000,
+  });
   const two = await fleet.server("s2");
   assert.equal((await two.fetch("GET", "/puppet-ca/v1/certificate/offline.test")).status, 200);
   const { results } = await two.ca.revoke({ names: ["offline.test"] });
