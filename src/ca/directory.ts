@@ -121,8 +121,14 @@ async function appendInventory(
     if (size === 0 && owned.owner) await file.chown(owned.owner.uid, owned.owner.gid);
     const last = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
     const torn = last.bytesRead === 1 && last.buffer[0] !== 0x0a;
-    await file.appendFile((torn ? "\n" : "") + fresh.map(renderInventoryLine).join(""));
-    await file.sync();
+    try {
+      await file.appendFile((torn ? "\n" : "") + fresh.map(renderInventoryLine).join(""));
+      await file.sync();
+    } catch (error) {
+      // A full disk leaves no half line behind, at which stock's tools would stumble.
+      await file.truncate(size);
+      throw error;
+    }
   } finally {
     await file.close();
   }
