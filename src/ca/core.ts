@@ -5,6 +5,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
+import { readBytesIfThere } from "../host/files.ts";
 import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
 import { judgeClock } from "./clock.ts";
 import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
@@ -94,6 +95,8 @@ export interface Core {
   loads: number;
   /** Files in the directory that nobody accounts for. */
   unknown: string[];
+  /** Whether what was done in the directory by others couldn't be taken in yet. */
+  takeInOpen: boolean;
   /** The CRL that lay in the directory before this start. */
   crlAtStart: PublishedCrl | undefined;
   /** The number of a CRL that somebody signed in the directory: it isn't the record's to have. */
@@ -163,6 +166,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     loaded: false,
     loads: 0,
     unknown: [],
+    takeInOpen: false,
     crlAtStart: undefined,
     foreignCrl: undefined,
   };
@@ -229,14 +233,18 @@ async function loadFromDisk({ deps, mirror }: Core): Promise<Issuer> {
  * restart.
  */
 async function assumeCrl({ deps, publisher }: Core, issuer: Issuer) {
-  const pem = await readFile(caLayout(deps.cadir).crl).catch(() => undefined);
-  if (pem === undefined) return undefined;
+  const crl = await readDiskCrl(deps, issuer);
+  if (crl !== undefined) publisher.assume(crl);
+  return crl;
+}
+
+/** Our CRL as it is on disk; undefined, with a warning, where it can't be read. */
+export async function readDiskCrl({ cadir, log }: CaDeps, issuer: Issuer) {
   try {
-    const crl = readPublishedCrl(pem, issuer);
-    if (crl !== undefined) publisher.assume(crl);
-    return crl;
+    const pem = await readBytesIfThere(caLayout(cadir).crl);
+    return pem && readPublishedCrl(pem, issuer);
   } catch (error) {
-    deps.log.warn("the CRL on disk can't be read", { why: messageOf(error) });
+    log.warn("the CRL on disk can't be read", { why: messageOf(error) });
     return undefined;
   }
 }

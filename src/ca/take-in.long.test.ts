@@ -102,6 +102,8 @@ async function signCrl(cadir: string, serials: readonly bigint[], above: number)
   return number;
 }
 
+const crlOf = ({ ca }: TestServer) => ca.currentCrl()?.pem ?? Buffer.alloc(0);
+
 const numberOf = async (cadir: string) =>
   Number(parseCrls(await readFile(join(cadir, "ca_crl.pem")))[0]?.number);
 
@@ -164,6 +166,29 @@ void test("what was revoked offline is revoked, whatever the CRL's number", asyn
     assert.equal(one.ca.currentCrl()?.count, 2);
     await fleet.reset();
   }
+});
+
+void test("what can't be taken in at the start is taken in by a later upkeep, though the file is ours again", async (t) => {
+  const { cadir, etcd } = await stopped();
+  const a = parseCertificate(await readFile(join(cadir, "signed/a.test.pem"), "utf8")).serial;
+  await signCrl(cadir, [a], 0);
+  let offsetMs = 600_000;
+  const clock = { clockOffsetMs: () => offsetMs, hasOthers: () => true };
+  const one = await fleet.server("s1", { cadir, etcd, ...clock });
+  const stop = new AbortController();
+  const loops = one.ca.startLoops(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await Promise.all(loops.map(({ ended }) => ended));
+  });
+  const said = () => one.logged.some((line) => line.includes("not taken in yet"));
+  await until("it says so", said, { withinMs: 10_000 });
+  const isOurs = async () => (await readFile(join(cadir, "ca_crl.pem"))).equals(crlOf(one));
+  await until("the record's CRL is on disk", isOurs, { withinMs: 10_000 });
+  offsetMs = 0;
+  loops.find(({ name }) => name === "ca upkeep")?.wake();
+  const isRevoked = () => one.ca.revocations().some(({ serial }) => serial === serialOf(a));
+  await until("it is revoked", isRevoked, { withinMs: 10_000 });
 });
 
 void test("a CRL that the server's own copy knows means that the record is older: nothing is taken in", async () => {

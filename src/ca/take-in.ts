@@ -3,16 +3,15 @@
 // directory may be missing because this server was away. Danger: a CRL that is newer than the
 // record's may also mean that the record is an old copy; then nothing is taken in.
 
-import { readFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { readIfThere } from "../host/files.ts";
+import { readBytesIfThere, readIfThere } from "../host/files.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { parseCrl } from "../x509/crl.ts";
-import type { Core } from "./core.ts";
+import { type Core, readDiskCrl } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
-import { type PublishedCrl, readPublishedCrl } from "./crl.ts";
+import type { PublishedCrl } from "./crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames } from "./directory-state.ts";
@@ -38,34 +37,39 @@ interface Strays {
 
 /**
  * Takes in certificates among the `unknown` files of signed/, lines of the inventory, and entries
- * of the CRL. Returns whether there were any. What can't be taken in now is logged and stays.
+ * of the CRL. Returns whether there were any. What can't be taken in now is logged, and tried again
+ * by the next upkeep.
  */
 export async function takeIn(core: Core, unknown: readonly string[]): Promise<boolean> {
+  let taken = false;
+  core.takeInOpen = true;
   try {
-    const certificates = await takeInCertificates(core, unknown);
-    return (await takeInCrl(core)) || certificates;
+    taken = await takeInCertificates(core, unknown);
+    taken = (await takeInCrl(core)) || taken;
+    core.takeInOpen = false;
   } catch (error) {
     const why = messageOf(error);
     core.deps.log.warn("what was done in the CA directory is not taken in yet", { why });
     if (!(error instanceof Fault)) throw error;
-    return false;
   }
+  return taken;
 }
 
 /**
- * Whether somebody seems to have worked in the directory since it was last compared: quick, as it
- * opens no certificate.
+ * Whether somebody seems to have worked in the directory since it was last compared, or what he did
+ * is still open: quick, as it opens no certificate.
  */
 export async function isEdited(core: Core): Promise<boolean> {
   const { directory, mirror, publisher, unknown } = core;
   const { layout } = directory;
+  if (core.takeInOpen) return true;
   if (directory.state().behind > 0) return false;
   const strange = (name: string) =>
     !mirror.tables.names.has(name) && !unknown.includes(layout.signedFile(name));
   if ((await pemNames(layout.signed)).some(strange)) return true;
   const { lines } = parseInventory((await readIfThere(layout.inventory)) ?? "");
   if (lines.some(({ serial }) => !mirror.tables.certs.has(serial))) return true;
-  const crl = await readFile(layout.crl).catch(() => undefined);
+  const crl = await readBytesIfThere(layout.crl);
   const published = publisher.crl();
   return crl === undefined || (published !== undefined && !published.pem.equals(crl));
 }
@@ -87,7 +91,9 @@ async function findStrays(core: Core, unknown: readonly string[]): Promise<Stray
   const certificates: Strays["certificates"] = [];
   const files = unknown.filter((path) => dirname(path) === layout.signed);
   await eachAtOnce(files, READS_AT_ONCE, async (path) => {
-    const certificate = readOne(await readFile(path));
+    // Another repair may have removed it just now.
+    const pem = await readBytesIfThere(path);
+    const certificate = pem && readOne(pem);
     if (certificate === undefined || !isIssuedBy(certificate, core.issuer())) return;
     certificates.push({ file: basename(path, ".pem"), certificate });
   });
@@ -139,8 +145,7 @@ export function planTakeIn(strays: Strays, { tables }: Mirror, at: string): Put[
  * is above the record's.
  */
 async function takeInCrl(core: Core): Promise<boolean> {
-  const pem = await readFile(core.directory.layout.crl).catch(() => undefined);
-  const there = pem === undefined ? undefined : readPublishedCrl(pem, core.issuer());
+  const there = await readDiskCrl(core.deps, core.issuer());
   let taken = false;
   // The one of before the start first: the record's may have taken its place already.
   for (const found of [core.crlAtStart, there]) {
