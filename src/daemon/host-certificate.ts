@@ -10,6 +10,7 @@ import { namesOfServer, type NodeFile, type Settings } from "../cluster/schema.t
 import { wallMs } from "../host/clock.ts";
 import { readIfThere, writeFileAtomic } from "../host/files.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
+import { lackingNames } from "../setup/host-certificate.ts";
 import { type Certificate, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import { readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
@@ -23,12 +24,6 @@ export interface HostCertificateHost {
   layout: PuppetLayout;
   owners: PkiOwners;
   log: Log;
-}
-
-/** The names among `wanted` that the certificate lacks. */
-export function lackingNames(certificate: Certificate, wanted: readonly string[]): string[] {
-  const there = new Set(subjectAltNames(certificate).map(({ value }) => value.toLowerCase()));
-  return wanted.filter((name) => !there.has(name.toLowerCase()));
 }
 
 /** Whether it is time for the next one. */
@@ -64,7 +59,8 @@ export function createHostCertificate(host: HostCertificateHost, ca: Ca) {
       if (text === undefined) return false;
       const wanted = namesOfServer(settings, node.id);
       const certificate = parseCertificate(text);
-      const lacks = lackingNames(certificate, wanted);
+      const altNames = subjectAltNames(certificate).map(({ value }) => value);
+      const lacks = lackingNames(altNames, wanted);
       if (lacks.includes(settings.sharedName)) return false;
       const isNew = lacks.length > 0 && signedFor !== wanted.join(" ");
       if (!isNew && !isDue(certificate, wallMs())) return false;

@@ -29,6 +29,10 @@ test("decideIdentity names the issuing CA of files that fit", () => {
   assert.deepEqual({ names, issuers }, { names: [NAME], issuers: [pki.issuer] });
 });
 
+test("decideIdentity takes names in whatever case, as agents do", () => {
+  assert.deepEqual(decideIdentity(files, NAME.toUpperCase())?.names, [NAME]);
+});
+
 test("decideIdentity waits for a certificate with the shared name", () => {
   assert.equal(decideIdentity(files, "other.test"), undefined);
 });

@@ -7,6 +7,7 @@ import { Fault } from "../base/fault.ts";
 import { makeFolder, readIfThere, writeIfChanged } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
+import { lackingNames } from "../setup/host-certificate.ts";
 import { parseCertificate, parseCertificates, subjectAltNames } from "../x509/certificate.ts";
 import { matches, readPrivateKey } from "../x509/keys.ts";
 
@@ -60,7 +61,7 @@ export async function keepEdgeIdentity(
 export function decideIdentity(files: PuppetFiles, sharedName: string): EdgeIdentity | undefined {
   const own = parseCertificate(files.certificate);
   const names = subjectAltNames(own).map(({ value }) => value);
-  if (!names.includes(sharedName)) return undefined;
+  if (lackingNames(names, [sharedName]).length > 0) return undefined;
   if (!matches(readPrivateKey(files.key), own.spkiDer)) {
     throw new Fault("edge.identity", "this server's Puppet certificate isn't for its private key", {
       hints: ["The edge goes on with the pair it has."],

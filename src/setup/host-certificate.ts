@@ -37,10 +37,16 @@ function isOf(certificate: Certificate, bundle: string): boolean | undefined {
   }
 }
 
+/** The names among `wanted` that aren't among `altNames`, whatever their case. */
+export function lackingNames(altNames: readonly string[], wanted: readonly string[]): string[] {
+  const there = new Set(altNames.map((name) => name.toLowerCase()));
+  return wanted.filter((name) => !there.has(name.toLowerCase()));
+}
+
 /** Whether it serves the cluster as it is: it has all of `names`. Else one is signed for its key. */
 export function staysAsItIs(found: HostCertificate | undefined, names: readonly string[]): boolean {
   if (found === undefined || found.ours === false) return false;
-  return found.keyFits && names.every((name) => found.altNames.includes(name));
+  return found.keyFits && lackingNames(found.altNames, names).length === 0;
 }
 
 /**
