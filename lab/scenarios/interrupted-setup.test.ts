@@ -13,6 +13,7 @@ import type { LabHost } from "../host.ts";
 
 const JOIN = `understudy join ${URL} --token-file /root/token`;
 const CADIR = "/etc/puppet/puppetserver/ca";
+const PKI = "/var/lib/understudy/pki";
 const NODE = "/etc/understudy/node.json";
 // Or the boot before may have started it already, and the rest is over before a signal arrives.
 const PUPPETSERVER = "puppetserver.service";
@@ -126,9 +127,11 @@ class Identity {
       this.#same("cluster", clusterId, when);
       this.#same("member", id, when);
     }
-    const keys = `${CADIR}/ca_crt.pem ${CADIR}/ca_key.pem /var/lib/understudy/pki/*/*.key`;
-    const hostKeys = "/var/lib/puppet/ssl/private_keys/*.pem";
-    const sums = await host.run(`sha256sum ${keys} ${hostKeys} 2>/dev/null; true`);
+    // A CA of ours is one once it has its certificate: nothing rests on a key that was all that a
+    // killed init came to write.
+    const own = `for key in ${PKI}/*/*.key; do case $key in */authorities/*) [ -e "\${key%.key}.crt" ] || continue; esac; echo "$key"; done`;
+    const puppets = `${CADIR}/ca_crt.pem ${CADIR}/ca_key.pem /var/lib/puppet/ssl/private_keys/*.pem`;
+    const sums = await host.run(`sha256sum ${puppets} $(${own}) 2>/dev/null; true`);
     for (const entry of sums
       .trim()
       .split("\n")

@@ -157,6 +157,20 @@ void test("listBreaches lets be what may be", () => {
       "one that nobody answered",
       withActs({ ...at(90, "s1", 0), op: "submit", name: "c", key: "k" }),
     ],
+    [
+      "one that nobody answered, done when the name had been cleaned",
+      {
+        ...withLast(({ inventory, signed }) => ({
+          inventory: [...inventory, { serial: "9", name: "a" }],
+          signed: new Map([...signed, ["a", seen("9", "ka")]]),
+        })),
+        acts: [
+          ...ACTS,
+          { ...at(50, "s2", 0), op: "submit", name: "a", key: "ka" },
+          { ...at(70), op: "clean", name: "a", open: [] },
+        ],
+      },
+    ],
   ];
   for (const [what, history] of cases) assert.deepEqual(listBreaches(history), [], what);
 });

@@ -158,7 +158,9 @@ function namesThatEnded({ acts }: History): Set<string> {
   const lastAskedMs = new Map<string, number>();
   for (const act of acts) {
     if (act.op !== "submit" || !mayBeDone(act)) continue;
-    lastAskedMs.set(act.name, Math.max(act.toMs, lastAskedMs.get(act.name) ?? 0));
+    // Without an answer it may be done at any time, also after everything else.
+    const untilMs = isDone(act) ? act.toMs : Infinity;
+    lastAskedMs.set(act.name, Math.max(untilMs, lastAskedMs.get(act.name) ?? 0));
   }
   const last = acts.flatMap((act) => {
     if ((act.op !== "revoke" && act.op !== "clean") || !isDone(act)) return [];

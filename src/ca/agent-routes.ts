@@ -56,7 +56,9 @@ async function putRequest({ core, operations, name, request }: Call): Promise<Re
   const body = await readBody(request, BODY_BYTES_MAX);
   if (body === undefined) return tooLarge(BODY_BYTES_MAX);
   const source = printable(request.headers.get("x-forwarded-for") ?? "").slice(0, 64);
-  const submitted = await operations.submit({ pem: body, key: name, ...(source && { source }) });
+  const { signal } = request;
+  const wish = { pem: body, key: name, signal, ...(source && { source }) };
+  const submitted = await operations.submit(wish);
   const why = submitted.outcome === "refused" ? submitted.because : "";
   core.deps.log.info(`request for ${name}: ${submitted.outcome}`, { source, why });
   if (submitted.outcome === "refused") return text(400, submitted.because);

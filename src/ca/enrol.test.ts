@@ -82,6 +82,22 @@ void test("submit doesn't sign a name that somebody else was given while its pro
   );
 });
 
+void test("submit gives nothing to a sender that has gone while its program decided", async () => {
+  const name = "gone.lab.test";
+  fleet.settings.autosign = join(fleet.folder, "policy");
+  await writeFile(fleet.settings.autosign, "", { mode: 0o755 });
+  const sender = new AbortController();
+  const program: PolicyProgram = async () => {
+    sender.abort();
+    return { sign: true, warnings: [] };
+  };
+  const one = await fleet.server("s1", { program });
+  const { signal } = sender;
+  const answer = await one.ca.submit({ pem: await agentRequest(name), key: name, signal });
+  assert.deepEqual(answer, { outcome: "refused", because: "its sender has gone" });
+  assert.deepEqual(one.ca.show(name).certificates, []);
+});
+
 void test("submit takes one of eight requests for one name, whichever server they reach", async () => {
   const servers = [await fleet.server("s1"), await fleet.server("s2")];
   for (const server of servers) server.run();

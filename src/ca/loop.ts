@@ -9,9 +9,9 @@ import { loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
-import { WHOLE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
+import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
 import { isEdited, takeIn } from "./take-in.ts";
 
@@ -21,8 +21,6 @@ const CHECK_EVERY_MS = 15_000;
 const UPKEEP_EVERY_MS = 600_000;
 /** How old a CRL gets before it is signed anew, by whoever is first. */
 export const CRL_REFRESH_MS = 30 * 24 * 3600 * 1000;
-/** Keys read anew in one transaction. */
-const REREAD_AT_ONCE = 100;
 
 /** Starts the loops, which end when `signal` aborts. */
 export function startLoops(core: Core, signal: AbortSignal): Loop[] {
@@ -141,31 +139,6 @@ async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal)
 /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
 export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<boolean> {
   return core.revoker.refresh(olderThanMs, wallMs());
-}
-
-/** Compares every key's revision with memory and reads anew what differs. */
-export async function reconcile(core: Core, signal?: AbortSignal): Promise<void> {
-  const { deps, mirror, store, publisher } = core;
-  const until = signal === undefined ? {} : { signal };
-  const unseen = new Set(mirror.keys());
-  const stale: string[] = [];
-  let newest = 0;
-  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, ...until };
-  for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
-    newest = revision;
-    for (const { key, modRevision } of kvs) {
-      unseen.delete(key);
-      if ((mirror.revisionOf(key) ?? Infinity) < modRevision) stale.push(key);
-    }
-  }
-  for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
-    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), until);
-  }
-  const gone = [...unseen].filter((key) => (mirror.revisionOf(key) ?? Infinity) <= newest);
-  const touched = mirror.apply(
-    gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
-  );
-  await publisher.publish(touched);
 }
 
 function changeOf({ type, kv }: WatchEvent): Change {

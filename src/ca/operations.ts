@@ -15,6 +15,7 @@ import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
+import { catchUp } from "./reconcile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Recorded } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
@@ -251,13 +252,16 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
 
 /**
  * Revokes what these names have, and adds the serials to `all`. A renewal may come in between two
- * looks; what it made is found by the next one.
+ * looks; what it made is found by the next one. A look counts only when memory has all that the
+ * names were given before it: `lookUp` brings the newest certificate, and older ones are in force
+ * too.
  */
 async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
   const { requests } = core.mirror.tables;
   let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     await lookUp(core, names);
+    await catchUp(core, newestChange(core, names, recorded));
     const found = names.map((name) => ({
       name,
       serials: isCertname(name) ? serialsToRevoke(core, name) : [],
@@ -273,6 +277,15 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
     for (const serial of left) all.add(serial);
   }
   throw new Fault("ca.busy", "what is to be revoked keeps being renewed: try again");
+}
+
+/** The newest revision known to have changed one of `names`, or `recorded` something. */
+function newestChange({ mirror }: Core, names: readonly string[], recorded?: Recorded): number {
+  const given = mirror.tables.names;
+  return names.reduce(
+    (newest, name) => Math.max(newest, given.revisionOf(name)),
+    recorded?.revision ?? 0,
+  );
 }
 
 /** The serials that "revoke this name" means: its certificate, and older ones still in force. */

@@ -137,6 +137,20 @@ void test("a renewal between a revocation's look at a name and its commit is rev
   assert.equal(gone.status, 404, "clean has removed the name");
 });
 
+void test("a server that hears of no changes revokes renewals that it never saw too", async () => {
+  const agent = await enrol("unseen.test");
+  const deaf = { ...fleet.cluster.client(), watch: () => undefined };
+  const two = await fleet.server("s4", { etcd: deaf });
+  const newer = { certname: "unseen.test", pem: await (await renew(agent)).text() };
+  assert.equal((await renew(newer)).status, 200);
+  const outcome = await two.ca.revoke({ names: ["unseen.test"] });
+  assert.equal(outcome.results[0]?.ok, true);
+  for (const each of [agent, newer]) {
+    const answer = await renew(each);
+    assert.equal(await answer.text(), "unseen.test's certificate is revoked");
+  }
+});
+
 void test("certificate_renewal is refused to whoever has no certificate, and where it is off", async () => {
   const agent = await enrol("d.test");
   assert.equal((await renew()).status, 403);

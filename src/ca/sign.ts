@@ -120,6 +120,7 @@ export function signIncoming(
   signer: Signer,
   read: ReadRequest,
   seen: Seen,
+  signal?: AbortSignal,
 ): Promise<Issued | undefined> {
   const { certname } = read;
   return issue(signer, {
@@ -128,6 +129,7 @@ export function signIncoming(
     ttlSeconds: ttlOf(read, signer.settings),
     when: unchangedSince(seen, certname),
     then: seen.request > 0 ? [{ delete: requestKey(certname) }] : [],
+    ...(signal && { signal }),
   });
 }
 
@@ -193,6 +195,8 @@ interface Issue {
   ttlSeconds: number;
   when: Commit["when"];
   then: Commit["then"];
+  /** Nothing is committed once it has aborted. */
+  signal?: AbortSignal;
 }
 
 /** Undefined when a compare failed; memory has the reason then. */
@@ -223,11 +227,12 @@ async function issue(signer: Signer, wish: Issue): Promise<Issued | undefined> {
     at: isoTime(nowMs),
   };
   const put = { put: certKey(serial), value: encodeValue(value) };
-  const done = await store.commit({
+  const commit: Commit = {
     when: [{ key: put.put, is: "absent" }, ...wish.when],
     then: [put, { put: nameKey(certname), value: encodeValue({ serial }) }, ...wish.then],
     settle: { key: put.put, value: put.value },
-  });
+  };
+  const done = await store.commit(commit, wish.signal);
   if (!done.ok) {
     signer.blocks.giveBack(serial);
     return undefined;

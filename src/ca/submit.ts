@@ -35,6 +35,11 @@ export interface Submission {
   /** The name in the URL. */
   key: string;
   source?: string;
+  /**
+   * Aborts when the sender has gone. An edge whose server hung has asked another one by then; what
+   * that gave may be revoked and cleaned when this one goes on, and must not come back.
+   */
+  signal?: AbortSignal;
 }
 
 export type Submitted =
@@ -63,17 +68,19 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
     const approved = await autosigns(deps, read.certname, submission.pem);
     const reason = approved ? refuseRequest(read, deps.settings, deps.names) : undefined;
     const signer = approved && reason === undefined ? readySigner(deps, read) : undefined;
+    if (submission.signal?.aborted === true) return refused("its sender has gone");
     if (signer !== undefined) {
-      const issued = await signIncoming(signer, read, seen);
+      const issued = await signIncoming(signer, read, seen, submission.signal);
       if (issued !== undefined) return { outcome: "signed", issued };
       continue;
     }
     const full = refuseFull(deps, read.certname, submission.source);
     if (full !== undefined) return refused(full);
-    const kept = await keep(deps, read, seen, {
+    const more = {
       ...(submission.source === undefined ? {} : { source: submission.source }),
       ...(approved && reason === undefined ? { approved } : {}),
-    });
+    };
+    const kept = await keep(deps, read, { seen, more }, submission.signal);
     if (kept === undefined) continue;
     return reason === undefined
       ? { outcome: "waiting", ...kept }
@@ -109,8 +116,8 @@ function readySigner(deps: SubmitDeps, { certname }: ReadRequest): Signer | unde
 async function keep(
   deps: Judge,
   { certname, pem }: ReadRequest,
-  seen: Seen,
-  more: Pick<RequestValue, "source" | "approved">,
+  { seen, more }: { seen: Seen; more: Pick<RequestValue, "source" | "approved"> },
+  signal?: AbortSignal,
 ) {
   const value: RequestValue = {
     id: randomBytes(8).toString("hex"),
@@ -119,11 +126,14 @@ async function keep(
     ...more,
   };
   const put = { put: requestKey(certname), value: encodeValue(value) };
-  const done = await deps.store.commit({
-    when: unchangedSince(seen, certname),
-    then: [put],
-    settle: { key: put.put, value: put.value },
-  });
+  const done = await deps.store.commit(
+    {
+      when: unchangedSince(seen, certname),
+      then: [put],
+      settle: { key: put.put, value: put.value },
+    },
+    signal,
+  );
   return done.ok ? { revision: done.revision, touched: done.touched } : undefined;
 }
 

@@ -11,7 +11,7 @@ import { parseCrl, verifyCrl } from "../x509/crl.ts";
 import type { Core } from "./core.ts";
 import { parseInventory } from "./inventory.ts";
 import { isIssuedBy, type Issuer } from "./issuer.ts";
-import { reconcile } from "./loop.ts";
+import { reconcile } from "./reconcile.ts";
 import type { Mirror } from "./mirror.ts";
 import { isUnreachable } from "./store.ts";
 import { planRepair } from "./repair.ts";

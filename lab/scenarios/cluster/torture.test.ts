@@ -73,8 +73,11 @@ hazard("nothing acknowledged is lost, given twice or let pass, whatever fails", 
     everyMs: 1000,
   });
   const breaches = listBreaches({ acts, crls: await crls.stop(), last });
-  const kept = breaches.length === 0 ? "" : await keepActs(join(folder, "acts.jsonl"));
-  assert.deepEqual(breaches.slice(0, 20), [], `${breaches.length} breaches, see ${kept}`);
+  if (breaches.length > 0) {
+    const kept = await keepActs(join(folder, "acts.jsonl"));
+    for (const line of storyOf(breaches, acts, faults)) report(line);
+    assert.fail(`${breaches.length} breaches, see ${kept}:\n${breaches.slice(0, 20).join("\n")}`);
+  }
   // A checker that saw nothing would find nothing.
   const done = countDone(acts);
   for (const op of ["submit", "fetch", "renew", "revoke", "clean", "use", "crl"] as const) {
@@ -87,6 +90,18 @@ hazard("nothing acknowledged is lost, given twice or let pass, whatever fails", 
   const slowest = Math.max(...acts.map(({ fromMs, toMs }) => toMs - fromMs));
   report(`${acts.length} requests, the longest took ${seconds(slowest)}`);
 });
+
+/** What happened to the names that `breaches` speak of, in order, and the faults meanwhile. */
+function storyOf(breaches: readonly string[], acts: readonly Act[], faults: readonly Fault[]) {
+  const about = acts.filter(
+    (act) => "name" in act && breaches.some((one) => one.includes(act.name)),
+  );
+  const lines = [
+    ...faults.map((fault) => ({ atMs: fault.fromMs, line: JSON.stringify(fault) })),
+    ...about.map((act) => ({ atMs: act.fromMs, line: JSON.stringify(act) })),
+  ];
+  return lines.sort((a, b) => a.atMs - b.atMs).map(({ line }) => line);
+}
 
 /** Keeps what clients saw for whoever looks into a breach. Returns where. */
 async function keepActs(file: string): Promise<string> {

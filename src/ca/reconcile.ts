@@ -1,0 +1,50 @@
+// Makes sure that memory has what the record has: waits for the watch, or compares every key.
+
+import { until } from "../base/retry.ts";
+import type { Core } from "./core.ts";
+import type { Change } from "./mirror.ts";
+import { CA_PREFIX } from "./record.ts";
+import { WHOLE_WITHIN_MS } from "./store.ts";
+
+/** How long the watch may be behind, milliseconds, before the record itself is asked. */
+const WATCH_LATE_MS = 500;
+const WATCH_POLL_MS = 2;
+/** Keys read anew in one transaction. */
+const REREAD_AT_ONCE = 100;
+
+/**
+ * Resolves when memory has everything that the record had as of `revision`, which must be one that
+ * wrote a key of the CA's. Throws Fault `etcd.…`.
+ */
+export async function catchUp(core: Core, revision: number): Promise<void> {
+  const { mirror } = core;
+  const told = () => mirror.revision >= revision;
+  const options = { withinMs: WATCH_LATE_MS, everyMs: WATCH_POLL_MS };
+  const inTime = await until("", told, options).catch(() => false);
+  if (!inTime) await reconcile(core);
+}
+
+/** Compares every key's revision with memory and reads anew what differs. */
+export async function reconcile(core: Core, signal?: AbortSignal): Promise<void> {
+  const { deps, mirror, store, publisher } = core;
+  const until = signal === undefined ? {} : { signal };
+  const unseen = new Set(mirror.keys());
+  const stale: string[] = [];
+  let newest = 0;
+  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, ...until };
+  for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
+    newest = revision;
+    for (const { key, modRevision } of kvs) {
+      unseen.delete(key);
+      if ((mirror.revisionOf(key) ?? Infinity) < modRevision) stale.push(key);
+    }
+  }
+  for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
+    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), until);
+  }
+  const gone = [...unseen].filter((key) => (mirror.revisionOf(key) ?? Infinity) <= newest);
+  const touched = mirror.apply(
+    gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
+  );
+  await publisher.publish(touched);
+}
