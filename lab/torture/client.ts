@@ -19,8 +19,6 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Names that a client keeps alive at most; older ones are cleaned first. */
 const NAMES_MAX = 12;
 const ASKS_MAX = 3;
-/** Between two acts at most: the servers share two cores with their clients. */
-const REST_MS_MAX = 400;
 
 export interface Server {
   name: string;
@@ -38,9 +36,13 @@ export interface ClientOptions {
   run: string;
   random: Random;
   note: (act: Act) => void;
+  /** Between two acts at most, milliseconds: the servers share two cores with their clients. */
+  restMs: number;
+  /** Sends one request; by default on a connection of its own to the server's edge. */
+  send?: typeof send;
 }
 
-interface Identity {
+export interface Identity {
   cert: string;
   key: string;
 }
@@ -53,7 +55,14 @@ interface Owned {
   revoked: boolean;
 }
 
-interface Answer {
+/** What a request carries: whose certificate, which body of which type. */
+export interface Sending {
+  as?: Identity;
+  body?: string;
+  type?: string;
+}
+
+export interface Answer {
   status: number;
   body: string;
 }
@@ -72,8 +81,8 @@ export class Client {
 
   /** Does one thing after a moment's rest, and notes it. */
   async act(): Promise<void> {
-    const { random } = this.#options;
-    await pause(random.next() * REST_MS_MAX);
+    const { random, restMs } = this.#options;
+    await pause(random.next() * restMs);
     const own = this.#owned.length === 0 ? undefined : random.pick(this.#owned);
     const dice = random.next();
     if (own === undefined || dice < 0.25) await this.#enrol(dice < 0.06);
@@ -175,23 +184,18 @@ export class Client {
   async #ask(
     method: string,
     path: string,
-    options: { as?: Identity; body?: string; type?: string; server?: Server } = {},
+    options: Sending & { server?: Server } = {},
   ): Promise<{ sent: Sent; body: string }> {
-    const { client, servers, random } = this.#options;
+    const { client, servers, random, send: ask = send } = this.#options;
     const server = options.server ?? random.pick(servers);
     const fromMs = wallMs();
-    const { status, body } = await send(server.address, method, `/puppet-ca/v1/${path}`, options);
+    const { status, body } = await ask(server.address, method, `/puppet-ca/v1/${path}`, options);
     return { sent: { client, server: server.name, fromMs, toMs: wallMs(), status }, body };
   }
 }
 
 /** One request on a connection of its own. Status 0: there was no whole answer. */
-function send(
-  host: string,
-  method: string,
-  path: string,
-  options: { as?: Identity; body?: string; type?: string },
-): Promise<Answer> {
+function send(host: string, method: string, path: string, options: Sending): Promise<Answer> {
   const { as, body, type } = options;
   return new Promise((resolve) => {
     const fail = (error: Error) => resolve({ status: 0, body: error.message });

@@ -10,7 +10,10 @@ import type { Act } from "./history.ts";
 import { createRandom } from "./random.ts";
 
 /** What options.json has. */
-export type ProgramOptions = Pick<ClientOptions, "servers" | "admin" | "domain" | "run"> & {
+export type ProgramOptions = Pick<
+  ClientOptions,
+  "servers" | "admin" | "domain" | "run" | "restMs"
+> & {
   clients: number;
   seed: number;
 };
