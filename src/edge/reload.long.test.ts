@@ -19,6 +19,10 @@ import { TestEdge } from "./testing/edge.ts";
 const CATALOG = "/puppet/v3/catalog/agent1.test";
 const HAPROXY = { haproxy: toolPath("haproxy"), env: toolEnv() };
 
+function oneJruby(backend: EdgeConfig["backends"][number]): EdgeConfig["backends"][number] {
+  return { ...backend, jrubies: 1 };
+}
+
 /**
  * Brings the running edge to `desired`, checks that nothing is left to do, and tells what was done.
  */
@@ -131,10 +135,36 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       }
       assert.equal((await edge.ask(CATALOG, { agent: other })).status, 200);
       await edge.open("go");
-      assert.equal((await long).status, 200, "it was under way");
+      assert.equal((await long).status, 403, "it was under way");
       // And after a reload, from the file.
       await settle({ ...edge.config, memoryMiB: 700 });
       assert.equal((await edge.ask(CATALOG)).status, 403);
+    });
+
+    test("refuses what a former worker has of the revoked: a half-sent request and a queued one", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const runtime = edgeRuntime(edge.config);
+      const one = { ...edge.config, backends: edge.config.backends.map(oneJruby) };
+      await settle(one);
+      const agent = edge.connection();
+      assert.equal((await edge.ask(CATALOG, { agent })).status, 200);
+      const compiling = edge.ask(`${CATALOG}?id=long&gate=go`, { leaf: null, body: "x" });
+      await edge.begun("long");
+      const queued = edge.ask(`${CATALOG}?id=queued`, { body: "x" });
+      const waits = async () => (await observeEdge(runtime)).waiting === 1;
+      await until("one request waits", waits, { withinMs: 60_000, everyMs: 50 });
+      const { promise: rest, resolve: sendRest } = Promise.withResolvers<void>();
+      const half = edge.ask(`${CATALOG}?id=half`, { agent, body: "xy", rest });
+      await settle({ ...one, memoryMiB: 600 });
+      const keys = [revocationKey(edge.pki.issuer, "a")];
+      const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
+      assert.deepEqual(told, { workers: 2, confirmed: true, ended: [], because: "" });
+      sendRest();
+      assert.equal((await half).status, 403);
+      assert.deepEqual(await edge.servedBy("half"), []);
+      await edge.open("go");
+      assert.equal((await compiling).status, 200);
+      assert.equal((await queued).status, 403);
     });
 
     test("ends a former worker that does not confirm a revocation", async () => {

@@ -94,9 +94,14 @@ function identityLines(config: EdgeConfig, paths: EdgePaths): string[] {
     refuse("subject", "!named"),
     refuse("issuer", `!{ var(txn.issuer) -m str ${issuers} }`),
     refuse("unverified", "!{ ssl_c_verify 0 }"),
-    refuse("revoked", `{ var(txn.key) -m str -f ${paths.revoked} }`),
+    refuse("revoked", revokedNow(paths)),
     `http-request deny status 403 content-type text/plain lf-string "${text}" if { var(txn.refused) -m found }`,
   ];
+}
+
+/** The list is asked anew each time; it changes at run time, in former workers too. */
+function revokedNow(paths: EdgePaths): string {
+  return `{ var(txn.key) -m str -f ${paths.revoked} }`;
 }
 
 function headerLines(): string[] {
@@ -167,6 +172,8 @@ export function replaySection(paths: EdgePaths): string {
     // connection closed without an answer, which `again` couldn't turn into 500.
     `server once unix@${paths.once} weight 0 pool-max-conn 0`,
     `server again unix@${paths.again} weight 1 pool-max-conn 0`,
+    // Revoked while its request waited for a server or was answered: it gets nothing more.
+    `http-response deny status 403 content-type text/plain string "Forbidden: this certificate was revoked meanwhile.\\n" if ${revokedNow(paths)}`,
     `http-response set-map(${paths.poison}) %[var(txn.certname)] %[var(txn.now)]|%[res.fhdr(x-understudy-lost)] if ${second} ${catalog}`,
     "http-response set-status 503 if { res.hdr(x-understudy-refused) -m found }",
     "http-response del-header x-understudy- -m beg",

@@ -42,6 +42,8 @@ export interface Ask {
   headers?: Record<string, string>;
   agent?: Agent;
   chunked?: boolean;
+  /** The second half of the body is sent when this resolves. */
+  rest?: Promise<unknown>;
   /** Default 127.0.0.1. */
   host?: string;
   port?: number;
@@ -311,7 +313,10 @@ export class TestEdge implements AsyncDisposable {
         },
       );
       request.on("error", reject);
-      request.end(body);
+      if (body === undefined || options.rest === undefined) return void request.end(body);
+      const half = Math.ceil(body.length / 2);
+      request.write(body.slice(0, half));
+      void options.rest.then(() => request.end(body.slice(half)));
     });
   }
 
