@@ -23,8 +23,10 @@ before(async () => {
 
 after(() => cluster.close());
 
+/** Many are made at once, on a machine that may be busy. */
+const PUT_MS_MAX = 60_000;
 const put = (key: string, value: string) =>
-  etcd.transact({ when: [], then: [{ put: key, value }] });
+  etcd.transact({ when: [], then: [{ put: key, value }] }, { withinMs: PUT_MS_MAX });
 
 test("get and transact: each compare holds and fails as it should", async () => {
   const absent = { key: "k", is: "absent" } as const;
