@@ -1,0 +1,142 @@
+// The door of PuppetDB's clients: its own port, its own API. Commands are taken here, everything
+// else goes to a fit PuppetDB. Danger: an answer that breaks off must break the connection off too,
+// or a client takes half of its exported resources for all of them.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { TLSSocket } from "node:tls";
+import { isFault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { wallMs } from "../host/clock.ts";
+import { BODY_BYTES_MAX, readCommandBody, readCommandRequest } from "./command.ts";
+import type { Courier } from "./courier.ts";
+import { PASS_MS, passOn, Unreached } from "./pass-on.ts";
+import { BodyTooLong, readBody } from "./read-body.ts";
+
+/** A client that says nothing for so long is let go, milliseconds. */
+const SILENT_MS = 60_000;
+const QUERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface ClientDoorOptions {
+  cert: string;
+  key: string;
+  ca: string;
+  crl: string;
+  /** Certnames that may use /pdb. */
+  allow: readonly string[];
+  log: Log;
+}
+
+/** The HTTPS server; the caller listens. */
+export function createClientDoor(courier: Courier, options: ClientDoorOptions): Server {
+  const { cert, key, ca, crl, log } = options;
+  const allowed = new Set(options.allow);
+  const tls = { cert, key, ca, crl, requestCert: true, rejectUnauthorized: true };
+  const server = createServer({ ...tls, keepAliveTimeout: SILENT_MS }, (incoming, outgoing) => {
+    serve(courier, allowed, incoming, outgoing).catch((error: unknown) => {
+      log.warn("a client's request failed", { why: messageOf(error) });
+      if (outgoing.headersSent) outgoing.destroy();
+      else say(outgoing, 503, `The courier can't do this now: ${messageOf(error)}`);
+    });
+  });
+  server.requestTimeout = PASS_MS;
+  server.headersTimeout = SILENT_MS;
+  return server;
+}
+
+async function serve(
+  courier: Courier,
+  allowed: ReadonlySet<string>,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const url = incoming.url ?? "/";
+  const path = url.split("?")[0] ?? "";
+  const certname = commonNameOf(incoming);
+  if (path.startsWith("/pdb/") && !allowed.has(certname ?? "")) {
+    const text = `Permission denied: The client certificate name ${certname} doesn't appear in the certificate allowlist.`;
+    return say(outgoing, 403, text);
+  }
+  if (path === "/pdb/cmd/v1") return takeCommand(courier, incoming, outgoing);
+  if (path.startsWith("/pdb/admin/")) {
+    const text = "The courier passes no admin commands on: send them to each PuppetDB itself.";
+    return say(outgoing, 501, text);
+  }
+  if (path === "/understudy/courier/v1/status") {
+    return sayJson(outgoing, 200, await courier.status());
+  }
+  return passQuery(courier, incoming, outgoing, url);
+}
+
+async function takeCommand(
+  courier: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const query = (incoming.url ?? "").split("?").slice(1).join("?");
+  const headers = Object.fromEntries(
+    Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
+  );
+  const asked = readCommandRequest({ method: incoming.method ?? "", query, headers });
+  if (!asked.ok) return refuse(outgoing, asked);
+  let body: Buffer;
+  try {
+    body = await readBody(incoming, BODY_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof BodyTooLong)) throw error;
+    return refuse(outgoing, { status: 413, because: error.message });
+  }
+  const read = readCommandBody(asked.head, body, wallMs());
+  if (!read.ok) return refuse(outgoing, read);
+  try {
+    const { id } = await courier.take(read.head, body);
+    sayJson(outgoing, 200, { uuid: id });
+  } catch (error) {
+    if (!isFault(error, "courier")) throw error;
+    say(outgoing, 503, error.message);
+  }
+}
+
+async function passQuery(
+  courier: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  path: string,
+): Promise<void> {
+  const body = await readBody(incoming, QUERY_BODY_BYTES_MAX);
+  for (;;) {
+    const to = courier.forQueries();
+    if ("because" in to) return say(outgoing, 503, to.because);
+    try {
+      return await passOn(to.client, { incoming, outgoing, path, body });
+    } catch (error) {
+      if (!(error instanceof Unreached) || outgoing.destroyed) throw error;
+      // It is unfit until it has been looked at again, so this ends when none is left.
+      courier.lost(to.client.id, error.message);
+    }
+  }
+}
+
+function commonNameOf(incoming: IncomingMessage): string | undefined {
+  const { CN } = (incoming.socket as TLSSocket).getPeerCertificate().subject ?? {};
+  return typeof CN === "string" ? CN : undefined;
+}
+
+function refuse(
+  outgoing: ServerResponse,
+  { status, because }: { status: number; because: string },
+): void {
+  // Of a body that wasn't read there may be more to come.
+  if (status !== 400) outgoing.setHeader("connection", "close");
+  sayJson(outgoing, status, { error: because });
+}
+
+function say(outgoing: ServerResponse, status: number, text: string): void {
+  outgoing.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+  outgoing.end(`${text}\n`);
+}
+
+function sayJson(outgoing: ServerResponse, status: number, value: unknown): void {
+  outgoing.writeHead(status, { "content-type": "application/json; charset=utf-8" });
+  outgoing.end(JSON.stringify(value));
+}

@@ -1,0 +1,89 @@
+// The door of the other couriers: copies of their commands, what waits here, and the way to this
+// server's PuppetDB, which listens on loopback only. Certificates of the edge CA open it.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import { messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { BODY_BYTES_MAX } from "./command.ts";
+import type { Courier } from "./courier.ts";
+import { parseHead } from "./frame.ts";
+import { HEAD_HEADER } from "./peers.ts";
+import { passOn, Unreached, UNREACHED_HEADER } from "./pass-on.ts";
+import { readBody } from "./read-body.ts";
+
+const COPIES = /^\/copies\/([^/?]+)(?:\/(\d{1,15}))?$/;
+const PUPPETDB = "/puppetdb";
+
+/** The HTTPS server; the caller listens. */
+export function createPeerDoor(
+  courier: Courier,
+  { cert, key, ca, log }: { cert: string; key: string; ca: string; log: Log },
+): Server {
+  const tls = { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+  return createServer(tls, (incoming, outgoing) => {
+    serve(courier, incoming, outgoing).catch((error: unknown) => {
+      log.warn("another courier's request failed", { why: messageOf(error) });
+      if (outgoing.headersSent) outgoing.destroy();
+      else answer(outgoing, 503, { error: messageOf(error) });
+    });
+  });
+}
+
+async function serve(
+  courier: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const url = new URL(incoming.url ?? "/", "https://courier");
+  const { method } = incoming;
+  if (url.pathname.startsWith(`${PUPPETDB}/`)) return pass(courier, incoming, outgoing);
+  if (method === "GET" && url.pathname === "/state") {
+    return answer(outgoing, 200, courier.state());
+  }
+  const [, name = "", seq] = COPIES.exec(url.pathname) ?? [];
+  const origin = decodeURIComponent(name);
+  if (origin === "") return answer(outgoing, 404, { error: "there is nothing here" });
+  if (method === "PUT" && seq !== undefined) {
+    const text = Buffer.from(String(incoming.headers[HEAD_HEADER] ?? ""), "base64");
+    const head = parseHead(text.toString("utf8"));
+    const body = await readBody(incoming, BODY_BYTES_MAX);
+    await courier.holdings.keep(origin, Number(seq), head, body);
+    return answer(outgoing, 204);
+  }
+  if (method === "GET") {
+    return answer(outgoing, 200, { held: (await courier.holdings.of(origin)).held() });
+  }
+  const upTo = Number(url.searchParams.get("upTo"));
+  if (method !== "DELETE" || !Number.isSafeInteger(upTo)) {
+    return answer(outgoing, 400, { error: "that can't be" });
+  }
+  await courier.holdings.release(origin, upTo);
+  return answer(outgoing, 204);
+}
+
+/** To this server's own PuppetDB, as it came. */
+async function pass(
+  courier: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  if (courier.local === undefined) {
+    return answer(outgoing, 503, { error: "this server runs no PuppetDB" });
+  }
+  const path = (incoming.url ?? "").slice(PUPPETDB.length);
+  const body = await readBody(incoming, BODY_BYTES_MAX);
+  try {
+    await passOn(courier.local, { incoming, outgoing, path, body });
+  } catch (error) {
+    if (!(error instanceof Unreached)) throw error;
+    outgoing.setHeader(UNREACHED_HEADER, error.message.replace(/[^ -~]/g, "?"));
+    answer(outgoing, 502, { error: error.message });
+  }
+}
+
+function answer(outgoing: ServerResponse, status: number, value?: unknown): void {
+  if (value === undefined) outgoing.writeHead(status).end();
+  else
+    outgoing.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+}

@@ -1,0 +1,191 @@
+// The other couriers, as this one sees them: who answers, what waits there for which PuppetDB, and
+// who takes a copy of a command. Every call has a deadline; a courier that was silent is left out
+// until it answers again, so that a dead server costs no command its time.
+
+import { Agent, request } from "node:https";
+import { z } from "zod";
+import type { Log } from "../base/log.ts";
+import { deadline, pause } from "../base/retry.ts";
+import type { CourierConfig } from "./config.ts";
+import { renderHead, type SpooledHead } from "./frame.ts";
+import type { Range } from "./ranges.ts";
+
+const LOOK_EVERY_MS = 2000;
+const LOOK_MS = 1500;
+const COPY_MS = 2000;
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** A courier that was silent for so long is gone: what is held for it is delivered. */
+export const GONE_MS = 15_000;
+/** Header with what is known of a command, as base64 of JSON. */
+export const HEAD_HEADER = "x-understudy-command";
+
+export const PeerState = z.looseObject({
+  id: z.string(),
+  /** By PuppetDB. */
+  backlog: z.record(
+    z.string(),
+    z.object({ caughtUp: z.boolean(), commands: z.number(), oldestMs: z.number() }),
+  ),
+  /** The PuppetDB that its queries go to. */
+  queries: z.string().optional(),
+});
+export type PeerState = z.infer<typeof PeerState>;
+
+const Held = z.object({ held: z.array(z.tuple([z.int(), z.int()])) });
+
+export interface PeerTls {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export interface Peer {
+  id: string;
+  /** Whether it answered when it was last asked. */
+  reachable(): boolean;
+  /** How long it has been silent, milliseconds; since the start where it never answered. */
+  silentMs(): number;
+  /** What it said last. */
+  state(): PeerState | undefined;
+}
+
+export interface CourierPeers {
+  list: Peer[];
+  /**
+   * Has a copy of the command kept elsewhere. Resolves with the courier that has it; undefined when
+   * nobody has.
+   */
+  copy(seq: number, head: SpooledHead, body: Buffer): Promise<string | undefined>;
+  /** Which of this courier's commands those that answer hold, by its numbers. */
+  held(): Promise<Range[][]>;
+  /** Tells all that every PuppetDB has what this courier took up to `upTo`. */
+  release(upTo: number): Promise<void>;
+  close(): void;
+}
+
+/** Knows `config`'s other couriers; `onChange` is called when one comes or goes. */
+export function createCourierPeers(
+  config: CourierConfig,
+  tls: PeerTls,
+  deps: { log: Log; signal: AbortSignal; onChange: () => void },
+): CourierPeers {
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  const startedMs = performance.now();
+  const peers = config.couriers.map((courier) => {
+    const seen = { reachable: false, atMs: startedMs, state: undefined as PeerState | undefined };
+    const ask = async (
+      method: string,
+      path: string,
+      { body, headers = {}, withinMs }: Ask,
+    ): Promise<unknown> => {
+      const { address: host, port, hostname } = courier;
+      const signal = deadline(withinMs, deps.signal);
+      const options = {
+        host,
+        port,
+        servername: hostname,
+        ...tls,
+        agent,
+        method,
+        path,
+        headers: { ...headers, ...(body && { "content-length": String(body.length) }) },
+        signal,
+      };
+      return send(options, body);
+    };
+    const note = (reachable: boolean) => {
+      if (reachable) seen.atMs = performance.now();
+      if (reachable === seen.reachable) return;
+      seen.reachable = reachable;
+      deps.log.info(`the courier of ${courier.id} ${reachable ? "answers" : "doesn't answer"}`);
+      deps.onChange();
+    };
+    const look = async () => {
+      try {
+        seen.state = PeerState.parse(await ask("GET", "/state", { withinMs: LOOK_MS }));
+        note(true);
+      } catch {
+        note(false);
+      }
+    };
+    const peer: Peer = {
+      id: courier.id,
+      reachable: () => seen.reachable,
+      silentMs: () => performance.now() - seen.atMs,
+      state: () => seen.state,
+    };
+    return { peer, ask, look, note };
+  });
+  for (const { look } of peers) {
+    void (async () => {
+      while (!deps.signal.aborted) {
+        await look();
+        await pause(LOOK_EVERY_MS, deps.signal);
+      }
+    })();
+  }
+  const reachable = () => peers.filter(({ peer }) => peer.reachable());
+  const origin = encodeURIComponent(config.id);
+  return {
+    list: peers.map(({ peer }) => peer),
+    async copy(seq, head, body) {
+      const headers = { [HEAD_HEADER]: Buffer.from(renderHead(head)).toString("base64") };
+      for (const { peer, ask, note } of reachable()) {
+        try {
+          const path = `/copies/${origin}/${seq}`;
+          await ask("PUT", path, { body, headers, withinMs: COPY_MS });
+          return peer.id;
+        } catch (error) {
+          if (!(error instanceof Refused)) note(false);
+        }
+      }
+      return undefined;
+    },
+    async held() {
+      const lists = reachable().map(async ({ ask }) => {
+        return Held.parse(await ask("GET", `/copies/${origin}`, { withinMs: COPY_MS })).held;
+      });
+      const settled = await Promise.allSettled(lists);
+      return settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    },
+    async release(upTo) {
+      const path = `/copies/${origin}?upTo=${upTo}`;
+      await Promise.allSettled(
+        reachable().map(async ({ ask }) => ask("DELETE", path, { withinMs: COPY_MS })),
+      );
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+interface Ask {
+  body?: Buffer;
+  headers?: Record<string, string>;
+  withinMs: number;
+}
+
+/** It answered, but not with success. */
+class Refused extends Error {}
+
+function send(options: Parameters<typeof request>[1] & object, body?: Buffer): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(options, (incoming) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      incoming.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > ANSWER_BYTES_MAX) incoming.destroy(new Error("its answer is too long"));
+        else chunks.push(chunk);
+      });
+      incoming.on("error", reject);
+      incoming.on("end", () => {
+        const text = Buffer.concat(chunks).toString("utf8");
+        const { statusCode = 0 } = incoming;
+        if (statusCode < 200 || statusCode >= 300) reject(new Refused(`${statusCode}: ${text}`));
+        else resolve(text === "" ? undefined : JSON.parse(text));
+      });
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { CommandKind } from "./command.ts";
+import type { SpooledHead } from "./frame.ts";
+import { openHoldings } from "./holdings.ts";
+import { openSpool, type Spool } from "./spool.ts";
+
+async function folderFor(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "courier-spool-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function head(id: number, kind: CommandKind = "report", certname = "a.test"): SpooledHead {
+  return { id: String(id), takenMs: 1, kind, certname, producerMs: id, query: `n=${id}` };
+}
+
+const bodyOf = (id: number) => Buffer.from(`{"n":${id}}`.repeat(1 + (id % 3)));
+
+async function fill(spool: Spool, from: number, to: number): Promise<void> {
+  for (let id = from; id <= to; id += 1) {
+    assert.equal(await spool.append(head(id), bodyOf(id)), id);
+  }
+}
+
+async function assertHas(spool: Spool, from: number, to: number): Promise<void> {
+  const entries = await spool.read(from, 10_000);
+  assert.deepEqual(
+    entries.map((entry) => [entry.seq, entry.head.id]),
+    Array.from({ length: to - from + 1 }, (_, index) => [from + index, String(from + index)]),
+  );
+  for (const { seq } of entries) assert.deepEqual(await spool.body(seq), bodyOf(seq));
+}
+
+void test("Spool keeps commands over restarts and segments, byte for byte", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 500 });
+  await fill(spool, 1, 40);
+  await assertHas(spool, 1, 40);
+  await spool.close();
+  spool = await openSpool(folder, { segmentBytes: 500 });
+  assert.equal(spool.next, 41);
+  await assertHas(spool, 1, 40);
+  await fill(spool, 41, 60);
+  await assertHas(spool, 30, 60);
+  assert.ok((await readdir(folder)).filter((name) => name.endsWith(".seg")).length > 5);
+  await spool.close();
+});
+
+void test("Spool writes what comes at once in one go, in order", async (t) => {
+  const spool = await openSpool(await folderFor(t));
+  const seqs = await Promise.all(
+    Array.from({ length: 200 }, (_, index) => spool.append(head(index + 1), bodyOf(index + 1))),
+  );
+  assert.deepEqual(
+    seqs,
+    [...seqs.keys()].map((index) => index + 1),
+  );
+  await assertHas(spool, 1, 200);
+  await spool.close();
+});
+
+void test("Spool cuts off what a power cut tore, at whatever byte, and goes on from there", async (t) => {
+  const folder = await folderFor(t);
+  const first = await openSpool(folder);
+  await fill(first, 1, 3);
+  await first.close();
+  const [name = ""] = await readdir(folder);
+  const whole = await readFile(join(folder, name));
+  for (let bytes = 0; bytes < whole.length; bytes += 7) {
+    await writeFile(join(folder, name), whole);
+    await truncate(join(folder, name), bytes);
+    const spool = await openSpool(folder);
+    const left = spool.next - 1;
+    assert.ok(left <= 2);
+    await assertHas(spool, 1, left);
+    await fill(spool, left + 1, left + 2);
+    await assertHas(spool, 1, left + 2);
+    await spool.close();
+  }
+  await writeFile(join(folder, name), whole);
+  await appendFile(join(folder, name), Buffer.alloc(100, 0x55));
+  const spool = await openSpool(folder);
+  assert.equal(spool.next, 4);
+  await spool.close();
+});
+
+void test("Spool.drop deletes whole segments and never gives a number again", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 300 });
+  await fill(spool, 1, 20);
+  await spool.drop(10);
+  assert.ok(spool.first > 1 && spool.first <= 11);
+  await assertHas(spool, 11, 20);
+  await spool.drop(20);
+  assert.equal(spool.first, 21);
+  assert.equal(spool.bytes, 0);
+  await spool.close();
+  spool = await openSpool(folder);
+  assert.equal(spool.next, 21);
+  await fill(spool, 21, 22);
+  await spool.close();
+});
+
+void test("Spool.newestOf knows the newest of a kind for a certname, after a restart too", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 200 });
+  for (const [id, producerMs] of [5, 9, 7].entries()) {
+    await spool.append({ ...head(id, "facts"), producerMs }, bodyOf(id));
+  }
+  const wanted = { seq: 2, producerMs: 9 };
+  assert.deepEqual(spool.newestOf("facts", "a.test"), wanted);
+  assert.equal(spool.newestOf("catalog", "a.test"), undefined);
+  await spool.close();
+  spool = await openSpool(folder);
+  assert.deepEqual(spool.newestOf("facts", "a.test"), wanted);
+  await spool.close();
+});
+
+void test("Spool refuses what is over its limit, whole, and takes the next that fits", async (t) => {
+  const spool = await openSpool(await folderFor(t), { bytesMax: 600 });
+  await fill(spool, 1, 1);
+  const large = spool.append(head(2), Buffer.alloc(1000));
+  await assert.rejects(large, { code: "courier.spool-full" });
+  await fill(spool, 2, 2);
+  await assertHas(spool, 1, 2);
+  await spool.close();
+});
+
+void test("Holdings keeps copies by their courier's numbers until they are released", async (t) => {
+  const folder = await folderFor(t);
+  let holdings = await openHoldings(folder, { segmentBytes: 200 });
+  for (const seq of [1, 3, 2, 7, 8, 9]) {
+    await holdings.keep("s2.test", seq, head(seq), bodyOf(seq));
+    await holdings.keep("s2.test", seq, head(seq), bodyOf(seq));
+  }
+  const held = async () => (await holdings.of("s2.test")).held();
+  assert.deepEqual(await held(), [
+    [1, 3],
+    [7, 9],
+  ]);
+  await holdings.release("s2.test", 7);
+  assert.deepEqual(await held(), [[8, 9]]);
+  const holding = await holdings.of("s2.test");
+  const left = await holding.spool.read(holding.first(), 100);
+  assert.deepEqual(
+    left.map((entry) => entry.head.originSeq),
+    [8, 9],
+  );
+  await holdings.close();
+  holdings = await openHoldings(folder);
+  assert.deepEqual((await held()).at(-1), [8, 9]);
+  assert.deepEqual(
+    holdings.all().map(({ origin }) => origin),
+    ["s2.test"],
+  );
+  await assert.rejects(async () => holdings.keep("../x", 1, head(1), bodyOf(1)), RangeError);
+  await holdings.close();
+});
