@@ -11,7 +11,8 @@ import { createPeerDoor } from "./peer-door.ts";
 
 /**
  * Runs the courier that the file at `path` describes until `signal` aborts. `onReady` is called
- * when both doors are open. Throws Fault `courier.config`, `courier.spool-…`, or why it can't listen.
+ * when both doors are open. Throws Fault `courier.config`, `courier.spool-…`, or why it can't
+ * listen.
  */
 export async function runCourier(
   path: string,
