@@ -9,6 +9,7 @@ import { addInit } from "./cli/init.ts";
 import { addInternal } from "./cli/internal.ts";
 import { addJoin } from "./cli/join.ts";
 import { addMember } from "./cli/member.ts";
+import { addPuppetdb } from "./cli/puppetdb.ts";
 import { EXIT, reportFailure } from "./cli/output.ts";
 import { addStatus } from "./cli/status.ts";
 import { addToken } from "./cli/token.ts";
@@ -33,6 +34,7 @@ addStatus(program);
 addToken(program);
 addMember(program);
 addBackendCommands(program);
+addPuppetdb(program);
 addCa(program);
 program
   .command("daemon")

@@ -20,6 +20,8 @@ import {
   type CaVerified,
   CreateToken,
   type CreatedToken,
+  type PuppetdbMark,
+  PuppetdbWish,
   type RemovalDone,
   type RemovalPlan,
   ServerNames,
@@ -59,6 +61,16 @@ export interface LocalDeps {
   leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
   backends: BackendCommands;
+  puppetdb: PuppetdbCommands;
+}
+
+/** What this server runs for PuppetDB. */
+export interface PuppetdbCommands {
+  set(wish: PuppetdbWish): Promise<PuppetdbMark>;
+  /** This server's PuppetDB may answer queries. */
+  accept(): Promise<void>;
+  /** puppetserver's files have changed: it is to load them soon, in its turn. */
+  loadAnew(): void;
 }
 
 /** This member's own puppetservers; each answers with the list as it is then. */
@@ -162,6 +174,17 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.delete("/v1/backends/:name", async (c) => {
     return c.json(await deps.backends.remove(c.req.param("name")));
+  });
+  app.post("/v1/puppetdb", async (c) => {
+    return c.json(await deps.puppetdb.set(await readBody(PuppetdbWish, c.req)));
+  });
+  app.post("/v1/puppetdb/accept", async (c) => {
+    await deps.puppetdb.accept();
+    return c.json(done);
+  });
+  app.post("/v1/puppetserver/load", (c) => {
+    deps.puppetdb.loadAnew();
+    return c.json(done);
   });
   app.post("/v1/voters", async (c) => {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Member, Meta, Role, Settings } from "./schema.ts";
@@ -87,6 +88,8 @@ export const LocalStatus = z.object({
       unknownFiles: z.array(z.string()).default([]),
     })
     .optional(),
+  /** The courier for PuppetDB, where one is to run. */
+  courier: CourierStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
@@ -147,6 +150,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
+    ...courierWarnings(facts.members),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>

@@ -25,7 +25,9 @@ import {
   sealKeys,
   setVoters,
 } from "./membership.ts";
+import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
+import { puppetdbCommands } from "./puppetdb.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -84,6 +86,10 @@ export async function listenForCommands(
     },
     setVoters: async (count) => setVoters(membership, count),
     backends: backendCommands(core),
+    puppetdb: puppetdbCommands({
+      ...core,
+      wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
+    }),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }

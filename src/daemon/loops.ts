@@ -13,6 +13,7 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
+import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
 import type { ExpiryWatch } from "./expiry-watch.ts";
 import type { HostCertificate } from "./host-certificate.ts";
@@ -29,6 +30,9 @@ const LEAVES_TICK_MS = 60_000;
 const EXPIRY_TICK_MS = 600_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
 const UNIT_EVERY_TICKS = 6;
+
+/** The loop that renews them, and has puppetserver load what has changed. */
+export const OWN_CERTIFICATES = "own certificates";
 
 export interface LoopHost {
   node: NodeFile;
@@ -60,7 +64,7 @@ export function startMemberLoops(
   return [
     startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
     startLoop({
-      ...named(host, "own certificates", LEAVES_TICK_MS),
+      ...named(host, OWN_CERTIFICATES, LEAVES_TICK_MS),
       body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
     }),
     recordLoop,
@@ -73,6 +77,7 @@ export interface ServerLoopParts {
   ca: Ca;
   edge: EdgeRunner;
   hostCertificate: Pick<HostCertificate, "keep">;
+  courier: Pick<CourierRunner, "tick">;
   onWake(wake: () => void): void;
 }
 
@@ -123,14 +128,23 @@ export function startServerLoops(
       });
     },
   });
+  const courierLoop = startLoop({
+    ...named(host, "courier"),
+    body: async () => {
+      // With an old view as well: what it says of couriers is the best that is known.
+      const view = keeper.current();
+      if (view !== undefined) await server.courier.tick(view);
+    },
+  });
   server.onWake(() => edgeLoop.wake());
   keeper.onChange(() => {
     edgeLoop.wake();
     vipLoop.wake();
     etcdLoop.wake();
     certificateLoop.wake();
+    courierLoop.wake();
   });
-  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop];
+  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, courierLoop];
 }
 
 interface Changes {

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../base/retry.ts";
 import {
   createAuthorityCa,
   issueLeaf,
@@ -93,6 +94,28 @@ export class ToyPuppetDb {
   }
 }
 
+export const SOON = { withinMs: 30_000, everyMs: 100 };
+
+/** Waits until the PuppetDB of `id` has got commands of these certnames and no others. */
+export async function untilHas(
+  couriers: TestCouriers,
+  id: string,
+  certnames: string[],
+): Promise<void> {
+  const wanted = certnames.toSorted();
+  const has = () => {
+    const got = [...new Set(couriers.toy(id).certnames())].sort();
+    return JSON.stringify(got) === JSON.stringify(wanted);
+  };
+  await until(`the PuppetDB of ${id} has ${wanted.join()}`, has, SOON);
+}
+
+/** Waits until the courier of `id` answers queries. */
+export async function untilFit(couriers: TestCouriers, id: string): Promise<void> {
+  const answers = async () => (await couriers.ask(id, "/pdb/query/v4/nodes")).status === 200;
+  await until(`${id} answers queries`, answers, SOON);
+}
+
 interface Certificate {
   cert: string;
   key: string;
@@ -143,6 +166,8 @@ export class TestCouriers implements AsyncDisposable {
     const child = this.#running.get(id);
     if (child === undefined) return;
     this.#running.delete(id);
+    // One that has ended by itself ends no more.
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
     if (signal !== "SIGSTOP") await gone;
@@ -161,10 +186,13 @@ export class TestCouriers implements AsyncDisposable {
       body?: Buffer | string;
       headers?: Record<string, string>;
       as?: string;
+      /** Instead of a fresh certificate for `as`. */
+      identity?: Certificate;
       method?: string;
     } = {},
   ): Promise<{ status: number; text: string; headers: IncomingMessage["headers"] }> {
     const { body, headers = {}, as = this.ids[0] ?? "" } = options;
+    const { identity = this.certificate(as) } = options;
     return new Promise((resolve) => {
       const broken = (error: Error) => resolve({ status: 0, text: error.message, headers: {} });
       const outgoing = request({
@@ -178,7 +206,7 @@ export class TestCouriers implements AsyncDisposable {
           ...headers,
         },
         ca: this.#puppet.certificatePem,
-        ...this.certificate(as),
+        ...identity,
         checkServerIdentity: () => undefined,
         agent: false,
       });
@@ -218,6 +246,13 @@ export class TestCouriers implements AsyncDisposable {
       [...this.puppetdbs.values()].map(async (toy) => toy.stop().catch(() => undefined)),
     );
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Gives a courier a CRL of the Puppet CA's with these serials. */
+  async writeCrl(id: string, serials: string[]): Promise<void> {
+    const revoked = serials.map((serialHex) => ({ serialHex, atMs: wallMs() }));
+    const crl = renderAuthorityCrl(this.#puppet, { number: 2, revoked }, wallMs());
+    await writeFile(join(this.folder, id, "puppet.crl"), crl);
   }
 
   #port(id: string, peer = false): number {
