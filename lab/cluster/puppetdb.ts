@@ -44,20 +44,23 @@ export async function queryPuppetdb(host: LabHost, query: unknown): Promise<z.in
   return Rows.parse(JSON.parse(await host.run(argv)));
 }
 
-/** Every catalog, factset and report that a PuppetDB has, one a line, in order. */
-export async function contentOf(host: LabHost): Promise<string[]> {
+/** Every catalog, factset and report since `fromMs` that a PuppetDB has, one a line, in order. */
+async function contentOf(host: LabHost, fromMs: number): Promise<string[]> {
   const kinds = ["catalogs", "factsets", "reports"].map(async (kind) => {
     const columns = ["certname", "hash", "producer_timestamp"];
-    const rows = await queryPuppetdb(host, ["from", kind, ["extract", columns]]);
+    const since = [">=", "producer_timestamp", new Date(fromMs).toISOString()];
+    const rows = await queryPuppetdb(host, ["from", kind, ["extract", columns, since]]);
     return rows.map((row) => `${kind} ${columns.map((name) => String(row[name])).join(" ")}`);
   });
   return (await Promise.all(kinds)).flat().toSorted();
 }
 
-/** Waits until these PuppetDBs have the same; returns that. Fault `base.deadline`. */
-export async function untilSame(hosts: readonly LabHost[]): Promise<string[]> {
+/** Waits until these PuppetDBs have the same since `fromMs`; returns that. Fault `base.deadline`. */
+export async function untilSame(hosts: readonly LabHost[], fromMs: number): Promise<string[]> {
   const same = async () => {
-    const [first = [], ...others] = await Promise.all(hosts.map(contentOf));
+    const [first = [], ...others] = await Promise.all(
+      hosts.map(async (host) => contentOf(host, fromMs)),
+    );
     return others.every((each) => each.join() === first.join()) ? first : undefined;
   };
   return until("the PuppetDBs have the same", same, { withinMs: SAME_MS_MAX, everyMs: 1000 });

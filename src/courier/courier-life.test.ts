@@ -50,6 +50,19 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     await until("none is fit", none, SOON);
   });
 
+  test("let a query wait for a PuppetDB that is fit in a moment", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    const toy = couriers.toy("s1.test");
+    toy.writable = false;
+    await couriers.start();
+    const asked = couriers.ask("s1.test", "/pdb/query/v4/nodes");
+    const answered = asked.then(() => "answered");
+    const waits = new Promise((resolve) => void setTimeout(resolve, 1000, "waits"));
+    assert.equal(await Promise.race([answered, waits]), "waits");
+    toy.writable = true;
+    assert.equal((await asked).status, 200);
+  });
+
   test("take a newer CRL without a restart", async () => {
     await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
     await couriers.start();

@@ -18,7 +18,7 @@ const PUPPETDB = "/puppetdb";
 /** The HTTPS server; the caller listens. */
 export function createPeerDoor(
   courier: Courier,
-  options: { cert: string; key: string; ca: string; crl?: string; log: Log },
+  options: { cert: string; key: string; ca: string; crl?: string[]; log: Log },
 ): Server {
   const { log, ...files } = options;
   const tls = { ...files, requestCert: true, rejectUnauthorized: true };

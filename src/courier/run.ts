@@ -8,6 +8,7 @@ import { createSecureContext } from "node:tls";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { decodePem, encodePem } from "../x509/pem.ts";
 import { createClientDoor } from "./client-door.ts";
 import { type CourierConfig, readCourierConfig } from "./config.ts";
 import { type CourierDeps, readPeerTls, startCourier } from "./courier.ts";
@@ -64,8 +65,8 @@ export function hashOf(text: string): string {
 }
 
 interface AllTls {
-  client: { cert: string; key: string; ca: string; crl: string };
-  peer: { cert: string; key: string; ca: string; crl?: string };
+  client: { cert: string; key: string; ca: string; crl: string[] };
+  peer: { cert: string; key: string; ca: string; crl?: string[] };
   outgoing: CourierDeps["peerTls"];
 }
 
@@ -78,16 +79,23 @@ async function readAllTls(config: CourierConfig): Promise<AllTls> {
       cert: await read(tls.cert),
       key: await read(tls.key),
       ca: await read(tls.ca),
-      crl: await read(tls.crl),
+      crl: splitCrls(await read(tls.crl)),
     },
     peer: {
       cert: await read(peerTls.cert),
       key: await read(peerTls.key),
       ca: await read(peerTls.ca),
-      ...(crl === undefined ? {} : { crl: await read(crl) }),
+      ...(crl === undefined ? {} : { crl: splitCrls(await read(crl)) }),
     },
     outgoing: await readPeerTls(config),
   };
+}
+
+/** Node.js takes the first CRL of a text only, and refuses whoever another CA above signed. */
+function splitCrls(text: string): string[] {
+  return decodePem(text)
+    .filter(({ label }) => label === "X509 CRL")
+    .map(({ label, der }) => encodePem(label, der));
 }
 
 /** Has newer certificates and CRLs taken as they come, until `signal`; bad ones are left. */

@@ -128,6 +128,7 @@ export class TestCouriers implements AsyncDisposable {
   readonly ports: number[];
   readonly puppetdbs: Map<string, ToyPuppetDb>;
   readonly #puppet = createAuthorityCa("control", "puppet", wallMs());
+  readonly #above = createAuthorityCa("control", "above", wallMs());
   readonly #edge = createAuthorityCa("edge", "edge", wallMs());
   readonly #running = new Map<string, ChildProcess>();
   readonly output: string[] = [];
@@ -250,9 +251,13 @@ export class TestCouriers implements AsyncDisposable {
 
   /** Gives a courier a CRL of the Puppet CA's with these serials. */
   async writeCrl(id: string, serials: string[]): Promise<void> {
+    await writeFile(join(this.folder, id, "puppet.crl"), this.#crls(serials));
+  }
+
+  #crls(serials: string[]): string {
     const revoked = serials.map((serialHex) => ({ serialHex, atMs: wallMs() }));
-    const crl = renderAuthorityCrl(this.#puppet, { number: 2, revoked }, wallMs());
-    await writeFile(join(this.folder, id, "puppet.crl"), crl);
+    const above = renderAuthorityCrl(this.#above, { number: 1, revoked: [] }, wallMs());
+    return above + renderAuthorityCrl(this.#puppet, { number: 1, revoked }, wallMs());
   }
 
   #port(id: string, peer = false): number {
@@ -265,11 +270,12 @@ export class TestCouriers implements AsyncDisposable {
     const file = (name: string) => join(folder, name);
     const puppet = this.certificate(id);
     const [door, client] = [issue(this.#edge, "authority", id), issue(this.#edge, "edge", id)];
-    const crl = renderAuthorityCrl(this.#puppet, { number: 1, revoked: [] }, wallMs());
+    // As Puppet's CA has them: of the CA above too, and that one first.
+    const crl = this.#crls([]);
     const files: Record<string, string> = {
       "puppet.crt": puppet.cert,
       "puppet.key": puppet.key,
-      "puppet-ca.crt": this.#puppet.certificatePem,
+      "puppet-ca.crt": `${this.#above.certificatePem}${this.#puppet.certificatePem}`,
       "puppet.crl": crl,
       "door.crt": door.cert,
       "door.key": door.key,
