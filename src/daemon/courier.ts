@@ -17,7 +17,7 @@ import { exists, makeFolder, writeIfChanged } from "../host/files.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
-import { findOwner } from "../host/users.ts";
+import { findOwner, type Owner } from "../host/users.ts";
 import { COURIER_FILES, desiredCourier } from "./courier-desired.ts";
 
 const ASK_MS = 1500;
@@ -32,8 +32,11 @@ export interface CourierHost {
 }
 
 export interface CourierRunner {
-  /** Brings the courier to what the view wants of this server. */
-  tick(view: View): Promise<void>;
+  /**
+   * Brings the courier to what the view wants of this server. An old view (`isFresh` false) starts
+   * one, but stops none.
+   */
+  tick(view: View, isFresh: boolean): Promise<void>;
   /** What it says now; undefined where none is to run. */
   status(): Promise<CourierStatus | undefined>;
 }
@@ -41,6 +44,7 @@ export interface CourierRunner {
 export function createCourierRunner({ node, layout, log }: CourierHost): CourierRunner {
   let wanted = false;
   let ticks = 0;
+  let gid: number | undefined;
   const stop = async () => {
     if (!(await exists(PATHS.courierConfig))) return;
     log.notice("the courier stops: this server is to run none");
@@ -53,14 +57,17 @@ export function createCourierRunner({ node, layout, log }: CourierHost): Courier
     await rm(PATHS.courierConfig, { force: true });
   };
   return {
-    async tick(view) {
+    async tick(view, isFresh) {
       const text = desiredCourier(view, node.id);
-      // What isn't in the view at all was removed, and stands down as a whole.
-      if (text === undefined) wanted = false;
-      if (text === undefined)
-        return view.members.some(({ id }) => id === node.id) ? stop() : undefined;
+      if (text === undefined) {
+        wanted = false;
+        // Who isn't in the view at all was removed, and stands down as a whole.
+        if (isFresh && view.members.some(({ id }) => id === node.id)) await stop();
+        return;
+      }
       wanted = true;
-      await copyCertificates(layout);
+      gid ??= (await findOwner("understudy-courier"))?.gid;
+      await copyCertificates(layout, { uid: 0, gid: gid ?? 0 });
       await writeIfChanged(PATHS.courierConfig, text, { mode: 0o644 });
       ticks += 1;
       const answer = await ask().catch(() => undefined);
@@ -90,7 +97,7 @@ async function startUnits(): Promise<void> {
 }
 
 /** The courier's user may read none of the originals. */
-async function copyCertificates(layout: PuppetLayout): Promise<void> {
+async function copyCertificates(layout: PuppetLayout, owner: Owner): Promise<void> {
   const [edge, door] = [leafFiles("edge"), leafFiles("authority")];
   const copies: [string, string[]][] = [
     [COURIER_FILES.puppet, [layout.hostcert, layout.hostprivkey]],
@@ -101,8 +108,6 @@ async function copyCertificates(layout: PuppetLayout): Promise<void> {
     [COURIER_FILES.edgeCa, [edge.ca]],
     [COURIER_FILES.edgeCrl, [edge.crl]],
   ];
-  const gid = (await findOwner("understudy-courier"))?.gid ?? 0;
-  const owner = { uid: 0, gid };
   await makeFolder(PATHS.courierPki, { mode: 0o750, owner });
   for (const [path, sources] of copies) {
     const texts = await Promise.all(sources.map(async (source) => readFile(source, "utf8")));

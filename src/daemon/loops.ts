@@ -131,9 +131,8 @@ export function startServerLoops(
   const courierLoop = startLoop({
     ...named(host, "courier"),
     body: async () => {
-      // With an old view as well: what it says of couriers is the best that is known.
       const view = keeper.current();
-      if (view !== undefined) await server.courier.tick(view);
+      if (view !== undefined) await server.courier.tick(view, keeper.record().reachable);
     },
   });
   server.onWake(() => edgeLoop.wake());
