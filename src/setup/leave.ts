@@ -20,7 +20,7 @@ import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
 import { letAgentsIn } from "./make-way.ts";
 import { sendAgentsAway } from "./send-away.ts";
-import { givePuppetdbBack } from "./puppetdb.ts";
+import { drainCourier, givePuppetdbBack } from "./puppetdb.ts";
 import { revertTerminus } from "./puppetdb-files.ts";
 import { readSetupHost } from "./setup-host.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
@@ -33,6 +33,8 @@ const LEAVE_MS = 300_000;
 /** How long the address may take to go to another server. */
 const ADDRESS_MS = 30_000;
 const LOOK_MS = 300;
+/** How long its courier may take to bring its last commands; what is left has copies elsewhere. */
+const COMMANDS_MS = 30_000;
 
 export interface Left {
   lines: string[];
@@ -59,6 +61,9 @@ export async function leave(talk: {
   await talk.confirm(plan.lines, id);
   try {
     await sendAgentsElsewhere(node, (line) => talk.progress(line));
+    for (const left of await drainCourier(COMMANDS_MS)) {
+      talk.progress(` ! not every command of its courier is everywhere: ${left}`);
+    }
     const removal = await tellPlanning(askOut(), (text) => talk.progress(text));
     for (const line of removal?.lines ?? []) talk.progress(` ✓ ${line}`);
     // From here on this command is finished by repeating it, whatever interrupts it.

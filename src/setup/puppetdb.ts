@@ -280,22 +280,30 @@ async function untilLoaded(
 }
 
 async function untilDrained(force: boolean): Promise<string | undefined> {
+  const waiting = await drainCourier(force ? 0 : DRAIN_MS);
+  if (waiting.length === 0) return undefined;
+  if (force) return `not waited for: ${waiting.join(", ")}`;
+  throw new Fault("puppetdb.not-drained", "commands of this courier aren't in every PuppetDB", {
+    hints: [...waiting, "When they come back: the same command. To lose them: --force"],
+  });
+}
+
+/** Waits until all that this server's courier took is in every PuppetDB; says what isn't. */
+export async function drainCourier(withinMs: number): Promise<string[]> {
   let waiting: string[] = [];
   const drained = async () => {
     const courier = await readCourier();
     if (courier === undefined) return true;
     const behind = courier.puppetdbs.filter(({ commands }) => commands > 0);
     waiting = behind.map(({ id, commands }) => `${id} lacks ${commands} commands`);
-    return courier.runs && waiting.length === 0;
+    if (!courier.runs) waiting.push(`the courier doesn't run: ${courier.because}`);
+    return waiting.length === 0;
   };
-  if (force && !(await drained())) return `not waited for: ${waiting.join(", ")}`;
   try {
-    await until("its commands", drained, { withinMs: DRAIN_MS, everyMs: 1000 });
-    return undefined;
+    await until("its commands", drained, { withinMs, everyMs: 500 });
+    return [];
   } catch (error) {
-    if (!isFault(error, "base.deadline")) throw error;
-    throw new Fault("puppetdb.not-drained", "commands of this courier aren't in every PuppetDB", {
-      hints: [...waiting, "When they come back: the same command. To lose them: --force"],
-    });
+    if (isFault(error, "base.deadline")) return waiting;
+    throw error;
   }
 }
