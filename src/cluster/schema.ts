@@ -106,6 +106,19 @@ export const Meta = z.object({
 });
 export type Meta = z.infer<typeof Meta>;
 
+/**
+ * The CA role of the cluster has ended (`understudy/ca/ejected`): no member signs or revokes any
+ * more, the CA is stock Puppet Server's on one of them.
+ */
+export const Ejected = z.object({
+  /** The member whose puppetserver is the CA. */
+  to: Certname,
+  at: z.iso.datetime(),
+  /** Whether that server decided it without the others. */
+  alone: z.boolean().default(false),
+});
+export type Ejected = z.infer<typeof Ejected>;
+
 /** Who this member is (`/etc/understudy/node.json`). */
 export const NodeFile = z.object({
   format: z.literal(1),
