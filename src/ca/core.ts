@@ -91,8 +91,8 @@ export interface Core {
   key: KeyHolder;
   issuer: () => Issuer;
   /**
-   * What signs; throws Fault `ca.no-key`, `ca.clock-off`, `ca.ejected` when this server may not sign
-   * now.
+   * What signs; throws Fault `ca.no-key`, `ca.clock-off`, `ca.ejected` when this server may not
+   * sign now.
    */
   signer: () => Signer;
   /** What requests are judged with, also when this server may not sign. */

@@ -32,7 +32,7 @@ import {
   serialOf,
   type Serial,
 } from "./serial.ts";
-import { unchanged } from "./store.ts";
+import { isUnreachable, unchanged } from "./store.ts";
 import { revokedRow, type RevokedRow } from "./tables.ts";
 
 /** Attempts while other servers sign and revoke. */
@@ -101,16 +101,16 @@ export async function handOver(core: Core, wish: HandOver): Promise<HandedOver> 
   if (core.handedOver !== undefined) return core.handedOver;
   const { mirror, deps } = core;
   // All of it anew: this server may not have heard of the last signatures yet.
-  if (!wish.alone) await loadRecord(core);
-  const { ejected } = mirror.tables;
-  const recorded = ejected.get("");
+  const whole = loadRecord(core);
+  await (wish.alone ? whole.catch(onlyUnreachable) : whole);
+  const recorded = mirror.tables.ejected.get("");
   if (recorded !== undefined && recorded.to !== deps.member) refuseEjected(recorded);
   if (recorded === undefined && !wish.alone) throw notEnded();
   await bringInStep(core, recorded === undefined);
-  const whole = await requireWhole(core);
-  const { authority } = whole;
+  const found = await requireWhole(core);
+  const { authority } = found;
   const jump = recorded === undefined ? ALONE_JUMP : 0;
-  const serialNext = await raiseSerial(core, whole, jump);
+  const serialNext = await raiseSerial(core, found, jump);
   const crlNumber = jump === 0 ? numberOf(authority) : await raiseCrl(core, authority, jump);
   const mark: HandedOver = {
     ...(recorded ?? { to: deps.member, at: isoTime(wallMs()), alone: true }),
@@ -123,6 +123,10 @@ export async function handOver(core: Core, wish: HandOver): Promise<HandedOver> 
   await core.directory.idle();
   deps.log.notice("the CA directory is stock Puppet Server's from now on", { serialNext });
   return mark;
+}
+
+function onlyUnreachable(error: unknown): void {
+  if (!isUnreachable(error)) throw error;
 }
 
 function notEnded(): Fault {

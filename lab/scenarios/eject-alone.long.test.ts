@@ -1,0 +1,122 @@
+// The server with etcd's only vote is lost, and the other one takes the CA alone: serials and the
+// CRL number jump, agents run, stock signs. Then the lost one comes back after all: it hears of it,
+// signs no more, and sends its agents there.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { buildPackage } from "../../packaging/build.ts";
+import { until } from "../../src/base/retry.ts";
+import { ALONE_JUMP } from "../../src/ca/eject.ts";
+import { parseSerialFile } from "../../src/ca/serial.ts";
+import { type Agent, createAgents } from "../agents.ts";
+import { joinServer } from "../cluster.ts";
+import { INIT, statusOf } from "../cluster/commands.ts";
+import { makeIdle } from "../cluster/idle.ts";
+import { identityOf, knock } from "../cluster/knock.ts";
+import { ownNode } from "../cluster/revocation.ts";
+import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
+import { refused } from "../cluster/world.ts";
+import type { LabHost } from "../host.ts";
+import { type Lab, openLab } from "../lab.ts";
+
+const CADIR = "/etc/puppet/puppetserver/ca";
+const SETUP_MS_MAX = 600_000;
+const RUN_MS_MAX = 400_000;
+const SETTLE = { withinMs: 180_000, everyMs: 500 };
+const ALONE = "understudy eject --alone --yes";
+
+let lab: Lab;
+let s1: LabHost;
+let s2: LabHost;
+let a1: LabHost;
+let kept: Agent;
+let revoked: Agent;
+
+before(async () => {
+  const deb = await buildPackage();
+  lab = await openLab({ hosts: ["s1", "s2", "a1"] });
+  [s1, s2, a1] = [lab.host("s1"), lab.host("s2"), lab.host("a1")];
+  for (const server of [s1, s2]) {
+    await writeSite(server);
+    await server.installDeb(deb);
+  }
+  await makeIdle(s1);
+  await s1.run(INIT, { withinMs: SETUP_MS_MAX });
+  await joinServer(s1, s2, () => undefined);
+  [kept, revoked] = (await agentsAt(s2, ["kept", "revoked"])) as [Agent, Agent];
+  for (const agent of [kept, revoked]) {
+    const done = await agent.ssl("bootstrap", { withinMs: RUN_MS_MAX });
+    assert.ok(done.ok, done.stderr);
+  }
+  assert.match(await s1.run(`understudy ca revoke ${revoked.certname}`), /by 2 of 2 edges/);
+  await s1.run("sync");
+});
+
+after(async () => lab?.down());
+
+test("without quorum eject is refused, and says when --alone is for it", async () => {
+  await s1.powerCut();
+  const lost = async () => !(await statusOf(s2)).etcd.quorum;
+  await until("the quorum is lost", lost, SETTLE);
+  await refused(s2, "understudy eject --yes", "eject.refused", [/lost for good: --alone/]);
+  const said = await s2.run("understudy eject --alone --dry-run");
+  assert.match(said, /s1\.lab\.test \(it doesn't answer\) must not sign any more/);
+});
+
+test("eject --alone leaves stock's CA with serials and a CRL number far above, and agents run", async () => {
+  const before = await crlNumber();
+  const done = await s2.exec(ALONE, { withinMs: SETUP_MS_MAX });
+  assert.equal(done.code, 3, done.stdout + done.stderr);
+  assert.match(done.stdout, /s1\.lab\.test doesn't send agents to it yet/);
+  assert.match(done.stdout, /no other server of the cluster may sign any more/);
+  const next = parseSerialFile(await s2.readFile(`${CADIR}/serial`)) ?? 0;
+  assert.ok(next > ALONE_JUMP, `${next}`);
+  assert.ok((await crlNumber()) >= before + ALONE_JUMP);
+  const run = await kept.run({ withinMs: RUN_MS_MAX });
+  assert.ok(run.ok, run.because);
+  assert.equal(await statusFor(revoked, s2), 403);
+  const [fresh] = (await agentsAt(s2, ["fresh"])) as [Agent];
+  assert.ok((await fresh.run({ withinMs: RUN_MS_MAX })).ok);
+  const serial = await a1.run(`openssl x509 -noout -serial -in ${identityOf(fresh).certificate}`);
+  assert.equal(Number.parseInt(serial.trim().replace("serial=", ""), 16), next);
+  assert.match(await s2.run(ALONE), /already: nothing to do/);
+});
+
+test("the lost server that comes back signs no more, and its edge asks the CA that there is", async () => {
+  await s1.boot();
+  const follows = async () => {
+    const { members } = await statusOf(s1);
+    return members.every(
+      ({ local }) => local?.edge?.stockCa?.of === s2.fqdn && local.edge.stockCa.up,
+    );
+  };
+  await until("s1 asks s2's CA", follows, { ...SETTLE, withinMs: SETUP_MS_MAX });
+  await refused(s1, `understudy ca revoke ${kept.certname}`, "ca.ejected", [/s2\.lab\.test/]);
+  await s1.run(
+    "! grep -q '^puppetlabs.*authority-service/' /etc/puppet/puppetserver/services.d/ca.cfg",
+  );
+  await s2.run(`puppetserver ca revoke --certname ${kept.certname}`);
+  for (const host of [s1, s2]) {
+    const out = async () => (await statusFor(kept, host)) === 403;
+    await until(`${host.name} refuses it`, out, SETTLE);
+  }
+});
+
+async function agentsAt(host: LabHost, names: string[]): Promise<Agent[]> {
+  const settings = { server: host.fqdn, ca_server: host.fqdn };
+  return createAgents(
+    a1,
+    names.map((name) => `${name}.${AUTOSIGNED}`),
+    { settings },
+  );
+}
+
+async function crlNumber(): Promise<number> {
+  const text = await s2.run(`openssl crl -in ${CADIR}/ca_crl.pem -noout -crlnumber`);
+  return Number(/0x[0-9A-F]+/i.exec(text)?.[0] ?? 0);
+}
+
+async function statusFor(agent: Agent, host: LabHost): Promise<number> {
+  const url = `https://${host.fqdn}:8140${ownNode(agent.certname)}`;
+  return (await knock(a1, url, { identity: identityOf(agent) })).status;
+}
