@@ -65,7 +65,8 @@ export async function listenForCommands(
       });
     },
     reissue: async (names) => {
-      requireCa(server);
+      // Before the names are in the record.
+      refuseEjected(requireCa(server).ejected());
       const settings = await addNames(membership, names);
       await server?.hostCertificate.reissue(settings);
       return { altNames: namesOfServer(settings, core.node.id) };

@@ -13,13 +13,13 @@ import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import type { Ejected, NodeFile } from "../cluster/schema.ts";
 import { readKeptView, type View, voterEndpoints } from "../cluster/view.ts";
+import { findCaDirectory } from "../edge/file-server.ts";
 import { revocationKeys } from "../edge/identity.ts";
 import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { exists } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
-import { readPuppetLayout } from "../host/puppet-layout.ts";
 import { readStockCrl } from "../puppetserver/stock-ca.ts";
 import { parseCrl } from "../x509/crl.ts";
 import { stockAuthority } from "../cluster/stock-authority.ts";
@@ -109,8 +109,7 @@ export function decideStart(known: {
 
 /** What stock's CA has revoked since it has the CA: nothing of that is in the record. */
 async function addStockRevocations(node: NodeFile, view: View, ejected: Ejected): Promise<void> {
-  const { cadir } = await readPuppetLayout();
-  const layout = caLayout(cadir);
+  const layout = caLayout(await findCaDirectory());
   const stock = stockAuthority(view, ejected);
   if (stock === undefined) return;
   const { ca, cert, key } = await readLeaf("edge");

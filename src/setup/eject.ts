@@ -143,14 +143,19 @@ async function ownCaRuns({ id, address }: NodeFile): Promise<boolean> {
   return stockCaRuns({ address, port: PORTS.puppetserver, serverName, ca, cert, key });
 }
 
-/** Waits until every server's edge sends CA requests to `to`; returns those that don't say so. */
+/**
+ * Waits until the edge of every server that answers sends CA requests to `to`; returns those that
+ * don't say so, silent ones too.
+ */
 async function waitForServers(to: string): Promise<string[]> {
-  let missing: string[] = [];
+  let missing = [to];
   const all = async () => {
     const options = { answer: ClusterStatus, withinMs: FOLLOW_MS };
     const status = await callDaemon("GET", "/v1/status", options).catch(() => undefined);
-    missing = status === undefined ? [to] : notFollowing(status, to);
-    return missing.length === 0;
+    if (status === undefined) return false;
+    missing = notFollowing(status, to);
+    const silent = status.members.filter(({ local }) => local === undefined);
+    return missing.every((id) => silent.some(({ member }) => member.id === id));
   };
   await until("the servers ask it", all, { withinMs: FOLLOW_MS, everyMs: LOOK_MS }).catch(
     (error: unknown) => {
