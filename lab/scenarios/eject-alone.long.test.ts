@@ -11,6 +11,7 @@ import { parseSerialFile } from "../../src/ca/serial.ts";
 import { type Agent, createAgents } from "../agents.ts";
 import { joinServer } from "../cluster.ts";
 import { INIT, statusOf } from "../cluster/commands.ts";
+import { cutShort } from "../cluster/cut-short.ts";
 import { makeIdle } from "../cluster/idle.ts";
 import { identityOf, knock } from "../cluster/knock.ts";
 import { ownNode } from "../cluster/revocation.ts";
@@ -65,6 +66,9 @@ test("without quorum eject is refused, and says when --alone is for it", async (
 
 test("eject --alone leaves stock's CA with serials and a CRL number far above, and agents run", async () => {
   const before = await crlNumber();
+  await cutShort(s2, ALONE, [/✓ the CA directory is stock Puppet Server's/, "power cut", 1000]);
+  const answers = async () => (await s2.exec("understudy status")).ok;
+  await until("the daemon answers", answers, SETTLE);
   const done = await s2.exec(ALONE, { withinMs: SETUP_MS_MAX });
   assert.equal(done.code, 3, done.stdout + done.stderr);
   assert.match(done.stdout, /s1\.lab\.test doesn't send agents to it yet/);

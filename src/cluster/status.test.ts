@@ -215,7 +215,7 @@ test("judgeStatus says what is open after the CA was ejected: unfinished, unansw
     [
       "s1",
       { ca: withEjected(ejected), edge: asking(false) },
-      /s1's edge gets no .*understudy eject/,
+      /s1's edge gets no .*up\? If .*: understudy eject/,
     ],
   ];
   for (const [id, more, warning] of cases) {

@@ -319,7 +319,7 @@ function ejectionWarnings({ id, ca, edge }: LocalStatus): string[] {
     ];
   }
   if (edge?.active !== true || edge.stockCa?.up === true) return [];
-  const again = to === id ? "; if it was interrupted, once more: understudy eject" : "";
+  const again = to === id ? " If eject was interrupted there: understudy eject" : "";
   return [`${id}'s edge gets no answer from the CA of ${to}: is its puppetserver up?${again}`];
 }
 

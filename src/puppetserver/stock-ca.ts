@@ -24,7 +24,7 @@ export async function readStockCrl(
   access: PuppetserverAccess,
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  const where = `the CA of ${access.serverName} (${access.address}:${access.port})`;
+  const where = `the CA at ${access.address}:${access.port}`;
   const what = { path: CRL_PATH, accept: "text/plain", bytesMax: CRL_BYTES_MAX };
   try {
     const { status, body } = await askPuppetserver(access, what, deadline(ASK_MS, signal));
