@@ -1,6 +1,6 @@
 // The server with etcd's only vote is lost, and the other one takes the CA alone: serials and the
 // CRL number jump, agents run, stock signs. Then the lost one comes back after all: it hears of it,
-// signs no more, and sends its agents there.
+// signs no more, and sends its agents there. At last the server with the CA is lost, too.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -104,6 +104,32 @@ test("the lost server that comes back signs no more, and its edge asks the CA th
     const out = async () => (await statusFor(kept, host)) === 403;
     await until(`${host.name} refuses it`, out, SETTLE);
   }
+});
+
+test("the server with the CA is lost too: with quorum it is taken out, then another one has the CA", async () => {
+  const before = parseSerialFile(await s2.readFile(`${CADIR}/serial`)) ?? 0;
+  await s2.powerCut();
+  const silent = async () => (await statusOf(s1)).members.some(({ local }) => local === undefined);
+  await until("s2 is silent", silent, SETTLE);
+  await refused(s1, ALONE, "eject.refused", [/understudy member remove s2\.lab\.test, then/]);
+  await s1.run(`understudy member remove ${s2.fqdn} --yes`, { withinMs: SETUP_MS_MAX });
+  await refused(s1, "understudy eject --yes", "eject.refused", [/same command with --alone/]);
+  // From here on somebody asks it.
+  await s1.run(
+    "rm /etc/systemd/system/puppetserver.service.d/idle.conf && systemctl daemon-reload",
+  );
+  const done = await s1.exec(ALONE, { withinMs: SETUP_MS_MAX });
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  const next = parseSerialFile(await s1.readFile(`${CADIR}/serial`)) ?? 0;
+  assert.ok(next >= before - 1 + ALONE_JUMP, `${next} after ${before}`);
+  const [newest] = (await agentsAt(s1, ["newest"])) as [Agent];
+  const run = await newest.run({ withinMs: RUN_MS_MAX });
+  assert.ok(run.ok, run.because);
+  for (const agent of [kept, revoked]) assert.equal(await statusFor(agent, s1), 403);
+  assert.deepEqual(
+    (await statusOf(s1)).warnings.filter((text) => /\bCA\b/.test(text)),
+    [],
+  );
 });
 
 async function agentsAt(host: LabHost, names: string[]): Promise<Agent[]> {

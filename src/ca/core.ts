@@ -12,7 +12,7 @@ import { judgeClock } from "./clock.ts";
 import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
 import { crlOf } from "./crl-head.ts";
 import { createDirectory, type CaDirectory } from "./directory.ts";
-import { refuseEjected } from "./ejected.ts";
+import { latestEjected, refuseEjected } from "./ejected.ts";
 import type { HandedOver } from "./handed-over.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { recordOlder } from "./follow-plan.ts";
@@ -199,7 +199,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
 
 /** Where the CA went, as the record or this server's own mark says; undefined: it is ours. */
 export function ejectedOf({ mirror, handedOver }: Core): Ejected | undefined {
-  return mirror.tables.ejected.get("") ?? handedOver;
+  return latestEjected(mirror.tables.ejected.get(""), handedOver);
 }
 
 /** Whether this server may sign now. */

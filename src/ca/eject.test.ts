@@ -194,6 +194,31 @@ test("handOver alone needs no etcd: serials and CRL number jump, and all known i
   assert.match(verified.stderr, /certificate revoked/);
 });
 
+test("handOver alone takes the CA from a server that is lost, with its last CRL, and counts more", async () => {
+  await one.ca.end();
+  const lost = await one.ca.handOver(wish());
+  two.run();
+  await until("two has heard of it", () => two.ca.ejected(), { withinMs: 10_000 });
+  const [first = 0] = await serialsIn(one.cadir);
+  await two.ca.followStock(await stockRevokes(one.cadir, first));
+  await one.stop();
+  await assert.rejects(two.ca.handOver(wish()), { code: "ca.ejected" });
+  const mark = await two.ca.handOver(wish(true));
+  assert.deepEqual([mark.to, mark.alone], ["s2.test", true]);
+  assert.ok(mark.serialNext >= lost.serialNext + ALONE_JUMP);
+  assert.equal(mark.crlNumber, lost.crlNumber + 1 + ALONE_JUMP);
+  assert.equal(two.ca.ejected()?.to, "s2.test");
+  const text = await run([
+    "openssl",
+    "crl",
+    "-in",
+    join(two.cadir, "ca_crl.pem"),
+    "-noout",
+    "-text",
+  ]);
+  assert.equal(text.match(/Serial Number: /g)?.length, 2, text);
+});
+
 test("end is refused while the directory can't be brought in step, and nobody stops signing", async () => {
   await rm(join(one.cadir, "signed"), { recursive: true });
   await writeFile(join(one.cadir, "signed"), "no folder");

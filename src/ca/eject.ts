@@ -32,7 +32,7 @@ import {
   serialOf,
   type Serial,
 } from "./serial.ts";
-import { isUnreachable, unchanged } from "./store.ts";
+import { isUnreachable, PATIENCE, unchanged } from "./store.ts";
 import { revokedRow, type RevokedRow } from "./tables.ts";
 
 /** Attempts while other servers sign and revoke. */
@@ -86,7 +86,10 @@ export async function endAuthority(core: Core): Promise<Ended> {
 /** Who has the cluster's CA, and how the mark is written. */
 export interface HandOver {
   clusterId: string;
-  /** Without the other servers: the numbers jump, and only this server knows. */
+  /**
+   * Without the other servers, or without the one that has the CA and is lost: the numbers jump,
+   * and only this server knows.
+   */
   alone: boolean;
   /** Where the mark goes; PATHS.handedOver by default. */
   markPath?: string;
@@ -99,21 +102,31 @@ export interface HandOver {
  */
 export async function handOver(core: Core, wish: HandOver): Promise<HandedOver> {
   if (core.handedOver !== undefined) return core.handedOver;
+  return give(core, wish).catch((error: unknown) => {
+    throw error instanceof Fault ? error : directoryFault(core, messageOf(error));
+  });
+}
+
+async function give(core: Core, wish: HandOver): Promise<HandedOver> {
   const { mirror, deps } = core;
   // All of it anew: this server may not have heard of the last signatures yet.
-  const whole = loadRecord(core);
-  await (wish.alone ? whole.catch(onlyUnreachable) : whole);
+  if (wish.alone) await loadRecord(core, PATIENCE.startMs).catch(onlyUnreachable);
+  else await loadRecord(core);
   const recorded = mirror.tables.ejected.get("");
-  if (recorded !== undefined && recorded.to !== deps.member) refuseEjected(recorded);
-  if (recorded === undefined && !wish.alone) throw notEnded();
-  await bringInStep(core, recorded === undefined);
+  /** Every server knows, and none has given what isn't in the record. */
+  const isSure = recorded?.to === deps.member && !recorded.alone;
+  if (!isSure && !wish.alone) {
+    refuseEjected(recorded);
+    throw notEnded();
+  }
+  await bringInStep(core, !isSure);
   const found = await requireWhole(core);
   const { authority } = found;
-  const jump = recorded === undefined ? ALONE_JUMP : 0;
+  const jump = isSure ? 0 : ALONE_JUMP;
   const serialNext = await raiseSerial(core, found, jump);
   const crlNumber = jump === 0 ? numberOf(authority) : await raiseCrl(core, authority, jump);
   const mark: HandedOver = {
-    ...(recorded ?? { to: deps.member, at: isoTime(wallMs()), alone: true }),
+    ...(isSure ? recorded : { to: deps.member, at: isoTime(wallMs()), alone: true }),
     clusterId: wish.clusterId,
     serialNext,
     crlNumber,

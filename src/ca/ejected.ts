@@ -17,3 +17,16 @@ export function ejectedFault({ to, at }: Ejected): Fault {
 export function refuseEjected(ejected: Ejected | undefined): void {
   if (ejected !== undefined) throw ejectedFault(ejected);
 }
+
+/**
+ * What counts of the record's word and a server's own mark: the later decision, since a server that
+ * is lost with the CA is replaced by another one, which may not reach the record. The record's
+ * where both are of one time.
+ */
+export function latestEjected(
+  recorded: Ejected | undefined,
+  mark: Ejected | undefined,
+): Ejected | undefined {
+  if (recorded === undefined || mark === undefined) return recorded ?? mark;
+  return Date.parse(mark.at) > Date.parse(recorded.at) ? mark : recorded;
+}

@@ -6,9 +6,11 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
+import { latestEjected } from "../ca/ejected.ts";
 import { caLayout } from "../ca/layout.ts";
 import { EJECTED_KEY, META_KEY } from "../cluster/keys.ts";
-import type { Ejected, NodeFile } from "../cluster/schema.ts";
+import { parseKept } from "../cluster/record.ts";
+import { Ejected, type NodeFile } from "../cluster/schema.ts";
 import { stockAuthority } from "../cluster/stock-authority.ts";
 import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -63,7 +65,7 @@ async function follow(
   const stock = view && stockAuthority(view, ejected);
   if (stock === undefined) {
     throw new Fault("eject.gone", `${ejected.to} has the CA, and is no member any more`, {
-      hints: ["Nobody signs. docs/eject.md says how a lost CA comes back."],
+      hints: ["Nobody signs. On one of the servers that are left: understudy eject --alone"],
     });
   }
   const { ca: caPem, cert, key } = await readLeaf("edge");
@@ -77,14 +79,20 @@ async function follow(
  */
 async function announce({ etcd, log }: EjectedHost, ca: Ca, view: View): Promise<void> {
   const mark = ca.handedOver();
-  if (mark === undefined || view.ejected !== undefined || view.metaText === "") return;
+  if (mark === undefined || view.metaText === "") return;
+  if (latestEjected(view.ejected, mark) === view.ejected) return;
+  const kv = await etcd.get(EJECTED_KEY);
+  const recorded = kv && parseKept(Ejected, kv).value;
+  if (latestEjected(recorded, mark) === recorded) return;
   const { to, at, alone } = mark;
   const value = JSON.stringify({ to, at, alone } satisfies Ejected);
   const { ok } = await etcd.transact(
     {
       when: [
         { key: META_KEY, value: view.metaText },
-        { key: EJECTED_KEY, is: "absent" },
+        kv === undefined
+          ? { key: EJECTED_KEY, is: "absent" }
+          : { key: EJECTED_KEY, modRevision: kv.modRevision },
       ],
       then: [{ put: EJECTED_KEY, value }],
     },

@@ -7,6 +7,8 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../ca/record.ts";
 import { readPublishedCrl } from "../ca/crl.ts";
+import { latestEjected } from "../ca/ejected.ts";
+import { readHandedOver } from "../ca/handed-over.ts";
 import { readIssuer } from "../ca/issuer.ts";
 import { caLayout } from "../ca/layout.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
@@ -53,7 +55,10 @@ export async function prepareEdge(): Promise<void> {
   try {
     const keys = await readRevocationKeys(etcd, ALONE_MS);
     await addRevokedToFile(PATHS.edge, keys);
-    if (view?.ejected !== undefined) await addStockRevocations(node, view, view.ejected);
+    const ejected = latestEjected(view?.ejected, await readHandedOver(node.clusterId));
+    if (view !== undefined && ejected !== undefined) {
+      await addStockRevocations(node, view, ejected);
+    }
   } catch (error) {
     problem = messageOf(error);
   }

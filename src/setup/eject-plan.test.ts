@@ -90,6 +90,22 @@ test("planEject goes on where it was begun, is done where it is, and there is on
   assert.equal(planEject(status(heard), false).state, "elsewhere");
 });
 
+test("planEject gives the CA of a server that is lost to another one, alone only, once it is out", () => {
+  const gone = { ...EJECTED, to: "s9" };
+  const members = [server("s1", "leader", gone), server("s2", "no", gone)];
+  assert.match(planEject(status(members), false).refused, /the same command with --alone/);
+  const plan = planEject(status(members), true);
+  assert.deepEqual([plan.state, plan.refused], ["ours", ""]);
+  assert.match(plan.lines.join("\n"), /s9 HAD THE CA[^]*must never come back/);
+  assert.doesNotMatch(plan.lines.join("\n"), /ALONE/);
+  const there = [server("s1", "leader", gone), silent("s9")];
+  assert.match(planEject(status(there), true).refused, /understudy member remove s9, then/);
+  // Without quorum it can't be taken out.
+  const none = planEject(status([server("s1", "no", gone), silent("s9")]), true);
+  assert.equal(none.refused, "");
+  assert.match(none.lines.join("\n"), /ALONE/);
+});
+
 test("notFollowing names servers that are silent, ask daemons, or get no answer", () => {
   const asking = (id: string, stockCa?: { of: string; up: boolean }): MemberAnswer => {
     const answer = server(id, "no");

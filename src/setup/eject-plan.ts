@@ -12,32 +12,65 @@ export function planEject(status: ClusterStatus, alone: boolean): EjectPlan {
   const { answeredBy: id, members } = status;
   const own = members.find(({ member }) => member.id === id);
   const ejected = own?.local?.ca?.ejected ?? ejectedIn(members);
-  const state =
-    ejected === undefined
-      ? "ours"
-      : ejected.to !== id
-        ? "elsewhere"
-        : own?.local?.ca?.ejected?.handedOver === true
-          ? "handed-over"
-          : "ended";
-  const plan = { id, state, lines: [], refused: "", ...(ejected && { to: ejected.to }) } as const;
-  if (state === "handed-over") return { ...plan, lines: [] };
-  if (state === "elsewhere") {
-    const refused = `the CA was ejected to ${ejected?.to} at ${ejected?.at}: there is one CA, and it is there`;
-    return { ...plan, lines: [], refused };
+  if (ejected === undefined) {
+    const lines = describe(status, own, alone);
+    return { id, state: "ours", lines, refused: refusal(status, own, alone) };
   }
-  const refused = state === "ended" ? "" : refusal(status, own, alone);
-  return { ...plan, lines: describe(status, own, alone), refused };
+  const { to } = ejected;
+  if (to === id) {
+    const state = own?.local?.ca?.ejected?.handedOver === true ? "handed-over" : "ended";
+    const lines = state === "ended" ? describe(status, own, alone) : [];
+    return { id, state, to, lines, refused: "" };
+  }
+  const loss = lossOf(status, to);
+  if (alone && loss === "lost") {
+    const lines = [...describe(status, own, !status.etcd.quorum), ...lossLines(to)];
+    return { id, state: "ours", to, lines, refused: notFit(own) };
+  }
+  const refused = `the CA was ejected to ${to} at ${ejected.at}${LOSS[loss].replaceAll("ID", to)}`;
+  return { id, state: "elsewhere", to, lines: [], refused };
 }
 
-function refusal(status: ClusterStatus, own: MemberAnswer | undefined, alone: boolean): string {
-  const { members, etcd } = status;
+/** What is left of the server that has the CA: it answers, doesn't, or counts as lost. */
+type Loss = "answers" | "silent" | "lost";
+
+const LOSS: Record<Loss, string> = {
+  answers: ": there is one CA, and it is there",
+  silent:
+    ", which doesn't answer. Where it is lost for good: understudy member remove ID, then the same command with --alone",
+  lost: ". Where it is lost for good: the same command with --alone",
+};
+
+function lossOf({ members, etcd }: ClusterStatus, to: string): Loss {
+  const there = members.find(({ member }) => member.id === to);
+  if (there?.local !== undefined) return "answers";
+  // Where it could be taken out, that comes first: it stands down then, should it come back.
+  return there !== undefined && etcd.quorum ? "silent" : "lost";
+}
+
+function lossLines(to: string): string[] {
+  return [
+    `${to} HAD THE CA: what it signed is in no list then, what it revoked since this server last read its CRL neither.`,
+    `  Serials and the CRL number jump by 2^20. ${to} must never come back with its CA: two of one name would give the`,
+    "  same serials.",
+  ];
+}
+
+/** Why this server can't have the CA at all; empty when it can. */
+function notFit(own: MemberAnswer | undefined): string {
   if (own?.member.role !== "server" || own.local?.ca === undefined) {
     return "this member holds no certificate authority: run it on a server (understudy member list)";
   }
   if (own.member.phase !== "ready" || own.local.phase !== "ready") {
     return `${own.member.id} is no full member now (${own.member.phase}): finish that first`;
   }
+  return "";
+}
+
+function refusal(status: ClusterStatus, own: MemberAnswer | undefined, alone: boolean): string {
+  const { members, etcd } = status;
+  const unfit = notFit(own);
+  if (unfit !== "") return unfit;
   if (alone && etcd.quorum) {
     return "etcd has its quorum, so every server can be told: the same command without --alone";
   }
@@ -45,7 +78,7 @@ function refusal(status: ClusterStatus, own: MemberAnswer | undefined, alone: bo
   if (!etcd.quorum) {
     return "etcd has no quorum, so the other servers can't be told: bring members back first. Only where they are lost for good: --alone";
   }
-  const { version } = own.local;
+  const version = own?.local?.version ?? "";
   const others = members.filter(({ member }) => member.version !== version);
   if (others.length === 0) return "";
   const names = others.map(({ member }) => `${member.id} (${member.version})`).join(", ");

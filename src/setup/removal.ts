@@ -74,7 +74,11 @@ function stolenLines(role: Role): string[] {
 
 /** What becomes of its Puppet certificate, or of the CA, when that isn't the cluster's any more. */
 function ejectedLines(id: string, to: string): string[] {
-  if (id === to) return ["IT HAS THE CA: without it nothing is signed or revoked (docs/eject.md)."];
+  if (id === to) {
+    return [
+      "IT HAS THE CA: after this, on another server, understudy eject --alone (docs/eject.md).",
+    ];
+  }
   const revoke = `puppetserver ca revoke --certname ${id}`;
   return [
     `Its Puppet certificate stays in force until stock's CA, on ${to}, revokes it: ${revoke}`,
