@@ -42,7 +42,8 @@ export function startEjectedLoop(host: EjectedHost, ca: Ca): Loop {
       const view = keeper.current();
       const ejected = ca.ejected() ?? view?.ejected;
       if (ejected === undefined) return;
-      if (view !== undefined && keeper.record().reachable) await announce(host, ca, view);
+      if (view !== undefined && keeper.record().reachable)
+        await announce(host, ca.handedOver(), view);
       await follow(host, ca, ejected, view);
     },
   });
@@ -77,8 +78,11 @@ async function follow(
  * What this server's mark says and the record doesn't: it decided alone, or the record went back to
  * an older one. The others hear of it, and sign no more.
  */
-async function announce({ etcd, log }: EjectedHost, ca: Ca, view: View): Promise<void> {
-  const mark = ca.handedOver();
+export async function announce(
+  { etcd, log }: Pick<EjectedHost, "etcd" | "log">,
+  mark: Ejected | undefined,
+  view: Pick<View, "ejected" | "metaText">,
+): Promise<void> {
   if (mark === undefined || view.metaText === "") return;
   if (latestEjected(view.ejected, mark) === view.ejected) return;
   const kv = await etcd.get(EJECTED_KEY);

@@ -1,7 +1,7 @@
 // understudy eject, as steps. Nobody signs between the first and the third, so an interruption goes
 // on to the end; a killed one is repeated, and finds what is done.
 
-import { Fault, isFault } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { readHandedOver } from "../ca/handed-over.ts";
 import { leafHostname } from "../cluster/pki.ts";
@@ -75,7 +75,10 @@ export function ejectSteps(
     {
       title: "the CA directory is stock Puppet Server's",
       always: true,
-      run: async () => {
+      run: async (report) => {
+        report(
+          "it is compared with all that was issued: some seconds for each 10,000 certificates",
+        );
         const options = { body: { alone }, answer: HandedOverAnswer, withinMs: DIRECTORY_MS };
         outcome.handedOver = await callDaemon("POST", "/v1/eject/hand-over", options);
         const { serialNext, crlNumber } = outcome.handedOver;
@@ -85,7 +88,10 @@ export function ejectSteps(
     {
       title: "puppetserver has the CA",
       always: true,
-      run: async (report) => turnOn(node, host, report),
+      run: async (report) =>
+        turnOn(node, host, report).catch((error: unknown) => {
+          throw error instanceof Fault ? error : notOn(messageOf(error), []);
+        }),
     },
     {
       title: "the servers ask it",
@@ -125,12 +131,17 @@ async function turnOn(
     if (!isFault(error, "base.deadline")) throw error;
   }
   if (await ownCaRuns(node)) return undefined;
-  throw new Fault("eject.puppetserver", `the CA of ${name} doesn't answer: nobody signs now`, {
-    hints: [
-      ...(await journalTail(name)).slice(-5),
-      "When that is mended, the same command goes on.",
-    ],
-  });
+  throw notOn(`${name} doesn't answer`, (await journalTail(name)).slice(-5));
+}
+
+function notOn(because: string, lines: string[]): Fault {
+  return new Fault(
+    "eject.puppetserver",
+    `puppetserver's CA isn't on, so nobody signs: ${because}`,
+    {
+      hints: [...lines, "When that is mended, the same command goes on."],
+    },
+  );
 }
 
 async function failed(name: string): Promise<boolean> {
