@@ -83,7 +83,7 @@ test("eject that is killed between its steps, the daemon with it, is finished by
   loop = loopAgents([first, second], options);
   await cutShort(s1, EJECT, [/✓ no server of the cluster signs any more/, "SIGKILL"]);
   await s1.run("systemctl kill --signal=SIGKILL understudy");
-  const open = async () => /: understudy eject/.test((await statusOf(s1)).warnings.join("\n"));
+  const open = async () => /understudy eject/.test((await statusOf(s1)).warnings.join("\n"));
   await until("status says that it isn't finished", () => open().catch(() => false), SETTLE);
   await refused(s2, `understudy ca sign ${waiting.certname}`, "ca.ejected", [/s1\.lab\.test/]);
   await refused(s2, `understudy ca revoke ${second.certname}`, "ca.ejected", [/puppetserver ca/]);
