@@ -16,7 +16,6 @@ import { makeIdle } from "../cluster/idle.ts";
 import { identityOf, knock } from "../cluster/knock.ts";
 import { ownNode } from "../cluster/revocation.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
-import { refused } from "../cluster/world.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
 
@@ -59,7 +58,7 @@ test("without quorum eject is refused, and says when --alone is for it", async (
   await s1.powerCut();
   const lost = async () => !(await statusOf(s2)).etcd.quorum;
   await until("the quorum is lost", lost, SETTLE);
-  await refused(s2, "understudy eject --yes", "eject.refused", [/lost for good: --alone/]);
+  await fails(s2, "understudy eject --yes", "eject.refused", [/lost for good: --alone/]);
   const said = await s2.run("understudy eject --alone --dry-run");
   assert.match(said, /s1\.lab\.test \(it doesn't answer\) must not sign any more/);
 });
@@ -70,9 +69,12 @@ test("eject --alone leaves stock's CA with serials and a CRL number far above, a
   const answers = async () => (await s2.exec("understudy status")).ok;
   await until("the daemon answers", answers, SETTLE);
   const done = await s2.exec(ALONE, { withinMs: SETUP_MS_MAX });
-  assert.equal(done.code, 3, done.stdout + done.stderr);
-  assert.match(done.stdout, /s1\.lab\.test doesn't send agents to it yet/);
-  assert.match(done.stdout, /no other server of the cluster may sign any more/);
+  // puppetserver's file may have been written by then, so that the boot has done the rest.
+  if (!/already: nothing to do/.test(done.stdout)) {
+    assert.equal(done.code, 3, done.stdout + done.stderr);
+    assert.match(done.stdout, /s1\.lab\.test doesn't send agents to it yet/);
+    assert.match(done.stdout, /no other server of the cluster may sign any more/);
+  }
   const next = parseSerialFile(await s2.readFile(`${CADIR}/serial`)) ?? 0;
   assert.ok(next > ALONE_JUMP, `${next}`);
   assert.ok((await crlNumber()) >= before + ALONE_JUMP);
@@ -95,7 +97,7 @@ test("the lost server that comes back signs no more, and its edge asks the CA th
     );
   };
   await until("s1 asks s2's CA", follows, { ...SETTLE, withinMs: SETUP_MS_MAX });
-  await refused(s1, `understudy ca revoke ${kept.certname}`, "ca.ejected", [/s2\.lab\.test/]);
+  await fails(s1, `understudy ca revoke ${kept.certname}`, "ca.ejected", [/s2\.lab\.test/]);
   await s1.run(
     "! grep -q '^puppetlabs.*authority-service/' /etc/puppet/puppetserver/services.d/ca.cfg",
   );
@@ -111,9 +113,9 @@ test("the server with the CA is lost too: with quorum it is taken out, then anot
   await s2.powerCut();
   const silent = async () => (await statusOf(s1)).members.some(({ local }) => local === undefined);
   await until("s2 is silent", silent, SETTLE);
-  await refused(s1, ALONE, "eject.refused", [/understudy member remove s2\.lab\.test, then/]);
+  await fails(s1, ALONE, "eject.refused", [/understudy member remove s2\.lab\.test, then/]);
   await s1.run(`understudy member remove ${s2.fqdn} --yes`, { withinMs: SETUP_MS_MAX });
-  await refused(s1, "understudy eject --yes", "eject.refused", [/same command with --alone/]);
+  await fails(s1, "understudy eject --yes", "eject.refused", [/same command with --alone/]);
   // From here on somebody asks it.
   await s1.run(
     "rm /etc/systemd/system/puppetserver.service.d/idle.conf && systemctl daemon-reload",
@@ -131,6 +133,15 @@ test("the server with the CA is lost too: with quorum it is taken out, then anot
     [],
   );
 });
+
+/** As refused of world.ts, but servers come and go meanwhile, and addresses with them. */
+async function fails(host: LabHost, command: string, code: string, texts: RegExp[]): Promise<void> {
+  const done = await host.exec(command, { withinMs: SETUP_MS_MAX });
+  assert.equal(done.code, 1, done.stdout + done.stderr);
+  for (const text of [new RegExp(`^error ${code.replace(".", "\\.")}: `, "m"), ...texts]) {
+    assert.match(done.stderr, text);
+  }
+}
 
 async function agentsAt(host: LabHost, names: string[]): Promise<Agent[]> {
   const settings = { server: host.fqdn, ca_server: host.fqdn };
