@@ -10,7 +10,7 @@ import { readIfThere, writeFileAtomic } from "../host/files.ts";
 import { createCrlAsync, crlPem } from "../x509/crl.ts";
 import { RESTORE_JUMP } from "./backup/restore-plan.ts";
 import { noRecord } from "./blocks.ts";
-import { crlTimes } from "./clock.ts";
+import { crlTimes, judgeClock } from "./clock.ts";
 import { loadRecord, type Core } from "./core.ts";
 import { crlContent } from "./crl.ts";
 import { crlOf, verifyHead } from "./crl-head.ts";
@@ -98,7 +98,8 @@ export interface HandOver {
 /**
  * Makes this server's CA directory stock Puppet Server's: all that was issued is in it, its next
  * serial lies above every one that any server was given. Done before, it returns the same mark.
- * Throws Fault `eject.directory`, `ca.ejected` where another server has it, `ca.no-key`, `etcd.…`.
+ * Throws Fault `eject.directory`, `ca.ejected` where another server has it, `ca.no-key`, `ca.clock-off`,
+ * `etcd.…`.
  */
 export async function handOver(core: Core, wish: HandOver): Promise<HandedOver> {
   if (core.handedOver !== undefined) return core.handedOver;
@@ -119,6 +120,7 @@ async function give(core: Core, wish: HandOver): Promise<HandedOver> {
     refuseEjected(recorded);
     throw notEnded();
   }
+  if (!isSure) requireClock(core);
   await bringInStep(core, !isSure);
   const found = await requireWhole(core);
   const { authority } = found;
@@ -136,6 +138,13 @@ async function give(core: Core, wish: HandOver): Promise<HandedOver> {
   await core.directory.idle();
   deps.log.notice("the CA directory is stock Puppet Server's from now on", { serialNext });
   return mark;
+}
+
+/** A CRL is dated here: throws Fault `ca.clock-off` where it would lie behind the newest one. */
+function requireClock({ mirror, deps }: Core): void {
+  const newest = crlOf(mirror, mirror.tables.crlHead.get("")?.number ?? 0);
+  const clock = { offsetMs: deps.clockOffsetMs(), hasOthers: deps.hasOthers?.() ?? false };
+  judgeClock(clock, wallMs(), newest);
 }
 
 function onlyUnreachable(error: unknown): void {

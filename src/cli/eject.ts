@@ -25,7 +25,10 @@ export function addEject(program: Command): void {
   program
     .command("eject")
     .description("give the CA of the whole cluster back to stock Puppet Server, on this server")
-    .option("--alone", "without etcd's quorum, where the other servers are lost for good")
+    .option(
+      "--alone",
+      "without the other servers, or without the one that has the CA: lost for good",
+    )
     .option("--dry-run", "check everything, print what would be done, change nothing")
     .option("--yes", "don't ask")
     .option("--json", "print JSON")
@@ -56,8 +59,12 @@ async function eject(flags: EjectFlags, output: Output): Promise<void> {
   }
   if (flags.dryRun === true) {
     await requireEditable(node, host);
+    const begun =
+      plan.state === "handed-over"
+        ? ["The CA directory is stock's already: its CA is started."]
+        : [];
     const refused = plan.refused === "" ? [] : [`Refused now: ${plan.refused}`];
-    output.result(plan, [...plan.lines, ...refused].join("\n"));
+    output.result(plan, [...begun, ...plan.lines, ...refused].join("\n"));
     if (plan.refused !== "") process.exitCode = EXIT.failed;
     return;
   }
@@ -74,12 +81,10 @@ async function eject(flags: EjectFlags, output: Output): Promise<void> {
   process.exitCode = unconfirmed.length > 0 ? EXIT.unconfirmed : EXIT.ok;
 }
 
-function refusedFault({ refused, state, to }: EjectPlan): Fault {
-  const hints =
-    state === "elsewhere"
-      ? [`What it does now: understudy status. To finish it, on ${to}: understudy eject`]
-      : ["Nothing was changed. See: understudy status"];
-  return new Fault("eject.refused", refused, { hints });
+function refusedFault({ refused }: EjectPlan): Fault {
+  return new Fault("eject.refused", refused, {
+    hints: ["Nothing was changed. See: understudy status"],
+  });
 }
 
 function describe(node: NodeFile, { unconfirmed, handedOver }: EjectOutcome): string[] {

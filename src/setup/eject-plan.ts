@@ -82,7 +82,7 @@ function refusal(status: ClusterStatus, own: MemberAnswer | undefined, alone: bo
   const others = members.filter(({ member }) => member.version !== version);
   if (others.length === 0) return "";
   const names = others.map(({ member }) => `${member.id} (${member.version})`).join(", ");
-  return `an older version signs on whatever the record says: bring ${names} to ${version} first, or take it out (understudy member remove)`;
+  return `another version may sign on, whatever the record says: bring ${names} to ${version} first, or take it out (understudy member remove)`;
 }
 
 function describe(
