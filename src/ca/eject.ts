@@ -98,8 +98,8 @@ export interface HandOver {
 /**
  * Makes this server's CA directory stock Puppet Server's: all that was issued is in it, its next
  * serial lies above every one that any server was given. Done before, it returns the same mark.
- * Throws Fault `eject.directory`, `ca.ejected` where another server has it, `ca.no-key`, `ca.clock-off`,
- * `etcd.…`.
+ * Throws Fault `eject.directory`, `ca.ejected` where another server has it, `ca.no-key`,
+ * `ca.clock-off`, `etcd.…`.
  */
 export async function handOver(core: Core, wish: HandOver): Promise<HandedOver> {
   if (core.handedOver !== undefined) return core.handedOver;
