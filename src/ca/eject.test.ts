@@ -208,6 +208,15 @@ test("handOver alone takes the CA from a server that is lost, with its last CRL,
   assert.ok(mark.serialNext >= lost.serialNext + ALONE_JUMP);
   assert.equal(mark.crlNumber, lost.crlNumber + 1 + ALONE_JUMP);
   assert.equal(two.ca.ejected()?.to, "s2.test");
+  // What that one counts from is in the record by then, for whoever takes it over from it.
+  const { serialNext, crlNumber, to, at, alone } = mark;
+  const value = JSON.stringify({ to, at, alone, serialNext, crlNumber });
+  await two.etcd.transact({ when: [], then: [{ put: EJECTED_KEY, value }] });
+  const three = await fleet.server("s3.test");
+  await rm(wish().markPath);
+  const third = await three.ca.handOver(wish(true));
+  assert.ok(third.serialNext >= serialNext + ALONE_JUMP);
+  assert.ok(third.crlNumber >= crlNumber + ALONE_JUMP);
   const text = await run([
     "openssl",
     "crl",

@@ -122,11 +122,11 @@ async function give(core: Core, wish: HandOver): Promise<HandedOver> {
   }
   if (!isSure) requireClock(core);
   await bringInStep(core, !isSure);
+  await ensureSerial(core);
   const found = await requireWhole(core);
   const { authority } = found;
-  const jump = isSure ? 0 : ALONE_JUMP;
-  const serialNext = await raiseSerial(core, found, jump);
-  const crlNumber = jump === 0 ? numberOf(authority) : await raiseCrl(core, authority, jump);
+  const serialNext = await raiseSerial(core, found, isSure ? 0 : ALONE_JUMP);
+  const crlNumber = isSure ? numberOf(authority) : await raiseCrl(core, authority);
   const mark: HandedOver = {
     ...(isSure ? recorded : { to: deps.member, at: isoTime(wallMs()), alone: true }),
     clusterId: wish.clusterId,
@@ -198,11 +198,22 @@ async function requireWhole(core: Core): Promise<Whole> {
   return { authority, content };
 }
 
+/** A directory that was new when the CA ended has no `serial` file yet. */
+async function ensureSerial(core: Core): Promise<void> {
+  const { directory, mirror } = core;
+  const path = directory.layout.serial;
+  const next = mirror.tables.serial.get("")?.next;
+  if (next === undefined || (await readIfThere(path)) !== undefined) return;
+  await writeFileAtomic(path, renderSerialFile(next), ownedBy(core));
+}
+
 /** Writes the `serial` file; returns what it says then. */
 async function raiseSerial(core: Core, { content }: Whole, jump: number): Promise<number> {
   const { directory, mirror } = core;
   const path = directory.layout.serial;
-  const next = Math.max(mirror.tables.serial.get("")?.next ?? 0, content.next) + jump;
+  const { serial, ejected } = mirror.tables;
+  const known = [serial.get("")?.next, ejected.get("")?.serialNext, content.next];
+  const next = Math.max(...known.map((each) => each ?? 0)) + jump;
   if (next > SERIAL_MAX) {
     throw new Fault("ca.serials-exhausted", `the next serial would be ${next}`, {
       hints: ["Puppet Server reads none above 2^31. A new certificate authority is needed."],
@@ -215,13 +226,14 @@ async function raiseSerial(core: Core, { content }: Whole, jump: number): Promis
 }
 
 /** Signs a CRL far above every one that is known, of all that is known to be revoked. */
-async function raiseCrl(core: Core, authority: DiskAuthority, jump: number): Promise<number> {
+async function raiseCrl(core: Core, authority: DiskAuthority): Promise<number> {
   const { directory, issuer, key, mirror } = core;
   const [, ...parents] = authority.crls;
-  const newest = mirror.tables.crlHead.get("")?.number ?? 0;
-  const number = Math.max(newest, numberOf(authority)) + jump;
-  const before = crlOf(mirror, newest);
-  const times = crlTimes(wallMs(), before, "alone");
+  const { crlHead, ejected } = mirror.tables;
+  const newest = crlHead.get("")?.number ?? 0;
+  const before = ejected.get("")?.crlNumber ?? 0;
+  const number = Math.max(newest, before, numberOf(authority)) + ALONE_JUMP;
+  const times = crlTimes(wallMs(), crlOf(mirror, newest), "alone");
   const rows = [...mirror.revocations(), ...onDiskOnly(core, authority)];
   const content = crlContent(issuer(), { number, ...times }, rows);
   const { der } = await createCrlAsync({ ...content, signingKey: key.get() });

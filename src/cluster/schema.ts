@@ -116,6 +116,12 @@ export const Ejected = z.object({
   at: z.iso.datetime(),
   /** Whether that server decided it without the others. */
   alone: z.boolean().default(false),
+  /**
+   * From where on its stock CA counts, when that isn't what the record has: the first serial, and
+   * the CRL that it found. Whoever takes the CA over from it counts on from there.
+   */
+  serialNext: z.int().optional(),
+  crlNumber: z.int().optional(),
 });
 export type Ejected = z.infer<typeof Ejected>;
 

@@ -8,7 +8,13 @@ import type { Etcd } from "../etcd/types.ts";
 import { announce } from "./ejected.ts";
 
 const META = '{"generation":1}';
-const MARK: Ejected = { to: "s2.test", at: "2026-11-20T12:00:00.000Z", alone: true };
+const MARK: Ejected = {
+  to: "s2.test",
+  at: "2026-11-20T12:00:00.000Z",
+  alone: true,
+  serialNext: 7,
+  crlNumber: 5,
+};
 const log = createLog(() => undefined);
 
 let cluster: EtcdTestCluster;

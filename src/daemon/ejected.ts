@@ -88,8 +88,8 @@ export async function announce(
   const kv = await etcd.get(EJECTED_KEY);
   const recorded = kv && parseKept(Ejected, kv).value;
   if (latestEjected(recorded, mark) === recorded) return;
-  const { to, at, alone } = mark;
-  const value = JSON.stringify({ to, at, alone } satisfies Ejected);
+  const { to, at, alone, serialNext, crlNumber } = mark;
+  const value = JSON.stringify({ to, at, alone, serialNext, crlNumber } satisfies Ejected);
   const { ok } = await etcd.transact(
     {
       when: [
