@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { addBackendCommands } from "./cli/backend.ts";
 import { addCa } from "./cli/ca.ts";
 import { addCompletion } from "./cli/completion.ts";
+import { addEject } from "./cli/eject.ts";
 import { addInit } from "./cli/init.ts";
 import { addInternal } from "./cli/internal.ts";
 import { addJoin } from "./cli/join.ts";
@@ -34,6 +35,7 @@ addToken(program);
 addMember(program);
 addBackendCommands(program);
 addCa(program);
+addEject(program);
 program
   .command("daemon")
   .description("run the daemon in the foreground (understudy.service does)")

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import type { Ejected } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import { readBytesIfThere } from "../host/files.ts";
@@ -11,6 +12,8 @@ import { judgeClock } from "./clock.ts";
 import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
 import { crlOf } from "./crl-head.ts";
 import { createDirectory, type CaDirectory } from "./directory.ts";
+import { latestEjected, refuseEjected } from "./ejected.ts";
+import type { HandedOver } from "./handed-over.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { recordOlder } from "./follow-plan.ts";
 import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
@@ -71,6 +74,8 @@ export interface CaDeps {
   onCrl?: (crl: PublishedCrl) => void;
   /** What X-Puppet-Version says. */
   puppetVersion?: string;
+  /** The mark that the CA directory is stock Puppet Server's, where it stood at the start. */
+  handedOver?: HandedOver;
 }
 
 export interface Core {
@@ -85,10 +90,15 @@ export interface Core {
   blocks: Blocks;
   key: KeyHolder;
   issuer: () => Issuer;
-  /** What signs; throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now. */
+  /**
+   * What signs; throws Fault `ca.no-key`, `ca.clock-off`, `ca.ejected` when this server may not
+   * sign now.
+   */
   signer: () => Signer;
   /** What requests are judged with, also when this server may not sign. */
   judge: () => Judge;
+  /** The mark that the CA directory is stock Puppet Server's: nothing in it is touched then. */
+  handedOver: HandedOver | undefined;
   /** Whether memory was filled from etcd. */
   loaded: boolean;
   /** How often memory was filled from etcd. */
@@ -109,6 +119,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   const mirror = new Mirror(log);
   const patience = { ...PATIENCE, ...deps.patience };
   const guard: Guard = async () => {
+    refuseEjected(ejectedOf(core));
     if (publisher.crl()?.number !== core.foreignCrl) refuseOlderCrl(mirror, publisher);
     return (await deps.guard?.()) ?? [];
   };
@@ -124,8 +135,10 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     },
     onTouched: (touched) => void publisher.publish(touched),
   });
-  const directory = createDirectory({ ...deps, folder: deps.cadir }, signal);
-  const publisher: Publisher = createPublisher({ ...deps, store, directory });
+  const isHandedOver = () => core.handedOver !== undefined;
+  const directory = createDirectory({ ...deps, folder: deps.cadir, isHandedOver }, signal);
+  const isEjected = () => ejectedOf(core) !== undefined;
+  const publisher: Publisher = createPublisher({ ...deps, store, directory, isEjected });
   const key = createKeyHolder(caLayout(deps.cadir).key);
   const blocks = createBlocks(store, deps.member);
   let fromDisk: Issuer | undefined;
@@ -138,6 +151,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     return { store, settings: deps.settings(), names: nameContext(deps, mirror) };
   };
   const signer = (): Signer => {
+    refuseEjected(ejectedOf(core));
     const clock = judgeClock(
       { offsetMs: deps.clockOffsetMs(), hasOthers: deps.hasOthers?.() ?? false },
       wallMs(),
@@ -163,6 +177,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     issuer,
     judge,
     signer,
+    handedOver: deps.handedOver,
     loaded: false,
     loads: 0,
     unknown: [],
@@ -180,6 +195,11 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   core.crlAtStart = await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
+}
+
+/** Where the CA went, as the record or this server's own mark says; undefined: it is ours. */
+export function ejectedOf({ mirror, handedOver }: Core): Ejected | undefined {
+  return latestEjected(mirror.tables.ejected.get(""), handedOver);
 }
 
 /** Whether this server may sign now. */

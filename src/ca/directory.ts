@@ -27,6 +27,8 @@ export interface DirectoryOptions {
   folder: string;
   owner?: { uid: number; gid: number };
   log?: Log;
+  /** Whether the folder is somebody else's by now: then nothing in it is written or removed. */
+  isHandedOver?: () => boolean;
 }
 
 export interface CaDirectory {
@@ -54,7 +56,12 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
       await act(item);
       tell();
     });
-  const queue: Queue<DirectoryJob> = createQueue(async (jobs) => {
+  const isOurs = (job: DirectoryJob) =>
+    options.isHandedOver?.() !== true ||
+    (job.do === "file" && !job.path.startsWith(`${layout.folder}/`));
+  const queue: Queue<DirectoryJob> = createQueue(async (all) => {
+    const jobs = all.filter(isOurs);
+    if (jobs.length === 0) return;
     for (const folder of [layout.signed, layout.requests]) {
       await ensureFolder(folder, { mode: FOLDER_MODE, ...owned });
     }

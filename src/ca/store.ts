@@ -3,8 +3,10 @@
 // the failed transaction brings what is there now, and the caller decides anew.
 
 import { Fault, isFault } from "../base/fault.ts";
+import { EJECTED_KEY } from "../cluster/keys.ts";
 import { monotonicMs } from "../host/clock.ts";
 import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
+import { refuseEjected } from "./ejected.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 import { CA_PREFIX } from "./record.ts";
 
@@ -30,6 +32,9 @@ const HOPELESS_MS = 1000;
 const PUTS_AT_ONCE = 100;
 /** Bytes per transaction; it allows 1.5 MiB, as base64. */
 const PUT_BYTES_AT_ONCE = 512 * 1024;
+
+/** What every change compares: so none comes after the cluster's CA has ended. */
+const NOT_EJECTED: Compare = { key: EJECTED_KEY, is: "absent" };
 
 export interface Commit {
   when: Compare[];
@@ -71,7 +76,10 @@ export interface ReadOptions {
 
 export interface Store {
   readonly mirror: Mirror;
-  /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
+  /**
+   * `ok: false`: a compare failed, and memory has what is there now. Throws Fault `ca.ejected` once
+   * the cluster's CA has ended, `etcd.…`.
+   */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
   /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
   refresh(keys: readonly string[], options?: ReadOptions): Promise<void>;
@@ -101,7 +109,8 @@ export function createStore(deps: StoreDeps): Store {
       // Decisions that rest on a disk's memory are taken anew.
       if (await ensureLoaded()) return { ok: false };
       const guard = (await deps.guard?.()) ?? [];
-      const all = [...guard, ...when];
+      refuseEjected(mirror.tables.ejected.get(""));
+      const all = [...guard, NOT_EJECTED, ...when];
       const keys = [...new Set(all.map(({ key }) => key))];
       const result = await etcd.transact(
         { when: all, then, otherwise: keys.map((key): Op => ({ get: key })) },
@@ -110,6 +119,7 @@ export function createStore(deps: StoreDeps): Store {
       if (!result.ok) {
         refuseOtherGeneration(guard, keys, result);
         takeReads(keys, result);
+        refuseEjected(mirror.tables.ejected.get(""));
         return { ok: false };
       }
       const { revision } = result;

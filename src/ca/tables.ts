@@ -3,6 +3,8 @@
 // tells of it), so every row remembers the revision that wrote it.
 
 import type { z } from "zod";
+import { EJECTED_KEY } from "../cluster/keys.ts";
+import { Ejected } from "../cluster/schema.ts";
 import { encodeCrlEntry } from "../x509/crl-entry.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import {
@@ -138,6 +140,7 @@ export function createTables() {
     }),
     revoked: new Table<RevokedRow>(REVOKED_PREFIX, readRevoked),
     crls: new Table<CrlRow>(CRL_PREFIX, (_, text, key) => decodeValue(CrlValue, key, text)),
+    ejected: new Table(EJECTED_KEY, (_, text, key) => decodeValue(Ejected, key, text)),
     blocks: new Table<BlockRow>(BLOCK_PREFIX, (_, text, key) => decodeValue(BlockValue, key, text)),
   };
 }

@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
+import { readHandedOver } from "../ca/handed-over.ts";
 import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
 import type { Copies, EdgeReport } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
@@ -45,6 +46,7 @@ export interface CaHost {
 export async function startCa(host: CaHost): Promise<Ca> {
   const { etcd, node, layout, keeper, copier, log } = host;
   const settings = await readSettings(layout);
+  const handedOver = await readHandedOver(node.clusterId);
   return createCa({
     etcd,
     log,
@@ -76,6 +78,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
     }),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
     ...(host.owner === undefined ? {} : { owner: host.owner }),
+    ...(handedOver && { handedOver }),
   });
 }
 
@@ -120,6 +123,7 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
   const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } =
     ca.state();
   const { nextExpiry, directoryBehind, directory, unreadable } = rest;
+  const ejected = ca.ejected();
   return {
     serving,
     because,
@@ -130,6 +134,14 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
     directoryBehind,
     unreadable: unreadable.slice(0, NAMED_MAX),
     unknownFiles: directory.unknown.slice(0, NAMED_MAX),
+    ...(ejected && {
+      ejected: {
+        to: ejected.to,
+        at: ejected.at,
+        alone: ejected.alone,
+        handedOver: ca.handedOver() !== undefined,
+      },
+    }),
     ...(nextExpiry === undefined ? {} : { nextExpiry }),
   };
 }

@@ -14,6 +14,7 @@ import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { EdgeRunner } from "./edge.ts";
+import { startEjectedLoop } from "./ejected.ts";
 import type { ExpiryWatch } from "./expiry-watch.ts";
 import type { HostCertificate } from "./host-certificate.ts";
 import type { Neighbours } from "./neighbours.ts";
@@ -119,6 +120,8 @@ export function startServerLoops(
     ...named(host, "Puppet certificate", SELDOM_TICK_MS),
     body: async () => {
       await withRecord(host, async ({ settings }) => {
+        // Stock's CA is asked by an administrator: status warns in time.
+        if (server.ca.ejected() !== undefined) return;
         if (await hostCertificate.keep(settings)) edgeLoop.wake();
       });
     },
@@ -130,7 +133,8 @@ export function startServerLoops(
     etcdLoop.wake();
     certificateLoop.wake();
   });
-  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop];
+  const ejectedLoop = startEjectedLoop(host, server.ca);
+  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop];
 }
 
 interface Changes {

@@ -5,6 +5,7 @@
 
 import { rm } from "node:fs/promises";
 import type { z } from "zod";
+import { forgetHandedOver } from "../ca/handed-over.ts";
 import { raiseSerialFile } from "../ca/serial-file.ts";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
@@ -15,7 +16,7 @@ import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
 import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
-import { planRevert } from "../puppetserver/plan.ts";
+import { planRevert, type PuppetserverDesired } from "../puppetserver/plan.ts";
 import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
 import { letAgentsIn } from "./make-way.ts";
@@ -23,7 +24,7 @@ import { sendAgentsAway } from "./send-away.ts";
 import { readSetupHost } from "./setup-host.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
-import { puppetserverWish } from "./wish.ts";
+import { readPuppetserverWish } from "./wish.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 
@@ -143,12 +144,13 @@ export async function release(progress: (line: string) => void): Promise<string[
   }
   progress("our units are stopped");
   await stopWhole(puppetserver);
-  const wish = puppetserverWish(node.sharedName);
+  const wish = await readPuppetserverWish(node);
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
-  const problems = node.role === "server" ? await raiseSerials(progress) : [];
+  const problems = node.role === "server" ? await settleCa(wish, progress) : [];
   await removePki();
+  await forgetHandedOver();
   // The node file is the last: without it nobody would know that there is something to finish.
   const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
   for (const path of [viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile]) {
@@ -156,6 +158,18 @@ export async function release(progress: (line: string) => void): Promise<string[
   }
   progress("this cluster's keys are deleted here");
   return problems;
+}
+
+/** What becomes of the CA directory: stock's own is left alone, also one that is somewhere else. */
+async function settleCa(
+  { stockCa }: PuppetserverDesired,
+  progress: (line: string) => void,
+): Promise<string[]> {
+  if (stockCa === "here") return [];
+  if (stockCa === undefined) return raiseSerials(progress);
+  return [
+    "The CA is on another server: puppetserver's CA service stays off here, and its CA directory is an old copy.",
+  ];
 }
 
 /** Stock Puppet that signs here later must give no serial that the cluster has given. */
