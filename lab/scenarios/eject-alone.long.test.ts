@@ -16,6 +16,7 @@ import { makeIdle } from "../cluster/idle.ts";
 import { identityOf, knock } from "../cluster/knock.ts";
 import { ownNode } from "../cluster/revocation.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
+import { fails } from "../cluster/world.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
 
@@ -133,15 +134,6 @@ test("the server with the CA is lost too: with quorum it is taken out, then anot
     [],
   );
 });
-
-/** As refused of world.ts, but servers come and go meanwhile, and addresses with them. */
-async function fails(host: LabHost, command: string, code: string, texts: RegExp[]): Promise<void> {
-  const done = await host.exec(command, { withinMs: SETUP_MS_MAX });
-  assert.equal(done.code, 1, done.stdout + done.stderr);
-  for (const text of [new RegExp(`^error ${code.replace(".", "\\.")}: `, "m"), ...texts]) {
-    assert.match(done.stderr, text);
-  }
-}
 
 async function agentsAt(host: LabHost, names: string[]): Promise<Agent[]> {
   const settings = { server: host.fqdn, ca_server: host.fqdn };
