@@ -97,6 +97,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     async close() {
       closed.abort();
       await core.directory.idle();
+      core.mirror.close();
     },
   };
 }

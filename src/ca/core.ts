@@ -69,6 +69,8 @@ export interface CaDeps {
   patience?: Partial<Patience>;
   /** Told of every CRL that is published here. */
   onCrl?: (crl: PublishedCrl) => void;
+  /** The folder for what needn't be in memory, on a disk; absent: memory. */
+  scratch?: string;
   /** What X-Puppet-Version says. */
   puppetVersion?: string;
 }
@@ -106,7 +108,7 @@ export interface Core {
 /** Wires the parts and fills memory. Throws Fault `ca.no-record` when no CA is found anywhere. */
 export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Core> {
   const { log } = deps;
-  const mirror = new Mirror(log);
+  const mirror = new Mirror(log, deps.scratch);
   const patience = { ...PATIENCE, ...deps.patience };
   const guard: Guard = async () => {
     if (publisher.crl()?.number !== core.foreignCrl) refuseOlderCrl(mirror, publisher);
