@@ -2,14 +2,13 @@
 // true: a lost event costs at most one of their rounds.
 
 import { type Loop, startLoop } from "../base/loop.ts";
-import type { WatchEvent } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { Change } from "./mirror.ts";
 import { loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
-import { WHOLE_WITHIN_MS } from "./store.ts";
+import { changeOf, WHOLE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
@@ -166,8 +165,4 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
     gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
   );
   await publisher.publish(touched);
-}
-
-function changeOf({ type, kv }: WatchEvent): Change {
-  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }

@@ -14,6 +14,9 @@ import {
   type Tables,
 } from "./tables.ts";
 
+/** Below any revision of etcd's. */
+const DISTRUSTED_REVISION = 0.5;
+
 /** A key of the record as it is now; `value` null: it is gone. */
 export interface Change {
   key: string;
@@ -54,6 +57,16 @@ export class Mirror {
     this.#log = log;
     this.#bytes = new ByteKeeper(scratch, log);
     this.tables = createTables(this.#bytes);
+  }
+
+  /**
+   * What is here may be of another record than the one that is read next: it goes on being served,
+   * and whatever is read replaces it.
+   */
+  distrust(): void {
+    for (const table of Object.values(this.tables)) table.age(DISTRUSTED_REVISION);
+    this.#deleted.clear();
+    this.#revision = 0;
   }
 
   /** Gives up the scratch file; certificates can't be asked for any more. */

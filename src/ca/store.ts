@@ -4,7 +4,7 @@
 
 import { Fault, isFault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
-import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
+import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult, WatchEvent } from "../etcd/types.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 import { CA_PREFIX } from "./record.ts";
 
@@ -185,6 +185,11 @@ export async function readRecord(etcd: Etcd, mirror: Mirror, signal?: AbortSigna
     newest = revision;
   }
   replacing.end(newest);
+}
+
+/** What a watch tells, as memory takes it. */
+export function changeOf({ type, kv }: WatchEvent): Change {
+  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }
 
 /** The compare that `key` is as memory has it: at this revision, or absent for 0. */

@@ -118,6 +118,11 @@ export class Table<Row> {
     return before;
   }
 
+  /** Has every row be as if this revision had written it. */
+  age(modRevision: number): void {
+    for (const kept of this.#rows.values()) kept.modRevision = modRevision;
+  }
+
   remove(name: string): Row | undefined {
     const before = this.#rows.get(name)?.row;
     this.#rows.delete(name);

@@ -191,7 +191,7 @@ async function takeInOne(core: Core, found: PublishedCrl): Promise<boolean> {
  */
 async function isForeign({ deps }: Core, number: number): Promise<boolean> {
   let isThere = false;
-  for await (const { key } of deps.offlineRecord?.() ?? []) {
+  for await (const { key } of deps.copy?.replay() ?? []) {
     if (key === crlKey(number)) return false;
     isThere = true;
   }

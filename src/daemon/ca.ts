@@ -67,7 +67,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
       await copier.trust();
       return [{ key: META_KEY, value: await metaText(keeper) }];
     },
-    offlineRecord: () => copier.journal.replay(),
+    copy: copier.journal,
     onCrl: () => host.onCrl(),
     program: createPolicyProgram({
       prefix: policyPrefix({
