@@ -47,7 +47,8 @@ export function parseInventory(text: string): {
 /** Undefined for times that don't exist, some of which Date takes for others. */
 function timeOf(text = ""): number | undefined {
   const ms = Date.parse(`${text}Z`);
-  return !Number.isNaN(ms) && renderPuppetTime(ms) === `${text}UTC` ? ms : undefined;
+  // It takes 31 February for a day in March, and 24:00 for the next day.
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : undefined;
 }
 
 function parseLine(text: string): InventoryLine | undefined {
