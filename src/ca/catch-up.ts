@@ -48,21 +48,23 @@ async function hearUpTo(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const over = new AbortController();
-  let heard = mirror.revision;
-  let heardMs = monotonicMs();
-  let lost = false;
+  const seen = { revision: mirror.revision, atMs: monotonicMs(), lost: false };
   etcd.watch(KEY_PREFIX, {
-    fromRevision: heard + 1,
+    fromRevision: seen.revision + 1,
     signal: signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]),
     onEvents(events, upTo) {
       mirror.apply(events.map(changeOf), upTo);
-      heard = upTo;
-      heardMs = monotonicMs();
+      seen.revision = upTo;
+      seen.atMs = monotonicMs();
     },
-    onLost: () => (lost = true),
+    onLost: () => (seen.lost = true),
   });
-  const goesOn = () => !lost && signal?.aborted !== true && monotonicMs() - heardMs < NEXT_MS;
-  while (heard < revision && goesOn()) await pause(POLL_MS);
+  const isOver = () =>
+    seen.revision >= revision ||
+    seen.lost ||
+    signal?.aborted === true ||
+    monotonicMs() - seen.atMs >= NEXT_MS;
+  while (!isOver()) await pause(POLL_MS);
   over.abort();
-  return heard >= revision;
+  return seen.revision >= revision;
 }

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { wallMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { readBytesIfThere } from "../host/files.ts";
 import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
 import { catchUp } from "./catch-up.ts";
@@ -31,7 +31,7 @@ import {
   isUnreachable,
   PATIENCE,
   readRecord,
-  WHOLE_WITHIN_MS,
+  PAGE_WITHIN_MS,
   type Guard,
   type Patience,
   type Store,
@@ -97,6 +97,8 @@ export interface Core {
   loaded: boolean;
   /** How often memory was filled from etcd. */
   loads: number;
+  /** When memory was last known to have all that etcd has, monotonic milliseconds. */
+  readMs: number;
   /** The end of the copy that memory is made of, until etcd has said whether that is its record. */
   fromCopy: CopyEnd | undefined;
   /** Files in the directory that nobody accounts for. */
@@ -171,6 +173,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     signer,
     loaded: false,
     loads: 0,
+    readMs: 0,
     fromCopy: undefined,
     unknown: [],
     takeInOpen: false,
@@ -207,7 +210,7 @@ export function canSign(core: Core): boolean {
  */
 export async function loadRecord(
   core: Core,
-  firstAnswerMs = WHOLE_WITHIN_MS,
+  firstAnswerMs = PAGE_WITHIN_MS,
   signal?: AbortSignal,
 ): Promise<void> {
   const { mirror, deps } = core;
@@ -225,6 +228,7 @@ export async function loadRecord(
   core.fromCopy = undefined;
   core.loaded = true;
   core.loads += 1;
+  core.readMs = monotonicMs();
 }
 
 /** Changes taken into memory at once. */

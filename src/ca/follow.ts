@@ -12,7 +12,7 @@ import { recordOlder } from "./follow-plan.ts";
 import { findChange } from "./history.ts";
 import type { Journal, JournalEvent } from "./journal.ts";
 
-/** How long a full read of the record may take, milliseconds. */
+/** How long an answer of etcd, and each page of the record, may take, milliseconds. */
 const READ_MS = 30_000;
 /** How long a change waits for the comparison, milliseconds. */
 const TRUST_MS = 3000;

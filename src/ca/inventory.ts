@@ -35,13 +35,33 @@ export function parseInventory(text: string): {
 } {
   const lines: InventoryLine[] = [];
   const odd: { number: number; text: string }[] = [];
-  for (const [index, raw] of text.split("\n").entries()) {
-    if (raw.trim() === "") continue;
-    const line = parseLine(raw.trimEnd());
-    if (line === undefined) odd.push({ number: index + 1, text: raw.slice(0, 200) });
+  for (const { number, raw, line } of linesOf(text)) {
+    if (line === undefined) odd.push({ number, text: raw.slice(0, 200) });
     else lines.push(line);
   }
   return { lines, odd };
+}
+
+/** The serials of the lines of `text`: all that is kept of a hundred thousand. */
+export function serialsIn(text: string): Set<Serial> {
+  const serials = new Set<Serial>();
+  for (const { line } of linesOf(text)) if (line !== undefined) serials.add(line.serial);
+  return serials;
+}
+
+/** One after the other: to split the text would hold every line twice. */
+function* linesOf(
+  text: string,
+): Generator<{ number: number; raw: string; line: InventoryLine | undefined }> {
+  let number = 0;
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf("\n", from);
+    const to = end < 0 ? text.length : end;
+    const raw = text.slice(from, to);
+    number += 1;
+    from = to + 1;
+    if (raw.trim() !== "") yield { number, raw, line: parseLine(raw.trimEnd()) };
+  }
 }
 
 /** Undefined for times that don't exist, some of which Date takes for others. */

@@ -60,8 +60,8 @@ export interface Journal {
   /** The revision up to which this copy would survive a power cut; 0: nothing. */
   appliedRevision(): number;
   /**
-   * The change that this copy ends with, a value rather than a deletion where its revision has both;
-   * undefined where only the revision is known.
+   * The change that this copy ends with, a value rather than a deletion where its revision has
+   * both; undefined where only the revision is known.
    */
   newest(): JournalEvent | undefined;
   /** Every key that is there now with its newest value, in no order. */

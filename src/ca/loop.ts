@@ -2,13 +2,13 @@
 // true: a lost event costs at most one of their rounds.
 
 import { type Loop, startLoop } from "../base/loop.ts";
-import { wallMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import type { Change } from "./mirror.ts";
 import { loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
-import { changeOf, WHOLE_WITHIN_MS } from "./store.ts";
+import { changeOf, PAGE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
@@ -76,8 +76,12 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
     signal,
     body: async () => {
       if (!core.loaded) return;
-      await reconcile(core, signal);
-      if (await isEdited(core)) await repair(core, signal, () => upkeep.getsOn());
+      // Right after a start all has just been read, and the directory is being compared.
+      if (monotonicMs() - core.readMs > UPKEEP_EVERY_MS / 2) await reconcile(core, signal);
+      const isCompared = repairedLoads === core.loads;
+      if (isCompared && (await isEdited(core))) {
+        await repair(core, signal, () => upkeep.getsOn());
+      }
       if (core.key.peek() !== undefined) await refreshCrl(core);
     },
   });
@@ -149,7 +153,7 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
   const unseen = new Set(mirror.keys());
   const stale: string[] = [];
   let newest = 0;
-  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, ...until };
+  const options = { keysOnly: true, withinMs: PAGE_WITHIN_MS, ...until };
   for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
     newest = revision;
     for (const { key, modRevision } of kvs) {
@@ -164,5 +168,6 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
   const touched = mirror.apply(
     gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
   );
+  core.readMs = monotonicMs();
   await publisher.publish(touched);
 }

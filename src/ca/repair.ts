@@ -21,7 +21,7 @@ import {
   type DirectoryJob,
 } from "./directory-jobs.ts";
 import { pemNames } from "./directory-state.ts";
-import { type InventoryLine, parseInventory } from "./inventory.ts";
+import { type InventoryLine, serialsIn } from "./inventory.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
 import { serialOf } from "./serial.ts";
@@ -65,12 +65,12 @@ export async function planRepair(
   jobs.push({ do: "inventory", lines: await lackingLines(mirror, layout.inventory) });
 
   const pieces = createPieces();
-  for (const name of [...tables.names.names()]) {
+  for (const name of tables.names.names()) {
     await pieces.next();
     onFile?.();
     const path = layout.signedFile(name);
     const pem = currentPem(mirror, name);
-    if (pem === undefined || compareFileSync(path, Buffer.from(pem)) === "same") continue;
+    if (pem === undefined || compareFileSync(path, pem) === "same") continue;
     const there = await readIf(path);
     if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
       jobs.push(signedJob(mirror, layout, name));
@@ -101,8 +101,7 @@ export async function planRepair(
 
 /** The lines that the inventory at `path` lacks, by serial. */
 async function lackingLines(mirror: Mirror, path: string): Promise<InventoryLine[]> {
-  const { lines } = parseInventory((await readIfThere(path)) ?? "");
-  const there = new Set(lines.map(({ serial }) => serial));
+  const there = serialsIn((await readIfThere(path)) ?? "");
   const lacking = [...mirror.tables.certs.names()].filter((serial) => !there.has(serial)).sort();
   return lacking.flatMap((serial) => inventoryLine(mirror, serial) ?? []);
 }

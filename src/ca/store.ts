@@ -20,8 +20,8 @@ export interface Patience {
 
 export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
 
-/** How long a read of the whole record, or of all its keys, may take, in milliseconds. */
-export const WHOLE_WITHIN_MS = 30_000;
+/** How long a page of the whole record, or of all its keys, may take, in milliseconds. */
+export const PAGE_WITHIN_MS = 30_000;
 
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
@@ -179,7 +179,7 @@ function changesOf(
 export async function readRecord(etcd: Etcd, mirror: Mirror, signal?: AbortSignal): Promise<void> {
   const replacing = mirror.replacing();
   let newest = 0;
-  const options = { withinMs: WHOLE_WITHIN_MS, ...(signal && { signal }) };
+  const options = { withinMs: PAGE_WITHIN_MS, ...(signal && { signal }) };
   for await (const { kvs, revision } of etcd.pages(CA_PREFIX, options)) {
     replacing.take(kvs);
     newest = revision;

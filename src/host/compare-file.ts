@@ -9,7 +9,7 @@ import { isMissing } from "./files.ts";
  * thousand of them one promise after the other take ten times as long. Throws what the file system
  * says, with the path.
  */
-export function compareFileSync(path: string, content: Uint8Array): "same" | "other" | "missing" {
+export function compareFileSync(path: string, content: string): "same" | "other" | "missing" {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -18,14 +18,16 @@ export function compareFileSync(path: string, content: Uint8Array): "same" | "ot
     throw error;
   }
   try {
+    const wanted = Buffer.byteLength(content);
     // One byte more, which would be one too many.
-    const room = content.length + 1;
-    if (compared.length < room) compared = Buffer.allocUnsafeSlow(room * 2);
+    const room = wanted + 1;
+    if (buffer.length < room + wanted) buffer = Buffer.allocUnsafeSlow((room + wanted) * 2);
+    buffer.write(content, room);
     let length = 0;
     for (let more = 1; more > 0 && length < room; length += more) {
-      more = readSync(file, compared, length, room - length, length);
+      more = readSync(file, buffer, length, room - length, length);
     }
-    const same = length === content.length && compared.compare(content, 0, length, 0, length) === 0;
+    const same = length === wanted && buffer.compare(buffer, room, room + wanted, 0, length) === 0;
     return same ? "same" : "other";
   } catch (error) {
     // Of a folder in a file's place node doesn't say which.
@@ -35,5 +37,5 @@ export function compareFileSync(path: string, content: Uint8Array): "same" | "ot
   }
 }
 
-/** One buffer for every comparison. */
-let compared = Buffer.alloc(0);
+/** One for every comparison: what is there, then what should be. */
+let buffer = Buffer.alloc(0);
