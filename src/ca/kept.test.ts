@@ -14,10 +14,11 @@ function keepAndCompare(keeper: ByteKeeper): void {
   const all = [0, 1, 1489, MEGABYTE - 1, 2 * MEGABYTE, 5, 700_000, 700_000, MEGABYTE, 3].map(
     (length) => randomBytes(length),
   );
-  const places = all.map((bytes) => keeper.keep(bytes.toString("base64")));
+  const places = all.map((bytes) => keeper.keep(bytes.toString("base64"), "base64"));
   for (const [index, place] of places.entries()) {
     assert.ok(keeper.read(place).equals(all[index] ?? Buffer.alloc(0)), `number ${index}`);
   }
+  assert.equal(keeper.read(keeper.keep("zwölf ☂", "utf8")).toString(), "zwölf ☂");
 }
 
 void test("ByteKeeper gives back what it keeps, in memory or on disk", async (t) => {
@@ -32,8 +33,8 @@ void test("ByteKeeper gives back what it keeps, in memory or on disk", async (t)
 
 void test("ByteKeeper hands out bytes that stay what they are when more is kept", () => {
   const keeper = new ByteKeeper();
-  const first = keeper.read(keeper.keep(Buffer.alloc(600_000, 1).toString("base64")));
-  for (const fill of [2, 3]) keeper.keep(Buffer.alloc(900_000, fill).toString("base64"));
+  const first = keeper.read(keeper.keep(Buffer.alloc(600_000, 1).toString("base64"), "base64"));
+  for (const fill of [2, 3]) keeper.keep(Buffer.alloc(900_000, fill).toString("base64"), "base64");
   assert.ok(first.every((byte) => byte === 1));
 });
 

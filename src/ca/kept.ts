@@ -15,7 +15,7 @@ export interface Place {
   to: number;
 }
 
-/** Keeps the bytes of base64 texts one behind the other. They are never given up singly. */
+/** Keeps bytes one behind the other. They are never given up singly. */
 export class ByteKeeper {
   /** Pieces in memory; one that isn't there is in the scratch file, at its number. */
   readonly #pieces: (Buffer | undefined)[] = [];
@@ -36,10 +36,11 @@ export class ByteKeeper {
     }
   }
 
-  keep(base64: string): Place {
-    const most = Math.ceil(base64.length / 4) * 3;
+  /** Keeps what `text` says in this encoding. */
+  keep(text: string, encoding: "base64" | "utf8"): Place {
+    const most = Buffer.byteLength(text, encoding);
     if (most > PIECE_BYTES) {
-      const bytes = Buffer.from(base64, "base64");
+      const bytes = Buffer.from(text, encoding);
       // A piece of its own, and the next text begins another.
       this.#pieces.push(bytes);
       this.#used = PIECE_BYTES + 1;
@@ -48,7 +49,7 @@ export class ByteKeeper {
     if (this.#used + most > PIECE_BYTES) this.#begin();
     const piece = this.#pieces.length - 1;
     const from = this.#used;
-    this.#used += this.#pieces[piece]?.write(base64, from, "base64") ?? 0;
+    this.#used += this.#pieces[piece]?.write(text, from, encoding) ?? 0;
     return { piece, from, to: this.#used };
   }
 

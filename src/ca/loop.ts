@@ -12,6 +12,7 @@ import { changeOf, PAGE_WITHIN_MS } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { planRepair } from "./repair.ts";
+import { prepareStatuses } from "./view.ts";
 import { isEdited, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
@@ -48,6 +49,7 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
       if (well && core.directory.takeDropped()) repairedLoads = 0;
       const { loads } = core;
       if (repairedLoads === loads) return;
+      await prepareStatuses(core.mirror, () => connect.getsOn());
       await repair(core, signal, () => connect.getsOn());
       repairedLoads = loads;
     },

@@ -3,10 +3,11 @@
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { ByteKeeper } from "./kept.ts";
+import { ByteKeeper, type Place } from "./kept.ts";
 import { CA_PREFIX } from "./record.ts";
 import { compareSerials, type Serial } from "./serial.ts";
 import {
+  type CertRow,
   createTables,
   type RevokedRow,
   type Table,
@@ -47,6 +48,7 @@ export class Mirror {
   readonly #byName = new Map<string, Serial | Serial[]>();
   /** Keys deleted by own commits that the watch hasn't told of yet, with the revision. */
   readonly #deleted = new Map<string, number>();
+  readonly #texts = new WeakMap<CertRow, Place>();
   readonly #log: Log | undefined;
   readonly #bytes: ByteKeeper;
   #revision = 0;
@@ -150,6 +152,14 @@ export class Mirror {
   serialsOf(certname: string): readonly Serial[] {
     const serials = this.#byName.get(certname) ?? [];
     return typeof serials === "string" ? [serials] : serials;
+  }
+
+  /** A text about a certificate that takes its time to make: it is made once, and kept. */
+  textOf(row: CertRow, make: () => string): Buffer {
+    const known = this.#texts.get(row);
+    const place = known ?? this.#bytes.keep(make(), "utf8");
+    if (known === undefined) this.#texts.set(row, place);
+    return this.#bytes.read(place);
   }
 
   /** Revocations in the order of a CRL's entries. */

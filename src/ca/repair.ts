@@ -3,9 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../base/fault.ts";
-import { monotonicMs } from "../host/clock.ts";
 import { compareFileSync } from "../host/compare-file.ts";
 import { isMissing, readIfThere } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
@@ -24,10 +22,8 @@ import { pemNames } from "./directory-state.ts";
 import { type InventoryLine, serialsIn } from "./inventory.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
+import { inBackground } from "./pieces.ts";
 import { serialOf } from "./serial.ts";
-
-/** How long requests may have to wait for the comparison, milliseconds. */
-const PIECE_MS = 5;
 
 export interface Repair {
   jobs: DirectoryJob[];
@@ -64,18 +60,19 @@ export async function planRepair(
   }
   jobs.push({ do: "inventory", lines: await lackingLines(mirror, layout.inventory) });
 
-  const pieces = createPieces();
-  for (const name of tables.names.names()) {
-    await pieces.next();
-    onFile?.();
-    const path = layout.signedFile(name);
-    const pem = currentPem(mirror, name);
-    if (pem === undefined || compareFileSync(path, pem) === "same") continue;
-    const there = await readIf(path);
-    if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
-      jobs.push(signedJob(mirror, layout, name));
-    } else unknown.push(path);
-  }
+  await inBackground(async (next) => {
+    for (const name of tables.names.names()) {
+      await next();
+      onFile?.();
+      const path = layout.signedFile(name);
+      const pem = currentPem(mirror, name);
+      if (pem === undefined || compareFileSync(path, pem) === "same") continue;
+      const there = await readIf(path);
+      if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
+        jobs.push(signedJob(mirror, layout, name));
+      } else unknown.push(path);
+    }
+  });
   for (const name of await pemNames(layout.signed)) {
     if (tables.names.has(name)) continue;
     const there = await readIf(layout.signedFile(name));
@@ -104,18 +101,6 @@ async function lackingLines(mirror: Mirror, path: string): Promise<InventoryLine
   const there = serialsIn((await readIfThere(path)) ?? "");
   const lacking = [...mirror.tables.certs.names()].filter((serial) => !there.has(serial)).sort();
   return lacking.flatMap((serial) => inventoryLine(mirror, serial) ?? []);
-}
-
-/** Long work in pieces: `next` lets others have their turn after each PIECE_MS. */
-function createPieces(): { next(): Promise<void> } {
-  let endMs = monotonicMs() + PIECE_MS;
-  return {
-    async next() {
-      if (monotonicMs() < endMs) return;
-      await setImmediate();
-      endMs = monotonicMs() + PIECE_MS;
-    },
-  };
 }
 
 /**

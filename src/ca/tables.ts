@@ -200,7 +200,7 @@ function createCertReader(bytes: ByteKeeper) {
     const { der, ...value } = decodeValue(CertValue, key, text);
     value.signedBy = keepMember(value.signedBy);
     value.at = keepTime(value.at);
-    const place = der === null ? undefined : bytes.keep(der);
+    const place = der === null ? undefined : bytes.keep(der, "base64");
     return new KeptCert(Serial.parse(name), value, bytes, place);
   };
 }
