@@ -155,11 +155,17 @@ export class Mirror {
   }
 
   /** A text about a certificate that takes its time to make: it is made once, and kept. */
-  textOf(row: CertRow, make: () => string): Buffer {
+  textOf(row: CertRow, make: (row: CertRow) => string): Buffer {
+    return this.#bytes.read(this.keepText(row, make));
+  }
+
+  /** Makes that text if it isn't kept yet. */
+  keepText(row: CertRow, make: (row: CertRow) => string): Place {
     const known = this.#texts.get(row);
-    const place = known ?? this.#bytes.keep(make(), "utf8");
-    if (known === undefined) this.#texts.set(row, place);
-    return this.#bytes.read(place);
+    if (known !== undefined) return known;
+    const place = this.#bytes.keep(make(row), "utf8");
+    this.#texts.set(row, place);
+    return place;
   }
 
   /** Revocations in the order of a CRL's entries. */

@@ -61,13 +61,13 @@ export function* statusTexts(mirror: Mirror, state?: CertState): Generator<Buffe
     const its: CertState = revoked.has(row.serial) ? "revoked" : "signed";
     if ((state ?? its) !== its) continue;
     const changing = JSON.stringify({ name, state: its }).replace(/}$/, ",");
-    yield Buffer.concat([Buffer.from(changing), restOf(mirror, row)]);
+    yield Buffer.concat([Buffer.from(changing), mirror.textOf(row, restOf)]);
   }
 }
 
 /** Of a certificate's text what never changes: all but name and state, which come first. */
-function restOf(mirror: Mirror, row: CertRow): Buffer {
-  return mirror.textOf(row, () => JSON.stringify(certificateContent(row)).slice(1));
+function restOf(row: CertRow): string {
+  return JSON.stringify(certificateContent(row)).slice(1);
 }
 
 /** Makes the texts of all, so that the first who asks for them doesn't wait for that. */
@@ -77,7 +77,7 @@ export async function prepareStatuses(mirror: Mirror, onEach?: () => void): Prom
       await next();
       onEach?.();
       const row = currentOf(mirror, name);
-      if (row !== undefined) restOf(mirror, row);
+      if (row !== undefined) mirror.keepText(row, restOf);
     }
   });
 }
