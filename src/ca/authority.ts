@@ -18,12 +18,15 @@ import { createRoutes } from "./routes.ts";
 import { describeState, type CaState } from "./state.ts";
 import { type Shown, showCertificates } from "./show.ts";
 import { allStatuses, type CertState, type CertStatus, type ListFilter } from "./view.ts";
-import { listStatuses } from "./view.ts";
+import { listStatuses, prepareStatuses } from "./view.ts";
 import { type Verified, verifyAuthority } from "./verify.ts";
 
 export type { CaDeps } from "./core.ts";
 
 export type { Revocation } from "./follow-stock.ts";
+
+/** So many certificates' statuses are made in half a second, before anybody asks for them. */
+const PREPARED_FIRST_MAX = 25_000;
 
 export interface Ca extends Operations {
   /** HTTP as the edge's backend: /puppet-ca/v1, /status/v1, /health/ca. */
@@ -80,6 +83,9 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
   const closed = new AbortController();
   const core = await createCore(deps, closed.signal);
   if (core.loaded) await core.publisher.publishCrl();
+  const { names } = core.mirror.tables;
+  // Of more, the loops do it in the background: a start must not wait for that.
+  if (names.size <= PREPARED_FIRST_MAX) await prepareStatuses(core.mirror);
   const operations = createOperations(core);
   return {
     ...operations,
@@ -109,6 +115,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     async close() {
       closed.abort();
       await core.directory.idle();
+      core.mirror.close();
     },
   };
 }

@@ -16,7 +16,7 @@ import {
 import { isCertname } from "./certname.ts";
 import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
 import { combineJobs, type DirectoryJob } from "./directory-jobs.ts";
-import { parseInventory, renderInventoryLine, type InventoryLine } from "./inventory.ts";
+import { renderInventoryLine, serialsIn, type InventoryLine } from "./inventory.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
 import type { Serial } from "./serial.ts";
 
@@ -143,8 +143,7 @@ async function appendInventory(
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {
-  const { lines } = parseInventory((await readIfThere(path)) ?? "");
-  return new Set(lines.map(({ serial }) => serial));
+  return serialsIn((await readIfThere(path)) ?? "");
 }
 
 async function ensureFolder(folder: string, options: WriteOptions): Promise<void> {

@@ -2,17 +2,17 @@
 // true: a lost event costs at most one of their rounds.
 
 import { type Loop, startLoop } from "../base/loop.ts";
-import type { WatchEvent } from "../etcd/types.ts";
-import { wallMs } from "../host/clock.ts";
-import type { Change } from "./mirror.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { ejectedOf, loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
+import { changeOf } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
+import { prepareStatuses } from "./view.ts";
 import { isEdited, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
@@ -47,6 +47,7 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
       if (well && core.directory.takeDropped()) repairedLoads = 0;
       const { loads } = core;
       if (repairedLoads === loads) return;
+      await prepareStatuses(core.mirror, () => connect.getsOn());
       await repair(core, { signal, onFile: () => connect.getsOn() });
       repairedLoads = loads;
     },
@@ -76,8 +77,10 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
     signal,
     body: async () => {
       if (!core.loaded) return;
-      await reconcile(core, signal);
-      if (core.handedOver === undefined && (await isEdited(core))) {
+      // Right after a start all has just been read, and the directory is being compared.
+      if (monotonicMs() - core.readMs > UPKEEP_EVERY_MS / 2) await reconcile(core, signal);
+      const isCompared = repairedLoads === core.loads && core.handedOver === undefined;
+      if (isCompared && (await isEdited(core))) {
         await repair(core, { signal, onFile: () => upkeep.getsOn() });
       }
       if (core.key.peek() !== undefined && ejectedOf(core) === undefined) await refreshCrl(core);
@@ -154,8 +157,4 @@ async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal)
 /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
 export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<boolean> {
   return core.revoker.refresh(olderThanMs, wallMs());
-}
-
-function changeOf({ type, kv }: WatchEvent): Change {
-  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }

@@ -5,7 +5,7 @@
 import { Fault, isFault } from "../base/fault.ts";
 import { EJECTED_KEY } from "../cluster/keys.ts";
 import { monotonicMs } from "../host/clock.ts";
-import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
+import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult, WatchEvent } from "../etcd/types.ts";
 import { refuseEjected } from "./ejected.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 import { CA_PREFIX } from "./record.ts";
@@ -22,8 +22,8 @@ export interface Patience {
 
 export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
 
-/** How long a read of the whole record, or of all its keys, may take, in milliseconds. */
-export const WHOLE_WITHIN_MS = 30_000;
+/** How long a page of the whole record, or of all its keys, may take, in milliseconds. */
+export const PAGE_WITHIN_MS = 30_000;
 
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
@@ -189,12 +189,17 @@ function changesOf(
 export async function readRecord(etcd: Etcd, mirror: Mirror, signal?: AbortSignal): Promise<void> {
   const replacing = mirror.replacing();
   let newest = 0;
-  const options = { withinMs: WHOLE_WITHIN_MS, ...(signal && { signal }) };
+  const options = { withinMs: PAGE_WITHIN_MS, ...(signal && { signal }) };
   for await (const { kvs, revision } of etcd.pages(CA_PREFIX, options)) {
     replacing.take(kvs);
     newest = revision;
   }
   replacing.end(newest);
+}
+
+/** What a watch tells, as memory takes it. */
+export function changeOf({ type, kv }: WatchEvent): Change {
+  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }
 
 /** The compare that `key` is as memory has it: at this revision, or absent for 0. */

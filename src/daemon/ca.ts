@@ -16,6 +16,7 @@ import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { readIfThere } from "../host/files.ts";
+import { PATHS } from "../host/paths.ts";
 import type { PuppetLayout, PuppetSettings } from "../host/puppet-layout.ts";
 import { caLayout } from "../ca/layout.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
@@ -53,6 +54,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
     member: node.id,
     cadir: layout.cadir,
     hostCrlPath: layout.hostcrl,
+    scratch: PATHS.state,
     settings: () => settings,
     protectedNames: () => [
       node.sharedName,
@@ -67,7 +69,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
       await copier.trust();
       return [{ key: META_KEY, value: await metaText(keeper) }];
     },
-    offlineRecord: () => copier.journal.replay(),
+    copy: copier.journal,
     onCrl: () => host.onCrl(),
     program: createPolicyProgram({
       prefix: policyPrefix({
