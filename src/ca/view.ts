@@ -48,16 +48,16 @@ export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
  */
 export function* statusTexts(mirror: Mirror, state?: CertState): Generator<Buffer> {
   const { requests, names, revoked } = mirror.tables;
-  // As they are now: one that is cleaned and signed again meanwhile would come twice.
-  const [waiting, given] = [[...requests.names()], [...names.names()]];
+  // As of now: a name that goes and comes back meanwhile must not be in it twice.
+  const [asking, having] = [[...requests.names()], [...names.names()]];
   if (state === undefined || state === "requested") {
-    for (const name of waiting) {
+    for (const name of asking) {
       const status = requestStatus(mirror, name);
       if (status !== undefined) yield Buffer.from(JSON.stringify(status));
     }
   }
   if (state === "requested") return;
-  for (const name of given) {
+  for (const name of having) {
     const row = currentOf(mirror, name);
     if (row === undefined) continue;
     const its: CertState = revoked.has(row.serial) ? "revoked" : "signed";

@@ -318,8 +318,20 @@ export function derInteger(value: bigint | number, tag: number = TAG.integer): B
   return derValue(tag, Buffer.from(number.toString(16).padStart(bytes * 2, "0"), "hex"));
 }
 
-/** An OBJECT IDENTIFIER from its dotted form. */
+/** An OBJECT IDENTIFIER from its dotted form. Not to be written to: it may be handed out again. */
 export function derOid(oid: string): Buffer {
+  const known = encodedOids.get(oid);
+  if (known !== undefined) return known;
+  const encoded = encodeOid(oid);
+  if (encodedOids.size < ENCODED_OIDS_MAX) encodedOids.set(oid, encoded);
+  return encoded;
+}
+
+/** A certificate has a dozen, and they are nearly always the same. */
+const encodedOids = new Map<string, Buffer>();
+const ENCODED_OIDS_MAX = 200;
+
+function encodeOid(oid: string): Buffer {
   if (oid.length > OID_CHARACTERS_MAX || !/^[0-2](\.(0|[1-9][0-9]*))+$/.test(oid)) {
     throw unencodable(`"${oid.slice(0, OID_CHARACTERS_MAX)}" is no OID`);
   }
