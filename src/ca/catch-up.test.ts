@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { pause, until } from "../base/retry.ts";
 import { KEY_PREFIX } from "../cluster/keys.ts";
 import { startEtcdCluster, type EtcdTestCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -116,4 +117,30 @@ void test("an authority that starts with a copy has what came since, and what of
   assert.deepEqual(states(third).sort(), ["before.test revoked", "since.test signed"]);
   assert.equal((await third.fetch("GET", "/puppet-ca/v1/certificate/strange.test")).status, 404);
   await journal.close();
+});
+
+void test("an authority whose record takes too long to read starts with what it has, and reads on", async (t) => {
+  const fleet = await startFleet();
+  t.after(() => fleet.close());
+  fleet.settings.autosign = true;
+  const one = await fleet.server("s1");
+  await one.ca.submit({ pem: await agentRequest("a.test"), key: "a.test" });
+  await one.ca.repair();
+  let slow = true;
+  const held: Etcd = {
+    ...one.etcd,
+    async *pages(prefix, options) {
+      if (slow) await pause(60_000, options?.signal);
+      yield* one.etcd.pages(prefix, options);
+    },
+  };
+  const patience = { startWholeMs: 50 };
+  const again = await fleet.server("s1", { cadir: one.cadir, etcd: held, patience });
+  const path = "/puppet-ca/v1/certificate/a.test";
+  assert.equal(again.ca.list().length, 0);
+  assert.match(again.ca.state().because, /etcd was not reached/);
+  slow = false;
+  again.run();
+  await until("the record", () => again.ca.list().length === 1, { withinMs: 15_000 });
+  assert.equal((await again.fetch("GET", path)).status, 200);
 });

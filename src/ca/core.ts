@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
+import { deadline } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
 import type { Ejected } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -197,7 +198,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
   };
   await loadCopy(core);
   try {
-    await loadRecord(core, patience.startMs);
+    await loadRecord(core, patience.startMs, deadline(patience.startWholeMs, signal));
   } catch (error) {
     if (!isUnreachable(error)) throw error;
     log.warn("etcd is out of reach: certificates are served from this server's disk");

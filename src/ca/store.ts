@@ -14,13 +14,21 @@ import { CA_PREFIX } from "./record.ts";
 export interface Patience {
   /** By the start, before it goes on with what is on disk. */
   startMs: number;
+  /** By the start for the whole record, of which the loops read what is left without a limit. */
+  startWholeMs: number;
   /** By a read that must be certain. */
   readMs: number;
   /** By a change. An election takes 1 to 2 s. */
   commitMs: number;
 }
 
-export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
+export const PATIENCE: Patience = {
+  startMs: 3000,
+  // systemd takes a daemon that isn't ready within 90 s for one that never will be.
+  startWholeMs: 40_000,
+  readMs: 2000,
+  commitMs: 10_000,
+};
 
 /** How long a page of the whole record, or of all its keys, may take, in milliseconds. */
 export const PAGE_WITHIN_MS = 30_000;
