@@ -19,6 +19,8 @@ const PACKAGES = [
   "nftables,libcap2-bin",
   "puppetserver,puppet-agent,puppet-terminus-puppetdb",
   "haproxy,keepalived,etcd-server,etcd-client,openssl,curl,git,bash-completion",
+  // No dbconfig: it would want a running PostgreSQL to install into (lab/cluster/puppetdb.ts).
+  "puppetdb,dbconfig-no-thanks,postgresql",
   // A host with a wrong clock: the kernel has one clock for all, so programs get LD_PRELOAD.
   "faketime",
 ].join(",");
@@ -36,6 +38,9 @@ const MASKED = [
   "systemd-tmpfiles-clean.timer",
 ];
 
+/** Not started at boot: who needs a PuppetDB starts it. */
+const DISABLED = ["puppetdb.service", "postgresql.service"];
+
 /** A small puppetserver that starts fast: what an administrator of a small site would set. */
 const JAVA_ARGS = [
   "-Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
@@ -46,6 +51,11 @@ const JAVA_ARGS = [
  * Lines that differ from what the packages bring: file below the root, the line, its replacement.
  */
 const EDITS: readonly { path: string; line: string; becomes: string }[] = [
+  {
+    path: "etc/default/puppetdb",
+    line: "JAVA_ARGS=.*",
+    becomes: 'JAVA_ARGS="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"',
+  },
   { path: "etc/default/puppetserver", line: "JAVA_ARGS=.*", becomes: `JAVA_ARGS="${JAVA_ARGS}"` },
   {
     path: "etc/puppet/puppetserver/conf.d/puppetserver.conf",
@@ -114,7 +124,7 @@ export function parseIndexTargets(text: string): string[] {
 
 async function fingerprint(sources: string[]): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([PACKAGES, MASKED, EDITS, ADDITIONS]));
+  hash.update(JSON.stringify([PACKAGES, MASKED, DISABLED, EDITS, ADDITIONS]));
   for (const file of sources) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 12);
 }
@@ -149,6 +159,9 @@ async function build(root: string, sources: string[], signal: AbortSignal): Prom
 
 async function customise(root: string): Promise<void> {
   for (const unit of MASKED) await symlink("/dev/null", join(root, "etc/systemd/system", unit));
+  for (const unit of DISABLED) {
+    await rm(join(root, "etc/systemd/system/multi-user.target.wants", unit), { force: true });
+  }
   for (const { path, line, becomes } of EDITS) {
     const before = await readFile(join(root, path), "utf8");
     const after = before.replace(new RegExp(`^${line}$`, "m"), becomes);

@@ -75,6 +75,7 @@ export function renderManual(facts: {
 const FILES = [
   ".SH FILES",
   ...definition("/etc/understudy/node.json", "Who this member is; made by init and join."),
+  ...definition("/etc/understudy/courier.json", "What the courier is told; the daemon renders it."),
   ...definition(
     "/var/lib/understudy",
     "State: keys, etcd's data, configurations that are rendered.",

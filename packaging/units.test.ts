@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PATHS } from "../src/host/paths.ts";
+import { PATHS, PORTS } from "../src/host/paths.ts";
 import { run } from "../src/host/process.ts";
 import { STOPPED_MARK, TABLE } from "../src/setup/make-way.ts";
 
@@ -22,8 +22,10 @@ function values(unit: string, key: string): string[] {
     .flatMap((line) => (line.startsWith(`${key}=`) ? [line.slice(key.length + 1)] : []));
 }
 
-test("units are the six that the design names", () => {
+test("units are those that the design names", () => {
   assert.deepEqual(NAMES, [
+    "understudy-courier.service",
+    "understudy-courier.socket",
     "understudy-edge.service",
     "understudy-etcd.service",
     "understudy-files.service",
@@ -33,14 +35,18 @@ test("units are the six that the design names", () => {
   ]);
 });
 
-test("units don't depend on each other, but for the file server's socket", () => {
+test("units don't depend on each other, but for sockets that systemd holds", () => {
   const keys = ["Requires", "Requisite", "BindsTo", "PartOf", "Wants", "After", "Conflicts"];
   for (const name of NAMES) {
     const tied = keys
       .flatMap((key) => values(name, key))
       .filter((value) => /understudy/.test(value));
     assert.ok(
-      tied.every((value) => value === "understudy-files.socket"),
+      tied.every((value) =>
+        name === "understudy-courier.service"
+          ? value === "understudy-courier.socket"
+          : value === "understudy-files.socket",
+      ),
       `${name}: ${tied.join()}`,
     );
   }
@@ -61,6 +67,15 @@ test("units use the paths of src/host/paths.ts", () => {
   assert.deepEqual(values("understudy.service", "ConditionPathExists"), [PATHS.nodeFile]);
   assert.deepEqual(values("understudy-files.socket", "ListenStream"), [PATHS.filesSocket]);
   assert.deepEqual(values("understudy-etcd.service", "ReadWritePaths"), [PATHS.etcd]);
+  for (const name of ["understudy-courier.service", "understudy-courier.socket"]) {
+    assert.deepEqual(values(name, "ConditionPathExists"), [PATHS.courierConfig]);
+  }
+  assert.deepEqual(values("understudy-courier.service", "ReadWritePaths"), [PATHS.courier]);
+  assert.deepEqual(values("understudy-courier.socket", "ListenStream"), [
+    String(PORTS.courier),
+    `0.0.0.0:${PORTS.courierPeer}`,
+    PATHS.courierSocket,
+  ]);
   assert.match(
     values("understudy-edge.service", "Environment").join(" "),
     new RegExp(`${PATHS.edge}/`),
@@ -98,7 +113,7 @@ test("postinst enables and starts nothing; an upgrade restarts what may restart"
   const systemctl = text.match(/systemctl [^;\n]*/g) ?? [];
   assert.deepEqual(systemctl, [
     "systemctl --system daemon-reload",
-    "systemctl try-restart understudy.service understudy-files.service || true",
+    "systemctl try-restart understudy.service understudy-files.service understudy-courier.service || true",
   ]);
 });
 

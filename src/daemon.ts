@@ -76,6 +76,7 @@ async function assemble(log: Log, stop: AbortController) {
       node: () => core.node,
       edge: () => server?.edge.status(),
       ca: () => server && caStatus(server.ca),
+      courier: async () => server?.courier.status(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
     });

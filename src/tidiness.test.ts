@@ -95,8 +95,13 @@ test("codesIn finds codes that a variable or a condition chooses, and takes no f
 });
 
 /** What looks like a code and is the name of something else. */
-const NAMES = new Set(["control.understudy", "puppetserver.edited", "puppetserver.reloaded"]);
-const FILE_ENDINGS = /\.(cnf|conf|crl|crt|csr|env|json|key|pem|service|socket|sock)$/;
+const NAMES = new Set([
+  "control.understudy",
+  "puppetserver.edited",
+  "puppetserver.reloaded",
+  "puppetserver.terminus",
+]);
+const FILE_ENDINGS = /\.(cnf|conf|crl|crt|csr|env|ini|json|key|pem|service|socket|sock)$/;
 
 /**
  * The error codes in a file: what a Fault is made with, and every string that begins with one of

@@ -13,6 +13,7 @@ const UNITS = [
   "understudy-etcd",
   "understudy-vip",
   "understudy-files",
+  "understudy-courier",
   "puppetserver",
 ];
 const TAIL_LINES = 12;

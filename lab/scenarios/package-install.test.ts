@@ -12,7 +12,10 @@ import { lives, newLife } from "../cluster/lives.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
-const UNITS = ["", "-etcd", "-edge", "-vip", "-files"].map((part) => `understudy${part}.service`);
+const UNITS = ["", "-etcd", "-edge", "-vip", "-files", "-courier"].map(
+  (part) => `understudy${part}.service`,
+);
+const SOCKETS = "understudy-files.socket understudy-courier.socket";
 const DATA_PLANE = ["understudy-etcd", "understudy-edge", "understudy-vip"];
 const CADIR = "/etc/puppet/puppetserver/ca";
 const START_MS_MAX = 240_000;
@@ -49,13 +52,13 @@ test("installing changes nothing but our own files: Puppet, other units, ports a
 });
 
 test("units hold up to systemd's own check", async () => {
-  const units = [...UNITS, "understudy-files.socket"].join(" ");
+  const units = [...UNITS, SOCKETS].join(" ");
   const { code, stdout, stderr } = await s1.exec(`systemd-analyze verify --man=no ${units}`);
   assert.equal(`${code} ${stdout}${stderr}`.trim(), "0");
 });
 
 test("a unit that is started on a server that is no member does nothing", async () => {
-  await s1.run(`systemctl start ${UNITS.join(" ")} understudy-files.socket`);
+  await s1.run(`systemctl start ${UNITS.join(" ")} ${SOCKETS}`);
   for (const unit of UNITS) assert.equal(await isActive(unit), "inactive", unit);
   assert.equal((await s1.run("ls /run/understudy")).trim(), "");
 });
@@ -163,11 +166,12 @@ test("purge keeps keys that puppetserver's configuration still names, and says s
 test("purge deletes our state and users, says so, and touches neither Puppet's CA nor its configuration", async () => {
   const puppet = await checksums("/etc/puppet /var/lib/puppet/ssl");
   const said = await s1.run("dpkg -P understudy 2>&1");
-  for (const gone of ["/var/lib/understudy", "user understudy-etcd", "user understudy-files"]) {
+  const users = ["etcd", "files", "courier"].map((name) => `understudy-${name}`);
+  for (const gone of ["/var/lib/understudy", ...users.map((user) => `user ${user}`)]) {
     assert.match(said, new RegExp(`removed ${gone}`));
   }
   await s1.run("! ls -d /var/lib/understudy /etc/understudy /run/understudy /usr/lib/understudy");
-  await s1.run("! getent passwd understudy-etcd && ! getent passwd understudy-files");
+  for (const user of users) await s1.run(`! getent passwd ${user}`);
   assert.equal(await checksums("/etc/puppet /var/lib/puppet/ssl"), puppet);
   await agentRuns();
 });

@@ -24,6 +24,8 @@ import {
   EjectWish,
   type EndedAnswer,
   type HandedOverAnswer,
+  type PuppetdbMark,
+  PuppetdbWish,
   type RemovalDone,
   type RemovalPlan,
   ServerNames,
@@ -64,6 +66,7 @@ export interface LocalDeps {
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
   backends: BackendCommands;
   eject: EjectCommands;
+  puppetdb: PuppetdbCommands;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -74,6 +77,15 @@ export interface EjectCommands {
   end(alone: boolean): Promise<EndedAnswer>;
   /** The CA directory here is stock's. */
   handOver(alone: boolean): Promise<HandedOverAnswer>;
+}
+
+/** What this server runs for PuppetDB. */
+export interface PuppetdbCommands {
+  set(wish: PuppetdbWish): Promise<PuppetdbMark>;
+  /** This server's PuppetDB may answer queries. */
+  accept(): Promise<void>;
+  /** puppetserver's files have changed: it is to load them soon, in its turn. */
+  loadAnew(): void;
 }
 
 /** This member's own puppetservers; each answers with the list as it is then. */
@@ -186,6 +198,17 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.post("/v1/eject/hand-over", async (c) => {
     return c.json(await deps.eject.handOver((await readBody(EjectWish, c.req)).alone));
+  });
+  app.post("/v1/puppetdb", async (c) => {
+    return c.json(await deps.puppetdb.set(await readBody(PuppetdbWish, c.req)));
+  });
+  app.post("/v1/puppetdb/accept", async (c) => {
+    await deps.puppetdb.accept();
+    return c.json(done);
+  });
+  app.post("/v1/puppetserver/load", (c) => {
+    deps.puppetdb.loadAnew();
+    return c.json(done);
   });
   app.post("/v1/voters", async (c) => {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));

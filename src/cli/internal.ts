@@ -1,7 +1,11 @@
 // Commands that units and maintainer scripts call; not for people, so not in the help.
 
 import type { Command } from "commander";
+import { createLog } from "../base/log.ts";
+import { runCourier } from "../courier/run.ts";
 import { runFileServer } from "../edge/file-server.ts";
+import { PATHS } from "../host/paths.ts";
+import { notify } from "../host/systemd.ts";
 import { prepareEdge } from "../setup/edge-prepare.ts";
 import { release } from "../setup/leave.ts";
 
@@ -11,6 +15,21 @@ export function addInternal(program: Command): void {
     .command("file-server")
     .description("serve certificates and the CRL to the edge (understudy-files.service)")
     .action(runFileServer);
+  internal
+    .command("courier")
+    .argument("[file]", "what it is told", PATHS.courierConfig)
+    .description("keep PuppetDB commands and bring them to PuppetDBs (understudy-courier.service)")
+    .action(async (file: string) => {
+      const stop = new AbortController();
+      for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+      await runCourier(file, {
+        log: createLog((line) => process.stderr.write(`${line}\n`)),
+        signal: stop.signal,
+        onReady: () => void notify("READY=1"),
+      });
+      // What clients hold open is no reason to stay.
+      process.exit(0);
+    });
   internal
     .command("edge-prepare")
     .description("fetch the newest revocations before HAProxy starts (understudy-edge.service)")

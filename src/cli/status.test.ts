@@ -3,10 +3,16 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { until } from "../base/retry.ts";
+import { silentCourier } from "../cluster/courier-status.ts";
 import { answer, edge, judge, local, row, silent, three } from "../cluster/testing/status.ts";
 import { collect } from "../host/process.ts";
 import { renderStatus } from "./status.ts";
 
+const COURIER = {
+  ...silentCourier(""),
+  runs: true,
+  puppetdbs: [{ id: "s1", fit: true, because: "", commands: 2, oldestMs: 5000, deadLetters: 0 }],
+};
 const busyHere = (member: string, busy: number) => row(member, { busy });
 const down = row("s3", { state: "down", because: "DOWN L4CON refused" });
 
@@ -75,6 +81,21 @@ const CASES: [string, ReturnType<typeof judge>, RegExp[]][] = [
       ),
     ]),
     [/^c1 +compiler +ready +client +- +- +- +- +1\.0\.0$/m],
+  ],
+  [
+    "PuppetDBs and couriers, where there are any",
+    judge([
+      answer("s1", local("s1", { courier: COURIER }), { courier: true, puppetdb: "answers" }),
+      answer("s2", local("s2", { courier: silentCourier("x") }), { courier: true }),
+      answer("s3"),
+    ]),
+    [
+      /^MEMBER .* PUPPETDB +VERSION$/m,
+      /^s1 .* fit, 2 wait for 5s +1\.0\.0$/m,
+      /^s2 .* no courier +1\.0\.0$/m,
+      /^s3 .* - +1\.0\.0$/m,
+      /^! s2's courier doesn't run: x$/m,
+    ],
   ],
   [
     "no quorum, and a view of unknown age",

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { renderDuration } from "../base/duration.ts";
 import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
+import { type PuppetdbSum, renderPuppetdb, sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { Member } from "../cluster/schema.ts";
 import {
@@ -65,7 +66,14 @@ async function readStatus(): Promise<ClusterStatus> {
 export function renderStatus(status: ClusterStatus): string {
   const puppetservers = sumPuppetservers(status.members);
   const rows = status.members.map((answer) => row(status, answer, puppetservers));
-  const parts = [status.verdict, "", renderTable(HEAD, rows)];
+  // Clusters without PuppetDB needn't read of it.
+  const hasCouriers = status.members.some(({ member }) => member.courier === true);
+  const puppetdbs = sumPuppetdbs(status.members);
+  const head = hasCouriers ? HEAD.toSpliced(-1, 0, "PUPPETDB") : HEAD;
+  const full = rows.map((cells, index) =>
+    hasCouriers ? cells.toSpliced(-1, 0, renderCourier(status.members[index], puppetdbs)) : cells,
+  );
+  const parts = [status.verdict, "", renderTable(head, full)];
   const replays = countReplays(status.members);
   if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
@@ -128,6 +136,19 @@ function renderPuppetservers(
       state === "up" ? `${busy} of ${jrubies} busy` : `${state} ${because}`.trim(),
     )
     .join("; ");
+}
+
+/** The courier, and the PuppetDB beside it: "fit", "courier", "no courier". */
+function renderCourier(
+  answer: MemberAnswer | undefined,
+  puppetdbs: readonly PuppetdbSum[],
+): string {
+  if (answer?.member.courier !== true) return "-";
+  const own = puppetdbs.find(({ id }) => id === answer.member.id);
+  const beside = own === undefined ? "courier" : renderPuppetdb(own);
+  // Its requests go to another courier, not its PuppetDB's.
+  if (answer.local?.courier === undefined) return own === undefined ? "?" : beside;
+  return answer.local.courier.runs ? beside : "no courier";
 }
 
 function renderCa(local: LocalStatus): string {

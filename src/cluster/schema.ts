@@ -56,6 +56,13 @@ export const Member = z.object({
   phase: z.enum(["joining", "ready", "leaving"]),
   /** Whether it may be chosen as an etcd voter, unless it is leaving. */
   mayVote: z.boolean(),
+  /** Whether a courier for PuppetDB runs there. */
+  courier: z.boolean().optional(),
+  /**
+   * Its own PuppetDB, if it has one that the couriers bring commands to: one that fills answers no
+   * queries yet.
+   */
+  puppetdb: z.enum(["fills", "answers"]).optional(),
   backends: z.array(Backend).max(16),
   version: z.string(),
   joinedAt: z.string(),
@@ -88,6 +95,8 @@ export const Settings = z.object({
   isolatedEdge: z.enum(["serve", "refuse"]).default("serve"),
   /** How many etcd voters are wanted once there are enough servers. */
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
+  /** Certnames that may use PuppetDB besides the members'; absent: none. */
+  puppetdbClients: z.array(Certname).max(1000).optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
@@ -94,6 +95,8 @@ export const LocalStatus = z.object({
       }).optional(),
     })
     .optional(),
+  /** The courier for PuppetDB, where one is to run. */
+  courier: CourierStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
@@ -154,6 +157,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
+    ...courierWarnings(facts.members),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>

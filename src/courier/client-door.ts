@@ -7,21 +7,29 @@ import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { wallMs } from "../host/clock.ts";
+import { pause } from "../base/retry.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { BODY_BYTES_MAX, readCommandBody, readCommandRequest } from "./command.ts";
 import type { Courier } from "./courier.ts";
-import { PASS_MS, passOn, Unreached } from "./pass-on.ts";
+import { PASS_MS, type PassedOn, passOn, Unreached } from "./pass-on.ts";
 import { BodyTooLong, readBody } from "./read-body.ts";
 
 /** A client that says nothing for so long is let go, milliseconds. */
 const SILENT_MS = 60_000;
+/**
+ * How long queries wait for a PuppetDB that is fit, from when there was none: a courier that has
+ * just started hasn't looked yet, and one that moves takes a moment. Below the terminus's own 30 s.
+ */
+const NONE_FIT_MS = 10_000;
+const LOOK_AGAIN_MS = 100;
 const QUERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
 
 export interface ClientDoorOptions {
   cert: string;
   key: string;
   ca: string;
-  crl: string;
+  /** One for each CA above a client's certificate. */
+  crl: string[];
   /** Certnames that may use /pdb. */
   allow: readonly string[];
   log: Log;
@@ -31,22 +39,31 @@ export interface ClientDoorOptions {
 export function createClientDoor(courier: Courier, options: ClientDoorOptions): Server {
   const { cert, key, ca, crl, log } = options;
   const allowed = new Set(options.allow);
+  const patience: Patience = { sinceMs: undefined };
   const tls = { cert, key, ca, crl, requestCert: true, rejectUnauthorized: true };
   const server = createServer({ ...tls, keepAliveTimeout: SILENT_MS }, (incoming, outgoing) => {
-    serve(courier, allowed, incoming, outgoing).catch((error: unknown) => {
+    serve(courier, { allowed, patience }, incoming, outgoing).catch((error: unknown) => {
       log.warn("a client's request failed", { why: messageOf(error) });
       if (outgoing.headersSent) outgoing.destroy();
       else say(outgoing, 503, `The courier can't do this now: ${messageOf(error)}`);
     });
+  });
+  server.on("tlsClientError", (error, { remoteAddress = "" }) => {
+    log.info("a client's connection failed", { from: remoteAddress, why: error.message });
   });
   server.requestTimeout = PASS_MS;
   server.headersTimeout = SILENT_MS;
   return server;
 }
 
+/** Since when no PuppetDB is fit, monotonic milliseconds; undefined: one is. */
+interface Patience {
+  sinceMs: number | undefined;
+}
+
 async function serve(
   courier: Courier,
-  allowed: ReadonlySet<string>,
+  { allowed, patience }: { allowed: ReadonlySet<string>; patience: Patience },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
@@ -65,7 +82,7 @@ async function serve(
   if (path === "/understudy/courier/v1/status") {
     return sayJson(outgoing, 200, await courier.status());
   }
-  return passQuery(courier, incoming, outgoing, url);
+  return passQuery(courier, patience, { incoming, outgoing, path: url });
 }
 
 async function takeCommand(
@@ -99,16 +116,23 @@ async function takeCommand(
 
 async function passQuery(
   courier: Courier,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  path: string,
+  patience: Patience,
+  request: Omit<PassedOn, "body">,
 ): Promise<void> {
+  const { incoming, outgoing } = request;
   const body = await readBody(incoming, QUERY_BODY_BYTES_MAX);
   for (;;) {
     const to = courier.forQueries();
-    if ("because" in to) return say(outgoing, 503, to.because);
+    if ("because" in to) {
+      patience.sinceMs ??= monotonicMs();
+      if (monotonicMs() - patience.sinceMs > NONE_FIT_MS) return say(outgoing, 503, to.because);
+      await pause(LOOK_AGAIN_MS);
+      if (outgoing.destroyed) return;
+      continue;
+    }
+    patience.sinceMs = undefined;
     try {
-      return await passOn(to.client, { incoming, outgoing, path, body });
+      return await passOn(to.client, { ...request, body });
     } catch (error) {
       if (!(error instanceof Unreached) || outgoing.destroyed) throw error;
       // It is unfit until it has been looked at again, so this ends when none is left.

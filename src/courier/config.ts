@@ -24,6 +24,8 @@ const Config = z.strictObject({
     clientCert: z.string(),
     clientKey: z.string(),
     ca: z.string(),
+    /** What of the edge CA's is revoked; absent: nothing. */
+    crl: z.string().optional(),
   }),
   /** Certnames that may speak to PuppetDB. */
   allow: z.array(z.string()),
@@ -39,9 +41,13 @@ const Config = z.strictObject({
   ),
   /** Members that run a PuppetDB, in the order in which queries prefer them. */
   puppetdbs: z.array(z.string()),
+  /** Those of them that take commands, but answer no queries yet. */
+  filling: z.array(z.string()).default([]),
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
   stateDir: z.string(),
+  /** Unix socket for the courier's own status; systemd may hold it. */
+  statusSocket: z.string().optional(),
   /** What commands may take of the disk, bytes. */
   spoolBytesMax: z.int().positive().optional(),
 });
@@ -62,6 +68,6 @@ export async function readCourierConfig(path: string): Promise<CourierConfig> {
   }
 }
 
-export function renderCourierConfig(config: CourierConfig): string {
+export function renderCourierConfig(config: z.input<typeof Config>): string {
   return `${JSON.stringify(Config.parse(config), null, 2)}\n`;
 }

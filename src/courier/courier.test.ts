@@ -5,24 +5,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { until } from "../base/retry.ts";
-import { TestCouriers } from "./testing/couriers.ts";
+import { SOON, TestCouriers, untilFit, untilHas } from "./testing/couriers.ts";
 
-const SOON = { withinMs: 30_000, everyMs: 100 };
 const REPORT = "command=store_report&version=8&certname=a.test";
-
-async function untilHas(couriers: TestCouriers, id: string, certnames: string[]): Promise<void> {
-  const wanted = certnames.toSorted();
-  const has = () => {
-    const got = [...new Set(couriers.toy(id).certnames())].sort();
-    return JSON.stringify(got) === JSON.stringify(wanted);
-  };
-  await until(`the PuppetDB of ${id} has ${wanted.join()}`, has, SOON);
-}
-
-async function untilFit(couriers: TestCouriers, id: string): Promise<void> {
-  const answers = async () => (await couriers.ask(id, "/pdb/query/v4/nodes")).status === 200;
-  await until(`${id} answers queries`, answers, SOON);
-}
 
 describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
   test("bring a command byte for byte to every PuppetDB", async () => {

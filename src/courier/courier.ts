@@ -19,7 +19,9 @@ import { openHoldings, type Holdings } from "./holdings.ts";
 import { createCourierPeers, GONE_MS, type CourierPeers, type PeerState } from "./peers.ts";
 import { openProgressFile, type ProgressFile } from "./progress-file.ts";
 import type { Progress } from "./progress.ts";
+import { memberOf, readOrigin } from "./origin.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
+import { readUsed, rememberUsed } from "./queries-file.ts";
 import { Ranges } from "./ranges.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
@@ -71,7 +73,7 @@ export interface Courier {
 
 export interface CourierDeps {
   log: Log;
-  /** PEM of the edge CA's certificates. */
+  /** PEM of the edge CA's certificates; read at each new connection. */
   peerTls: { ca: string; cert: string; key: string };
 }
 
@@ -90,10 +92,13 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const wake = () => {
     for (const delivery of deliveries) delivery.wake();
   };
-  const peers = createCourierPeers(config, deps.peerTls, { log, signal, onChange: wake });
-  const isGone = (origin: string) => {
-    const peer = peers.list.find(({ id }) => id === origin);
-    return peer === undefined || peer.silentMs() > GONE_MS;
+  const origin = await readOrigin(config.stateDir, config.id);
+  const peers = createCourierPeers(config, deps.peerTls, { origin, log, signal, onChange: wake });
+  /** Whether nobody else delivers that spool: its courier is silent, or has another one now. */
+  const isGone = (held: string) => {
+    const peer = peers.list.find(({ id }) => id === memberOf(held));
+    if (peer === undefined || peer.silentMs() > GONE_MS) return true;
+    return (peer.state()?.origin ?? held) !== held;
   };
 
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
@@ -126,12 +131,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const adopted = new Set<string>();
   const adopt = () => {
     for (const holding of holdings.all()) {
-      const { origin, spool: from } = holding;
+      const { origin: held, spool: from } = holding;
       const first = () => holding.first();
-      if (adopted.has(origin)) continue;
-      adopted.add(origin);
+      if (adopted.has(held)) continue;
+      adopted.add(held);
       for (const target of targets) {
-        deliver(target, origin, from, { first, mayDeliver: () => isGone(origin) });
+        deliver(target, held, from, { first, mayDeliver: () => isGone(held) });
       }
     }
   };
@@ -141,7 +146,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     { origin: "", spool, first: spool.first },
     ...holdings
       .all()
-      .filter(({ origin }) => isGone(origin))
+      .filter((holding) => isGone(holding.origin))
       .map((holding) => ({ ...holding, first: holding.first() })),
   ];
   const lookAtTarget = async (target: Target) => {
@@ -168,6 +173,9 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     loop(COPY_AGAIN_EVERY_MS, async () => copies.again()),
     loop(RELEASE_EVERY_MS, async () => {
       adopt();
+      for (const { origin: held, spool: from } of holdings.all()) {
+        if (isGone(held)) await from.drop(lowest(targets, progress, held));
+      }
       const upTo = lowest(targets, progress);
       if (upTo < spool.first) return;
       await peers.release(upTo);
@@ -179,9 +187,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     const others = peers.list
       .filter((peer) => peer.reachable())
       .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
-    return judgeFit(health, backlog, others);
+    const verdict = judgeFit(health, backlog, others);
+    if (!verdict.fit || !config.filling.includes(id)) return verdict;
+    return { fit: false, because: "it is filling: it answers after understudy puppetdb accept" };
   };
-  let chosen: string | undefined;
+  const used = join(config.stateDir, "queries");
+  let chosen = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
     local: targets.find(({ client }) => client.id === config.id)?.client,
@@ -197,10 +208,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     forQueries() {
       const elsewhere = peers.list.map((peer) => peer.reachable() && peer.state()?.queries);
-      const used = { here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
-      const next = chooseForQueries(config.puppetdbs, isFit, used);
-      if (next !== chosen)
+      const now = { here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
+      const next = chooseForQueries(config.puppetdbs, isFit, now);
+      if (next !== chosen) {
         log.info("queries go to another PuppetDB", { from: chosen ?? "none", to: next ?? "none" });
+        if (next !== undefined) void rememberUsed(used, next, log);
+      }
       chosen = next;
       const target = targets.find(({ client }) => client.id === next);
       if (target !== undefined) return { client: target.client };
@@ -218,6 +231,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     state: () => ({
       id: config.id,
+      origin,
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
     }),
@@ -295,9 +309,9 @@ async function backlogOf(
   return { caughtUp, commands, oldestMs };
 }
 
-/** The number up to which every PuppetDB has this courier's own commands. */
-function lowest(targets: readonly Target[], progress: ProgressFile): number {
-  const all = targets.map(({ client }): Progress => progress.of("", client.id));
+/** The number up to which every PuppetDB has a spool's commands; "" is this courier's own. */
+function lowest(targets: readonly Target[], progress: ProgressFile, origin = ""): number {
+  const all = targets.map(({ client }): Progress => progress.of(origin, client.id));
   return all.length === 0 ? 0 : Math.min(...all.map(({ upTo }) => upTo));
 }
 

@@ -32,8 +32,8 @@ export interface Holdings {
   close(): Promise<void>;
 }
 
-/** Members' ids: they become names of folders. */
-const ORIGIN = /^(?!\.)[a-z0-9._-]{1,250}$/;
+/** Names of spools, and of folders here: a member's id and what tells its spools apart. */
+const ORIGIN = /^(?!\.)[a-z0-9._-]{1,230}(?:\+[0-9a-f]{1,16})?$/;
 
 interface Kept extends Holding {
   seqs: Ranges;
@@ -46,7 +46,7 @@ export async function openHoldings(folder: string, options: SpoolOptions = {}): 
   const kept = new Map<string, Promise<Kept>>();
   const opened = new Map<string, Kept>();
   const ensure = (origin: string): Promise<Kept> => {
-    if (!ORIGIN.test(origin)) throw new RangeError(`${origin} is no member`);
+    if (!ORIGIN.test(origin)) throw new RangeError(`${origin} is no spool's name`);
     let found = kept.get(origin);
     if (found === undefined) {
       found = openHolding(origin, join(folder, origin), options).then((one) => {

@@ -18,9 +18,10 @@ const PUPPETDB = "/puppetdb";
 /** The HTTPS server; the caller listens. */
 export function createPeerDoor(
   courier: Courier,
-  { cert, key, ca, log }: { cert: string; key: string; ca: string; log: Log },
+  options: { cert: string; key: string; ca: string; crl?: string[]; log: Log },
 ): Server {
-  const tls = { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+  const { log, ...files } = options;
+  const tls = { ...files, requestCert: true, rejectUnauthorized: true };
   return createServer(tls, (incoming, outgoing) => {
     serve(courier, incoming, outgoing).catch((error: unknown) => {
       log.warn("another courier's request failed", { why: messageOf(error) });

@@ -21,6 +21,8 @@ export const HEAD_HEADER = "x-understudy-command";
 
 export const PeerState = z.looseObject({
   id: z.string(),
+  /** The name of the spool that it has now. */
+  origin: z.string().optional(),
   /** By PuppetDB. */
   backlog: z.record(
     z.string(),
@@ -67,7 +69,7 @@ export interface CourierPeers {
 export function createCourierPeers(
   config: CourierConfig,
   tls: PeerTls,
-  deps: { log: Log; signal: AbortSignal; onChange: () => void },
+  deps: { origin: string; log: Log; signal: AbortSignal; onChange: () => void },
 ): CourierPeers {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });
   const startedMs = performance.now();
@@ -125,7 +127,7 @@ export function createCourierPeers(
     })();
   }
   const reachable = () => peers.filter(({ peer }) => peer.reachable());
-  const origin = encodeURIComponent(config.id);
+  const origin = encodeURIComponent(deps.origin);
   return {
     list: peers.map(({ peer }) => peer),
     async copy(seq, head, body) {

@@ -1,17 +1,25 @@
-// The courier as a process: its configuration, its certificates, its two doors.
+// The courier as a process: its configuration, its certificates, its doors. What it is told changes
+// with a restart only; certificates and CRLs are taken as they come.
 
-import { once } from "node:events";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Server } from "node:https";
+import type { Server } from "node:http";
+import { createSecureContext } from "node:tls";
+import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { pause } from "../base/retry.ts";
+import { decodePem, encodePem } from "../x509/pem.ts";
 import { createClientDoor } from "./client-door.ts";
 import { type CourierConfig, readCourierConfig } from "./config.ts";
-import { readPeerTls, startCourier } from "./courier.ts";
+import { type CourierDeps, readPeerTls, startCourier } from "./courier.ts";
+import { closeDoors, createStatusDoor, openDoor, placeOf } from "./doors.ts";
 import { createPeerDoor } from "./peer-door.ts";
+
+const FILES_EVERY_MS = 2000;
 
 /**
  * Runs the courier that the file at `path` describes until `signal` aborts. `onReady` is called
- * when both doors are open. Throws Fault `courier.config`, `courier.spool-…`, or why it can't
+ * when all doors are open. Throws Fault `courier.config`, `courier.spool-…`, or why it can't
  * listen.
  */
 export async function runCourier(
@@ -19,46 +27,101 @@ export async function runCourier(
   deps: { log: Log; signal: AbortSignal; onReady: () => void },
 ): Promise<void> {
   const { log, signal } = deps;
+  const loaded = hashOf(await readFile(path, "utf8"));
   const config = await readCourierConfig(path);
-  const courier = await startCourier(config, { log, peerTls: await readPeerTls(config) });
-  const client = createClientDoor(courier, {
-    ...(await readTls(config)),
-    allow: config.allow,
-    log,
-  });
-  const peer = createPeerDoor(courier, { ...(await readPeerDoorTls(config)), log });
+  const tls = await readAllTls(config);
+  const courier = await startCourier(config, { log, peerTls: tls.outgoing });
+  const client = createClientDoor(courier, { ...tls.client, allow: config.allow, log });
+  const peer = createPeerDoor(courier, { ...tls.peer, log });
+  const status = createStatusDoor(courier, loaded);
   const doors: Server[] = [];
   try {
-    for (const [door, { address, port }] of [
-      [client, config.listen],
-      [peer, config.peerListen],
+    for (const [name, door] of [
+      ["client", client],
+      ["peer", peer],
+      ["status", status],
     ] as const) {
-      door.listen({ host: address, port });
-      await once(door, "listening");
+      await openDoor(door, placeOf(name, config));
       doors.push(door);
     }
     log.info("the courier takes commands", { port: config.listen.port });
     deps.onReady();
-    if (!signal.aborted) await once(signal, "abort");
+    const take = (files: AllTls) => {
+      client.setSecureContext(files.client);
+      peer.setSecureContext(files.peer);
+      Object.assign(tls.outgoing, files.outgoing);
+    };
+    await followFiles(config, tls, take, { log, signal });
   } finally {
-    // Whoever is being answered gets his answer; nobody new is let in.
-    for (const door of doors) {
-      door.close();
-      door.closeIdleConnections();
-    }
+    await closeDoors(doors);
     await courier.close();
     for (const door of doors) door.closeAllConnections();
   }
 }
 
-async function readTls({ tls }: CourierConfig) {
-  const read = async (file: string) => readFile(file, "utf8");
-  const [cert, key] = [await read(tls.cert), await read(tls.key)];
-  return { cert, key, ca: await read(tls.ca), crl: await read(tls.crl) };
+/** How a status tells which configuration was read. */
+export function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
-async function readPeerDoorTls({ peerTls }: CourierConfig) {
+interface AllTls {
+  client: { cert: string; key: string; ca: string; crl: string[] };
+  peer: { cert: string; key: string; ca: string; crl?: string[] };
+  outgoing: CourierDeps["peerTls"];
+}
+
+async function readAllTls(config: CourierConfig): Promise<AllTls> {
+  const { tls, peerTls } = config;
   const read = async (file: string) => readFile(file, "utf8");
-  const [cert, key] = [await read(peerTls.cert), await read(peerTls.key)];
-  return { cert, key, ca: await read(peerTls.ca) };
+  const { crl } = peerTls;
+  return {
+    client: {
+      cert: await read(tls.cert),
+      key: await read(tls.key),
+      ca: await read(tls.ca),
+      crl: splitCrls(await read(tls.crl)),
+    },
+    peer: {
+      cert: await read(peerTls.cert),
+      key: await read(peerTls.key),
+      ca: await read(peerTls.ca),
+      ...(crl === undefined ? {} : { crl: splitCrls(await read(crl)) }),
+    },
+    outgoing: await readPeerTls(config),
+  };
+}
+
+/** Node.js takes the first CRL of a text only, and refuses whoever another CA above signed. */
+function splitCrls(text: string): string[] {
+  return decodePem(text)
+    .filter(({ label }) => label === "X509 CRL")
+    .map(({ label, der }) => encodePem(label, der));
+}
+
+/** Has newer certificates and CRLs taken as they come, until `signal`; bad ones are left. */
+async function followFiles(
+  config: CourierConfig,
+  first: AllTls,
+  take: (files: AllTls) => void,
+  { log, signal }: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  let known = hashOf(JSON.stringify(first));
+  let said = "";
+  while (!signal.aborted) {
+    await pause(FILES_EVERY_MS, signal);
+    try {
+      const files = await readAllTls(config);
+      const now = hashOf(JSON.stringify(files));
+      if (now === known) continue;
+      for (const one of Object.values(files) as AllTls["peer"][]) createSecureContext(one);
+      take(files);
+      known = now;
+      said = "";
+      log.info("newer certificates or revocations are in force");
+    } catch (error) {
+      const why = messageOf(error);
+      if (why !== said) log.warn("the former certificates stay in force", { why });
+      said = why;
+    }
+  }
 }

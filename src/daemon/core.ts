@@ -14,6 +14,7 @@ import type { View } from "../cluster/view.ts";
 import { createVoters, type Voters } from "../cluster/voters-loop.ts";
 import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
 import { startCa } from "./ca.ts";
+import { type CourierRunner, createCourierRunner } from "./courier.ts";
 import { type Copier, startCopier } from "./copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./edge.ts";
 import { createHostCertificate, type HostCertificate } from "./host-certificate.ts";
@@ -61,6 +62,7 @@ export interface ServerParts {
   copier: Copier;
   edge: EdgeRunner;
   hostCertificate: HostCertificate;
+  courier: CourierRunner;
   /** Gives what a new CRL wakes. */
   onWake(wake: () => void): void;
 }
@@ -141,7 +143,8 @@ export async function createServer(core: Core): Promise<ServerParts> {
   const edge = createEdgeRunner({ ...core, memoryMiB, ca });
   parts.edge = edge;
   const hostCertificate = createHostCertificate(core, ca);
-  return { ca, copier, edge, hostCertificate, onWake: (wake) => (parts.wake = wake) };
+  const courier = createCourierRunner(core);
+  return { ca, copier, edge, hostCertificate, courier, onWake: (wake) => (parts.wake = wake) };
 }
 
 export function requireView({ keeper }: Core): View {

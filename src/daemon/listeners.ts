@@ -27,7 +27,9 @@ import {
   setVoters,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
+import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
+import { puppetdbCommands } from "./puppetdb.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -88,6 +90,10 @@ export async function listenForCommands(
     setVoters: async (count) => setVoters(membership, count),
     backends: backendCommands(core),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
+    puppetdb: puppetdbCommands({
+      ...core,
+      wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
+    }),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }

@@ -21,6 +21,7 @@ export interface LocalParts {
   voters: { planning(): string };
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
+  courier: () => Promise<LocalStatus["courier"]>;
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -33,6 +34,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const addresses = (view?.settings.virtualIps ?? []).map((vip) => vip.split("/")[0] ?? vip);
   const edge = parts.edge();
   const ca = parts.ca();
+  const courier = parts.courier();
   return {
     id: node.id,
     role: node.role,
@@ -55,9 +57,14 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
+    ...withCourier(await courier),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
+}
+
+function withCourier(courier: LocalStatus["courier"]): Pick<LocalStatus, "courier"> {
+  return courier === undefined ? {} : { courier };
 }
 
 /**

@@ -13,6 +13,7 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Voters } from "../cluster/voters-loop.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
+import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
 import { startEjectedLoop } from "./ejected.ts";
 import type { ExpiryWatch } from "./expiry-watch.ts";
@@ -30,6 +31,9 @@ const LEAVES_TICK_MS = 60_000;
 const EXPIRY_TICK_MS = 600_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
 const UNIT_EVERY_TICKS = 6;
+
+/** The loop that renews them, and has puppetserver load what has changed. */
+export const OWN_CERTIFICATES = "own certificates";
 
 export interface LoopHost {
   node: NodeFile;
@@ -61,7 +65,7 @@ export function startMemberLoops(
   return [
     startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
     startLoop({
-      ...named(host, "own certificates", LEAVES_TICK_MS),
+      ...named(host, OWN_CERTIFICATES, LEAVES_TICK_MS),
       body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
     }),
     recordLoop,
@@ -74,6 +78,7 @@ export interface ServerLoopParts {
   ca: Ca;
   edge: EdgeRunner;
   hostCertificate: Pick<HostCertificate, "keep">;
+  courier: Pick<CourierRunner, "tick">;
   onWake(wake: () => void): void;
 }
 
@@ -126,15 +131,24 @@ export function startServerLoops(
       });
     },
   });
+  const courierLoop = startLoop({
+    ...named(host, "courier"),
+    body: async () => {
+      const view = keeper.current();
+      if (view !== undefined) await server.courier.tick(view, keeper.record().reachable);
+    },
+  });
   server.onWake(() => edgeLoop.wake());
   keeper.onChange(() => {
     edgeLoop.wake();
     vipLoop.wake();
     etcdLoop.wake();
     certificateLoop.wake();
+    courierLoop.wake();
   });
   const ejectedLoop = startEjectedLoop(host, server.ca);
-  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop];
+  const own = [edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop, courierLoop];
+  return [...caLoops, ...own];
 }
 
 interface Changes {

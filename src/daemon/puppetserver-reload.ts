@@ -1,4 +1,5 @@
-// puppetserver takes a renewed certificate only by a reload, which ends its running compiles. So
+// puppetserver takes a renewed certificate, or another way to PuppetDB, only by a reload, which
+// ends its running compiles. So
 // edges send it nothing more before, what runs there is waited for, and no two members reload at
 // the same time. What of that can't be had within its limit costs replays, not runs.
 
@@ -23,7 +24,7 @@ const LOOK_MS = 1000;
 const ASK_MS = 3000;
 
 /** Why its edges send it nothing while it reloads. */
-export const RELOADING = "it loads a renewed certificate";
+export const RELOADING = "it loads what has changed on its server";
 
 export interface ReloadHost {
   node: NodeFile;

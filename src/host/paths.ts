@@ -21,6 +21,14 @@ export const PATHS = {
   etcd: `${STATE}/etcd`,
   edge: `${STATE}/edge`,
   vip: `${STATE}/vip`,
+  /** What the courier is told; its unit doesn't start without it. */
+  courierConfig: `${ETC}/courier.json`,
+  /** Copies of the certificates that the courier uses; readable by understudy-courier. */
+  courierPki: `${STATE}/pki/courier`,
+  /** PuppetDB commands that aren't everywhere yet. */
+  courier: `${STATE}/courier`,
+  /** What `puppetdb enable` has changed here, so that it can be put back. */
+  puppetdbFile: `${STATE}/puppetdb.json`,
   journal: `${STATE}/journal`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
@@ -33,6 +41,7 @@ export const PATHS = {
   apiSocket: `${RUN}/api.sock`,
   caSocket: `${RUN}/ca.sock`,
   filesSocket: `${RUN}/files.sock`,
+  courierSocket: `${RUN}/courier.sock`,
 } as const;
 
 /** Our systemd units, which the package brings. */
@@ -43,6 +52,8 @@ export const UNITS = {
   vip: "understudy-vip.service",
   files: "understudy-files.service",
   filesSocket: "understudy-files.socket",
+  courier: "understudy-courier.service",
+  courierSocket: "understudy-courier.socket",
 } as const;
 
 /** The ports that a server listens on. All but `edge` are for members only. */
@@ -50,6 +61,8 @@ export const PORTS = {
   edge: 8140,
   puppetserver: 8141,
   authority: 8142,
+  courier: 8081,
+  courierPeer: 8143,
   control: 9140,
   etcdClient: 9141,
   etcdPeer: 9142,

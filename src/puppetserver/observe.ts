@@ -14,6 +14,8 @@ import type { ListenerConfig } from "./webserver-conf.ts";
 
 /** Its time of change says when we last edited a file that puppetserver reads when it starts. */
 export const EDITED_STAMP = join(PATHS.state, "puppetserver.edited");
+/** Its time of change says when we last edited how puppetserver finds PuppetDB. */
+export const TERMINUS_STAMP = join(PATHS.state, "puppetserver.terminus");
 /** Holds when our last reload of puppetserver began, in ms since the epoch. */
 export const RELOADED_STAMP = join(PATHS.state, "puppetserver.reloaded");
 const ASK_MS = 10_000;
@@ -32,16 +34,19 @@ export async function observePuppetserver(
     readObserved(caCfg),
     readObserved(layout.puppetConf, ""),
   ]);
-  const [elsewhere, editedMs, identityChangedMs, startedMs, reloaded] = await Promise.all([
-    readElsewhere(confD),
-    newestChange([EDITED_STAMP]),
-    newestChange([listener.cert, listener.key, listener.caCert]),
-    readStart(unit),
-    readIfThere(RELOADED_STAMP),
-  ]);
+  const [elsewhere, editedMs, identityChangedMs, terminusMs, startedMs, reloaded] =
+    await Promise.all([
+      readElsewhere(confD),
+      newestChange([EDITED_STAMP]),
+      newestChange([listener.cert, listener.key, listener.caCert]),
+      newestChange([TERMINUS_STAMP]),
+      readStart(unit),
+      readIfThere(RELOADED_STAMP),
+    ]);
   const reloadedMs = reloaded === undefined ? undefined : Number(reloaded) || undefined;
   const files = { webserver, auth, ca, puppet };
-  return { ...files, elsewhere, editedMs, identityChangedMs, startedMs, reloadedMs };
+  const times = { editedMs, identityChangedMs, terminusMs, startedMs, reloadedMs };
+  return { ...files, elsewhere, ...times };
 }
 
 /** A file with its original. `absent` is its text where it may be missing. */
@@ -85,7 +90,7 @@ async function newestChange(paths: readonly string[]): Promise<number | undefine
 }
 
 /** When the unit's program was started, in ms since the epoch; undefined when it doesn't run. */
-async function readStart(unit: string): Promise<number | undefined> {
+export async function readStart(unit: string): Promise<number | undefined> {
   const argv = ["systemctl", "show", unit, "--timestamp=us+utc"];
   const shown = await tryRun([...argv, "--property=MainPID,ExecMainStartTimestamp"], {
     withinMs: ASK_MS,

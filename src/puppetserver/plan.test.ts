@@ -72,6 +72,20 @@ test("planPuppetserver leaves one that doesn't run as it is: it reads everything
   assert.deepEqual(planPuppetserver(desired, { ...after(stock), startedMs: undefined }), []);
 });
 
+test("planPuppetserver reloads for another way to PuppetDB, once, also beside a certificate", () => {
+  const edited = { ...after(stock), startedMs: 3000, terminusMs: 4000 };
+  const because = "how it finds PuppetDB has changed";
+  assert.deepEqual(planPuppetserver(desired, edited), [
+    { do: "reload", identityMs: 4000, because },
+  ]);
+  assert.deepEqual(planPuppetserver(desired, { ...edited, reloadedMs: 4000 }), []);
+  const both = planPuppetserver(desired, { ...edited, identityChangedMs: 5000 });
+  assert.deepEqual(
+    both.map((action) => action.do === "reload" && action.identityMs),
+    [5000],
+  );
+});
+
 test("planPuppetserver reloads for a new certificate, and does nothing for puppet.conf alone", () => {
   const edited = { ...after(stock), startedMs: 3000 };
   const renewed = { ...edited, identityChangedMs: 4000 };

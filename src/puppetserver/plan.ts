@@ -42,6 +42,8 @@ export interface PuppetserverObserved {
    * there.
    */
   identityChangedMs: number | undefined;
+  /** When we last edited how it finds PuppetDB, in ms since the epoch; undefined: never. */
+  terminusMs?: number | undefined;
   /** In ms since the epoch; undefined when it doesn't run. */
   startedMs: number | undefined;
   /** When our last reload began, in ms since the epoch; undefined: never. */
@@ -156,11 +158,14 @@ function planRun(
     return [{ do: "restart", because: "it was started before its configuration was changed" }];
   }
   const loadedMs = Math.max(startedMs, reloadedMs ?? 0);
-  if (identityChangedMs !== undefined && identityChangedMs > loadedMs) {
-    const because = "its listener has a newer certificate on disk";
-    return [{ do: "reload", identityMs: identityChangedMs, because }];
-  }
-  return [];
+  const changes: [number | undefined, string][] = [
+    [identityChangedMs, "its listener has a newer certificate on disk"],
+    [observed.terminusMs, "how it finds PuppetDB has changed"],
+  ];
+  const newer = changes.filter(([ms]) => ms !== undefined && ms > loadedMs);
+  const because = newer.map(([, why]) => why).join(", and ");
+  const identityMs = Math.max(...newer.map(([ms = 0]) => ms));
+  return newer.length === 0 ? [] : [{ do: "reload", identityMs, because }];
 }
 
 function attempt(edit: () => string): string | undefined {

@@ -1,7 +1,15 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
-import { ALT_NAMES_MAX, AltName, Backend, IpAddress, Role } from "../cluster/schema.ts";
+import {
+  ALT_NAMES_MAX,
+  AltName,
+  Backend,
+  Certname,
+  IpAddress,
+  Member,
+  Role,
+} from "../cluster/schema.ts";
 
 export const Done = z.object({ done: z.literal(true) });
 
@@ -45,6 +53,19 @@ export type AddBackend = z.infer<typeof AddBackend>;
 
 export const BackendList = z.object({ backends: z.array(Backend.extend({ address: IpAddress })) });
 export type BackendList = z.infer<typeof BackendList>;
+
+/** What this server is to run for PuppetDB. */
+export const PuppetdbWish = z.object({
+  courier: z.boolean(),
+  /** Whether it has a PuppetDB of its own. */
+  puppetdb: z.boolean(),
+  /** Certnames that may use PuppetDB besides the members'. */
+  clients: z.array(Certname).max(1000).default([]),
+});
+export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
+
+export const PuppetdbMark = z.object({ puppetdb: Member.shape.puppetdb });
+export type PuppetdbMark = z.infer<typeof PuppetdbMark>;
 
 /** How a change of the CA came out, beyond the record. */
 export const CaOutcome = z.object({

@@ -12,7 +12,7 @@ import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { PATHS } from "../host/paths.ts";
-import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
+import { findPuppet, type PuppetPlaces, readPuppetLayout } from "../host/puppet-layout.ts";
 import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
@@ -21,6 +21,8 @@ import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
 import { letAgentsIn } from "./make-way.ts";
 import { sendAgentsAway } from "./send-away.ts";
+import { givePuppetdbBack } from "./puppetdb.ts";
+import { revertTerminus } from "./puppetdb-files.ts";
 import { readSetupHost } from "./setup-host.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
@@ -144,16 +146,30 @@ export async function release(progress: (line: string) => void): Promise<string[
   }
   progress("our units are stopped");
   await stopWhole(puppetserver);
+  const puppetdb = await releasePuppetdb(layout, progress);
   const wish = await readPuppetserverWish(node);
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
-  const problems = node.role === "server" ? await settleCa(wish, progress) : [];
+  const ca = node.role === "server" ? await settleCa(wish, progress) : [];
+  const problems = [...puppetdb, ...ca];
   await removePki();
   await forgetHandedOver();
   // The node file is the last: without it nobody would know that there is something to finish.
   const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
-  for (const path of [viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile]) {
+  // What its courier took has copies at the others', which deliver it from now on. Its spool stays:
+  // a server that joins anew goes on with it.
+  const courier = [PATHS.courierConfig];
+  for (const path of [
+    viewFile,
+    isolatedEdgeWaits,
+    etcd,
+    edge,
+    vip,
+    journal,
+    ...courier,
+    nodeFile,
+  ]) {
     await rm(path, { recursive: true, force: true });
   }
   progress("this cluster's keys are deleted here");
@@ -170,6 +186,22 @@ async function settleCa(
   return [
     "The CA is on another server: puppetserver's CA service stays off here, and its CA directory is an old copy.",
   ];
+}
+
+/** What can't be put back is told, and keeps nothing else from being. */
+async function releasePuppetdb(
+  layout: PuppetPlaces,
+  progress: (line: string) => void,
+): Promise<string[]> {
+  try {
+    if (await revertTerminus(layout)) progress("puppetserver uses PuppetDB as before");
+    await givePuppetdbBack();
+    return [];
+  } catch (error) {
+    return [
+      `PuppetDB's files aren't all as before, compare FILE.before-understudy: ${messageOf(error)}`,
+    ];
+  }
 }
 
 /** Stock Puppet that signs here later must give no serial that the cluster has given. */

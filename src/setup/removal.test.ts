@@ -38,6 +38,20 @@ test("planRemoval of a server without a virtual IP sends who leaves to DNS first
   assert.doesNotMatch(linesOf([], "another"), /DNS/);
 });
 
+test("planRemoval says when the last PuppetDB that answers queries goes", () => {
+  const linesOf = (of3: Partial<Member>) => {
+    const three = [
+      answer("s1", "leader", { courier: true }),
+      answer("s2", "voter", { courier: true, ...of3 }),
+      answer("s3", "voter", { courier: true, puppetdb: "answers" }),
+    ];
+    return planRemoval(status(three, 3), "s3").lines.join("\n");
+  };
+  assert.match(linesOf({}), /Its PuppetDB is the only one that answers queries/);
+  assert.match(linesOf({ puppetdb: "fills" }), /understudy puppetdb accept/);
+  assert.doesNotMatch(linesOf({ puppetdb: "answers" }), /PuppetDB is the only/);
+});
+
 test("planRemoval refuses what would cost etcd its quorum, or the cluster its last server", () => {
   const cases: [string, ClusterStatus, string, RegExp][] = [
     ["the last server", status([answer("s1", "leader")], 1), "s1", /is this server itself/],

@@ -45,6 +45,12 @@ export function planRemoval(
       "It doesn't answer: what only it had is lost (PuppetDB, files, code that was not elsewhere).",
     );
   }
+  if (hasOnlyPuppetdb(status, id)) {
+    lines.push(
+      "Its PuppetDB is the only one that answers queries: catalogs that collect resources fail without it.",
+      "  Let another one answer first, on its server: understudy puppetdb accept",
+    );
+  }
   lines.push(
     "Its certificates are refused from then on: etcd, control API, puppetservers, CA backends, edges.",
     ...stolenLines(member.role),
@@ -56,6 +62,13 @@ export function planRemoval(
     ? `${id} is this server itself: to take it out in order, run understudy leave`
     : refusal(status, target);
   return { id, lines, refused };
+}
+
+/** Whether couriers of others are left without a PuppetDB that answers queries. */
+function hasOnlyPuppetdb({ members }: ClusterStatus, id: string): boolean {
+  const answering = members.filter(({ member }) => member.puppetdb === "answers");
+  const others = members.some(({ member }) => member.id !== id && member.courier === true);
+  return others && answering.length === 1 && answering[0]?.member.id === id;
 }
 
 /** What whoever has the member's disk could do, and can go on doing. */

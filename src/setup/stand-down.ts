@@ -28,6 +28,8 @@ export const OUR_UNITS = [
   UNITS.edge,
   UNITS.files,
   UNITS.filesSocket,
+  UNITS.courierSocket,
+  UNITS.courier,
   UNITS.etcd,
 ];
 

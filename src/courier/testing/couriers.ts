@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../base/retry.ts";
 import {
   createAuthorityCa,
   issueLeaf,
@@ -93,6 +94,28 @@ export class ToyPuppetDb {
   }
 }
 
+export const SOON = { withinMs: 30_000, everyMs: 100 };
+
+/** Waits until the PuppetDB of `id` has got commands of these certnames and no others. */
+export async function untilHas(
+  couriers: TestCouriers,
+  id: string,
+  certnames: string[],
+): Promise<void> {
+  const wanted = certnames.toSorted();
+  const has = () => {
+    const got = [...new Set(couriers.toy(id).certnames())].sort();
+    return JSON.stringify(got) === JSON.stringify(wanted);
+  };
+  await until(`the PuppetDB of ${id} has ${wanted.join()}`, has, SOON);
+}
+
+/** Waits until the courier of `id` answers queries. */
+export async function untilFit(couriers: TestCouriers, id: string): Promise<void> {
+  const answers = async () => (await couriers.ask(id, "/pdb/query/v4/nodes")).status === 200;
+  await until(`${id} answers queries`, answers, SOON);
+}
+
 interface Certificate {
   cert: string;
   key: string;
@@ -105,6 +128,7 @@ export class TestCouriers implements AsyncDisposable {
   readonly ports: number[];
   readonly puppetdbs: Map<string, ToyPuppetDb>;
   readonly #puppet = createAuthorityCa("control", "puppet", wallMs());
+  readonly #above = createAuthorityCa("control", "above", wallMs());
   readonly #edge = createAuthorityCa("edge", "edge", wallMs());
   readonly #running = new Map<string, ChildProcess>();
   readonly output: string[] = [];
@@ -143,6 +167,8 @@ export class TestCouriers implements AsyncDisposable {
     const child = this.#running.get(id);
     if (child === undefined) return;
     this.#running.delete(id);
+    // One that has ended by itself ends no more.
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
     if (signal !== "SIGSTOP") await gone;
@@ -161,10 +187,13 @@ export class TestCouriers implements AsyncDisposable {
       body?: Buffer | string;
       headers?: Record<string, string>;
       as?: string;
+      /** Instead of a fresh certificate for `as`. */
+      identity?: Certificate;
       method?: string;
     } = {},
   ): Promise<{ status: number; text: string; headers: IncomingMessage["headers"] }> {
     const { body, headers = {}, as = this.ids[0] ?? "" } = options;
+    const { identity = this.certificate(as) } = options;
     return new Promise((resolve) => {
       const broken = (error: Error) => resolve({ status: 0, text: error.message, headers: {} });
       const outgoing = request({
@@ -178,7 +207,7 @@ export class TestCouriers implements AsyncDisposable {
           ...headers,
         },
         ca: this.#puppet.certificatePem,
-        ...this.certificate(as),
+        ...identity,
         checkServerIdentity: () => undefined,
         agent: false,
       });
@@ -220,6 +249,17 @@ export class TestCouriers implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** Gives a courier a CRL of the Puppet CA's with these serials. */
+  async writeCrl(id: string, serials: string[]): Promise<void> {
+    await writeFile(join(this.folder, id, "puppet.crl"), this.#crls(serials));
+  }
+
+  #crls(serials: string[]): string {
+    const revoked = serials.map((serialHex) => ({ serialHex, atMs: wallMs() }));
+    const above = renderAuthorityCrl(this.#above, { number: 1, revoked: [] }, wallMs());
+    return above + renderAuthorityCrl(this.#puppet, { number: 1, revoked }, wallMs());
+  }
+
   #port(id: string, peer = false): number {
     return this.ports[this.ids.indexOf(id) * 2 + (peer ? 1 : 0)] ?? 0;
   }
@@ -230,11 +270,12 @@ export class TestCouriers implements AsyncDisposable {
     const file = (name: string) => join(folder, name);
     const puppet = this.certificate(id);
     const [door, client] = [issue(this.#edge, "authority", id), issue(this.#edge, "edge", id)];
-    const crl = renderAuthorityCrl(this.#puppet, { number: 1, revoked: [] }, wallMs());
+    // As Puppet's CA has them: of the CA above too, and that one first.
+    const crl = this.#crls([]);
     const files: Record<string, string> = {
       "puppet.crt": puppet.cert,
       "puppet.key": puppet.key,
-      "puppet-ca.crt": this.#puppet.certificatePem,
+      "puppet-ca.crt": `${this.#above.certificatePem}${this.#puppet.certificatePem}`,
       "puppet.crl": crl,
       "door.crt": door.cert,
       "door.key": door.key,

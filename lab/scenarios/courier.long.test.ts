@@ -1,0 +1,254 @@
+// PuppetDB on two of three servers, behind couriers: a PuppetDB stops while agents run, a courier
+// is killed, a server is lost right after it took a command. No run fails, nothing that was taken
+// is missing from either, and no agent purges what it should keep.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { until } from "../../src/base/retry.ts";
+import { wallMs } from "../../src/host/clock.ts";
+import type { Cluster } from "../cluster.ts";
+import { openCluster } from "../cluster.ts";
+import { type Crew, startCrew } from "../cluster/crew.ts";
+import { explainFailure } from "../cluster/journals.ts";
+import { queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
+import { AUTOSIGNED } from "../cluster/site.ts";
+import type { LabHost } from "../host.ts";
+
+const ENVIRONMENT = "/etc/puppet/code/environments/production";
+const ENABLE_MS_MAX = 600_000;
+const AGENTS = ["one", "two", "three"];
+/** What `puppetdb enable` may change. */
+const FILES =
+  "cd /etc && find puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml puppetdb/conf.d/jetty.ini";
+
+/** Each node exports its name and collects everybody's; what isn't collected is purged. */
+const SITE = `node default {
+  include demo
+  $own = "/srv/exported/\${trusted['certname']}"
+  file { ['/srv/exported', $own]: ensure => directory }
+  File[$own] { recurse => true, purge => true }
+  @@demo::export { $trusted['certname']: }
+  Demo::Export <<| |>>
+}
+`;
+const EXPORT = `define demo::export() {
+  file { "/srv/exported/\${trusted['certname']}/\${title}": content => "\${title}\\n" }
+}
+`;
+
+let cluster: Cluster;
+let s1: LabHost;
+let s2: LabHost;
+let s3: LabHost;
+let stock: string;
+/** When s2's PuppetDB began to get what the other gets. */
+let filledMs: number;
+
+before(async () => {
+  cluster = await openCluster({ servers: 3, agentHosts: 1, prepare: writeExports });
+  [s1, s2, s3] = cluster.servers as [LabHost, LabHost, LabHost];
+  stock = await sumsOf(s2);
+  await Promise.all([s1, s2].map(startPuppetdb));
+});
+
+after(async () => cluster?.down());
+
+/** A test whose failure comes with what the servers said. */
+function scene(title: string, body: () => Promise<void>): void {
+  test(title, async () => {
+    try {
+      await body();
+    } catch (error) {
+      throw await explainFailure(error, cluster.servers);
+    }
+  });
+}
+
+scene(
+  "puppetdb enable shows first what it would do, does it on every server, and does it twice",
+  async () => {
+    const before = await sumsOf(s1);
+    const shown = await s1.run("understudy puppetdb enable --dry-run");
+    assert.match(shown, /jetty\.ini: PuppetDB listens on loopback alone/);
+    assert.match(shown, /https:\/\/s1\.lab\.test:8081, then https:\/\/s2\.lab\.test:8081/);
+    assert.equal(await sumsOf(s1), before);
+    for (const server of cluster.servers) {
+      const without = server === s1 ? "" : " --without-puppetdb";
+      await server.run(`understudy puppetdb enable${without}`, { withinMs: ENABLE_MS_MAX });
+    }
+    const again = await s1.run("understudy puppetdb enable --json", { withinMs: ENABLE_MS_MAX });
+    assert.match(again, /"puppetdb": "answers"/);
+    const ports = await s1.run("ss -Hltn");
+    assert.match(ports, /127\.0\.0\.1\]?:8080 /);
+    assert.doesNotMatch(ports, /(?:0\.0\.0\.0|\*|\[::\]):8080 /);
+    await cluster.untilWhole();
+    assert.match(await s3.run("understudy status"), /PUPPETDB/);
+  },
+);
+
+scene(
+  "a later PuppetDB fills: it answers when it has every node that the first one has",
+  async () => {
+    const crew = await startCrew(cluster, AGENTS);
+    await rounds(crew, 1);
+    const said = await s2.run("understudy puppetdb enable", { withinMs: ENABLE_MS_MAX });
+    assert.match(said, /answers no queries yet/);
+    filledMs = wallMs();
+    const status = await s3.run("understudy status");
+    assert.match(status, /s2\.lab\.test's PuppetDB answers no queries: /);
+    await rounds(crew, 1);
+    await s2.run("understudy puppetdb accept");
+    await rounds(crew, 1);
+    await crew.assertUnharmed(0);
+    await settle(crew);
+    await until("every PuppetDB is fit", async () => (await unfit()).length === 0, {
+      withinMs: 60_000,
+    });
+  },
+);
+
+scene(
+  "a PuppetDB that stops during runs and starts again fails none, and lacks nothing",
+  async () => {
+    const fromMs = wallMs();
+    const crew = await startCrew(cluster, AGENTS);
+    await rounds(crew, 1);
+    await s1.run("systemctl stop puppetdb");
+    await rounds(crew, 2);
+    assert.match((await unfit()).join(), /s1\.lab\.test/);
+    await s1.run("systemctl start puppetdb", { withinMs: ENABLE_MS_MAX });
+    await rounds(crew, 1);
+    await crew.assertUnharmed(fromMs);
+    await settle(crew);
+  },
+);
+
+scene(
+  "a PostgreSQL that stops during runs and starts again fails none, and lacks nothing",
+  async () => {
+    const fromMs = wallMs();
+    const crew = await startCrew(cluster, AGENTS);
+    await rounds(crew, 1);
+    await s2.run("systemctl stop postgresql@15-main");
+    await rounds(crew, 2);
+    await s2.run("systemctl start postgresql@15-main");
+    await rounds(crew, 1);
+    await crew.assertUnharmed(fromMs);
+    await settle(crew);
+  },
+);
+
+scene("couriers that are killed right after runs lose nothing, and fail none", async () => {
+  const fromMs = wallMs();
+  const crew = await startCrew(cluster, AGENTS);
+  for (const server of cluster.servers) {
+    await rounds(crew, 1);
+    await server.signal("understudy-courier.service", "SIGKILL", "all");
+  }
+  await rounds(crew, 1);
+  await crew.assertUnharmed(fromMs);
+  await settle(crew);
+});
+
+scene("with every daemon stopped, couriers go on", async () => {
+  const fromMs = wallMs();
+  for (const server of cluster.servers) await server.run("systemctl stop understudy");
+  const crew = await startCrew(cluster, AGENTS);
+  await s3.run("systemctl restart understudy-courier");
+  await rounds(crew, 2);
+  await crew.assertUnharmed(fromMs);
+  for (const server of cluster.servers) await server.run("systemctl start understudy");
+  await settle(crew);
+});
+
+scene(
+  "a server that is lost right after it took a command took it for both PuppetDBs",
+  async () => {
+    const certname = `lost.${AUTOSIGNED}`;
+    // Nobody can deliver it at once: it must come from the copy.
+    for (const server of [s1, s2]) await server.run("systemctl stop puppetdb");
+    await until("none is fit", async () => (await unfit()).length === 2, { withinMs: 60_000 });
+    assert.equal(await postFacts(s3, certname), "200");
+    await s3.powerCut();
+    for (const server of [s1, s2]) {
+      await server.run("systemctl start puppetdb", { withinMs: ENABLE_MS_MAX });
+    }
+    const query = ["from", "factsets", ["extract", ["certname"], ["=", "certname", certname]]];
+    for (const server of [s1, s2]) {
+      const has = async () => (await queryPuppetdb(server, query)).length === 1;
+      await until(`${server.name} has it`, has, { withinMs: 180_000, everyMs: 1000 });
+    }
+    await untilSame([s1, s2], filledMs);
+  },
+);
+
+scene("puppetdb disable puts every file back, and the others go on", async () => {
+  await s3.boot();
+  await cluster.untilWhole();
+  await s2.run("understudy puppetdb disable", { withinMs: ENABLE_MS_MAX });
+  assert.equal(await sumsOf(s2), stock);
+  assert.doesNotMatch(await s2.run("ss -Hltn"), /:(?:8081|8143) /);
+  const fromMs = wallMs();
+  const crew = await startCrew(cluster, AGENTS);
+  await rounds(crew, 2);
+  await crew.assertUnharmed(fromMs);
+  await crew.stop();
+});
+
+/** Waits for `count` more whole runs of every agent. */
+async function rounds(crew: Crew, count: number): Promise<void> {
+  for (let round = 0; round < count; round += 1) await crew.allRun();
+}
+
+/**
+ * Ends the crew's runs; then both PuppetDBs must have the same, a report of each run among it, and
+ * every agent must have what every other exports.
+ */
+async function settle(crew: Crew): Promise<void> {
+  await crew.stop();
+  const content = await untilSame([s1, s2], filledMs);
+  for (const { certname } of crew.agents) {
+    const runs = crew.since(0).filter((run) => run.agent === certname && run.startedAt > filledMs);
+    const reports = content.filter((line) => line.startsWith(`reports ${certname} `));
+    assert.ok(reports.length >= runs.length, `${certname}: ${reports.length} of ${runs.length}`);
+    const collected = await cluster.agentHost.run(`ls /srv/exported/${certname}`);
+    const names = AGENTS.map((name) => `${name}.${AUTOSIGNED}`);
+    assert.deepEqual(collected.trim().split("\n"), names.toSorted());
+  }
+}
+
+/** Lines of PuppetDBs that aren't fit, as s3's daemon tells. */
+async function unfit(): Promise<string[]> {
+  const status = await cluster.status(s3);
+  const { courier } = status.members.find(({ member }) => member.id === s3.fqdn)?.local ?? {};
+  if (courier?.runs !== true) return ["the courier doesn't run"];
+  return courier.puppetdbs.filter(({ fit }) => !fit).map(({ id, because }) => `${id}: ${because}`);
+}
+
+async function writeExports(server: LabHost): Promise<void> {
+  await server.writeFile(`${ENVIRONMENT}/modules/demo/manifests/export.pp`, EXPORT);
+  await server.writeFile(`${ENVIRONMENT}/manifests/site.pp`, SITE);
+}
+
+async function sumsOf(server: LabHost): Promise<string> {
+  return server.run(`${FILES} -type f -exec sha256sum {} + 2>/dev/null || true`);
+}
+
+/** Sends facts to the courier of `server` as its puppetserver does; returns the status code. */
+async function postFacts(server: LabHost, certname: string): Promise<string> {
+  const at = new Date(wallMs()).toISOString();
+  const body = JSON.stringify({
+    certname,
+    environment: "production",
+    producer_timestamp: at,
+    producer: server.fqdn,
+    values: { lost: true },
+  });
+  const query = `command=replace_facts&version=5&certname=${certname}&producer-timestamp=${at}`;
+  const pki = "/var/lib/puppet/ssl";
+  const script = `curl -sS -o /dev/null -w '%{http_code}' --data-binary @- \\
+    --cert $(puppet config print hostcert) --key $(puppet config print hostprivkey) \\
+    --cacert $(puppet config print localcacert || echo ${pki}/certs/ca.pem) \\
+    -H 'content-type: application/json' 'https://${server.fqdn}:8081/pdb/cmd/v1?${query}'`;
+  return (await server.run(["bash", "-c", script], { input: body })).trim();
+}

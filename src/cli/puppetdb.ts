@@ -1,0 +1,195 @@
+// understudy puppetdb enable|disable|accept|status: this server's courier, and its PuppetDB if it
+// has one.
+
+import type { Command } from "commander";
+import { Fault } from "../base/fault.ts";
+import { renderDuration } from "../base/duration.ts";
+import { renderTable } from "../base/table.ts";
+import { sumPuppetdbs } from "../cluster/courier-status.ts";
+import { requireNodeFile } from "../cluster/node-file.ts";
+import { ClusterStatus } from "../cluster/status.ts";
+import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
+import { Done, type PuppetdbMark } from "../setup/contract.ts";
+import { callDaemon } from "../setup/daemon-client.ts";
+import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/puppetdb.ts";
+import { comparePuppetdb } from "../setup/puppetdb-compare.ts";
+import { onInterruption, runSteps } from "../setup/steps.ts";
+import { createOutput } from "./output.ts";
+import { requireRoot } from "./pass-preflight.ts";
+
+const ASK_MS = 10_000;
+
+interface Flags {
+  dryRun?: boolean;
+  json?: boolean;
+  force?: boolean;
+  /** Commander's name for --without-puppetdb. */
+  withoutPuppetdb?: boolean;
+}
+
+export function addPuppetdb(program: Command): void {
+  const puppetdb = program
+    .command("puppetdb")
+    .description("PuppetDB behind couriers: commands reach every one, queries go to a fit one");
+  puppetdb
+    .command("enable")
+    .description(
+      "run a courier here, bring commands to this server's PuppetDB, have puppetserver use it",
+    )
+    .option("--without-puppetdb", "leave a PuppetDB that is installed here out")
+    .option("--dry-run", "check everything, print what would be done, change nothing")
+    .option("--json", "print JSON")
+    .addHelpText("after", HELP)
+    .action(enable);
+  puppetdb
+    .command("disable")
+    .description("put puppetserver's and PuppetDB's files back, and stop the courier")
+    .option("--dry-run", "print what would be done, change nothing")
+    .option("--force", "also with commands that aren't in every PuppetDB yet")
+    .option("--json", "print JSON")
+    .action(disable);
+  puppetdb
+    .command("accept")
+    .description("let this server's PuppetDB answer queries: it has what the others have")
+    .option("--force", "without comparing it")
+    .option("--json", "print JSON")
+    .action(accept);
+  puppetdb
+    .command("status")
+    .description("every PuppetDB and every courier")
+    .option("--json", "print JSON")
+    .action(async (flags: Flags) => {
+      const status = await readStatus();
+      const value = {
+        puppetdbs: sumPuppetdbs(status.members),
+        couriers: status.members.flatMap(({ member, local }) =>
+          member.courier === true ? [{ id: member.id, ...local?.courier }] : [],
+        ),
+      };
+      createOutput(flags.json === true).result(value, renderPuppetdbStatus(status));
+    });
+}
+
+async function enable(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json === true);
+  requireRoot();
+  const node = await requireNodeFile();
+  const layout = await readPuppetLayout();
+  const plan = await planEnable(node, layout, flags.withoutPuppetdb === true);
+  if (flags.dryRun === true) {
+    output.result(plan, describeEnable(plan).join("\n"));
+    return;
+  }
+  const say = (line: string) => output.progress(line);
+  let mark: PuppetdbMark = {};
+  const steps = enableSteps({ layout, sharedName: node.sharedName }, plan, (said) => {
+    mark = said;
+  });
+  await runSteps(steps, say, onInterruption(say));
+  const { puppetdb } = mark;
+  const lines = [`${node.id} uses PuppetDB through its courier.`];
+  if (puppetdb === "fills") {
+    lines.push(
+      "Its own PuppetDB takes every command from now on, and answers no queries yet.",
+      "When each agent has run since (half an hour by default): understudy puppetdb accept",
+    );
+  }
+  output.result({ id: node.id, puppetdb: puppetdb ?? null, urls: plan.urls }, lines.join("\n"));
+}
+
+async function disable(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json === true);
+  requireRoot();
+  const node = await requireNodeFile();
+  const steps = disableSteps(
+    { layout: await findPuppet(), sharedName: node.sharedName },
+    flags.force === true,
+  );
+  if (flags.dryRun === true) {
+    const titles = steps.map(({ title }) => title);
+    const lines = titles.map((title, index) => `${String(index + 1).padStart(3)}. ${title}`);
+    output.result({ steps: titles }, ["Until this is so:", ...lines].join("\n"));
+    return;
+  }
+  const say = (line: string) => output.progress(line);
+  const status = await readStatus();
+  if (status.members.some(({ member }) => member.id !== node.id && member.courier === true)) {
+    say(
+      " ! Other servers go on with PuppetDB. Agents that this one compiles for may collect nothing.",
+    );
+  }
+  await runSteps(steps, say, onInterruption(say));
+  output.result({ id: node.id }, `${node.id} has no courier any more.`);
+}
+
+async function accept(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json === true);
+  requireRoot();
+  const node = await requireNodeFile();
+  if (flags.force !== true) {
+    const { lacks, because } = await comparePuppetdb(node.id, await readPuppetLayout());
+    if (because !== "") {
+      throw new Fault("puppetdb.not-accepted", `nothing to compare it with: ${because}`, {
+        hints: ["To let it answer all the same: understudy puppetdb accept --force"],
+      });
+    }
+    if (lacks.length > 0) {
+      const shown = lacks.slice(0, 10).join(", ");
+      throw new Fault("puppetdb.not-accepted", `it lacks ${lacks.length} nodes' catalogs`, {
+        hints: [
+          lacks.length > 10 ? `${shown}, …` : shown,
+          "Agents purge what a PuppetDB that lacks them doesn't list. Wait for their runs.",
+          "Those that never run again: puppet node deactivate NAME. To ignore them: --force",
+        ],
+      });
+    }
+  }
+  await callDaemon("POST", "/v1/puppetdb/accept", { body: {}, answer: Done });
+  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries now.`);
+}
+
+async function readStatus(): Promise<ClusterStatus> {
+  return callDaemon("GET", "/v1/status", { answer: ClusterStatus, withinMs: ASK_MS });
+}
+
+/** Both tables as text for people. */
+export function renderPuppetdbStatus({ members }: ClusterStatus): string {
+  const puppetdbs = sumPuppetdbs(members).map((each) => [
+    each.id,
+    each.fit ? "fit" : `not fit: ${each.because}`,
+    each.usedBy.join(" ") || "-",
+    String(each.commands),
+    each.commands === 0 ? "-" : renderDuration(Math.round(each.oldestMs / 1000)),
+    String(each.deadLetters),
+  ]);
+  const couriers = members
+    .filter(({ member }) => member.courier === true)
+    .map(({ member, local }) => {
+      const { courier } = local ?? {};
+      if (courier === undefined) return [member.id, "?", "-", "-", "-", "-"];
+      if (!courier.runs) return [member.id, `no: ${courier.because}`, "-", "-", "-", "-"];
+      const others = courier.couriers.filter(({ reachable }) => reachable).map(({ id }) => id);
+      return [
+        member.id,
+        "yes",
+        others.join(" ") || "none",
+        String(courier.singleCopies),
+        String(courier.spoolBytes),
+        courier.queries ?? "-",
+      ];
+    });
+  if (couriers.length === 0) return "No server has a courier: understudy puppetdb enable";
+  return [
+    renderTable(["PUPPETDB", "STATE", "USED BY", "WAITING", "OLDEST", "DEAD LETTERS"], puppetdbs),
+    "",
+    renderTable(["COURIER", "RUNS", "REACHES", "1 COPY", "BYTES", "QUERIES GO TO"], couriers),
+  ].join("\n");
+}
+
+const HELP = `
+What it does: has a PuppetDB that is installed here listen on loopback only, runs the courier on its port 8081,
+and has puppetserver send facts, catalogs and reports there, with the next server's courier as the fallback. On a server
+without PuppetDB its courier serves the other servers' ones. Interrupted, it is finished by the same command.
+While PuppetDB restarts (half a minute and more) its clients are answered only if another one is fit.
+
+Exit code: 0 done, 1 refused or failed.`;

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type CourierStatus,
+  courierWarnings,
+  renderPuppetdb,
+  silentCourier,
+  sumPuppetdbs,
+} from "./courier-status.ts";
+import { answer, local } from "./testing/status.ts";
+
+type Sight = CourierStatus["puppetdbs"][number];
+
+function sight(id: string, more: Partial<Sight> = {}): Sight {
+  return { id, fit: true, because: "", commands: 0, oldestMs: 0, deadLetters: 0, ...more };
+}
+
+function courier(more: Partial<CourierStatus> = {}): CourierStatus {
+  const puppetdbs = [sight("s1"), sight("s2")];
+  return { ...silentCourier(""), runs: true, queries: "s1", puppetdbs, ...more };
+}
+
+function member(id: string, status: CourierStatus) {
+  return answer(id, local(id, { courier: status }), { courier: true });
+}
+
+const BEHIND = sight("s2", {
+  fit: false,
+  because: "it lacks 3 commands still",
+  commands: 3,
+  oldestMs: 90_000,
+});
+
+test("sumPuppetdbs adds up what every courier has for a PuppetDB, fit only where all find it so", () => {
+  const members = [
+    member("s1", courier({ puppetdbs: [sight("s1"), BEHIND] })),
+    member("s2", courier({ puppetdbs: [sight("s1"), { ...BEHIND, commands: 2 }], queries: "s1" })),
+    member("s3", silentCourier("refused")),
+    answer("c1"),
+  ];
+  const [first, second] = sumPuppetdbs(members);
+  assert.deepEqual([first?.id, first?.fit, first?.usedBy], ["s1", true, ["s1", "s2"]]);
+  assert.deepEqual([second?.commands, second?.fit, second?.usedBy], [5, false, []]);
+  assert.equal(second && renderPuppetdb(second), "not fit, 5 wait for 1m 30s");
+  assert.equal(first && renderPuppetdb(first), "fit");
+  assert.deepEqual(courierWarnings(members), [
+    "s3's courier doesn't run: refused",
+    "s2's PuppetDB answers no queries: it lacks 3 commands still",
+  ]);
+});
+
+test("courierWarnings tell of one copy and of refused commands, and of nothing where all is well", () => {
+  assert.deepEqual(courierWarnings([member("s1", courier()), answer("s2")]), []);
+  const dead = sight("s1", { deadLetters: 1 });
+  const members = [member("s1", courier({ singleCopies: 2, puppetdbs: [dead] }))];
+  assert.deepEqual(courierWarnings(members), [
+    "s1's courier has 2 commands with 1 copy: no other courier has taken one.",
+    "s1's PuppetDB refused 1 command for good: see puppetdb.md.",
+  ]);
+});

@@ -1,0 +1,109 @@
+// What couriers say of themselves and of PuppetDBs, and what of it is to be looked at. Pure.
+
+import { z } from "zod";
+import { renderDuration } from "../base/duration.ts";
+import type { MemberAnswer } from "./status.ts";
+
+/** One PuppetDB as one courier sees it. */
+const PuppetdbSight = z.object({
+  id: z.string(),
+  /** Whether it may answer queries. */
+  fit: z.boolean(),
+  because: z.string(),
+  /** Commands that wait here for it, and how long the oldest has. */
+  commands: z.int(),
+  oldestMs: z.number(),
+  /** Commands that it never took. */
+  deadLetters: z.int(),
+});
+
+/** The answer on the courier's own socket. */
+export const CourierAnswer = z.object({
+  couriers: z.array(z.object({ id: z.string(), reachable: z.boolean() })),
+  /** Commands that no other courier has a copy of. */
+  singleCopies: z.int(),
+  spoolBytes: z.number(),
+  /** The PuppetDB that queries went to last. */
+  queries: z.string().optional(),
+  puppetdbs: z.array(PuppetdbSight),
+  /** SHA-256 of the configuration that it has read. */
+  loaded: z.string(),
+});
+
+/** A member's courier in its status. */
+export const CourierStatus = CourierAnswer.omit({ loaded: true }).extend({
+  runs: z.boolean(),
+  /** Why it doesn't run. */
+  because: z.string(),
+});
+export type CourierStatus = z.infer<typeof CourierStatus>;
+
+/** A courier that can't be asked. */
+export function silentCourier(because: string): CourierStatus {
+  const none = { couriers: [], singleCopies: 0, spoolBytes: 0, puppetdbs: [] };
+  return { ...none, runs: false, because };
+}
+
+/** One PuppetDB as all couriers together see it. */
+export interface PuppetdbSum {
+  id: string;
+  /** `fit` where every courier that runs finds it so. */
+  fit: boolean;
+  because: string;
+  commands: number;
+  oldestMs: number;
+  deadLetters: number;
+  /** Members whose courier sends queries to it. */
+  usedBy: string[];
+}
+
+/** Every PuppetDB that a courier which runs knows. */
+export function sumPuppetdbs(members: readonly MemberAnswer[]): PuppetdbSum[] {
+  const couriers = members.flatMap(({ member, local }) =>
+    local?.courier?.runs === true ? [{ member: member.id, ...local.courier }] : [],
+  );
+  const ids = [...new Set(couriers.flatMap(({ puppetdbs }) => puppetdbs.map(({ id }) => id)))];
+  return ids.toSorted().map((id) => {
+    const seen = couriers.flatMap(({ puppetdbs }) => puppetdbs.filter((each) => each.id === id));
+    return {
+      id,
+      fit: seen.every(({ fit }) => fit),
+      because: seen.find(({ fit }) => !fit)?.because ?? "",
+      commands: seen.reduce((sum, { commands }) => sum + commands, 0),
+      oldestMs: Math.max(...seen.map(({ oldestMs }) => oldestMs)),
+      deadLetters: seen.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+      usedBy: couriers.filter(({ queries }) => queries === id).map(({ member }) => member),
+    };
+  });
+}
+
+/** What is to be looked at, in words. */
+export function courierWarnings(members: readonly MemberAnswer[]): string[] {
+  const couriers = members.flatMap(({ member, local }) => {
+    const { courier } = local ?? {};
+    if (courier === undefined) return [];
+    if (!courier.runs) return [`${member.id}'s courier doesn't run: ${courier.because}`];
+    if (courier.singleCopies === 0) return [];
+    return [
+      `${member.id}'s courier has ${countOf(courier.singleCopies)} with 1 copy: no other courier has taken one.`,
+    ];
+  });
+  const puppetdbs = sumPuppetdbs(members).flatMap(({ id, fit, because, ...rest }) => [
+    ...(fit ? [] : [`${id}'s PuppetDB answers no queries: ${because}`]),
+    ...(rest.deadLetters === 0
+      ? []
+      : [`${id}'s PuppetDB refused ${countOf(rest.deadLetters)} for good: see puppetdb.md.`]),
+  ]);
+  return [...couriers, ...puppetdbs];
+}
+
+/** "fit, 3 wait for 10 s" */
+export function renderPuppetdb({ fit, commands, oldestMs }: Omit<PuppetdbSum, "id">): string {
+  const state = fit ? "fit" : "not fit";
+  if (commands === 0) return state;
+  return `${state}, ${commands} wait for ${renderDuration(Math.round(oldestMs / 1000))}`;
+}
+
+function countOf(commands: number): string {
+  return commands === 1 ? "1 command" : `${commands} commands`;
+}

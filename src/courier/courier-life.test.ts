@@ -1,0 +1,77 @@
+// Couriers as processes over a longer life: a disk that is lost, a PuppetDB that is new, a CRL that
+// changes. Apart from courier.test.ts, since each test process has so many ports and no more.
+
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { until } from "../base/retry.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { SOON, TestCouriers, untilFit, untilHas } from "./testing/couriers.ts";
+
+describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
+  test("begin anew where their disk was lost, and lose neither what they took before nor after", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    const toy = couriers.toy("s2.test");
+    toy.writable = false;
+    await couriers.start();
+    for (const name of ["a.test", "b.test"]) {
+      const reaches = async () => {
+        const { couriers: others } = (await couriers.status("s1.test")) as {
+          couriers: { reachable: boolean }[];
+        };
+        return others.every(({ reachable }) => reachable);
+      };
+      await until("the other is seen", reaches, SOON);
+      // Both are the first of their spool.
+      assert.equal(await couriers.command("s1.test", name), 200);
+      await couriers.kill("s1.test");
+      await rm(join(couriers.folder, "s1.test/state"), { recursive: true });
+      if (name === "a.test") await couriers.start("s1.test");
+    }
+    toy.writable = true;
+    await untilHas(couriers, "s2.test", ["a.test", "b.test"]);
+  });
+
+  test("bring commands to a PuppetDB that fills, and send it no queries, whatever became of the other", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    couriers.more = { filling: ["s1.test"] };
+    await couriers.start();
+    await untilFit(couriers, "s1.test");
+    const ask = async () => couriers.ask("s1.test", "/pdb/query/v4/nodes");
+    assert.match((await ask()).text, /"by":"s2.test"/);
+    assert.equal(await couriers.command("s1.test", "a.test"), 200);
+    await untilHas(couriers, "s1.test", ["a.test"]);
+    await couriers.toy("s2.test").stop();
+    const none = async () => {
+      const { status, text } = await ask();
+      return status === 503 && /s1\.test: it is filling/.test(text);
+    };
+    await until("none is fit", none, SOON);
+  });
+
+  test("let a query wait for a PuppetDB that is fit in a moment", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    const toy = couriers.toy("s1.test");
+    toy.writable = false;
+    await couriers.start();
+    const asked = couriers.ask("s1.test", "/pdb/query/v4/nodes");
+    const answered = asked.then(() => "answered");
+    const waits = new Promise((resolve) => void setTimeout(resolve, 1000, "waits"));
+    assert.equal(await Promise.race([answered, waits]), "waits");
+    toy.writable = true;
+    assert.equal((await asked).status, 200);
+  });
+
+  test("take a newer CRL without a restart", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    await couriers.start();
+    await untilFit(couriers, "s1.test");
+    const identity = couriers.certificate("s1.test");
+    const ask = async () => couriers.ask("s1.test", "/pdb/query/v4/nodes", { identity });
+    assert.equal((await ask()).status, 200);
+    await couriers.writeCrl("s1.test", [parseCertificate(identity.cert).serialHex]);
+    await until("it is refused", async () => (await ask()).status === 0, SOON);
+    assert.equal((await couriers.ask("s1.test", "/pdb/query/v4/nodes")).status, 200);
+  });
+});

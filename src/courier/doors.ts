@@ -1,0 +1,71 @@
+// The courier's three doors: PuppetDB's clients, other couriers, its own status. systemd holds
+// their sockets where it starts the courier, so that a restart makes clients wait, not fail.
+
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { ListenOptions } from "node:net";
+import { pause } from "../base/retry.ts";
+import type { CourierConfig } from "./config.ts";
+import type { Courier } from "./courier.ts";
+
+/** The first descriptor that systemd hands over; its unit lists the sockets in this order. */
+const FIRST_FD = 3;
+const ORDER = ["client", "peer", "status"] as const;
+export type DoorName = (typeof ORDER)[number];
+
+/** How long those who are being answered are waited for at the end, milliseconds. */
+const DRAIN_MS = 10_000;
+const LOOK_MS = 50;
+
+type Place = ListenOptions | { fd: number };
+
+/** Where a door listens; undefined: nowhere. */
+export function placeOf(
+  name: DoorName,
+  config: CourierConfig,
+  env: NodeJS.ProcessEnv = process.env,
+): Place | undefined {
+  if (Number(env["LISTEN_FDS"]) === ORDER.length && Number(env["LISTEN_PID"]) === process.pid) {
+    return { fd: FIRST_FD + ORDER.indexOf(name) };
+  }
+  if (name === "status") {
+    return config.statusSocket === undefined ? undefined : { path: config.statusSocket };
+  }
+  const { address: host, port } = name === "client" ? config.listen : config.peerListen;
+  return { host, port };
+}
+
+/** What the courier says of itself, to who may open its socket. `loaded`: see run.ts. */
+export function createStatusDoor(courier: Courier, loaded: string): Server {
+  return createServer((incoming, outgoing) => {
+    incoming.resume();
+    courier.status().then(
+      (status) => {
+        outgoing.writeHead(200, { "content-type": "application/json" });
+        outgoing.end(JSON.stringify({ ...status, loaded }));
+      },
+      () => outgoing.destroy(),
+    );
+  });
+}
+
+/** Opens `door`; does nothing where there is no place for it. */
+export async function openDoor(door: Server, place: Place | undefined): Promise<void> {
+  if (place === undefined) return;
+  door.listen(place);
+  await once(door, "listening");
+}
+
+/** Lets nobody new in, and waits for those who are being answered. */
+export async function closeDoors(doors: readonly Server[]): Promise<void> {
+  const closed = Promise.all(
+    doors.map(async (door) => new Promise((resolve) => void door.close(resolve))),
+  );
+  const idle = setInterval(() => {
+    for (const door of doors) door.closeIdleConnections();
+  }, LOOK_MS);
+  const waited = new AbortController();
+  await Promise.race([closed, pause(DRAIN_MS, waited.signal)]);
+  waited.abort();
+  clearInterval(idle);
+}

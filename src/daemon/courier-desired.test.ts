@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answer } from "../cluster/testing/status.ts";
+import type { Member } from "../cluster/schema.ts";
+import type { View } from "../cluster/view.ts";
+import type { CourierConfig } from "../courier/config.ts";
+import { desiredCourier } from "./courier-desired.ts";
+
+function member(id: string, more: Partial<Member> = {}): Member {
+  return answer(id, undefined, { courier: true, ...more }).member;
+}
+
+function viewOf(members: Member[]): View {
+  return { members, settings: { puppetdbClients: ["board.test"] } } as unknown as View;
+}
+
+const VIEW = viewOf([
+  member("s2", { puppetdb: "fills", joinedAt: "2026-11-20T09:00:00Z" }),
+  member("s1", { puppetdb: "answers" }),
+  member("c1", { role: "compiler", courier: false }),
+  member("w1", { role: "witness", courier: false }),
+  member("s3"),
+]);
+
+function told(id: string, view = VIEW): CourierConfig {
+  return JSON.parse(desiredCourier(view, id) ?? "null") as CourierConfig;
+}
+
+test("desiredCourier tells every courier the same order, and who may come", () => {
+  for (const id of ["s1", "s2", "s3"]) {
+    const config = told(id);
+    assert.deepEqual(config.puppetdbs, ["s2", "s1"], id);
+    assert.deepEqual(config.filling, ["s2"]);
+    assert.deepEqual(config.allow, ["board.test", "c1", "s1", "s2", "s3"]);
+  }
+  assert.deepEqual(
+    told("s3").couriers.map((each) => [each.id, each.hostname, each.port]),
+    [
+      ["s1", "authority.s1.understudy", 8143],
+      ["s2", "authority.s2.understudy", 8143],
+    ],
+  );
+  assert.equal(told("s1").localPuppetdb, "http://127.0.0.1:8080");
+  assert.equal(told("s3").localPuppetdb, undefined);
+});
+
+test("desiredCourier is nothing where none is to run", () => {
+  assert.equal(desiredCourier(VIEW, "c1"), undefined);
+  assert.equal(desiredCourier(VIEW, "gone"), undefined);
+});

@@ -1,0 +1,82 @@
+// The commands that change who has a PuppetDB and a courier: compared changes of the record. The
+// couriers follow with the view. Danger: two PuppetDBs that are both new must not both answer, so
+// the change compares every member that it was decided on.
+
+import type { PuppetdbCommands } from "../api/local-app.ts";
+import { Fault } from "../base/fault.ts";
+import { MEMBERS_PREFIX } from "../cluster/keys.ts";
+import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
+import { Member, type NodeFile } from "../cluster/schema.ts";
+import type { Etcd } from "../etcd/types.ts";
+
+/** What a server is to run. */
+export interface PuppetdbWish {
+  courier: boolean;
+  puppetdb: boolean;
+}
+
+export function puppetdbCommands(host: {
+  etcd: Etcd;
+  node: NodeFile;
+  wakeReload: () => void;
+}): PuppetdbCommands {
+  const { etcd, node } = host;
+  const change = async (by: (own: Member, members: Member[]) => Member) => {
+    for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+      const { kvs } = await etcd.range(MEMBERS_PREFIX);
+      const members = kvs.map((kv) => parseKept(Member, kv).value);
+      const at = members.findIndex(({ id }) => id === node.id);
+      const [own, key] = [members[at], kvs[at]?.key];
+      if (own === undefined || key === undefined) {
+        throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
+      }
+      const value = JSON.stringify(by(own, members));
+      const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
+      const then = [{ put: key, value }];
+      const done = await etcd.transact({ when, then }, { settle: { key, value } });
+      if (done.ok) return Member.parse(JSON.parse(value));
+    }
+    throw conflict(MEMBERS_PREFIX);
+  };
+  return {
+    async set({ clients, ...wish }) {
+      if (clients.length > 0) {
+        await updateSettings(etcd, (settings) => {
+          const all = new Set([...(settings.puppetdbClients ?? []), ...clients]);
+          return { ...settings, puppetdbClients: [...all].toSorted() };
+        });
+      }
+      const { puppetdb } = await change((own, members) => decideMember(own, members, wish));
+      return puppetdb === undefined ? {} : { puppetdb };
+    },
+    async accept() {
+      await change((own) => {
+        if (own.puppetdb !== undefined) return { ...own, puppetdb: "answers" };
+        throw new Fault("puppetdb.none-here", "this server has no PuppetDB that couriers know", {
+          hints: ["Install one, then: understudy puppetdb enable"],
+        });
+      });
+    },
+    loadAnew: () => host.wakeReload(),
+  };
+}
+
+/**
+ * The member as it is to be. The first PuppetDB answers queries, each later one fills first. Throws
+ * Fault `puppetdb.last` where others would be left with couriers and no PuppetDB that answers.
+ */
+export function decideMember(own: Member, members: readonly Member[], wish: PuppetdbWish): Member {
+  const { courier: _, puppetdb: before, ...rest } = own;
+  const others = members.filter(({ id, courier }) => id !== own.id && courier === true);
+  const answering = others.some(({ puppetdb }) => puppetdb === "answers");
+  if (wish.courier && wish.puppetdb) {
+    return { ...rest, courier: true, puppetdb: before ?? (answering ? "fills" : "answers") };
+  }
+  if (before === "answers" && !answering && others.length > 0) {
+    const names = others.map(({ id }) => id).join(", ");
+    throw new Fault("puppetdb.last", `no other PuppetDB answers queries, and ${names} need one`, {
+      hints: ["Let another one answer first: understudy puppetdb accept, there"],
+    });
+  }
+  return wish.courier ? { ...rest, courier: true } : rest;
+}
