@@ -47,9 +47,13 @@ async function assemble(log: Log, stop: AbortController) {
     wake: () => core.keeper.loop.wake(),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
-    requireSigner: async () => requireCa(server).requireSigner(),
+    requireSigner: async () => {
+      // Then there is nothing of the cluster's to revoke it with: planRemoval says so.
+      if (server?.ca.ejected() === undefined) await requireCa(server).requireSigner();
+    },
     ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
+      if (server?.ca.ejected() !== undefined) return { confirmed: [], missing: [] };
       const { edges } = await requireCa(server).revoke({ names: [id] });
       return edges ?? { confirmed: [], missing: [] };
     },

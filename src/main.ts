@@ -2,18 +2,8 @@
 // code.
 
 import { Command, CommanderError } from "commander";
-import { addBackendCommands } from "./cli/backend.ts";
-import { addCa } from "./cli/ca.ts";
-import { addCompletion } from "./cli/completion.ts";
-import { addInit } from "./cli/init.ts";
-import { addInternal } from "./cli/internal.ts";
-import { addJoin } from "./cli/join.ts";
-import { addMember } from "./cli/member.ts";
-import { addPuppetdb } from "./cli/puppetdb.ts";
+import { type Adder, addTyped } from "./cli/lazy.ts";
 import { EXIT, reportFailure } from "./cli/output.ts";
-import { addStatus } from "./cli/status.ts";
-import { addToken } from "./cli/token.ts";
-import { runDaemon } from "./daemon.ts";
 import { VERSION } from "./version.ts";
 
 // Whoever reads our output may stop reading (head, less): that is no error.
@@ -28,22 +18,35 @@ const program = new Command("understudy")
   .showHelpAfterError("(--help shows what there is)")
   .exitOverride();
 
-addInit(program);
-addJoin(program);
-addStatus(program);
-addToken(program);
-addMember(program);
-addBackendCommands(program);
-addPuppetdb(program);
-addCa(program);
-program
-  .command("daemon")
-  .description("run the daemon in the foreground (understudy.service does)")
-  .action(runDaemon);
-addCompletion(program);
-addInternal(program);
+const [word, subword] = process.argv.slice(2);
+
+const COMMANDS: Record<string, Adder> = {
+  init: async (to) => (await import("./cli/init.ts")).addInit(to),
+  join: async (to) => (await import("./cli/join.ts")).addJoin(to),
+  status: async (to) => (await import("./cli/status.ts")).addStatus(to),
+  token: async (to) => (await import("./cli/token.ts")).addToken(to),
+  member: addMemberCommands,
+  leave: addMemberCommands,
+  backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
+  puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
+  eject: async (to) => (await import("./cli/eject.ts")).addEject(to),
+  ca: async (to) => (await import("./cli/ca.ts")).addCa(to, subword),
+  daemon: async (to) => {
+    to.command("daemon")
+      .description("run the daemon in the foreground (understudy.service does)")
+      .action(async () => (await import("./daemon.ts")).runDaemon());
+  },
+  completion: async (to) => {
+    // It is made of all the others.
+    if (word === "completion") await addTyped(to, undefined, withoutCompletion);
+    (await import("./cli/completion.ts")).addCompletion(to);
+  },
+  internal: async (to) => (await import("./cli/internal.ts")).addInternal(to),
+};
+const { completion: _, ...withoutCompletion } = COMMANDS;
 
 try {
+  await addTyped(program, word, COMMANDS);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -51,4 +54,8 @@ try {
   } else {
     process.exitCode = reportFailure(error, process.argv.includes("--json"));
   }
+}
+
+async function addMemberCommands(to: Command): Promise<void> {
+  (await import("./cli/member.ts")).addMember(to);
 }

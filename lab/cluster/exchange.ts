@@ -1,7 +1,7 @@
 // The token exchange of a join by plain curl, with a key of its own: what somebody does who has
 // found a token, or guesses one.
 
-import { WireFault } from "../../src/cluster/peer.ts";
+import { WireFault } from "../../src/cluster/wire-fault.ts";
 import type { LabHost } from "../host.ts";
 
 const NAME = "other.lab.test";

@@ -51,3 +51,19 @@ export async function refused(
   for (const text of texts) assert.match(done.stderr, text);
   assert.equal(await worldOf(host, except), world);
 }
+
+/**
+ * Tries `command` as `refused` does, on a host that changes meanwhile by itself, since the cluster
+ * does: only what is said is judged.
+ */
+export async function fails(
+  host: LabHost,
+  command: string,
+  code: string,
+  texts: readonly RegExp[],
+): Promise<void> {
+  const done = await host.exec(command, { withinMs: REFUSAL_MS_MAX });
+  assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
+  assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}[.\\w-]*: `, "m"));
+  for (const text of texts) assert.match(done.stderr, text);
+}

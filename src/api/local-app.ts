@@ -20,6 +20,10 @@ import {
   type CaVerified,
   CreateToken,
   type CreatedToken,
+  type EjectPlan,
+  EjectWish,
+  type EndedAnswer,
+  type HandedOverAnswer,
   type PuppetdbMark,
   PuppetdbWish,
   type RemovalDone,
@@ -61,7 +65,18 @@ export interface LocalDeps {
   leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
   backends: BackendCommands;
+  eject: EjectCommands;
   puppetdb: PuppetdbCommands;
+}
+
+/** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
+export interface EjectCommands {
+  /** What it will mean; asked before it is done. */
+  plan(alone: boolean): Promise<EjectPlan>;
+  /** No server signs any more. */
+  end(alone: boolean): Promise<EndedAnswer>;
+  /** The CA directory here is stock's. */
+  handOver(alone: boolean): Promise<HandedOverAnswer>;
 }
 
 /** What this server runs for PuppetDB. */
@@ -174,6 +189,15 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.delete("/v1/backends/:name", async (c) => {
     return c.json(await deps.backends.remove(c.req.param("name")));
+  });
+  app.post("/v1/eject/plan", async (c) => {
+    return c.json(await deps.eject.plan((await readBody(EjectWish, c.req)).alone));
+  });
+  app.post("/v1/eject", async (c) => {
+    return c.json(await deps.eject.end((await readBody(EjectWish, c.req)).alone));
+  });
+  app.post("/v1/eject/hand-over", async (c) => {
+    return c.json(await deps.eject.handOver((await readBody(EjectWish, c.req)).alone));
   });
   app.post("/v1/puppetdb", async (c) => {
     return c.json(await deps.puppetdb.set(await readBody(PuppetdbWish, c.req)));

@@ -8,6 +8,7 @@ import {
   ADMIN_BODY_BYTES_MAX,
   isJsonType,
   json,
+  jsonList,
   parseJsonObject,
   readBody,
   text,
@@ -16,7 +17,7 @@ import {
 import type { EdgeReport } from "./operations.ts";
 import type { Call, Route } from "./routes.ts";
 import { TTL_SECONDS_MAX } from "./settings.ts";
-import { allStatuses, isCertState, statusOf } from "./view.ts";
+import { isCertState, statusOf, statusTexts } from "./view.ts";
 import { isUnreachable } from "./store.ts";
 
 export const adminRoutes: Route[] = [
@@ -51,7 +52,7 @@ async function getStatuses({ core, name, request, url }: Call): Promise<Response
   if (name === "") return text(400, "Missing URL Segment");
   if (!acceptsJson(request.headers.get("accept"))) return notAcceptable();
   const state = url.searchParams.get("state") ?? undefined;
-  return json(200, allStatuses(core.mirror, isCertState(state) ? state : undefined));
+  return jsonList(200, statusTexts(core.mirror, isCertState(state) ? state : undefined));
 }
 
 async function putStatus(call: Call): Promise<Response> {

@@ -5,28 +5,28 @@
 import type { Hono } from "hono";
 import type { Loop } from "../base/loop.ts";
 import { wallMs } from "../host/clock.ts";
+import type { Ejected } from "../cluster/schema.ts";
 import type { PublishedCrl } from "./crl.ts";
-import { createCore, type CaDeps } from "./core.ts";
+import { createCore, ejectedOf, type CaDeps } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
+import { endAuthority, handOver, type Ended, type HandOver } from "./eject.ts";
+import { followStock, revocationsOf, type Revocation } from "./follow-stock.ts";
+import type { HandedOver } from "./handed-over.ts";
 import { refreshCrl, repair, startLoops } from "./loop.ts";
 import { createOperations, type Operations } from "./operations.ts";
 import { createRoutes } from "./routes.ts";
-import type { Serial } from "./serial.ts";
 import { describeState, type CaState } from "./state.ts";
 import { type Shown, showCertificates } from "./show.ts";
 import { allStatuses, type CertState, type CertStatus, type ListFilter } from "./view.ts";
-import { listStatuses } from "./view.ts";
+import { listStatuses, prepareStatuses } from "./view.ts";
 import { type Verified, verifyAuthority } from "./verify.ts";
 
 export type { CaDeps } from "./core.ts";
 
-/** A certificate that counts no more. */
-export interface Revocation {
-  serial: Serial;
-  /** The first CRL that has it. */
-  number: number;
-  certname: string | null;
-}
+export type { Revocation } from "./follow-stock.ts";
+
+/** So many certificates' statuses are made in half a second, before anybody asks for them. */
+const PREPARED_FIRST_MAX = 25_000;
 
 export interface Ca extends Operations {
   /** HTTP as the edge's backend: /puppet-ca/v1, /status/v1, /health/ca. */
@@ -58,6 +58,19 @@ export interface Ca extends Operations {
    * `ca.crl-mismatch`, `cluster.…`, `etcd.…` when nothing could be revoked in the record.
    */
   requireSigner(): Promise<void>;
+  /** Where the CA went; undefined while it is the cluster's. */
+  ejected(): Ejected | undefined;
+  /** The mark that this server's CA directory is stock Puppet Server's. */
+  handedOver(): HandedOver | undefined;
+  /** Ends the cluster's CA in favour of this server's stock Puppet Server. See endAuthority. */
+  end(): Promise<Ended>;
+  /** Makes this server's CA directory stock Puppet Server's. See handOver. */
+  handOver(wish: HandOver): Promise<HandedOver>;
+  /**
+   * Takes the CRL of stock's CA, PEM: what it revokes is among `revocations` then. Throws Fault
+   * `ca.crl-refused`, `ca.crl-older`.
+   */
+  followStock(pem: Buffer): Promise<void>;
   /** Ends retries and waits for writes that are running. */
   close(): Promise<void>;
 }
@@ -70,6 +83,9 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
   const closed = new AbortController();
   const core = await createCore(deps, closed.signal);
   if (core.loaded) await core.publisher.publishCrl();
+  const { names } = core.mirror.tables;
+  // Of more, the loops do it in the background: a start must not wait for that.
+  if (names.size <= PREPARED_FIRST_MAX) await prepareStatuses(core.mirror);
   const operations = createOperations(core);
   return {
     ...operations,
@@ -79,10 +95,7 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
     list: (state) => allStatuses(core.mirror, state),
     find: (filter) => listStatuses(core.mirror, filter),
     show: (what) => showCertificates(core.mirror, what, wallMs()),
-    revocations: () =>
-      core.mirror
-        .revocations()
-        .map(({ serial, number, certname }) => ({ serial, number, certname })),
+    revocations: () => revocationsOf(core),
     issuerText: () => core.issuer().certificate.subjectText,
     bundle: () => core.issuer().bundle,
     currentCrl: () => core.publisher.crl(),
@@ -94,9 +107,15 @@ export async function createCa(deps: CaDeps): Promise<Ca> {
       await verifyHead(core.store);
       await core.guard();
     },
+    ejected: () => ejectedOf(core),
+    handedOver: () => core.handedOver,
+    end: () => endAuthority(core),
+    handOver: (wish) => handOver(core, wish),
+    followStock: (pem) => followStock(core, pem),
     async close() {
       closed.abort();
       await core.directory.idle();
+      core.mirror.close();
     },
   };
 }

@@ -2,20 +2,26 @@
 
 import { readFile } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
+import { deadline } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
+import type { Ejected } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { wallMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { readBytesIfThere } from "../host/files.ts";
 import { createBlocks, noRecord, type Blocks } from "./blocks.ts";
+import { catchUp } from "./catch-up.ts";
 import { judgeClock } from "./clock.ts";
 import { readPublishedCrl, type PublishedCrl } from "./crl.ts";
 import { crlOf } from "./crl-head.ts";
 import { createDirectory, type CaDirectory } from "./directory.ts";
+import { latestEjected, refuseEjected } from "./ejected.ts";
+import type { HandedOver } from "./handed-over.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { recordOlder } from "./follow-plan.ts";
+import type { CopyEnd, Journal } from "./journal.ts";
 import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
 import { caLayout } from "./layout.ts";
-import { Mirror } from "./mirror.ts";
+import { type Change, Mirror } from "./mirror.ts";
 import type { Copies, EdgeReport } from "./operations.ts";
 import type { PolicyProgram } from "./policy-program.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
@@ -29,7 +35,7 @@ import {
   isUnreachable,
   PATIENCE,
   readRecord,
-  WHOLE_WITHIN_MS,
+  PAGE_WITHIN_MS,
   type Guard,
   type Patience,
   type Store,
@@ -63,14 +69,18 @@ export interface CaDeps {
   /** Asks a program that `autosign` names. */
   program: PolicyProgram;
   guard?: Guard;
-  /** This server's own copy of the record (Journal.replay), for a start without etcd. */
-  offlineRecord?: () => AsyncIterable<{ key: string; value: string }>;
+  /** This server's own copy of the record: for a start without etcd, or a quick one with it. */
+  copy?: Pick<Journal, "load" | "replay">;
   /** How long is waited for an etcd that doesn't answer; PATIENCE by default. */
   patience?: Partial<Patience>;
   /** Told of every CRL that is published here. */
   onCrl?: (crl: PublishedCrl) => void;
+  /** The folder for what needn't be in memory, on a disk; absent: memory. */
+  scratch?: string;
   /** What X-Puppet-Version says. */
   puppetVersion?: string;
+  /** The mark that the CA directory is stock Puppet Server's, where it stood at the start. */
+  handedOver?: HandedOver;
 }
 
 export interface Core {
@@ -85,14 +95,23 @@ export interface Core {
   blocks: Blocks;
   key: KeyHolder;
   issuer: () => Issuer;
-  /** What signs; throws Fault `ca.no-key`, `ca.clock-off` when this server may not sign now. */
+  /**
+   * What signs; throws Fault `ca.no-key`, `ca.clock-off`, `ca.ejected` when this server may not
+   * sign now.
+   */
   signer: () => Signer;
   /** What requests are judged with, also when this server may not sign. */
   judge: () => Judge;
+  /** The mark that the CA directory is stock Puppet Server's: nothing in it is touched then. */
+  handedOver: HandedOver | undefined;
   /** Whether memory was filled from etcd. */
   loaded: boolean;
   /** How often memory was filled from etcd. */
   loads: number;
+  /** When memory was last known to have all that etcd has, monotonic milliseconds. */
+  readMs: number;
+  /** The end of the copy that memory is made of, until etcd has said whether that is its record. */
+  fromCopy: CopyEnd | undefined;
   /** Files in the directory that nobody accounts for. */
   unknown: string[];
   /** Whether what was done in the directory by others couldn't be taken in yet. */
@@ -106,9 +125,10 @@ export interface Core {
 /** Wires the parts and fills memory. Throws Fault `ca.no-record` when no CA is found anywhere. */
 export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Core> {
   const { log } = deps;
-  const mirror = new Mirror(log);
+  const mirror = new Mirror(log, deps.scratch);
   const patience = { ...PATIENCE, ...deps.patience };
   const guard: Guard = async () => {
+    refuseEjected(ejectedOf(core));
     if (publisher.crl()?.number !== core.foreignCrl) refuseOlderCrl(mirror, publisher);
     return (await deps.guard?.()) ?? [];
   };
@@ -124,8 +144,10 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     },
     onTouched: (touched) => void publisher.publish(touched),
   });
-  const directory = createDirectory({ ...deps, folder: deps.cadir }, signal);
-  const publisher: Publisher = createPublisher({ ...deps, store, directory });
+  const isHandedOver = () => core.handedOver !== undefined;
+  const directory = createDirectory({ ...deps, folder: deps.cadir, isHandedOver }, signal);
+  const isEjected = () => ejectedOf(core) !== undefined;
+  const publisher: Publisher = createPublisher({ ...deps, store, directory, isEjected });
   const key = createKeyHolder(caLayout(deps.cadir).key);
   const blocks = createBlocks(store, deps.member);
   let fromDisk: Issuer | undefined;
@@ -138,6 +160,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     return { store, settings: deps.settings(), names: nameContext(deps, mirror) };
   };
   const signer = (): Signer => {
+    refuseEjected(ejectedOf(core));
     const clock = judgeClock(
       { offsetMs: deps.clockOffsetMs(), hasOthers: deps.hasOthers?.() ?? false },
       wallMs(),
@@ -163,23 +186,32 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     issuer,
     judge,
     signer,
+    handedOver: deps.handedOver,
     loaded: false,
     loads: 0,
+    readMs: 0,
+    fromCopy: undefined,
     unknown: [],
     takeInOpen: false,
     crlAtStart: undefined,
     foreignCrl: undefined,
   };
+  await loadCopy(core);
   try {
-    await loadRecord(core, patience.startMs);
+    await loadRecord(core, patience.startMs, deadline(patience.startWholeMs, signal));
   } catch (error) {
     if (!isUnreachable(error)) throw error;
     log.warn("etcd is out of reach: certificates are served from this server's disk");
-    fromDisk = await loadFromDisk(core);
+    fromDisk = await issuerFromDisk(core);
   }
   core.crlAtStart = await assumeCrl(core, issuer());
   await key.load(issuer());
   return core;
+}
+
+/** Where the CA went, as the record or this server's own mark says; undefined: it is ours. */
+export function ejectedOf({ mirror, handedOver }: Core): Ejected | undefined {
+  return latestEjected(mirror.tables.ejected.get(""), handedOver);
 }
 
 /** Whether this server may sign now. */
@@ -193,38 +225,62 @@ export function canSign(core: Core): boolean {
   }
 }
 
-/** Reads the whole record into memory. Throws Fault `etcd.…`, `ca.no-record`. */
+/**
+ * Brings the whole record into memory, by what has changed since this server's copy where that is
+ * possible. Throws Fault `etcd.…`, `ca.no-record`.
+ */
 export async function loadRecord(
   core: Core,
-  firstAnswerMs = WHOLE_WITHIN_MS,
+  firstAnswerMs = PAGE_WITHIN_MS,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { etcd } = core.deps;
+  const { mirror, deps } = core;
+  const { etcd } = deps;
   // A small read first: whether etcd answers at all is known soon, the rest may take its time.
   const until = signal === undefined ? {} : { signal };
   await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs, ...until });
-  await readRecord(etcd, core.mirror, signal);
-  if (!core.mirror.tables.authority.has("")) throw noRecord();
+  const copied = core.fromCopy;
+  if (copied === undefined || !(await catchUp(etcd, mirror, copied, signal))) {
+    // What a copy of another record brought must not pass for newer than this one.
+    if (copied !== undefined) mirror.distrust();
+    await readRecord(etcd, mirror, signal);
+  }
+  if (!mirror.tables.authority.has("")) throw noRecord();
+  core.fromCopy = undefined;
   core.loaded = true;
   core.loads += 1;
+  core.readMs = monotonicMs();
 }
 
-/**
- * The revision that offline rows get: below any of etcd's, so that whatever etcd says replaces
- * them.
- */
-const OFFLINE_REVISION = 0.5;
+/** Changes taken into memory at once. */
+const TAKEN_AT_ONCE = 500;
 
-async function loadFromDisk({ deps, mirror }: Core): Promise<Issuer> {
-  for await (const { key, value } of deps.offlineRecord?.() ?? []) {
-    mirror.apply([{ key, value, modRevision: OFFLINE_REVISION }]);
+/** Fills memory with this server's copy; one that can't be read is none. */
+async function loadCopy(core: Core): Promise<void> {
+  const { deps, mirror } = core;
+  let waiting: Change[] = [];
+  try {
+    const end = await deps.copy?.load(({ key, value, revision }) => {
+      waiting.push({ key, value, modRevision: revision });
+      if (waiting.length < TAKEN_AT_ONCE) return;
+      mirror.apply(waiting);
+      waiting = [];
+    });
+    mirror.apply(waiting);
+    if (end !== undefined && end.revision > 0) core.fromCopy = end;
+  } catch (error) {
+    deps.log.warn("this server's copy of the record can't be read", { why: messageOf(error) });
+    mirror.distrust();
   }
+}
+
+/** Who issues, when etcd can't be asked: of the copy, or else of the CA directory. */
+async function issuerFromDisk({ deps, mirror }: Core): Promise<Issuer> {
   const layout = caLayout(deps.cadir);
   const known = mirror.tables.authority.get("")?.issuer;
   const bundle = await readFile(layout.bundle).catch(() => undefined);
   if (known === undefined && bundle === undefined) throw noRecord();
-  const issuer = known ?? readIssuer(bundle ?? Buffer.alloc(0));
-  return issuer;
+  return known ?? readIssuer(bundle ?? Buffer.alloc(0));
 }
 
 /**

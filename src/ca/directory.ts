@@ -16,7 +16,7 @@ import {
 import { isCertname } from "./certname.ts";
 import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
 import { combineJobs, type DirectoryJob } from "./directory-jobs.ts";
-import { parseInventory, renderInventoryLine, type InventoryLine } from "./inventory.ts";
+import { renderInventoryLine, serialsIn, type InventoryLine } from "./inventory.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
 import type { Serial } from "./serial.ts";
 
@@ -27,6 +27,8 @@ export interface DirectoryOptions {
   folder: string;
   owner?: { uid: number; gid: number };
   log?: Log;
+  /** Whether the folder is somebody else's by now: then nothing in it is written or removed. */
+  isHandedOver?: () => boolean;
 }
 
 export interface CaDirectory {
@@ -54,7 +56,12 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
       await act(item);
       tell();
     });
-  const queue: Queue<DirectoryJob> = createQueue(async (jobs) => {
+  const isOurs = (job: DirectoryJob) =>
+    options.isHandedOver?.() !== true ||
+    (job.do === "file" && !job.path.startsWith(`${layout.folder}/`));
+  const queue: Queue<DirectoryJob> = createQueue(async (all) => {
+    const jobs = all.filter(isOurs);
+    if (jobs.length === 0) return;
     for (const folder of [layout.signed, layout.requests]) {
       await ensureFolder(folder, { mode: FOLDER_MODE, ...owned });
     }
@@ -136,8 +143,7 @@ async function appendInventory(
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {
-  const { lines } = parseInventory((await readIfThere(path)) ?? "");
-  return new Set(lines.map(({ serial }) => serial));
+  return serialsIn((await readIfThere(path)) ?? "");
 }
 
 async function ensureFolder(folder: string, options: WriteOptions): Promise<void> {

@@ -248,3 +248,68 @@ void test("a copy that can't be written says so, doesn't count, and leaves no ga
     [cert(1), cert(3), META_KEY].sort(),
   );
 });
+
+void test("a follower that is started anew goes on where its copy ends, without reading all", async () => {
+  const etcd = cluster.client();
+  await put(etcd, META_KEY, meta(1));
+  let whole = 0;
+  const counted: Etcd = {
+    ...etcd,
+    pages: (prefix, options) => {
+      if (prefix === KEY_PREFIX) whole += 1;
+      return etcd.pages(prefix, options);
+    },
+  };
+  const restart = async (act: () => Promise<number>, expected: number) => {
+    const revision = await act();
+    const following = await follow(counted);
+    await following.follower.trust();
+    await following.reaches(revision);
+    await following.stop();
+    const there = await etcd.range(KEY_PREFIX);
+    assert.deepEqual(
+      await readBack(),
+      Object.fromEntries(there.kvs.map(({ key, value }) => [key, value])),
+    );
+    assert.equal(whole, expected);
+  };
+  const readBack = async () => {
+    const journal = await openJournal(join(folder, "journal"));
+    const all: Record<string, string> = {};
+    for await (const { key, value } of journal.replay()) all[key] = value;
+    await journal.close();
+    return all;
+  };
+  const remove = async (key: string) =>
+    (await etcd.transact({ when: [], then: [{ delete: key }] })).revision;
+  // Nothing is there yet: it is read twice, to be compared and to be written.
+  await restart(() => put(etcd, cert(1), "c1"), 2);
+  await restart(() => put(etcd, cert(2), "c2"), 2);
+  await restart(() => remove(cert(1)), 2);
+  // The copy ends with a deletion: that is in etcd's history too.
+  await restart(() => put(etcd, cert(3), "c3"), 2);
+  // History that is gone can't be gone on from.
+  await restart(async () => {
+    await put(etcd, requestKey("x"), "1");
+    const revision = await put(etcd, requestKey("x"), "2");
+    await etcd.compact(revision);
+    return revision;
+  }, 4);
+});
+
+void test("a follower that is started anew finds another etcd out by the change that its copy ends with", async () => {
+  const etcd = cluster.client();
+  const other = elsewhere.client();
+  for (const one of [etcd, other]) {
+    await put(one, META_KEY, meta(1));
+    await put(one, cert(1), "c1");
+  }
+  const gone = await put(etcd, requestKey("never in the other"), "1");
+  for (let at = 0; at < gone + 5; at += 1) await put(other, requestKey("x"), String(at));
+  const first = await follow(etcd);
+  await first.reaches(await put(etcd, cert(2), "c2"));
+  const before = await first.content();
+  await first.stop();
+  const second = await follow(other);
+  await expectRefused(second, before, /lacks 1 entries of the copy/);
+});

@@ -1,6 +1,6 @@
 // Keeps this server's copy of the record in step with etcd, and knows whether etcd's record still
 // is the one that the copy follows. The idea: before anything is rewritten or appended it is
-// compared; a watch that was lost goes on where it ended.
+// compared; a watch that was lost, and a daemon that was, go on where they ended.
 
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
@@ -9,9 +9,10 @@ import { KEY_PREFIX, META_KEY } from "../cluster/keys.ts";
 import type { Etcd, WatchEvent } from "../etcd/types.ts";
 import { createComparison, judgeOrigin, pauseAfter, type RecordFacts } from "./follow-plan.ts";
 import { recordOlder } from "./follow-plan.ts";
+import { findChange } from "./history.ts";
 import type { Journal, JournalEvent } from "./journal.ts";
 
-/** How long a full read of the record may take, milliseconds. */
+/** How long an answer of etcd, and each page of the record, may take, milliseconds. */
 const READ_MS = 30_000;
 /** How long a change waits for the comparison, milliseconds. */
 const TRUST_MS = 3000;
@@ -46,8 +47,10 @@ interface State {
   verdict: "unknown" | "same" | "refused";
   /** Why the copy doesn't follow now. */
   error: unknown;
-  /** The newest change in the copy; undefined: all must be compared. */
-  newest: JournalEvent | undefined;
+  /** Whether all must be read and compared. */
+  whole: boolean;
+  /** Whether the copy was found to follow this record since the start. */
+  begun: boolean;
 }
 
 /** Starts following; ends with `signal`. */
@@ -56,7 +59,8 @@ export function startFollower(options: FollowOptions): Follower {
   const state: State = {
     verdict: "unknown",
     error: new Fault("ca.busy", "the record is being compared with this server's copy: try again"),
-    newest: undefined,
+    whole: false,
+    begun: false,
   };
   const go = async () => {
     let waitedMs = 0;
@@ -70,7 +74,7 @@ export function startFollower(options: FollowOptions): Follower {
         state.error = error;
         const disk = isFault(error, "ca.journal-full") || isFault(error, "ca.journal-failed");
         // A log that failed goes on only from a new snapshot.
-        if (disk) state.newest = undefined;
+        if (disk) state.whole = true;
         const slow = disk || state.verdict === "refused";
         waitedMs = pauseAfter(slow, journal.appliedRevision() > from ? 0 : waitedMs);
         await pause(waitedMs, signal);
@@ -104,10 +108,12 @@ function describe({ verdict, error }: State): string {
 
 /** Compares, catches up, then follows; returns when the signal aborted, throws what ended it. */
 async function followOnce(options: FollowOptions, state: State): Promise<void> {
-  const { newest } = state;
-  if (newest === undefined || !(await goesOn(options, state, newest))) {
+  const newest = options.journal.newest();
+  if (state.whole || newest === undefined || !(await goesOn(options, state, newest))) {
     await takeWhole(options, state);
   }
+  state.whole = false;
+  state.begun = true;
   state.verdict = "same";
   state.error = undefined;
   options.onApplied();
@@ -116,7 +122,7 @@ async function followOnce(options: FollowOptions, state: State): Promise<void> {
 
 /**
  * Whether etcd's history has the copy's newest change, so that the next ones are what follows.
- * False when that can't be told any more.
+ * False when that can't be told any more, or, at a start, may be a matter of generations.
  */
 async function goesOn(
   { etcd, journal, member, signal }: FollowOptions,
@@ -128,18 +134,13 @@ async function goesOn(
   const meta = reads[0]?.[0]?.value;
   const copy = { revision: journal.appliedRevision(), meta: undefined };
   const origin = judgeOrigin(member, { revision, meta }, copy);
-  if (origin.is === "refused") throw refuse(state, origin.because);
-  try {
-    const past = { revision: newest.revision, withinMs: READ_MS, signal };
-    const { kvs } = await etcd.range(newest.key, past);
-    const then = kvs.find(({ key }) => key === newest.key);
-    const deleted = newest.value === null && then === undefined;
-    const written = then?.modRevision === newest.revision && then.value === newest.value;
-    if (deleted || written) return true;
-  } catch (error) {
-    if (isFault(error, "etcd.compacted")) return false;
-    throw error;
+  if (origin.is === "refused") {
+    if (!state.begun) return false;
+    throw refuse(state, origin.because);
   }
+  const found = await findChange(etcd, newest, { withinMs: READ_MS, signal });
+  if (found !== "other") return found === "there";
+  if (!state.begun) return false;
   throw refuse(state, `etcd's has another change at revision ${newest.revision}`);
 }
 
@@ -170,22 +171,14 @@ async function takeWhole(options: FollowOptions, state: State): Promise<void> {
   const because = origin.is === "same" ? comparison.because() : undefined;
   if (because !== undefined) throw refuse(state, because);
   state.verdict = "same";
-  let newest = NOTHING;
   const events = async function* (): AsyncGenerator<JournalEvent> {
     const past = { revision: record.revision, withinMs: READ_MS, signal };
     for await (const { kvs } of etcd.pages(KEY_PREFIX, past)) {
-      for (const { key, value, modRevision } of kvs) {
-        const event = { key, value, revision: modRevision };
-        if (modRevision > newest.revision) newest = event;
-        yield event;
-      }
+      for (const { key, value, modRevision } of kvs) yield { key, value, revision: modRevision };
     }
   };
   await journal.rewrite(events(), record.revision);
-  state.newest = newest;
 }
-
-const NOTHING: JournalEvent = { key: META_KEY, value: null, revision: 0 };
 
 /** Appends what the watch tells, until it or an append fails, or the signal aborts. */
 async function watchOn(options: FollowOptions, state: State): Promise<void> {
@@ -202,7 +195,6 @@ async function watchOn(options: FollowOptions, state: State): Promise<void> {
         resolve(error);
         throw error;
       });
-      state.newest = events.at(-1) ?? state.newest;
       options.onApplied();
     };
     signal.addEventListener("abort", () => resolve(undefined), { once: true });
@@ -213,7 +205,7 @@ async function watchOn(options: FollowOptions, state: State): Promise<void> {
         chain = chain.then(async () => append(batch, upTo)).catch(() => undefined);
       },
       onLost: (because, compacted) => {
-        if (compacted) state.newest = undefined;
+        if (compacted) state.whole = true;
         // Another etcd may answer next.
         state.verdict = "unknown";
         resolve(new Error(because));

@@ -1,11 +1,15 @@
 // Small pieces of HTTP that puppet-ca/v1 is made of: exact texts, bounded bodies, strict paths.
 
+import { inForeground } from "./pieces.ts";
 import { URL_NAME } from "./certname.ts";
 
 /** Longest body of anybody's request, in bytes: a request for a certificate has about 1,600. */
 export const BODY_BYTES_MAX = 64 * 1024;
 /** Longest body of an administrator's request, in bytes: tens of thousands of names. */
 export const ADMIN_BODY_BYTES_MAX = 1024 * 1024;
+
+const JSON_HEADERS = { "Content-Type": "application/json;charset=utf-8" };
+const [BRACKET, COMMA, BRACKET_END] = [Buffer.from("["), Buffer.from(","), Buffer.from("]")];
 
 /** Most levels of a JSON body; requests have two. */
 const JSON_DEPTH_MAX = 16;
@@ -15,8 +19,20 @@ export function text(status: number, body: string, type = "text/plain;charset=ut
 }
 
 export function json(status: number, value: unknown): Response {
-  const headers = { "Content-Type": "application/json;charset=utf-8" };
-  return new Response(JSON.stringify(value), { status, headers });
+  return new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });
+}
+
+/** A list of JSON texts that are made in pieces, so that others have their turn in between. */
+export async function jsonList(status: number, items: Iterable<Buffer>): Promise<Response> {
+  const written = await inForeground(async (next) => {
+    const all: Buffer[] = [];
+    for (const item of items) {
+      await next();
+      all.push(all.length === 0 ? BRACKET : COMMA, item);
+    }
+    return Buffer.concat([...(all.length === 0 ? [BRACKET] : all), BRACKET_END]);
+  });
+  return new Response(written, { status, headers: JSON_HEADERS });
 }
 
 /** Puppet Server's answer to whoever may not, whatever is there. */

@@ -35,19 +35,40 @@ export function parseInventory(text: string): {
 } {
   const lines: InventoryLine[] = [];
   const odd: { number: number; text: string }[] = [];
-  for (const [index, raw] of text.split("\n").entries()) {
-    if (raw.trim() === "") continue;
-    const line = parseLine(raw.trimEnd());
-    if (line === undefined) odd.push({ number: index + 1, text: raw.slice(0, 200) });
+  for (const { number, raw, line } of linesOf(text)) {
+    if (line === undefined) odd.push({ number, text: raw.slice(0, 200) });
     else lines.push(line);
   }
   return { lines, odd };
 }
 
+/** The serials of the lines of `text`: all that is kept of a hundred thousand. */
+export function serialsIn(text: string): Set<Serial> {
+  const serials = new Set<Serial>();
+  for (const { line } of linesOf(text)) if (line !== undefined) serials.add(line.serial);
+  return serials;
+}
+
+/** One after the other: to split the text would hold every line twice. */
+function* linesOf(
+  text: string,
+): Generator<{ number: number; raw: string; line: InventoryLine | undefined }> {
+  let number = 0;
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf("\n", from);
+    const to = end < 0 ? text.length : end;
+    const raw = text.slice(from, to);
+    number += 1;
+    from = to + 1;
+    if (raw.trim() !== "") yield { number, raw, line: parseLine(raw.trimEnd()) };
+  }
+}
+
 /** Undefined for times that don't exist, some of which Date takes for others. */
 function timeOf(text = ""): number | undefined {
   const ms = Date.parse(`${text}Z`);
-  return !Number.isNaN(ms) && renderPuppetTime(ms) === `${text}UTC` ? ms : undefined;
+  // It takes 31 February for a day in March, and 24:00 for the next day.
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : undefined;
 }
 
 function parseLine(text: string): InventoryLine | undefined {

@@ -3,12 +3,15 @@
 
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { linesIn } from "../base/lines.ts";
+import { Fault } from "../base/fault.ts";
 import { isMissing } from "../host/files.ts";
 
 /** Longest line in bytes: a whole etcd value at its raised limit, escaped, and some more. */
 const LINE_BYTES_MAX = 32 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
+/** The sum and a space. */
+const HEAD_BYTES = 9;
+const [NEWLINE, SPACE, QUOTE, ZERO] = [0x0a, 0x20, 0x22, 0x30] as const;
 
 /** A journal's files: the snapshot, and the log that goes on from it. */
 export const SNAPSHOT = "snapshot";
@@ -40,7 +43,11 @@ export function renderBase(base: string): string {
 
 function renderLine(line: Line): string {
   const json = JSON.stringify(line);
-  return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
+  return `${renderSum(crc32(json))} ${json}\n`;
+}
+
+function renderSum(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
 }
 
 export interface Scan {
@@ -53,59 +60,123 @@ export interface Scan {
   totalBytes: number;
   /** Whether good lines follow a bad one: then it is damage, not a torn tail. */
   damaged: boolean;
-}
-
-/** A scan that has read nothing yet. */
-export function emptyScan(): Scan {
-  return { base: "", revision: 0, goodBytes: 0, totalBytes: 0, damaged: false };
+  /** The change of the highest revision in complete batches; of several a value, not a deletion. */
+  newest: JournalEvent | undefined;
 }
 
 /**
- * The changes of complete batches in the file at `path`, with the offset of their line; a missing
- * file is an empty one. `scan` is filled while it reads.
+ * What is in the file at `path`, without its changes; a missing file is an empty one. Lines are
+ * checked but not read: a record of 100,000 certificates has as many, and a start waits for them.
  */
-export async function* readJournal(
-  path: string,
-  scan: Scan = emptyScan(),
-): AsyncGenerator<{ event: JournalEvent; offset: number }> {
-  let batch: { event: JournalEvent; offset: number }[] = [];
-  let broken = false;
-  let offset = 0;
-  for await (const bytes of linesIn(piecesOf(path), LINE_BYTES_MAX)) {
-    const line = parseLine(bytes);
-    if (line === null) broken = true;
-    else if (broken) scan.damaged = true;
-    else if ("k" in line) {
-      batch.push({ event: { key: line.k, value: line.v, revision: line.r }, offset });
-    } else {
-      if ("end" in line) {
-        yield* batch;
-        batch = [];
-        scan.revision = line.end;
-      } else scan.base = line.base;
-      scan.goodBytes = offset + bytes.length;
-    }
-    offset += bytes.length;
-  }
-  scan.totalBytes = offset;
-}
-
-/** What is in the file, without its changes. */
 export async function scanJournal(path: string): Promise<Scan> {
-  const scan = emptyScan();
-  // oxlint-disable-next-line no-unused-vars -- only the scan is wanted
-  for await (const _ of readJournal(path, scan));
+  const scan: Scan = {
+    base: "",
+    revision: 0,
+    goodBytes: 0,
+    totalBytes: 0,
+    damaged: false,
+    newest: undefined,
+  };
+  let newest: { line: Buffer; rank: number } | undefined;
+  let broken = false;
+  for await (const { bytes, offset } of blocksOf(path, Infinity)) {
+    for (const { from, to } of linesOf(bytes)) {
+      const isWhole = isGood(bytes, from, to);
+      const rank = isWhole ? rankOf(bytes, from, to) : undefined;
+      const line = isWhole && rank === undefined ? lineAt(bytes, from, to) : undefined;
+      if (!isWhole || line === null) broken = true;
+      else if (broken) scan.damaged = true;
+      else if (rank !== undefined) {
+        if (rank > (newest?.rank ?? 0)) newest = { line: bytes.subarray(from, to), rank };
+      } else if (line !== undefined) {
+        if ("end" in line) scan.revision = line.end;
+        if ("base" in line) scan.base = line.base;
+        scan.goodBytes = offset + to;
+        scan.newest = newest === undefined ? scan.newest : eventOf(newest.line);
+      }
+    }
+    // A view of it would keep the whole block.
+    if (newest !== undefined) newest.line = Buffer.from(newest.line);
+    scan.totalBytes = offset + bytes.length;
+  }
   return scan;
 }
 
-function parseLine(bytes: Buffer): Line | null {
-  if (bytes.at(-1) !== 0x0a) return null;
-  const text = bytes.toString("utf8", 0, bytes.length - 1);
-  const json = text.slice(9);
-  if (text[8] !== " " || crc32(json).toString(16).padStart(8, "0") !== text.slice(0, 8))
-    return null;
+/**
+ * The changes in the first `goodBytes` of the file at `path`, as a scan of it has found them, with
+ * the offset of their line. Throws Fault `ca.journal-failed` where they aren't what they were.
+ */
+export async function* readJournal(
+  path: string,
+  goodBytes: number,
+): AsyncGenerator<{ event: JournalEvent; offset: number }> {
+  let readBytes = 0;
+  for await (const { bytes, offset } of blocksOf(path, goodBytes)) {
+    readBytes = offset + bytes.length;
+    for (const { from, to } of linesOf(bytes)) {
+      const line = isGood(bytes, from, to) ? lineAt(bytes, from, to) : null;
+      if (line === null) {
+        throw new Fault("ca.journal-failed", `${path} is damaged at byte ${offset + from}`);
+      }
+      if ("k" in line) {
+        yield { event: { key: line.k, value: line.v, revision: line.r }, offset: offset + from };
+      }
+    }
+  }
+  if (readBytes < goodBytes) {
+    throw new Fault("ca.journal-failed", `${path} ends at byte ${readBytes} of ${goodBytes}`);
+  }
+}
+
+/** Where the lines of `bytes` lie, newlines included; the last may lack it. */
+function* linesOf(bytes: Buffer): Generator<{ from: number; to: number }> {
+  for (let from = 0; from < bytes.length;) {
+    const end = bytes.indexOf(NEWLINE, from);
+    const to = end < 0 ? bytes.length : end + 1;
+    yield { from, to };
+    from = to;
+  }
+}
+
+/** Whether the line is a whole one, and its sum is right. */
+function isGood(bytes: Buffer, from: number, to: number): boolean {
+  if (to - from <= HEAD_BYTES || bytes[to - 1] !== NEWLINE) return false;
+  if (bytes[from + HEAD_BYTES - 1] !== SPACE) return false;
+  const sum = crc32(bytes.subarray(from + HEAD_BYTES, to - 1));
+  return bytes.toString("latin1", from, from + HEAD_BYTES - 1) === renderSum(sum);
+}
+
+/**
+ * What a good line weighs as the newest change: its revision, and a half more for a value;
+ * undefined when it is no change. Looks at its ends only: `{"k":"`, and `","r":12}` or
+ * `null,"r":12}`.
+ */
+function rankOf(bytes: Buffer, from: number, to: number): number | undefined {
+  const head = from + HEAD_BYTES;
+  let at = to - 3;
+  let revision = 0;
+  for (let unit = 1; isDigit(bytes[at]); unit *= 10, at -= 1) {
+    revision += ((bytes[at] ?? 0) - ZERO) * unit;
+  }
+  const isChange =
+    bytes.toString("latin1", head, head + 6) === '{"k":"' &&
+    bytes.toString("latin1", at - 4, at + 1) === ',"r":';
+  if (!isChange || !Number.isSafeInteger(revision)) return undefined;
+  return revision + (bytes[at - 5] === QUOTE ? 0.5 : 0);
+}
+
+const isDigit = (byte = 0): boolean => byte >= ZERO && byte < ZERO + 10;
+
+function eventOf(line: Buffer): JournalEvent | undefined {
+  const read = lineAt(line, 0, line.length);
+  return read !== null && "k" in read
+    ? { key: read.k, value: read.v, revision: read.r }
+    : undefined;
+}
+
+function lineAt(bytes: Buffer, from: number, to: number): Line | null {
   try {
-    return lineOf(JSON.parse(json));
+    return lineOf(JSON.parse(bytes.toString("utf8", from + HEAD_BYTES, to - 1)));
   } catch {
     return null;
   }
@@ -123,15 +194,31 @@ function lineOf(value: unknown): Line | null {
 
 const isRevision = (value: unknown): value is number => Number.isSafeInteger(value);
 
-async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+/**
+ * The first `bytesMax` of a file in blocks of whole lines, each with its offset. What follows the
+ * last newline is the last block; so is a line longer than any that is written, and the rest is
+ * left.
+ */
+async function* blocksOf(
+  path: string,
+  bytesMax: number,
+): AsyncGenerator<{ bytes: Buffer; offset: number }> {
   const file = await openIfThere(path);
   if (file === undefined) return;
   try {
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES);
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
+    let rest: Buffer = Buffer.alloc(0);
+    let offset = 0;
+    while (offset + rest.length < bytesMax && rest.length <= LINE_BYTES_MAX) {
+      const wanted = Math.min(READ_BYTES, bytesMax - offset - rest.length);
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted);
+      if (bytesRead === 0) break;
+      const all = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      const whole = all.lastIndexOf(NEWLINE) + 1;
+      rest = all.subarray(whole);
+      if (whole > 0) yield { bytes: all.subarray(0, whole), offset };
+      offset += whole;
     }
+    if (rest.length > 0) yield { bytes: rest, offset };
   } finally {
     await file.close();
   }

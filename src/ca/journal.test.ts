@@ -197,3 +197,59 @@ void test("rewrite whose source fails says why, and leaves everything as it was"
     });
   });
 });
+
+void test("Journal.newest is the change that the copy ends with, also after reopening", async () => {
+  await inFolder(async (folder) => {
+    const expectNewest = async (expected: ReturnType<typeof put> | undefined) => {
+      await withJournal(folder, async (journal) => assert.deepEqual(journal.newest(), expected));
+    };
+    await expectNewest(undefined);
+    await withJournal(folder, async (journal) => {
+      await journal.append([put("a", "1", 5), put("b", "2", 4)], 5);
+      assert.deepEqual(journal.newest(), put("a", "1", 5));
+      // As a signature does: the certificate is put, the request deleted.
+      await journal.append([put("a", null, 6), put("c", '","r":99}', 6), put("d", null, 6)], 6);
+      assert.deepEqual(journal.newest(), put("c", '","r":99}', 6));
+    });
+    await expectNewest(put("c", '","r":99}', 6));
+    await withJournal(folder, async (journal) => journal.append([put("c", null, 7)], 7));
+    await expectNewest(put("c", null, 7));
+    // What came last isn't told.
+    await withJournal(folder, async (journal) => journal.append([], 8));
+    await expectNewest(undefined);
+    await withJournal(folder, async (journal) => {
+      await journal.rewrite([put("x", "1", 9), put("y", "2", 3)], 9);
+      assert.deepEqual(journal.newest(), put("x", "1", 9));
+    });
+    await expectNewest(put("x", "1", 9));
+  });
+});
+
+void test("Journal.load hands over what is there, and waits for appends before it", async () => {
+  await inFolder(async (folder) => {
+    await withJournal(folder, async (journal) => {
+      await journal.rewrite([put("a", "1", 1), put("b", "1", 2), put("c", "1", 2)], 2);
+      await journal.append([put("b", "2", 3), put("c", null, 3)], 3);
+      void journal.append([put("b", "3", 4)], 4);
+      const seen: unknown[] = [];
+      const end = await journal.load((event) => seen.push(event));
+      assert.deepEqual(seen, [put("a", "1", 1), put("b", "3", 4)]);
+      assert.deepEqual(end, { revision: 4, newest: put("b", "3", 4) });
+    });
+  });
+});
+
+void test("Journal.replay fails rather than leave out what became unreadable", async () => {
+  await inFolder(async (folder) => {
+    await withJournal(folder, async (journal) => {
+      await journal.rewrite([put("a", "1", 1), put("b", "2", 2)], 2);
+      const path = join(folder, "snapshot");
+      const bytes = await readFile(path);
+      bytes[bytes.indexOf('"b"') + 1] = 0x58;
+      await writeFile(path, bytes);
+      await assert.rejects(content(journal), (error) => isFault(error, "ca.journal-failed"));
+      await truncate(path, bytes.indexOf('"a"'));
+      await assert.rejects(content(journal), (error) => isFault(error, "ca.journal-failed"));
+    });
+  });
+});

@@ -33,6 +33,15 @@ export interface JournalOptions {
   bytesMax?: number;
 }
 
+/** A key that is there. */
+export type LiveEvent = JournalEvent & { value: string };
+
+/** Up to where a copy goes, and what its newest change is; see Journal. */
+export interface CopyEnd {
+  revision: number;
+  newest: JournalEvent | undefined;
+}
+
 export interface Journal {
   /**
    * Adds changes and returns when they are on disk. `revision` is the newest that they cover.
@@ -50,14 +59,20 @@ export interface Journal {
   ): Promise<void>;
   /** The revision up to which this copy would survive a power cut; 0: nothing. */
   appliedRevision(): number;
+  /**
+   * The change that this copy ends with, a value rather than a deletion where its revision has
+   * both; undefined where only the revision is known.
+   */
+  newest(): JournalEvent | undefined;
   /** Every key that is there now with its newest value, in no order. */
   replay(): AsyncGenerator<{ key: string; value: string; revision: number }>;
+  /** The same handed over, and the copy's end as of then. */
+  load(take: (event: LiveEvent) => void): Promise<CopyEnd>;
   /** What was odd when it was opened; undefined when nothing was. */
   readonly warning: string | undefined;
   close(): Promise<void>;
 }
 
-const FILES = [SNAPSHOT, LOG] as const;
 const FOLD_ABOVE_BYTES = 16 * 1024 * 1024;
 const JOURNAL_BYTES_MAX = 8 * 1024 * 1024 * 1024;
 /** Characters that are put together for one write while a snapshot is made. */
@@ -74,6 +89,7 @@ export async function openJournal(folder: string, options: JournalOptions = {}):
 
 interface Pending {
   text: string;
+  newest: JournalEvent | undefined;
   revision: number;
   resolve: () => void;
   reject: (error: Fault) => void;
@@ -87,6 +103,7 @@ class Store implements Journal {
   #logBytes = 0;
   #snapshotBytes = 0;
   #revision = 0;
+  #newest: JournalEvent | undefined;
   #pending: Pending[] = [];
   /** Everything that touches the files runs one after the other on this chain. */
   #turn: Promise<void> = Promise.resolve();
@@ -109,6 +126,7 @@ class Store implements Journal {
       return;
     }
     this.#revision = snapshot.revision;
+    this.#newest = snapshot.newest;
     this.#snapshotBytes = snapshot.goodBytes;
     if (log.base !== snapshot.base) {
       // A power cut came between a new snapshot and its new log: the old log is in the snapshot.
@@ -121,6 +139,7 @@ class Store implements Journal {
       await copyFile(this.#path(LOG), `${this.#path(LOG)}.damaged`);
     }
     this.#revision = Math.max(snapshot.revision, log.revision);
+    this.#newest = newerOf(snapshot.newest, log.newest);
     this.#log = await open(this.#path(LOG), "a", 0o600);
     this.#logBytes = log.goodBytes;
     await this.#log.truncate(log.goodBytes);
@@ -132,10 +151,15 @@ class Store implements Journal {
     return this.#revision;
   }
 
+  newest(): JournalEvent | undefined {
+    return this.#newest?.revision === this.#revision ? this.#newest : undefined;
+  }
+
   append(events: readonly JournalEvent[], revision: number): Promise<void> {
     const text = events.map(renderEvent).join("") + renderEnd(revision);
+    const newest = events.reduce(newerOf, undefined as JournalEvent | undefined);
     const done = new Promise<void>((resolve, reject) => {
-      this.#pending.push({ text, revision, resolve, reject });
+      this.#pending.push({ text, newest, revision, resolve, reject });
     });
     void this.#inTurn(() => this.#flush()).catch(() => undefined);
     return done;
@@ -146,12 +170,19 @@ class Store implements Journal {
     revision: number,
   ): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#replaceSnapshot(events, revision);
+      this.#newest = await this.#replaceSnapshot(events, revision);
       this.#revision = revision;
     });
   }
 
-  async *replay(): AsyncGenerator<{ key: string; value: string; revision: number }> {
+  load(take: (event: LiveEvent) => void): Promise<CopyEnd> {
+    return this.#inTurn(async () => {
+      for await (const event of this.#live()) take(event);
+      return { revision: this.#revision, newest: this.newest() };
+    });
+  }
+
+  async *replay(): AsyncGenerator<LiveEvent> {
     // The turn is held until the last one was taken, so that no fold changes the files meanwhile.
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const { promise: ready, resolve: start } = Promise.withResolvers<void>();
@@ -161,9 +192,7 @@ class Store implements Journal {
     });
     await ready;
     try {
-      for await (const { key, value, revision } of this.#live()) {
-        if (value !== null) yield { key, value, revision };
-      }
+      yield* this.#live();
     } finally {
       release();
     }
@@ -200,6 +229,7 @@ class Store implements Journal {
       return;
     }
     this.#revision = batch.reduce((max, { revision }) => Math.max(max, revision), this.#revision);
+    this.#newest = batch.reduce((most, { newest }) => newerOf(most, newest), this.#newest);
     for (const { resolve } of batch) resolve();
     if (this.#logBytes > Math.max(this.#foldAbove(), this.#snapshotBytes)) await this.#fold();
   }
@@ -235,14 +265,18 @@ class Store implements Journal {
     }
   }
 
+  /** Returns the newest of `events`. */
   async #replaceSnapshot(
     events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
     revision: number,
-  ): Promise<void> {
+  ): Promise<JournalEvent | undefined> {
     const path = this.#path(`${SNAPSHOT}.new`);
     const base = randomBytes(8).toString("hex");
+    let newest: JournalEvent | undefined;
     try {
-      this.#snapshotBytes = await writeSnapshot(path, base, events, revision);
+      const written = await writeSnapshot(path, base, events, revision);
+      this.#snapshotBytes = written.bytes;
+      newest = written.newest;
     } catch (error) {
       await rm(path, { force: true });
       throw error instanceof Fault ? error : journalFault(this.#folder, error);
@@ -250,6 +284,7 @@ class Store implements Journal {
     await rename(path, this.#path(SNAPSHOT));
     await syncFolder(this.#folder);
     await this.#startLog(base);
+    return newest;
   }
 
   /**
@@ -270,21 +305,20 @@ class Store implements Journal {
   }
 
   /**
-   * Every key's newest change, read twice rather than kept: the record may be larger than the heap
-   * should be.
+   * Every key that is there. Only where in the log each of its keys was changed last is kept: the
+   * record may be larger than the heap should be.
    */
-  async *#live(): AsyncGenerator<JournalEvent> {
-    const newest = new Map<string, string>();
-    for (const name of FILES) {
-      for await (const { event, offset } of readJournal(this.#path(name))) {
-        if (event.value === null) newest.delete(event.key);
-        else newest.set(event.key, `${name}${offset}`);
-      }
+  async *#live(): AsyncGenerator<LiveEvent> {
+    const log = this.#path(LOG);
+    const last = new Map<string, number>();
+    for await (const { event, offset } of readJournal(log, this.#logBytes)) {
+      last.set(event.key, offset);
     }
-    for (const name of FILES) {
-      for await (const { event, offset } of readJournal(this.#path(name))) {
-        if (newest.get(event.key) === `${name}${offset}`) yield event;
-      }
+    for await (const { event } of readJournal(this.#path(SNAPSHOT), this.#snapshotBytes)) {
+      if (isLive(event) && !last.has(event.key)) yield event;
+    }
+    for await (const { event, offset } of readJournal(log, this.#logBytes)) {
+      if (isLive(event) && last.get(event.key) === offset) yield event;
     }
   }
 
@@ -301,16 +335,17 @@ class Store implements Journal {
   }
 }
 
-/** Writes and syncs a whole snapshot; returns its bytes. */
+/** Writes and syncs a whole snapshot; returns its bytes and its newest change. */
 async function writeSnapshot(
   path: string,
   base: string,
   events: Iterable<JournalEvent> | AsyncIterable<JournalEvent>,
   revision: number,
-): Promise<number> {
+): Promise<{ bytes: number; newest: JournalEvent | undefined }> {
   const file = await open(path, "w", 0o600);
   try {
     let bytes = 0;
+    let newest: JournalEvent | undefined;
     let chunk = renderBase(base);
     const flush = async () => {
       const data = Buffer.from(chunk);
@@ -320,16 +355,28 @@ async function writeSnapshot(
     };
     for await (const event of events) {
       if (event.value === null) continue;
+      newest = newerOf(newest, event);
       chunk += renderEvent(event);
       if (chunk.length > WRITE_CHARACTERS) await flush();
     }
     chunk += renderEnd(revision);
     await flush();
     await file.sync();
-    return bytes;
+    return { bytes, newest };
   } finally {
     await file.close();
   }
+}
+
+function isLive(event: JournalEvent): event is LiveEvent {
+  return event.value !== null;
+}
+
+/** The one of the higher revision; of equals a value, not a deletion. */
+function newerOf<Event extends JournalEvent | undefined>(a: Event, b: Event): Event {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
+  return a.value === null ? b : a;
 }
 
 function journalFault(folder: string, error: unknown): Fault {

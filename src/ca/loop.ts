@@ -2,17 +2,17 @@
 // true: a lost event costs at most one of their rounds.
 
 import { type Loop, startLoop } from "../base/loop.ts";
-import type { WatchEvent } from "../etcd/types.ts";
-import { wallMs } from "../host/clock.ts";
-import type { Change } from "./mirror.ts";
-import { loadRecord, type Core } from "./core.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
+import { ejectedOf, loadRecord, type Core } from "./core.ts";
 import { signApproved } from "./operations.ts";
 import { AUTHORITY_KEY, CA_PREFIX, CRL_HEAD_KEY } from "./record.ts";
 import { parseSerialFile } from "./serial.ts";
+import { changeOf } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
 import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
+import { prepareStatuses } from "./view.ts";
 import { isEdited, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
@@ -47,7 +47,8 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
       if (well && core.directory.takeDropped()) repairedLoads = 0;
       const { loads } = core;
       if (repairedLoads === loads) return;
-      await repair(core, signal, () => connect.getsOn());
+      await prepareStatuses(core.mirror, () => connect.getsOn());
+      await repair(core, { signal, onFile: () => connect.getsOn() });
       repairedLoads = loads;
     },
   });
@@ -61,6 +62,7 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
       await core.store.refresh([AUTHORITY_KEY, CRL_HEAD_KEY], { signal });
       // Nothing to do unless an earlier attempt failed.
       await core.publisher.publishCrl();
+      if (ejectedOf(core) !== undefined) return;
       await keepSerialFile(core, signal);
       const signed = await signApproved(core);
       if (signed.length > 0) log.info("signed what autosign had let through", { signed });
@@ -75,9 +77,13 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
     signal,
     body: async () => {
       if (!core.loaded) return;
-      await reconcile(core, signal);
-      if (await isEdited(core)) await repair(core, signal, () => upkeep.getsOn());
-      if (core.key.peek() !== undefined) await refreshCrl(core);
+      // Right after a start all has just been read, and the directory is being compared.
+      if (monotonicMs() - core.readMs > UPKEEP_EVERY_MS / 2) await reconcile(core, signal);
+      const isCompared = repairedLoads === core.loads && core.handedOver === undefined;
+      if (isCompared && (await isEdited(core))) {
+        await repair(core, { signal, onFile: () => upkeep.getsOn() });
+      }
+      if (core.key.peek() !== undefined && ejectedOf(core) === undefined) await refreshCrl(core);
     },
   });
   const loops = [connect, check, upkeep];
@@ -105,24 +111,36 @@ function watchRecord(core: Core, signal: AbortSignal, onLost: () => void): void 
   });
 }
 
+export interface RepairOptions {
+  signal?: AbortSignal;
+  /** Called for each file that is looked at: all of them may take long. */
+  onFile?: () => void;
+  /** Whether the record may be changed for it; by default as long as the cluster's CA hasn't ended. */
+  changesRecord?: boolean;
+}
+
 /**
  * Brings the directory in step with the record, as planRepair says; resolves when that is on disk.
- * That may take long: `onFile` is called for each file that is looked at.
+ * One that was handed over to stock Puppet Server is left alone.
  */
-export async function repair(core: Core, signal?: AbortSignal, onFile?: () => void): Promise<void> {
+export async function repair(core: Core, options: RepairOptions = {}): Promise<void> {
+  if (core.handedOver !== undefined) return;
+  const { signal, onFile } = options;
+  const changesRecord = () => options.changesRecord ?? ejectedOf(core) === undefined;
   const { mirror, directory, deps } = core;
   await core.key.load(core.issuer());
   const issuer = core.issuer();
   const compare = () => planRepair(mirror, directory, issuer, core.key.peek(), onFile);
   const before = await compare();
-  const { jobs, unknown } = (await takeIn(core, before.unknown)) ? await compare() : before;
+  const taken = changesRecord() && (await takeIn(core, before.unknown));
+  const { jobs, unknown } = taken ? await compare() : before;
   for (const path of unknown) {
     if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
   }
   core.unknown = unknown;
   await directory.apply(jobs);
   await core.publisher.publishCrl(true);
-  await keepSerialFile(core, signal);
+  if (changesRecord()) await keepSerialFile(core, signal);
 }
 
 /**
@@ -139,8 +157,4 @@ async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal)
 /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */
 export function refreshCrl(core: Core, olderThanMs = CRL_REFRESH_MS): Promise<boolean> {
   return core.revoker.refresh(olderThanMs, wallMs());
-}
-
-function changeOf({ type, kv }: WatchEvent): Change {
-  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }

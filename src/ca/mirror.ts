@@ -3,15 +3,20 @@
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { ByteKeeper, type Place } from "./kept.ts";
 import { CA_PREFIX } from "./record.ts";
 import { compareSerials, type Serial } from "./serial.ts";
 import {
+  type CertRow,
   createTables,
   type RevokedRow,
   type Table,
   type TableName,
   type Tables,
 } from "./tables.ts";
+
+/** Below any revision of etcd's. */
+const DISTRUSTED_REVISION = 0.5;
 
 /** A key of the record as it is now; `value` null: it is gone. */
 export interface Change {
@@ -36,18 +41,39 @@ export interface Touched {
  * The record in memory. Its tables are for reading; changes come in through `apply` and `replace`.
  */
 export class Mirror {
-  readonly tables: Tables = createTables();
+  readonly tables: Tables;
   /** Keys that can't be understood, and why; what they held before is kept. */
   readonly unreadable = new Map<string, string>();
-  readonly #byName = new Map<string, Serial[]>();
+  /** A list only where a name has had several: that is an object less for nearly every name. */
+  readonly #byName = new Map<string, Serial | Serial[]>();
   /** Keys deleted by own commits that the watch hasn't told of yet, with the revision. */
   readonly #deleted = new Map<string, number>();
+  readonly #texts = new WeakMap<CertRow, Place>();
   readonly #log: Log | undefined;
+  readonly #bytes: ByteKeeper;
   #revision = 0;
   #sorted: RevokedRow[] | undefined;
 
-  constructor(log?: Log) {
+  /** `scratch`: the folder for what needn't be in memory; without one, all is. */
+  constructor(log?: Log, scratch?: string) {
     this.#log = log;
+    this.#bytes = new ByteKeeper(scratch, log);
+    this.tables = createTables(this.#bytes);
+  }
+
+  /**
+   * What is here may be of another record than the one that is read next: it goes on being served,
+   * and whatever is read replaces it.
+   */
+  distrust(): void {
+    for (const table of Object.values(this.tables)) table.age(DISTRUSTED_REVISION);
+    this.#deleted.clear();
+    this.#revision = 0;
+  }
+
+  /** Gives up the scratch file; certificates can't be asked for any more. */
+  close(): void {
+    this.#bytes.close();
   }
 
   /** The newest revision known to be taken in completely, from the watch or a full read. */
@@ -124,7 +150,22 @@ export class Mirror {
 
   /** Every certificate of `certname` ever issued, lowest serial first. */
   serialsOf(certname: string): readonly Serial[] {
-    return this.#byName.get(certname) ?? [];
+    const serials = this.#byName.get(certname) ?? [];
+    return typeof serials === "string" ? [serials] : serials;
+  }
+
+  /** A text about a certificate that takes its time to make: it is made once, and kept. */
+  textOf(row: CertRow, make: (row: CertRow) => string): Buffer {
+    return this.#bytes.read(this.keepText(row, make));
+  }
+
+  /** Makes that text if it isn't kept yet. */
+  keepText(row: CertRow, make: (row: CertRow) => string): Place {
+    const known = this.#texts.get(row);
+    if (known !== undefined) return known;
+    const place = this.#bytes.keep(make(row), "utf8");
+    this.#texts.set(row, place);
+    return place;
   }
 
   /** Revocations in the order of a CRL's entries. */
@@ -150,7 +191,7 @@ export class Mirror {
   #put(kind: TableName, name: string, change: Change & { value: string }, to: Touched): void {
     const table: Table<unknown> = this.tables[kind];
     try {
-      table.put(name, change.value, change.modRevision);
+      table.put(this.#ownText(kind, name), change.value, change.modRevision);
     } catch (error) {
       const because = messageOf(error);
       if (this.unreadable.get(change.key) !== because) {
@@ -169,11 +210,24 @@ export class Mirror {
     if (this.tables[kind].remove(name) !== undefined) this.#touch(kind, name, to);
   }
 
+  /**
+   * The name as a string that keeps no other alive: a part of a key would keep the whole key, and
+   * most names are their certificate's already.
+   */
+  #ownText(kind: TableName, name: string): string {
+    if (kind !== "names") return name;
+    const [serial = ""] = this.serialsOf(name);
+    return this.tables.certs.get(serial)?.certname ?? Buffer.from(name).toString();
+  }
+
   #index(serial: Serial): void {
-    const certname = this.tables.certs.get(serial)?.certname ?? "";
-    const serials = this.#byName.get(certname) ?? [];
+    const row = this.tables.certs.get(serial);
+    if (row === undefined) return;
+    const { certname } = row;
+    const serials = this.serialsOf(certname);
     if (serials.includes(serial)) return;
-    this.#byName.set(certname, [...serials, serial].sort(compareSerials));
+    const sorted = [...serials, row.serial].sort(compareSerials);
+    this.#byName.set(certname, serials.length === 0 ? row.serial : sorted);
   }
 
   #touch(kind: TableName, name: string, to: Touched): void {

@@ -68,16 +68,16 @@ void test("without quorum reads go on, from memory and from disk, and changes ge
 
   // A restart with nothing but this server's own disk: the journal, then the directory alone.
   const cadir = one.cadir;
-  for (const offlineRecord of [() => journal.replay(), undefined]) {
-    const changes = { ...QUICK, cadir, ...(offlineRecord && { offlineRecord }) };
+  for (const copy of [journal, undefined]) {
+    const changes = { ...QUICK, cadir, ...(copy && { copy }) };
     const again = await fleet.server("s1", changes);
     await expectReads(again);
     assert.equal(again.ca.currentCrl()?.number, number);
     const states = await again.fetch("GET", `${PATH}/certificate_statuses/x`, { as: admin });
     assert.equal(states.status, 200);
     const listed = (await states.json()) as unknown[];
-    assert.equal(listed.length, offlineRecord === undefined ? 0 : 4);
-    if (offlineRecord === undefined) {
+    assert.equal(listed.length, copy === undefined ? 0 : 4);
+    if (copy === undefined) {
       second?.start();
       await until("etcd again", () => again.etcd.get("x").then(() => true), { withinMs: 15_000 });
       // What was refused without quorum may have been done with it; only then nothing waits.

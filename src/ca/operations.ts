@@ -15,7 +15,7 @@ import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
-import { catchUp } from "./reconcile.ts";
+import { ensureKnown } from "./reconcile.ts";
 import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
 import type { Recorded } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
@@ -261,7 +261,7 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
   let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     await lookUp(core, names);
-    await catchUp(core, newestChange(core, names, recorded));
+    await ensureKnown(core, newestChange(core, names, recorded));
     const found = names.map((name) => ({
       name,
       serials: isCertname(name) ? serialsToRevoke(core, name) : [],

@@ -25,6 +25,8 @@ export interface Publisher {
   sinceMs(): number;
   /** A CRL read from disk, for as long as the record can't be asked. */
   assume(crl: PublishedCrl): void;
+  /** Publishes one that somebody else signed with the CA's key; true when it is on disk. */
+  take(crl: PublishedCrl): Promise<boolean>;
   /** Why the newest CRL isn't published; undefined when it is. */
   alarm(): string | undefined;
 }
@@ -36,6 +38,8 @@ export interface PublishDeps {
   log: Log;
   /** Told of every CRL that was published. */
   onCrl?: (crl: PublishedCrl) => void;
+  /** Whether the cluster's CA has ended: newer CRLs are stock's. */
+  isEjected?: () => boolean;
 }
 
 export function createPublisher(deps: PublishDeps): Publisher {
@@ -56,6 +60,9 @@ export function createPublisher(deps: PublishDeps): Publisher {
     const head = mirror.tables.crlHead.get("")?.number;
     const parents = mirror.tables.authority.get("")?.parentCrls;
     if (head === undefined || parents === undefined) return [];
+    if (deps.isEjected?.() === true && newest !== undefined && newest.number >= head) {
+      return again ? crlJobs() : [];
+    }
     if (newest?.number === head && newest.fromRecord && parents === newest.parents) {
       return again ? crlJobs() : [];
     }
@@ -87,10 +94,10 @@ export function createPublisher(deps: PublishDeps): Publisher {
     writing = done;
     return done;
   };
-  const publishCrl = async (again = false) => {
-    // One after the other: an older list must not overtake a newer one.
+  /** One after the other: an older list must not overtake a newer one. */
+  const inTurn = async (jobsOf: () => Promise<DirectoryJob[]>) => {
     const queued = turn.then(async () => {
-      const jobs = await renewCrl(again);
+      const jobs = await jobsOf();
       // Nothing left to do may mean that another is just bringing it to disk.
       const before = jobs.length === 0 ? writing : undefined;
       return { written: before ?? write(jobs) };
@@ -98,6 +105,7 @@ export function createPublisher(deps: PublishDeps): Publisher {
     turn = queued.catch(() => undefined);
     return (await queued).written;
   };
+  const publishCrl = async (again = false) => inTurn(async () => renewCrl(again));
   return {
     async publish(touched) {
       const jobs = directory.apply(planJobs(mirror, directory, touched));
@@ -110,6 +118,15 @@ export function createPublisher(deps: PublishDeps): Publisher {
     assume(crl) {
       newest ??= { ...crl, fromRecord: false, parents: "" };
     },
+    take: async (crl) =>
+      inTurn(async () => {
+        if (newest?.pem.equals(crl.pem) === true) return [];
+        newest = { ...crl, fromRecord: false, parents: "" };
+        sinceMs = wallMs();
+        alarm = undefined;
+        deps.onCrl?.(crl);
+        return crlJobs();
+      }),
     alarm: () => alarm,
   };
 }

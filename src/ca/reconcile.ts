@@ -1,10 +1,11 @@
 // Makes sure that memory has what the record has: waits for the watch, or compares every key.
 
 import { until } from "../base/retry.ts";
+import { monotonicMs } from "../host/clock.ts";
 import type { Core } from "./core.ts";
 import type { Change } from "./mirror.ts";
 import { CA_PREFIX } from "./record.ts";
-import { WHOLE_WITHIN_MS } from "./store.ts";
+import { PAGE_WITHIN_MS } from "./store.ts";
 
 /** How long the watch may be behind, milliseconds, before the record itself is asked. */
 const WATCH_LATE_MS = 500;
@@ -16,7 +17,7 @@ const REREAD_AT_ONCE = 100;
  * Resolves when memory has everything that the record had as of `revision`, which must be one that
  * wrote a key of the CA's. Throws Fault `etcd.…`.
  */
-export async function catchUp(core: Core, revision: number): Promise<void> {
+export async function ensureKnown(core: Core, revision: number): Promise<void> {
   const { mirror } = core;
   const told = () => mirror.revision >= revision;
   const options = { withinMs: WATCH_LATE_MS, everyMs: WATCH_POLL_MS };
@@ -31,7 +32,7 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
   const unseen = new Set(mirror.keys());
   const stale: string[] = [];
   let newest = 0;
-  const options = { keysOnly: true, withinMs: WHOLE_WITHIN_MS, ...until };
+  const options = { keysOnly: true, withinMs: PAGE_WITHIN_MS, ...until };
   for await (const { kvs, revision } of deps.etcd.pages(CA_PREFIX, options)) {
     newest = revision;
     for (const { key, modRevision } of kvs) {
@@ -46,5 +47,6 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
   const touched = mirror.apply(
     gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),
   );
+  core.readMs = monotonicMs();
   await publisher.publish(touched);
 }

@@ -4,11 +4,12 @@
 import { readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
 import { messageOf } from "../base/fault.ts";
-import { isMissing } from "../host/files.ts";
+import { compareFileSync } from "../host/compare-file.ts";
+import { isMissing, readIfThere } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { exportSpki } from "../x509/keys.ts";
 import { parseRequest } from "../x509/request.ts";
-import { eachAtOnce, type CaDirectory } from "./directory.ts";
+import type { CaDirectory } from "./directory.ts";
 import {
   currentPem,
   fileJob,
@@ -18,12 +19,11 @@ import {
   type DirectoryJob,
 } from "./directory-jobs.ts";
 import { pemNames } from "./directory-state.ts";
-import type { InventoryLine } from "./inventory.ts";
+import { type InventoryLine, serialsIn } from "./inventory.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
+import { inBackground } from "./pieces.ts";
 import { serialOf } from "./serial.ts";
-
-const READS_AT_ONCE = 16;
 
 export interface Repair {
   jobs: DirectoryJob[];
@@ -58,17 +58,20 @@ export async function planRepair(
   for (const path of [layout.infraInventory, layout.infraSerials]) {
     if ((await readIf(path)) === undefined) jobs.push(fileJob(path, "\n"));
   }
-  const lines = [...tables.certs.names()].sort().map((serial) => inventoryLine(mirror, serial));
-  const known = lines.filter((line): line is InventoryLine => line !== undefined);
-  jobs.push({ do: "inventory", lines: known });
+  jobs.push({ do: "inventory", lines: await lackingLines(mirror, layout.inventory) });
 
-  await eachAtOnce([...tables.names.names()], READS_AT_ONCE, async (name) => {
-    const pem = currentPem(mirror, name);
-    const there = await readIf(layout.signedFile(name));
-    if (pem === undefined || there?.equals(Buffer.from(pem)) === true) return;
-    if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
-      jobs.push(signedJob(mirror, layout, name));
-    } else unknown.push(layout.signedFile(name));
+  await inBackground(async (next) => {
+    for (const name of tables.names.names()) {
+      await next();
+      onFile?.();
+      const path = layout.signedFile(name);
+      const pem = currentPem(mirror, name);
+      if (pem === undefined || compareFileSync(path, pem) === "same") continue;
+      const there = await readIf(path);
+      if (there === undefined || isSame(there, pem) || isAccountedFor(mirror, there)) {
+        jobs.push(signedJob(mirror, layout, name));
+      } else unknown.push(path);
+    }
   });
   for (const name of await pemNames(layout.signed)) {
     if (tables.names.has(name)) continue;
@@ -91,6 +94,13 @@ export async function planRepair(
     } else unknown.push(layout.requestFile(name));
   }
   return { jobs, unknown: unknown.sort() };
+}
+
+/** The lines that the inventory at `path` lacks, by serial. */
+async function lackingLines(mirror: Mirror, path: string): Promise<InventoryLine[]> {
+  const there = serialsIn((await readIfThere(path)) ?? "");
+  const lacking = [...mirror.tables.certs.names()].filter((serial) => !there.has(serial)).sort();
+  return lacking.flatMap((serial) => inventoryLine(mirror, serial) ?? []);
 }
 
 /**

@@ -3,7 +3,7 @@
 import type { Expiry, ExpiryKind } from "../cluster/expiry.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { type Crl, parseCrls } from "../x509/crl.ts";
-import type { Core } from "./core.ts";
+import { ejectedOf, type Core } from "./core.ts";
 import { CRL_REFRESH_MS } from "./loop.ts";
 
 /** What ends next is looked for anew so often. */
@@ -73,7 +73,8 @@ function lookAtEnds(core: Core): Ends {
   return ends;
 }
 
-function findExpiries({ publisher, issuer, mirror }: Core): Expiry[] {
+function findExpiries(core: Core): Expiry[] {
+  const { publisher, issuer, mirror } = core;
   const ends = (kind: ExpiryKind, what: string, fromMs: number, toMs: number): Expiry => ({
     kind,
     what,
@@ -90,7 +91,10 @@ function findExpiries({ publisher, issuer, mirror }: Core): Expiry[] {
     ...certificates.map((each) =>
       ends("puppet-ca", each.subjectText, each.notBefore, each.notAfter),
     ),
-    ...(own === undefined || due === undefined ? [] : [{ ...own, due }]),
+    // Stock signs no CRL before something is revoked.
+    ...(own === undefined || due === undefined || ejectedOf(core) !== undefined
+      ? []
+      : [{ ...own, due }]),
     ...parents.flatMap(({ issuerText, thisUpdateMs, nextUpdateMs }) =>
       nextUpdateMs === undefined
         ? []

@@ -3,8 +3,10 @@
 // the failed transaction brings what is there now, and the caller decides anew.
 
 import { Fault, isFault } from "../base/fault.ts";
+import { EJECTED_KEY } from "../cluster/keys.ts";
 import { monotonicMs } from "../host/clock.ts";
-import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult } from "../etcd/types.ts";
+import type { Compare, Etcd, KeyValue, Op, Settle, TxnResult, WatchEvent } from "../etcd/types.ts";
+import { refuseEjected } from "./ejected.ts";
 import type { Change, Mirror, Touched } from "./mirror.ts";
 import { CA_PREFIX } from "./record.ts";
 
@@ -12,16 +14,24 @@ import { CA_PREFIX } from "./record.ts";
 export interface Patience {
   /** By the start, before it goes on with what is on disk. */
   startMs: number;
+  /** By the start for the whole record, of which the loops read what is left without a limit. */
+  startWholeMs: number;
   /** By a read that must be certain. */
   readMs: number;
   /** By a change. An election takes 1 to 2 s. */
   commitMs: number;
 }
 
-export const PATIENCE: Patience = { startMs: 3000, readMs: 2000, commitMs: 10_000 };
+export const PATIENCE: Patience = {
+  startMs: 3000,
+  // systemd takes a daemon that isn't ready within 90 s for one that never will be.
+  startWholeMs: 40_000,
+  readMs: 2000,
+  commitMs: 10_000,
+};
 
-/** How long a read of the whole record, or of all its keys, may take, in milliseconds. */
-export const WHOLE_WITHIN_MS = 30_000;
+/** How long a page of the whole record, or of all its keys, may take, in milliseconds. */
+export const PAGE_WITHIN_MS = 30_000;
 
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
@@ -30,6 +40,9 @@ const HOPELESS_MS = 1000;
 const PUTS_AT_ONCE = 100;
 /** Bytes per transaction; it allows 1.5 MiB, as base64. */
 const PUT_BYTES_AT_ONCE = 512 * 1024;
+
+/** What every change compares: so none comes after the cluster's CA has ended. */
+const NOT_EJECTED: Compare = { key: EJECTED_KEY, is: "absent" };
 
 export interface Commit {
   when: Compare[];
@@ -71,7 +84,10 @@ export interface ReadOptions {
 
 export interface Store {
   readonly mirror: Mirror;
-  /** `ok: false`: a compare failed, and memory has what is there now. Throws Fault `etcd.…`. */
+  /**
+   * `ok: false`: a compare failed, and memory has what is there now. Throws Fault `ca.ejected` once
+   * the cluster's CA has ended, `etcd.…`.
+   */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
   /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
   refresh(keys: readonly string[], options?: ReadOptions): Promise<void>;
@@ -101,7 +117,8 @@ export function createStore(deps: StoreDeps): Store {
       // Decisions that rest on a disk's memory are taken anew.
       if (await ensureLoaded()) return { ok: false };
       const guard = (await deps.guard?.()) ?? [];
-      const all = [...guard, ...when];
+      refuseEjected(mirror.tables.ejected.get(""));
+      const all = [...guard, NOT_EJECTED, ...when];
       const keys = [...new Set(all.map(({ key }) => key))];
       const result = await etcd.transact(
         { when: all, then, otherwise: keys.map((key): Op => ({ get: key })) },
@@ -110,6 +127,7 @@ export function createStore(deps: StoreDeps): Store {
       if (!result.ok) {
         refuseOtherGeneration(guard, keys, result);
         takeReads(keys, result);
+        refuseEjected(mirror.tables.ejected.get(""));
         return { ok: false };
       }
       const { revision } = result;
@@ -179,12 +197,17 @@ function changesOf(
 export async function readRecord(etcd: Etcd, mirror: Mirror, signal?: AbortSignal): Promise<void> {
   const replacing = mirror.replacing();
   let newest = 0;
-  const options = { withinMs: WHOLE_WITHIN_MS, ...(signal && { signal }) };
+  const options = { withinMs: PAGE_WITHIN_MS, ...(signal && { signal }) };
   for await (const { kvs, revision } of etcd.pages(CA_PREFIX, options)) {
     replacing.take(kvs);
     newest = revision;
   }
   replacing.end(newest);
+}
+
+/** What a watch tells, as memory takes it. */
+export function changeOf({ type, kv }: WatchEvent): Change {
+  return { key: kv.key, value: type === "put" ? kv.value : null, modRevision: kv.modRevision };
 }
 
 /** The compare that `key` is as memory has it: at this revision, or absent for 0. */

@@ -3,8 +3,11 @@
 // tells of it), so every row remembers the revision that wrote it.
 
 import type { z } from "zod";
+import { EJECTED_KEY } from "../cluster/keys.ts";
+import { Ejected } from "../cluster/schema.ts";
 import { encodeCrlEntry } from "../x509/crl-entry.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
+import { ByteKeeper, createTextKeeper, type Place } from "./kept.ts";
 import {
   AUTHORITY_KEY,
   AuthorityValue,
@@ -30,14 +33,17 @@ import { Serial } from "./serial.ts";
 
 /** A certificate, by serial. Times are milliseconds since the epoch. */
 export interface CertRow {
-  serial: Serial;
-  certname: string;
-  /** Undefined: only an inventory line is known of it. */
-  der: Buffer | undefined;
-  notBeforeMs: number;
-  notAfterMs: number;
-  signedBy: string;
-  at: string;
+  readonly serial: Serial;
+  readonly certname: string;
+  /**
+   * Undefined: only an inventory line is known of it. May read the disk, for some microseconds, and
+   * throws where that can't be read.
+   */
+  readonly der: Buffer | undefined;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly signedBy: string;
+  readonly at: string;
 }
 
 export interface RequestRow {
@@ -114,6 +120,11 @@ export class Table<Row> {
     return before;
   }
 
+  /** Has every row be as if this revision had written it. */
+  age(modRevision: number): void {
+    for (const kept of this.#rows.values()) kept.modRevision = modRevision;
+  }
+
   remove(name: string): Row | undefined {
     const before = this.#rows.get(name)?.row;
     this.#rows.delete(name);
@@ -121,8 +132,8 @@ export class Table<Row> {
   }
 }
 
-/** All tables, empty. */
-export function createTables() {
+/** All tables, empty; `bytes` keeps the certificates' DER. */
+export function createTables(bytes: ByteKeeper) {
   return {
     authority: new Table<AuthorityRow>(AUTHORITY_KEY, (_, text, key) => {
       const value = decodeValue(AuthorityValue, key, text);
@@ -130,7 +141,7 @@ export function createTables() {
     }),
     serial: new Table(SERIAL_KEY, (_, text, key) => decodeValue(SerialValue, key, text)),
     crlHead: new Table(CRL_HEAD_KEY, (_, text, key) => decodeValue(CrlHeadValue, key, text)),
-    certs: new Table<CertRow>(CERT_PREFIX, readCert),
+    certs: new Table<CertRow>(CERT_PREFIX, createCertReader(bytes)),
     names: new Table(NAME_PREFIX, (_, text, key) => decodeValue(NameValue, key, text)),
     requests: new Table<RequestRow>(REQUEST_PREFIX, (certname, text, key) => {
       const { pem, at, source, approved = false } = decodeValue(RequestValue, key, text);
@@ -138,6 +149,7 @@ export function createTables() {
     }),
     revoked: new Table<RevokedRow>(REVOKED_PREFIX, readRevoked),
     crls: new Table<CrlRow>(CRL_PREFIX, (_, text, key) => decodeValue(CrlValue, key, text)),
+    ejected: new Table(EJECTED_KEY, (_, text, key) => decodeValue(Ejected, key, text)),
     blocks: new Table<BlockRow>(BLOCK_PREFIX, (_, text, key) => decodeValue(BlockValue, key, text)),
   };
 }
@@ -145,16 +157,54 @@ export function createTables() {
 export type Tables = ReturnType<typeof createTables>;
 export type TableName = keyof Tables;
 
-function readCert(name: string, text: string, key: string): CertRow {
-  const value = decodeValue(CertValue, key, text);
-  return {
-    serial: Serial.parse(name),
-    certname: value.certname,
-    der: value.der === null ? undefined : Buffer.from(value.der, "base64"),
-    notBeforeMs: Date.parse(value.notBefore),
-    notAfterMs: Date.parse(value.notAfter),
-    signedBy: value.signedBy,
-    at: value.at,
+/** A row whose DER is fetched only when it is asked for. */
+class KeptCert implements CertRow {
+  readonly serial: Serial;
+  readonly certname: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly signedBy: string;
+  readonly at: string;
+  readonly #bytes: ByteKeeper;
+  readonly #piece: number;
+  readonly #from: number;
+  readonly #to: number;
+
+  constructor(
+    serial: Serial,
+    value: Omit<CertValue, "der">,
+    bytes: ByteKeeper,
+    place: Place = NOWHERE,
+  ) {
+    this.serial = serial;
+    this.certname = value.certname;
+    this.notBeforeMs = Date.parse(value.notBefore);
+    this.notAfterMs = Date.parse(value.notAfter);
+    this.signedBy = value.signedBy;
+    this.at = value.at;
+    this.#bytes = bytes;
+    this.#piece = place.piece;
+    this.#from = place.from;
+    this.#to = place.to;
+  }
+
+  get der(): Buffer | undefined {
+    const place = { piece: this.#piece, from: this.#from, to: this.#to };
+    return this.#piece < 0 ? undefined : this.#bytes.read(place);
+  }
+}
+
+const NOWHERE: Place = { piece: -1, from: 0, to: 0 };
+
+function createCertReader(bytes: ByteKeeper) {
+  const keepMember = createTextKeeper();
+  const keepTime = createTextKeeper();
+  return (name: string, text: string, key: string): CertRow => {
+    const { der, ...value } = decodeValue(CertValue, key, text);
+    value.signedBy = keepMember(value.signedBy);
+    value.at = keepTime(value.at);
+    const place = der === null ? undefined : bytes.keep(der, "base64");
+    return new KeptCert(Serial.parse(name), value, bytes, place);
   };
 }
 

@@ -51,10 +51,11 @@ async function again(
   copy?: { key: string; value: string }[],
 ): Promise<TestServer> {
   const { kvs } = await etcd.range(CA_PREFIX);
-  async function* offlineRecord() {
-    yield* copy ?? kvs;
+  async function* replay() {
+    for (const { key, value } of copy ?? kvs) yield { key, value, revision: 1 };
   }
-  const server = await fleet.server("s1", { cadir, offlineRecord });
+  const load = async () => ({ revision: 0, newest: undefined });
+  const server = await fleet.server("s1", { cadir, copy: { load, replay } });
   server.run();
   return server;
 }

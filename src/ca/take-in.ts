@@ -15,7 +15,7 @@ import type { PublishedCrl } from "./crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames } from "./directory-state.ts";
-import { parseInventory, type InventoryLine } from "./inventory.ts";
+import { parseInventory, serialsIn, type InventoryLine } from "./inventory.ts";
 import { isIssuedBy } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
 import { certKey, crlKey, encodeValue, nameKey, type CertValue } from "./record.ts";
@@ -67,8 +67,8 @@ export async function isEdited(core: Core): Promise<boolean> {
   const strange = (name: string) =>
     !mirror.tables.names.has(name) && !unknown.includes(layout.signedFile(name));
   if ((await pemNames(layout.signed)).some(strange)) return true;
-  const { lines } = parseInventory((await readIfThere(layout.inventory)) ?? "");
-  if (lines.some(({ serial }) => !mirror.tables.certs.has(serial))) return true;
+  const there = serialsIn((await readIfThere(layout.inventory)) ?? "");
+  if ([...there].some((serial) => !mirror.tables.certs.has(serial))) return true;
   const crl = await readBytesIfThere(layout.crl);
   const published = publisher.crl();
   return crl === undefined || (published !== undefined && !published.pem.equals(crl));
@@ -191,7 +191,7 @@ async function takeInOne(core: Core, found: PublishedCrl): Promise<boolean> {
  */
 async function isForeign({ deps }: Core, number: number): Promise<boolean> {
   let isThere = false;
-  for await (const { key } of deps.offlineRecord?.() ?? []) {
+  for await (const { key } of deps.copy?.replay() ?? []) {
     if (key === crlKey(number)) return false;
     isThere = true;
   }

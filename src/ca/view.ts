@@ -1,13 +1,14 @@
 // Certificates and requests as puppet-ca/v1 shows them (certificate_status), also for our own list.
 // One record that can't be read never hides the others: it is shown with what is known.
 
-import { extensionText, parseCertificate, subjectAltNames } from "../x509/certificate.ts";
+import { extensionsIn, extensionText, subjectAltNames } from "../x509/certificate.ts";
 import type { Extension } from "../x509/extensions.ts";
 import { fingerprints } from "../x509/fingerprint.ts";
 import { isUnder, OID, puppetShortName } from "../x509/oids.ts";
 import { parseRequest } from "../x509/request.ts";
 import { renderPuppetTime } from "./inventory.ts";
 import type { Mirror } from "./mirror.ts";
+import { inBackground } from "./pieces.ts";
 import type { CertRow, RequestRow } from "./tables.ts";
 
 export type CertState = "requested" | "signed" | "revoked";
@@ -28,9 +29,6 @@ export interface CertStatus {
 
 type Content = Omit<CertStatus, "name" | "state">;
 
-/** What was read of a row once; rows never change, they are replaced. */
-const seen = new WeakMap<CertRow | RequestRow, Content>();
-
 /** What there is for `name`: its certificate, else its request, else undefined. */
 export function statusOf(mirror: Mirror, name: string): CertStatus | undefined {
   return certificateStatus(mirror, name) ?? requestStatus(mirror, name);
@@ -40,18 +38,50 @@ export function statusOf(mirror: Mirror, name: string): CertStatus | undefined {
  * Everything of these states: requests first, then certificates. A name with both is in it twice.
  */
 export function allStatuses(mirror: Mirror, state?: CertState): CertStatus[] {
-  const { requests, names } = mirror.tables;
-  const found: CertStatus[] = [];
+  const texts = [...statusTexts(mirror, state)];
+  return texts.map((text) => JSON.parse(text.toString()) as CertStatus);
+}
+
+/**
+ * The same in JSON, one after the other, since all of a large fleet's take a while and much memory.
+ * What changes meanwhile may be in it as it was or as it is.
+ */
+export function* statusTexts(mirror: Mirror, state?: CertState): Generator<Buffer> {
+  const { requests, names, revoked } = mirror.tables;
+  // As of now: a name that goes and comes back meanwhile must not be in it twice.
+  const [asking, having] = [[...requests.names()], [...names.names()]];
   if (state === undefined || state === "requested") {
-    for (const name of requests.names()) found.push(...some(requestStatus(mirror, name)));
-  }
-  if (state !== "requested") {
-    for (const name of names.names()) {
-      const status = certificateStatus(mirror, name);
-      if (status !== undefined && (state ?? status.state) === status.state) found.push(status);
+    for (const name of asking) {
+      const status = requestStatus(mirror, name);
+      if (status !== undefined) yield Buffer.from(JSON.stringify(status));
     }
   }
-  return found;
+  if (state === "requested") return;
+  for (const name of having) {
+    const row = currentOf(mirror, name);
+    if (row === undefined) continue;
+    const its: CertState = revoked.has(row.serial) ? "revoked" : "signed";
+    if ((state ?? its) !== its) continue;
+    const changing = JSON.stringify({ name, state: its }).replace(/}$/, ",");
+    yield Buffer.concat([Buffer.from(changing), mirror.textOf(row, restOf)]);
+  }
+}
+
+/** Of a certificate's text what never changes: all but name and state, which come first. */
+function restOf(row: CertRow): string {
+  return JSON.stringify(certificateContent(row)).slice(1);
+}
+
+/** Makes the texts of all, so that the first who asks for them doesn't wait for that. */
+export async function prepareStatuses(mirror: Mirror, onEach?: () => void): Promise<void> {
+  await inBackground(async (next) => {
+    for (const name of mirror.tables.names.names()) {
+      await next();
+      onEach?.();
+      const row = currentOf(mirror, name);
+      if (row !== undefined) mirror.keepText(row, restOf);
+    }
+  });
 }
 
 /** What a list is asked for; what is left out doesn't matter. */
@@ -109,32 +139,28 @@ export function isCertState(text: string | undefined): text is CertState {
   return text === "requested" || text === "signed" || text === "revoked";
 }
 
-function certificateStatus({ tables }: Mirror, name: string): CertStatus | undefined {
+function currentOf({ tables }: Mirror, name: string): CertRow | undefined {
   const serial = tables.names.get(name)?.serial;
-  const row = serial === undefined ? undefined : tables.certs.get(serial);
-  if (serial === undefined || row === undefined) return undefined;
-  const state = tables.revoked.has(serial) ? "revoked" : "signed";
-  return { name, state, ...contentOf(row, () => certificateContent(row)) };
+  return serial === undefined ? undefined : tables.certs.get(serial);
+}
+
+function certificateStatus(mirror: Mirror, name: string): CertStatus | undefined {
+  const row = currentOf(mirror, name);
+  if (row === undefined) return undefined;
+  const state = mirror.tables.revoked.has(row.serial) ? "revoked" : "signed";
+  return { name, state, ...certificateContent(row) };
 }
 
 export function requestStatus({ tables }: Mirror, name: string): CertStatus | undefined {
   const row = tables.requests.get(name);
   if (row === undefined) return undefined;
-  return { name, state: "requested", ...contentOf(row, () => requestContent(row)) };
-}
-
-function contentOf(row: CertRow | RequestRow, read: () => Content): Content {
-  const known = seen.get(row);
-  if (known !== undefined) return known;
-  const content = read();
-  seen.set(row, content);
-  return content;
+  return { name, state: "requested", ...requestContent(row) };
 }
 
 export function certificateContent(row: CertRow): Content {
   const der = row.der ?? Buffer.alloc(0);
   return {
-    ...describe(der, () => parseCertificate(der).extensions),
+    ...describe(der, () => extensionsIn(der)),
     serial_number: Number.parseInt(row.serial, 16),
     not_before: renderPuppetTime(row.notBeforeMs),
     not_after: renderPuppetTime(row.notAfterMs),

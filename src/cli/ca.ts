@@ -3,48 +3,57 @@
 import type { Command } from "commander";
 import { CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { addCaBackup } from "./ca-backup.ts";
-import { addCaCrl } from "./ca-crl.ts";
-import { addCaGenerate } from "./ca-generate.ts";
-import { addCaRestore } from "./ca-restore.ts";
-import { addCaList, addCaShow } from "./ca-list.ts";
-import { addCaReissue } from "./ca-reissue.ts";
-import { addCaVerify } from "./ca-verify.ts";
+import { type Adder, addTyped } from "./lazy.ts";
 import { createOutput, EXIT } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */
 const CHANGE_MS = 60_000;
 
-export function addCa(program: Command): void {
+const COMMANDS: Record<string, Adder> = {
+  list: addLists,
+  show: addLists,
+  sign: async (ca) =>
+    addChange(ca, {
+      verb: "sign",
+      description: "sign waiting requests",
+      help: "Exit code: 0 all signed, 1 some not.",
+      past: "signed",
+      all: "every request that waits",
+    }),
+  revoke: async (ca) =>
+    addChange(ca, {
+      verb: "revoke",
+      description:
+        "revoke certificates; returns when every edge has confirmed that it refuses them",
+      help: "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet, 1 some not revoked.",
+      past: "revoked",
+      serials: true,
+    }),
+  clean: async (ca) =>
+    addChange(ca, {
+      verb: "clean",
+      description: "revoke certificates and forget the names, so that they can be requested anew",
+      help: "Exit code: as revoke.",
+      past: "cleaned",
+    }),
+  generate: async (ca) => (await import("./ca-generate.ts")).addCaGenerate(ca),
+  crl: async (ca) => (await import("./ca-crl.ts")).addCaCrl(ca),
+  reissue: async (ca) => (await import("./ca-reissue.ts")).addCaReissue(ca),
+  verify: async (ca) => (await import("./ca-verify.ts")).addCaVerify(ca),
+  backup: async (ca) => (await import("./ca-backup.ts")).addCaBackup(ca),
+  restore: async (ca) => (await import("./ca-restore.ts")).addCaRestore(ca),
+};
+
+/** Adds `ca` and of its commands what `word` names, or all. */
+export async function addCa(program: Command, word: string | undefined): Promise<void> {
   const ca = program.command("ca").description("the Puppet certificate authority");
+  await addTyped(ca, word, COMMANDS);
+}
+
+async function addLists(ca: Command): Promise<void> {
+  const { addCaList, addCaShow } = await import("./ca-list.ts");
   addCaList(ca);
   addCaShow(ca);
-  addChange(ca, {
-    verb: "sign",
-    description: "sign waiting requests",
-    help: "Exit code: 0 all signed, 1 some not.",
-    past: "signed",
-    all: "every request that waits",
-  });
-  addChange(ca, {
-    verb: "revoke",
-    description: "revoke certificates; returns when every edge has confirmed that it refuses them",
-    help: "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet, 1 some not revoked.",
-    past: "revoked",
-    serials: true,
-  });
-  addChange(ca, {
-    verb: "clean",
-    description: "revoke certificates and forget the names, so that they can be requested anew",
-    help: "Exit code: as revoke.",
-    past: "cleaned",
-  });
-  addCaGenerate(ca);
-  addCaCrl(ca);
-  addCaReissue(ca);
-  addCaVerify(ca);
-  addCaBackup(ca);
-  addCaRestore(ca);
 }
 
 interface Change {

@@ -1,6 +1,5 @@
 // understudy member list|remove, leave, voters: who is in the cluster, and getting somebody out.
 
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
@@ -9,8 +8,9 @@ import { RemovalDone, RemovalPlan, VotersAnswer } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { leave } from "../setup/leave.ts";
 import { tellPlanning } from "../setup/tell-planning.ts";
+import { confirm } from "./confirm.ts";
 import { copyLines } from "./copies.ts";
-import { createOutput, EXIT, type Output } from "./output.ts";
+import { createOutput, EXIT } from "./output.ts";
 
 /** A living voter is replaced first. */
 const REMOVE_MS = 240_000;
@@ -102,23 +102,4 @@ export function addMember(program: Command): void {
       output.result({ left: true, unconfirmed, copies: removal?.copies }, text);
       process.exitCode = unconfirmed.length > 0 ? EXIT.unconfirmed : EXIT.ok;
     });
-}
-
-async function confirm(
-  lines: string[],
-  id: string,
-  flags: RemoveFlags,
-  output: Output,
-): Promise<void> {
-  for (const line of lines) output.progress(line);
-  if (flags.yes === true) return;
-  if (!process.stdin.isTTY) {
-    throw new Fault("cli.not-confirmed", "this asks before it acts, and there is nobody to ask", {
-      hints: ["If all of the above is meant: the same command with --yes"],
-    });
-  }
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await ask.question(`Type ${id} to go on: `);
-  ask.close();
-  if (answer.trim() !== id) throw new Fault("cli.not-confirmed", "nothing was changed");
 }

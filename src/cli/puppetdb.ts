@@ -82,7 +82,7 @@ async function enable(flags: Flags): Promise<void> {
   }
   const say = (line: string) => output.progress(line);
   let mark: PuppetdbMark = {};
-  const steps = enableSteps({ layout, sharedName: node.sharedName }, plan, (said) => {
+  const steps = enableSteps({ layout, node }, plan, (said) => {
     mark = said;
   });
   await runSteps(steps, say, onInterruption(say));
@@ -101,10 +101,7 @@ async function disable(flags: Flags): Promise<void> {
   const output = createOutput(flags.json === true);
   requireRoot();
   const node = await requireNodeFile();
-  const steps = disableSteps(
-    { layout: await findPuppet(), sharedName: node.sharedName },
-    flags.force === true,
-  );
+  const steps = disableSteps({ layout: await findPuppet(), node }, flags.force === true);
   if (flags.dryRun === true) {
     const titles = steps.map(({ title }) => title);
     const lines = titles.map((title, index) => `${String(index + 1).padStart(3)}. ${title}`);

@@ -154,6 +154,11 @@ function renderCourier(
 function renderCa(local: LocalStatus): string {
   const { ca } = local;
   if (ca === undefined) return "-";
+  if (ca.ejected !== undefined) {
+    const { to, handedOver } = ca.ejected;
+    if (to !== local.id) return `stock's on ${to}`;
+    return handedOver ? "stock's" : "ended";
+  }
   if (!ca.serving) return "not serving";
   const next = ca.nextExpiry;
   const seconds = next === undefined ? undefined : (Date.parse(next.at) - local.wallMs) / 1000;

@@ -14,6 +14,9 @@ export const LEADER_KEY = `${KEY_PREFIX}leader`;
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
+/** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */
+export const EJECTED_KEY = `${KEY_PREFIX}ca/ejected`;
+
 export const memberKey = (id: string) => `${MEMBERS_PREFIX}${id}`;
 export const addressKey = (address: string) => `${ADDRESSES_PREFIX}${address}`;
 export const tokenKey = (id: string) => `${TOKENS_PREFIX}${id}`;

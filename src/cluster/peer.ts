@@ -2,19 +2,15 @@
 // A peer's Fault arrives as the same Fault here, so that a command says what was wrong over there.
 
 import { Agent, request } from "node:https";
-import { z } from "zod";
+import type { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import { PORTS } from "../host/paths.ts";
 import { CONTROL_HOSTNAME } from "./pki.ts";
+import { WireFault } from "./wire-fault.ts";
 
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const CALL_MS = 5000;
-
-/** What a failed call answers with, whatever its status. */
-export const WireFault = z.object({
-  error: z.object({ code: z.string(), message: z.string(), hints: z.array(z.string()) }),
-});
 
 /** This member's side of a connection. */
 export interface PeerTls {

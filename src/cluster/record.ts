@@ -5,6 +5,7 @@ import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Etcd, KeyValue } from "../etcd/types.ts";
 import {
+  EJECTED_KEY,
   MEMBERS_PREFIX,
   memberKey,
   META_KEY,
@@ -12,7 +13,7 @@ import {
   TOKENS_PREFIX,
   tokenKey,
 } from "./keys.ts";
-import { Member, Meta, Settings } from "./schema.ts";
+import { Ejected, Member, Meta, Settings } from "./schema.ts";
 import { TokenRecord } from "./token.ts";
 
 /** A value with the revision that a later change of it must compare. */
@@ -29,6 +30,8 @@ export interface ClusterRecord {
   meta: Kept<Meta>;
   settings: Kept<Settings>;
   members: Kept<Member>[];
+  /** Undefined while the cluster's own CA signs. */
+  ejected: Kept<Ejected> | undefined;
 }
 
 /** How often a compared change is tried again when somebody else was first. */
@@ -40,16 +43,25 @@ export async function readClusterRecord(
   signal?: AbortSignal,
 ): Promise<ClusterRecord | undefined> {
   const result = await etcd.transact(
-    { when: [], then: [{ get: META_KEY }, { get: SETTINGS_KEY }, { range: MEMBERS_PREFIX }] },
+    {
+      when: [],
+      then: [
+        { get: META_KEY },
+        { get: SETTINGS_KEY },
+        { range: MEMBERS_PREFIX },
+        { get: EJECTED_KEY },
+      ],
+    },
     signal === undefined ? {} : { signal },
   );
-  const [meta = [], settings = [], members = []] = result.reads;
+  const [meta = [], settings = [], members = [], [ejected] = []] = result.reads;
   if (meta[0] === undefined || settings[0] === undefined) return undefined;
   return {
     revision: result.revision,
     meta: parseKept(Meta, meta[0]),
     settings: parseKept(Settings, settings[0]),
     members: members.map((kv) => parseKept(Member, kv)),
+    ejected: ejected && parseKept(Ejected, ejected),
   };
 }
 

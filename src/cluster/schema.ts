@@ -115,6 +115,25 @@ export const Meta = z.object({
 });
 export type Meta = z.infer<typeof Meta>;
 
+/**
+ * The CA role of the cluster has ended (`understudy/ca/ejected`): no member signs or revokes any
+ * more, the CA is stock Puppet Server's on one of them.
+ */
+export const Ejected = z.object({
+  /** The member whose puppetserver is the CA. */
+  to: Certname,
+  at: z.iso.datetime(),
+  /** Whether that server decided it without the others. */
+  alone: z.boolean().default(false),
+  /**
+   * From where on its stock CA counts, when that isn't what the record has: the first serial, and
+   * the CRL that it found. Whoever takes the CA over from it counts on from there.
+   */
+  serialNext: z.int().optional(),
+  crlNumber: z.int().optional(),
+});
+export type Ejected = z.infer<typeof Ejected>;
+
 /** Who this member is (`/etc/understudy/node.json`). */
 export const NodeFile = z.object({
   format: z.literal(1),

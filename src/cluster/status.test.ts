@@ -196,3 +196,37 @@ test("judgeStatus says of a member on its way out how that is finished", () => {
   const { warnings } = judge([...three().slice(0, 2), leaving]);
   assert.ok(warnings.some((warning) => /s3 is leaving: .*understudy leave/.test(warning)));
 });
+
+test("judgeStatus says what is open after the CA was ejected: unfinished, unanswered, or two CAs", () => {
+  const ejected = { to: "s1", at: "2026-11-20T12:00:00Z", alone: false, handedOver: true };
+  const asking = (up: boolean) => edge({ stockCa: { of: "s1", up } });
+  const cases: [string, Parameters<typeof three>[1], RegExp][] = [
+    [
+      "s1",
+      { ca: withEjected({ ...ejected, handedOver: false }) },
+      /ejected to s1, and nobody signs/,
+    ],
+    ["s2", { ca: withEjected(ejected), edge: asking(true) }, /s2 handed its CA .* names s1/],
+    [
+      "s2",
+      { ca: withEjected({ ...ejected, handedOver: false }), edge: asking(false) },
+      /s2's edge gets no answer from the CA of s1/,
+    ],
+    [
+      "s1",
+      { ca: withEjected(ejected), edge: asking(false) },
+      /s1's edge gets no .*up\? If .*: understudy eject/,
+    ],
+  ];
+  for (const [id, more, warning] of cases) {
+    const { warnings } = judge(three(id, more));
+    assert.equal(warnings.filter((text) => warning.test(text)).length, 1, warnings.join("\n"));
+  }
+  const done = three("s1", { ca: withEjected(ejected), edge: asking(true) });
+  assert.deepEqual(judge(done).warnings, []);
+});
+
+function withEjected(ejected: NonNullable<NonNullable<LocalStatus["ca"]>["ejected"]>) {
+  const { ca } = local("s1");
+  return { ...(ca as NonNullable<LocalStatus["ca"]>), ejected };
+}

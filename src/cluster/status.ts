@@ -7,7 +7,7 @@ import { renderDuration } from "../base/duration.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
-import { Member, Meta, Role, Settings } from "./schema.ts";
+import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
 const CLOCK_WARN_MS = 5000;
@@ -58,6 +58,8 @@ export const LocalStatus = z.object({
       replays: z.int(),
       /** This server's Puppet certificate, as agents get it. */
       certificate: z.object({ names: z.array(z.string()), endsAt: z.string() }).optional(),
+      /** The member whose stock CA this edge asks, and whether it answers; absent: daemons. */
+      stockCa: z.object({ of: z.string(), up: z.boolean() }).optional(),
       /** Requests that wait at this edge because every puppetserver is busy. */
       waiting: z.int().default(0),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
@@ -86,6 +88,11 @@ export const LocalStatus = z.object({
       unreadable: z.array(z.string()).default([]),
       /** Files in the CA directory that the record doesn't account for. */
       unknownFiles: z.array(z.string()).default([]),
+      /** Where the CA went; absent: it is the cluster's. */
+      ejected: Ejected.extend({
+        /** Whether this server's CA directory is stock Puppet Server's. */
+        handedOver: z.boolean(),
+      }).optional(),
     })
     .optional(),
   /** The courier for PuppetDB, where one is to run. */
@@ -264,6 +271,7 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   if (local.etcd.because !== "" && isVoting(local)) {
     warnings.push(`${id}'s etcd: ${local.etcd.because}`);
   }
+  warnings.push(...ejectionWarnings(local));
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
   for (const { unfit } of answer.member.backends) {
     if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
@@ -293,6 +301,30 @@ function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): string[] {
     warnings.push(`${id}'s CA directory has ${files} that the record doesn't know: left alone.`);
   }
   return warnings;
+}
+
+/** Where the CA went, as the first member tells that knows it. */
+export function ejectedIn(members: readonly MemberAnswer[]): Ejected | undefined {
+  return members.flatMap(({ local }) => local?.ca?.ejected ?? [])[0];
+}
+
+function ejectionWarnings({ id, ca, edge }: LocalStatus): string[] {
+  const ejected = ca?.ejected;
+  if (ejected === undefined) return [];
+  const { to, handedOver } = ejected;
+  if (to !== id && handedOver) {
+    return [
+      `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (docs/eject.md).`,
+    ];
+  }
+  if (to === id && !handedOver) {
+    return [
+      `The CA was ejected to ${id}, and nobody signs yet: there, once more, understudy eject`,
+    ];
+  }
+  if (edge?.active !== true || edge.stockCa?.up === true) return [];
+  const again = to === id ? " If eject was interrupted there: understudy eject" : "";
+  return [`${id}'s edge gets no answer from the CA of ${to}: is its puppetserver up?${again}`];
 }
 
 /** "1 file (/a)", "3 files (/a, …)". */

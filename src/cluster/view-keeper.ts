@@ -10,7 +10,7 @@ import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { changedMs } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
-import { KEY_PREFIX } from "./keys.ts";
+import { EJECTED_KEY, KEY_PREFIX } from "./keys.ts";
 import type { NodeFile } from "./schema.ts";
 import { keepView, readKeptView, readView, type View, voterEndpoints } from "./view.ts";
 
@@ -54,7 +54,7 @@ export async function startViewKeeper(options: {
       signal,
       onEvents: (events) => {
         // The CA's keys have a mirror of their own; only the cluster's are read here.
-        if (events.some((event) => !event.kv.key.startsWith(`${KEY_PREFIX}ca/`))) loop.wake();
+        if (events.some(({ kv }) => isOfView(kv.key))) loop.wake();
       },
       onLost: () => {
         watching = false;
@@ -93,6 +93,11 @@ export async function startViewKeeper(options: {
     },
     onChange: (listener) => listeners.push(listener),
   };
+}
+
+/** Whether a key is of what the view has. */
+function isOfView(key: string): boolean {
+  return key === EJECTED_KEY || !key.startsWith(`${KEY_PREFIX}ca/`);
 }
 
 /** Whether both say the same of the cluster, whenever they were read. */

@@ -8,7 +8,7 @@ import type { Etcd } from "../etcd/types.ts";
 import { readIfThere, writeIfChanged } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import { readClusterRecord } from "./record.ts";
-import { type Member, Member as MemberSchema, Meta, Settings } from "./schema.ts";
+import { Ejected, type Member, Member as MemberSchema, Meta, Settings } from "./schema.ts";
 
 /** An etcd member as etcd lists it. `name` is the member's id; empty until it has started once. */
 export const EtcdMember = z.object({
@@ -31,6 +31,8 @@ export const View = z.object({
   settings: Settings,
   members: z.array(MemberSchema),
   etcdMembers: z.array(EtcdMember),
+  /** Where the CA went; absent: it is the cluster's. */
+  ejected: Ejected.optional(),
 });
 /** What this member knows of the cluster, from one reading of the record. */
 export type View = z.infer<typeof View>;
@@ -47,6 +49,7 @@ export async function readView(etcd: Etcd, signal: AbortSignal): Promise<View | 
     settings: record.settings.value,
     members: record.members.map((member) => member.value),
     etcdMembers: etcdMembers.map(({ id, ...member }) => ({ etcdId: id, ...member })),
+    ...(record.ejected && { ejected: record.ejected.value }),
   };
 }
 

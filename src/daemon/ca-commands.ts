@@ -3,6 +3,7 @@
 import type { CaCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import type { Ca } from "../ca/authority.ts";
+import { refuseEjected } from "../ca/ejected.ts";
 import type { Outcome } from "../ca/operations.ts";
 import { serialFrom } from "../ca/show.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
@@ -10,8 +11,11 @@ import type { CaCrls, CaOutcome } from "../setup/contract.ts";
 import { parseCrls } from "../x509/crl.ts";
 
 export function caCommands(ca: Ca): CaCommands {
+  // A list of what was so would be taken for what is.
+  const requireOurs = () => refuseEjected(ca.ejected());
   return {
     list({ endsWithinS, ...query }) {
+      requireOurs();
       const endsBeforeMs = endsWithinS === undefined ? undefined : wallMs() + endsWithinS * 1000;
       const found = ca.find({ ...query, endsBeforeMs });
       const entries = found.entries.map((entry) => ({
@@ -32,7 +36,10 @@ export function caCommands(ca: Ca): CaCommands {
         hints: ["What there is: understudy ca list --all"],
       });
     },
-    verify: async () => ca.verify(),
+    async verify() {
+      requireOurs();
+      return ca.verify();
+    },
     sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
     revoke: async (names, serials) => {
       const read = serials.map((text) => serialFrom(text) ?? text);
@@ -40,7 +47,10 @@ export function caCommands(ca: Ca): CaCommands {
     },
     clean: async (names) => outcomeOf(await ca.clean(names)),
     generate: async (request) => ca.generate(request),
-    crls: () => describeCrls(ca),
+    crls() {
+      requireOurs();
+      return describeCrls(ca);
+    },
     async refreshCrl() {
       const signed = await ca.refreshCrl(0);
       return { ...describeCrls(ca), signed };

@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
+import { readHandedOver } from "../ca/handed-over.ts";
 import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
 import type { Copies, EdgeReport } from "../ca/operations.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
@@ -15,6 +16,7 @@ import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { readIfThere } from "../host/files.ts";
+import { PATHS } from "../host/paths.ts";
 import type { PuppetLayout, PuppetSettings } from "../host/puppet-layout.ts";
 import { caLayout } from "../ca/layout.ts";
 import { parseRequest, verifyRequest } from "../x509/request.ts";
@@ -45,12 +47,14 @@ export interface CaHost {
 export async function startCa(host: CaHost): Promise<Ca> {
   const { etcd, node, layout, keeper, copier, log } = host;
   const settings = await readSettings(layout);
+  const handedOver = await readHandedOver(node.clusterId);
   return createCa({
     etcd,
     log,
     member: node.id,
     cadir: layout.cadir,
     hostCrlPath: layout.hostcrl,
+    scratch: PATHS.state,
     settings: () => settings,
     protectedNames: () => [
       node.sharedName,
@@ -65,7 +69,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
       await copier.trust();
       return [{ key: META_KEY, value: await metaText(keeper) }];
     },
-    offlineRecord: () => copier.journal.replay(),
+    copy: copier.journal,
     onCrl: () => host.onCrl(),
     program: createPolicyProgram({
       prefix: policyPrefix({
@@ -76,6 +80,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
     }),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
     ...(host.owner === undefined ? {} : { owner: host.owner }),
+    ...(handedOver && { handedOver }),
   });
 }
 
@@ -120,6 +125,7 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
   const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } =
     ca.state();
   const { nextExpiry, directoryBehind, directory, unreadable } = rest;
+  const ejected = ca.ejected();
   return {
     serving,
     because,
@@ -130,6 +136,14 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
     directoryBehind,
     unreadable: unreadable.slice(0, NAMED_MAX),
     unknownFiles: directory.unknown.slice(0, NAMED_MAX),
+    ...(ejected && {
+      ejected: {
+        to: ejected.to,
+        at: ejected.at,
+        alone: ejected.alone,
+        handedOver: ca.handedOver() !== undefined,
+      },
+    }),
     ...(nextExpiry === undefined ? {} : { nextExpiry }),
   };
 }

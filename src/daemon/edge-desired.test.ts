@@ -27,6 +27,23 @@ test("members that leave get no requests, and the other servers' CAs are asked i
   assert.equal(edgesOf(view).length, 3);
 });
 
+test("when the CA has ended the edge asks the puppetserver that has it, on its own server too", () => {
+  const view = viewOf(["", ""]);
+  const ejected = { to: "s1.test", at: "2026-11-20T12:00:00Z", alone: false };
+  for (const id of ["s1.test", "s2.test"]) {
+    const { stockAuthority } = desiredEdge(view, { ...HOST, id, ejected });
+    assert.deepEqual(stockAuthority, {
+      name: "s1.test",
+      host: "listener.s1.test.understudy",
+      address: "10.0.0.1",
+      port: 8150,
+    });
+  }
+  const gone = desiredEdge(view, { ...HOST, ejected: { ...ejected, to: "s9.test" } });
+  assert.equal(gone.stockAuthority, undefined);
+  assert.equal(desiredEdge(view, HOST).stockAuthority, undefined);
+});
+
 test("the edge listens on both families where the host has both", () => {
   const addresses = (ipv6: boolean) =>
     desiredEdge(viewOf([]), { ...HOST, ipv6 }).bind.map(({ address }) => address);

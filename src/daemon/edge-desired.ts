@@ -3,6 +3,8 @@
 
 import { leafHostname } from "../cluster/pki.ts";
 import { leafFiles } from "../cluster/pki-store.ts";
+import type { Ejected } from "../cluster/schema.ts";
+import { stockAuthority } from "../cluster/stock-authority.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import type { EdgeConfig } from "../edge/config.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -20,6 +22,8 @@ export interface EdgeHost {
   certificateFile: string;
   puppetCaFile: string;
   issuers: string[];
+  /** Where the CA went; undefined while it is the cluster's. */
+  ejected?: Ejected | undefined;
 }
 
 /**
@@ -28,6 +32,7 @@ export interface EdgeHost {
  */
 export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");
+  const stock = host.ejected && stockAuthority(view, host.ejected);
   return {
     memberId: host.id,
     bind: ["0.0.0.0", ...(host.ipv6 ? ["::"] : [])].map((address) => ({
@@ -49,6 +54,7 @@ export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
         address: member.address,
         port: PORTS.authority,
       })),
+    ...(stock && { stockAuthority: stock }),
     caSocket: PATHS.caSocket,
     filesSocket: PATHS.filesSocket,
     memoryMiB: Math.round(host.memoryMiB * MEMORY_SHARE),

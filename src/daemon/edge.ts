@@ -62,6 +62,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
   let state: EdgeState | undefined;
   let own: EdgeIdentity | undefined;
+  /** The member whose stock CA HAProxy was last told to ask. */
+  let stockOf: string | undefined;
   /** What this tick has found already. */
   let seen: EdgeState | undefined;
   /** Whether there is a configuration that HAProxy could start with. */
@@ -80,6 +82,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     own = identity;
     configured = true;
     const { before, actions } = await settleEdge(config);
+    stockOf = config.stockAuthority?.name;
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
     // Where nothing was to be done, it is as it was found.
     if (before.running && actions.length === 0) seen = before;
@@ -119,6 +122,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       confirmedCrl: revocations.confirmedCrl(),
       replays: replays.total(),
       ...(own && { certificate: { names: own.names, endsAt: isoTime(own.endsMs) } }),
+      ...(stockOf !== undefined && { stockCa: { of: stockOf, up: state?.authority === true } }),
       waiting: state?.waiting ?? 0,
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
@@ -160,6 +164,7 @@ function configOf(host: EdgeHost, view: View, ipv6: boolean, own: EdgeIdentity):
     certificateFile: EDGE_CERTIFICATE,
     puppetCaFile: PUPPET_CA,
     issuers: own.issuers,
+    ejected: host.ca.ejected() ?? view.ejected,
   });
 }
 

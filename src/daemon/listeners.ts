@@ -6,6 +6,7 @@ import { createLocalApp } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
 import { Fault } from "../base/fault.ts";
+import { refuseEjected } from "../ca/ejected.ts";
 import { writeNodeFile } from "../cluster/node-file.ts";
 import type { LeafName } from "../cluster/pki.ts";
 import { readLeaf, requireAuthorities } from "../cluster/pki-store.ts";
@@ -25,6 +26,7 @@ import {
   sealKeys,
   setVoters,
 } from "./membership.ts";
+import { ejectCommands } from "./eject.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
@@ -65,7 +67,8 @@ export async function listenForCommands(
       });
     },
     reissue: async (names) => {
-      requireCa(server);
+      // Before the names are in the record.
+      refuseEjected(requireCa(server).ejected());
       const settings = await addNames(membership, names);
       await server?.hostCertificate.reissue(settings);
       return { altNames: namesOfServer(settings, core.node.id) };
@@ -86,6 +89,7 @@ export async function listenForCommands(
     },
     setVoters: async (count) => setVoters(membership, count),
     backends: backendCommands(core),
+    eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
@@ -107,6 +111,8 @@ export async function listenForMembers(
     local: shared.local,
     admit: async (start) => {
       const ca = requireCa(server);
+      // Before anything is made for who needs a certificate of the cluster's CA.
+      refuseEjected(ca.ejected() ?? keeper.current()?.ejected);
       return admit(
         {
           etcd: core.etcd,

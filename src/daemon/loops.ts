@@ -15,6 +15,7 @@ import type { Etcd } from "../etcd/types.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
+import { startEjectedLoop } from "./ejected.ts";
 import type { ExpiryWatch } from "./expiry-watch.ts";
 import type { HostCertificate } from "./host-certificate.ts";
 import type { Neighbours } from "./neighbours.ts";
@@ -124,6 +125,8 @@ export function startServerLoops(
     ...named(host, "Puppet certificate", SELDOM_TICK_MS),
     body: async () => {
       await withRecord(host, async ({ settings }) => {
+        // Stock's CA is asked by an administrator: status warns in time.
+        if (server.ca.ejected() !== undefined) return;
         if (await hostCertificate.keep(settings)) edgeLoop.wake();
       });
     },
@@ -143,7 +146,9 @@ export function startServerLoops(
     certificateLoop.wake();
     courierLoop.wake();
   });
-  return [...caLoops, edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, courierLoop];
+  const ejectedLoop = startEjectedLoop(host, server.ca);
+  const own = [edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop, courierLoop];
+  return [...caLoops, ...own];
 }
 
 interface Changes {

@@ -45,6 +45,8 @@ export interface EdgeConfig {
   backends: readonly EdgeBackend[];
   /** In the order in which they are tried after this server's own. */
   authorities: readonly EdgeAuthority[];
+  /** The puppetserver that has the CA instead of all of them, when the cluster's has ended. */
+  stockAuthority?: EdgeAuthority;
   caSocket: string;
   filesSocket: string;
   /** Memory that HAProxy may use at worst; decides how many agents it serves at once. */

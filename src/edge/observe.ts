@@ -40,7 +40,7 @@ export interface EdgeState {
   waiting: number;
   /** Requests that were repeated on another server since HAProxy last loaded its configuration. */
   replays: number;
-  /** Whether the certificate authority of this server answers. */
+  /** Whether the certificate authority of this server answers, or stock's once that has the CA. */
   authority: boolean;
   poisonous: Poisonous[];
   /** What lies on disk. */
@@ -83,7 +83,7 @@ export async function observeEdge(runtime: EdgeRuntime): Promise<EdgeState> {
       servers: rows.filter(isPuppetserver).map(serverOf),
       waiting: countWaiting(rows),
       replays: row("replay", "BACKEND")?.redispatched ?? 0,
-      authority: row("authority", "local")?.status === "UP",
+      authority: (row("authority", "stock") ?? row("authority", "local"))?.status === "UP",
       poisonous: parsePoison(poison).filter(({ at }) => at > wallMs() / 1000 - POISON_S),
     };
   } catch (error) {

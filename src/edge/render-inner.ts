@@ -3,7 +3,13 @@
 // request makes a 502, which the outer tier answers by sending the request to `again`. Danger: this
 // tier believes the identity headers, so its sockets are for HAProxy's user alone.
 
-import { type EdgeConfig, type EdgePaths, HEALTH_PATH, HOLD_MS_MAX } from "./config.ts";
+import {
+  type EdgeAuthority,
+  type EdgeConfig,
+  type EdgePaths,
+  HEALTH_PATH,
+  HOLD_MS_MAX,
+} from "./config.ts";
 import { endpoint, LOGGED, ownedBy, section } from "./text.ts";
 
 /** Paths that need no JRuby. */
@@ -100,9 +106,17 @@ export function puppetserverSections(config: EdgeConfig): string[] {
  * `authority`: this server's own daemon, the other servers' in order, then the file server, which
  * answers reads alone. `changes`: the same, but of those that can sign now. `signers` and `signing`
  * count who is left of them. Danger: only a server with checks of its own is marked down by a
- * refused connection, and a backup is not tried before that.
+ * refused connection, and a backup is not tried before that. When the cluster's CA has ended there
+ * is one that answers and signs, stock's, before the file server.
  */
 export function authoritySections(config: EdgeConfig): string[] {
+  const { stockAuthority: stock } = config;
+  if (stock !== undefined) {
+    return [
+      ...stockSection(config, stock, { name: "authority", count: "signers" }),
+      ...stockSection(config, stock, { name: "changes", count: "signing" }),
+    ];
+  }
   return [
     ...authoritySection(config, { name: "authority", count: "signers", health: "/health/ca" }),
     ...authoritySection(config, { name: "changes", count: "signing", health: "/health/ca/sign" }),
@@ -139,6 +153,26 @@ function authoritySection(
     ...config.authorities.map((each) => `${other(each)} track ${name}/${each.name}`),
   ]);
   return [asked, counted];
+}
+
+/** Stock's CA, which answers here once its service is on: before, it has no such status. */
+function stockSection(
+  config: EdgeConfig,
+  { address, port, host }: EdgeAuthority,
+  { name, count }: { name: string; count: string },
+): string[] {
+  const tls = mutualTls(config);
+  const server = `server stock ${endpoint({ address, port })} ${tls} verifyhost ${host}`;
+  const check = `check inter 2s fastinter 100ms downinter 500ms fall 3 rise 1 ${SUSPECT}`;
+  const asked = section(`backend ${name}`, [
+    "balance roundrobin",
+    "retries 3",
+    "retry-on empty-response conn-failure 502 503",
+    ...httpCheck("/status/v1/simple/ca"),
+    `${server} maxconn ${AUTHORITY_REQUESTS_MAX} ${check}`,
+    `server files unix@${config.filesSocket} backup`,
+  ]);
+  return [asked, section(`backend ${count}`, [`${server} track ${name}/stock`])];
 }
 
 function mutualTls(config: EdgeConfig): string {

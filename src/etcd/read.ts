@@ -14,6 +14,8 @@ import { decodePage, encode, keyAfter, type Page, prefixRange } from "./wire.ts"
  * garbage stays long: with 5000 keys a daemon took twice the memory.
  */
 export const PAGE_KEYS_MAX = 500;
+/** The same without values. etcd counts all keys that are left for each page. */
+const PAGE_BARE_KEYS_MAX = 5000;
 
 /** See Etcd.get. */
 export async function get(
@@ -35,7 +37,9 @@ export async function range(
   options: RangeOptions = {},
 ): Promise<{ revision: number; kvs: KeyValue[] }> {
   const all: { revision: number; kvs: KeyValue[] } = { revision: 0, kvs: [] };
-  for await (const { revision, kvs } of pages(client, prefix, options)) {
+  const end = monotonicMs() + (options.withinMs ?? WITHIN_MS_DEFAULT);
+  const left = () => Math.max(1, end - monotonicMs());
+  for await (const { revision, kvs } of readPages(client, prefix, options, left)) {
     all.revision = revision;
     for (const kv of kvs) all.kvs.push(kv);
   }
@@ -43,28 +47,38 @@ export async function range(
 }
 
 /** See Etcd.pages. */
-export async function* pages(
+export function pages(
   client: RevisionClient,
   prefix: string,
   options: RangeOptions = {},
 ): AsyncGenerator<{ revision: number; kvs: KeyValue[] }> {
+  return readPages(client, prefix, options, () => options.withinMs ?? WITHIN_MS_DEFAULT);
+}
+
+/** `leftMs`: how long the next page may take. */
+async function* readPages(
+  client: RevisionClient,
+  prefix: string,
+  options: RangeOptions,
+  leftMs: () => number,
+): AsyncGenerator<{ revision: number; kvs: KeyValue[] }> {
   const { signal } = options;
-  const end = monotonicMs() + (options.withinMs ?? WITHIN_MS_DEFAULT);
-  const left = () => ({ withinMs: Math.max(1, end - monotonicMs()), ...(signal && { signal }) });
+  const most = options.keysOnly === true ? PAGE_BARE_KEYS_MAX : PAGE_KEYS_MAX;
   const span = prefixRange(prefix);
   let revision = options.revision;
   let wanted = options.limit ?? Number.POSITIVE_INFINITY;
+  const within = () => ({ withinMs: leftMs(), ...(signal && { signal }) });
   let pinned: { endpoint?: string } = {};
   const read = async (key: string) => {
     const body = {
       key,
       range_end: span.range_end,
-      limit: String(Math.min(PAGE_KEYS_MAX, wanted)),
+      limit: String(Math.min(most, wanted)),
       serializable: options.serializable === true,
       keys_only: options.keysOnly === true,
       ...(revision === undefined ? {} : { revision: String(revision) }),
     };
-    const answer = await ask(client, { path: "/v3/kv/range", body, ...pinned }, left());
+    const answer = await ask(client, { path: "/v3/kv/range", body, ...pinned }, within());
     const page = decodePage(answer.body);
     client.newestRevision = Math.max(client.newestRevision, page.revision);
     // Another member's own view may not have come as far as this revision.

@@ -132,7 +132,7 @@ export interface Etcd {
   range(prefix: string, options?: RangeOptions): Promise<{ revision: number; kvs: KeyValue[] }>;
   /**
    * The same page by page, for more than memory should hold at once; one page at least. `withinMs`
-   * is for all of them, and for what is done with each.
+   * is for each of them: how long all take depends on how many there are.
    */
   pages(
     prefix: string,

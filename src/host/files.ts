@@ -46,11 +46,17 @@ export async function createFileAtomic(
   content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
-  await writeBeside(path, content, options, async (temporary) => link(temporary, path));
+  await writeBeside(path, content, options, async (temporary) => {
+    await link(temporary, path);
+    await rm(temporary);
+  });
   await syncFolder(dirname(path));
 }
 
-/** Writes and syncs a file with a name of its own beside `path`, and gives it to `place`. */
+/**
+ * Writes and syncs a file with a name of its own beside `path`, and gives it to `place`, which
+ * leaves nothing of that name.
+ */
 async function writeBeside(
   path: string,
   content: Content,
@@ -70,8 +76,9 @@ async function writeBeside(
       await file.close();
     }
     await place(temporary);
-  } finally {
+  } catch (error) {
     await rm(temporary, { force: true });
+    throw error;
   }
 }
 

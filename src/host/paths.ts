@@ -34,6 +34,8 @@ export const PATHS = {
   viewFile: `${STATE}/view.json`,
   /** What the CA directory had when it was taken over, and what was odd in it. */
   takeoverReport: `${STATE}/ca-takeover.json`,
+  /** There where the CA directory is stock Puppet Server's again: the daemon leaves it alone. */
+  handedOver: `${STATE}/ca-handed-over.json`,
   /** There while a booting edge that is alone takes no agents; its unit knows the path too. */
   isolatedEdgeWaits: `${STATE}/isolated-edge-waits`,
   apiSocket: `${RUN}/api.sock`,

@@ -1,5 +1,6 @@
-// services.d/ca.cfg: puppetserver's own CA service off, as the cluster's CA answers /puppet-ca. The
-// file system watcher stays, since without it Jetty never reads a new CRL.
+// services.d/ca.cfg: puppetserver's own CA service off, as the cluster's CA answers /puppet-ca; on
+// again where the cluster's has ended. The file system watcher stays, since without it Jetty never
+// reads a new CRL.
 
 import { unknownConfig } from "./hocon-places.ts";
 
@@ -10,10 +11,10 @@ const WATCH =
   "puppetlabs.trapperkeeper.services.watcher.filesystem-watch-service/filesystem-watch-service";
 
 /**
- * `text` with the CA service off. Throws Fault `puppetserver.config-unknown` for a service that
- * isn't known.
+ * `text` with the CA service off, or on again. Throws Fault `puppetserver.config-unknown` for a
+ * service that isn't known.
  */
-export function editCaCfg(text: string, file: string): string {
+export function editCaCfg(text: string, file: string, service: "off" | "on" = "off"): string {
   const lines = text.split("\n");
   const names = lines.map((line) => line.trim());
   names.forEach((name, index) => {
@@ -24,13 +25,14 @@ export function editCaCfg(text: string, file: string): string {
       `only the CA service and the file watcher were expected, found ${name}`,
     );
   });
-  const edited = lines.map((line, index) => (names[index] === CA ? `#${CA}` : line));
-  if (!names.includes(NO_CA)) {
-    const off = names.findIndex(
-      (name) => name.startsWith("#") && name.replace(/^[#\s]+/, "") === NO_CA,
+  const [wanted, other] = service === "on" ? [CA, NO_CA] : [NO_CA, CA];
+  const edited = lines.map((line, index) => (names[index] === other ? `#${other}` : line));
+  if (!names.includes(wanted)) {
+    const commented = names.findIndex(
+      (name) => name.startsWith("#") && name.replace(/^[#\s]+/, "") === wanted,
     );
-    if (off === -1) append(edited, NO_CA);
-    else edited[off] = NO_CA;
+    if (commented === -1) append(edited, wanted);
+    else edited[commented] = wanted;
   }
   if (!names.includes(WATCH)) append(edited, WATCH);
   return edited.join("\n");

@@ -123,6 +123,19 @@ test("editCaCfg turns the CA service off, the other on, and keeps the file watch
   assert.ok(caServiceOn(CA) && !caServiceOn(edited));
 });
 
+test("editCaCfg turns the CA service on again, wherever it was turned off", () => {
+  const on = (text: string) => editCaCfg(text, "/etc/ca.cfg", "on");
+  const stock = `# on\n${CA}\n# off\n#${NO_CA}\n${WATCH}\n\n`;
+  assert.equal(on(ca(stock)), stock);
+  assert.equal(on(stock), stock);
+  for (const text of ["", NO_CA, `${NO_CA}\n#${CA}\n`]) {
+    const edited = on(text);
+    const active = edited.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    assert.deepEqual(active.toSorted(), [CA, WATCH].toSorted());
+    assert.ok(caServiceOn(edited));
+  }
+});
+
 test("editCaCfg adds what is missing, whatever the file's end looks like", () => {
   for (const text of ["", "\n", CA, `${CA}\n`, `# ${NO_CA}`]) {
     const edited = ca(text);

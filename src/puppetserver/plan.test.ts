@@ -126,6 +126,27 @@ test("planRevert puts back what was edited and knows our own text from others'",
   );
 });
 
+test("planPuppetserver turns the CA service on where stock's CA is, and restarts for it", () => {
+  const edited = { ...after(stock), startedMs: 3000 };
+  const here = planPuppetserver({ ...desired, stockCa: "here" }, edited);
+  assert.deepEqual(
+    here.map((action) => (action.do === "write" ? action.path : action.do)),
+    ["/s/ca.cfg", "restart"],
+  );
+  assert.deepEqual(planPuppetserver({ ...desired, stockCa: "elsewhere" }, edited), []);
+});
+
+test("planRevert leaves the CA service as it is where stock's CA is now, or isn't", () => {
+  const edited = after(stock);
+  const paths = (stockCa: "here" | "elsewhere", observed = edited) =>
+    planRevert({ ...desired, stockCa }, observed).map(({ path }) => path);
+  assert.ok(paths("here").includes("/s/ca.cfg"));
+  assert.ok(!paths("elsewhere").includes("/s/ca.cfg"));
+  const joined = { ...edited, ca: { ...edited.ca, original: CA.replace("puppet", "#puppet") } };
+  assert.ok(!paths("here", joined).includes("/s/ca.cfg"));
+  assert.ok(paths("elsewhere", joined).includes("/s/ca.cfg"));
+});
+
 test("parseStart reads systemd's time, and nothing of a unit that doesn't run", () => {
   const text = "MainPID=12\nExecMainStartTimestamp=Fri 2026-11-20 12:44:31.711022 UTC\n";
   assert.equal(parseStart(text), Date.UTC(2026, 10, 20, 12, 44, 31, 711));

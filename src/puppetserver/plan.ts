@@ -3,7 +3,7 @@
 // the plan before anything is written.
 
 import { editAuthConf } from "./auth-conf.ts";
-import { editCaCfg } from "./ca-cfg.ts";
+import { caServiceOn, editCaCfg } from "./ca-cfg.ts";
 import { unknownConfig } from "./hocon-places.ts";
 import { editPuppetConf } from "./puppet-conf.ts";
 import type { Stray } from "./strays.ts";
@@ -13,6 +13,11 @@ export interface PuppetserverDesired {
   listener: ListenerConfig;
   /** The name that agents use. */
   sharedName: string;
+  /**
+   * Where stock's CA is, when the cluster's has ended: in this puppetserver, whose CA service is on
+   * then, or in another one.
+   */
+  stockCa?: "here" | "elsewhere" | undefined;
 }
 
 /** A file as it is on disk. */
@@ -80,7 +85,11 @@ export function planPuppetserver(
       `puppetserver listens on port ${desired.listener.port}, for edges only`,
     ],
     [auth, editAuthConf(auth.text, auth.path), "the edge says who an agent is"],
-    [ca, editCaCfg(ca.text, ca.path), "the cluster's own CA answers"],
+    [
+      ca,
+      editCa(ca.text, ca.path, desired),
+      desired.stockCa === "here" ? "it has the CA again" : "the cluster's own CA answers",
+    ],
     [
       puppet,
       editPuppetConf(puppet.text, desired.sharedName, puppet.path).text,
@@ -117,12 +126,17 @@ export function planRevert(
   const ours: [ObservedFile, (text: string) => string][] = [
     [webserver, (text) => editWebserverConf(text, desired.listener, webserver.path)],
     [auth, (text) => editAuthConf(text, auth.path)],
-    [ca, (text) => editCaCfg(text, ca.path)],
+    [ca, (text) => editCa(text, ca.path, desired)],
     [puppet, (text) => editPuppetConf(text, desired.sharedName, puppet.path).text],
   ];
   return ours.flatMap(([file, edit]) => {
     const { path, original } = file;
     if (original === undefined) return [];
+    // There is one CA now: what the file had before the cluster came is no more.
+    const { stockCa } = desired;
+    if (file === ca && stockCa !== undefined && caServiceOn(original) !== (stockCa === "here")) {
+      return [];
+    }
     return [{ path, ours: attempt(() => edit(original)), because: "as it was before Understudy" }];
   });
 }
@@ -160,4 +174,8 @@ function attempt(edit: () => string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function editCa(text: string, path: string, { stockCa }: PuppetserverDesired): string {
+  return editCaCfg(text, path, stockCa === "here" ? "on" : "off");
 }

@@ -1,10 +1,10 @@
 // A puppetserver's status API: whether it serves, how many JRubies it has, how many requests wait.
 // Asked over its own listener with the edge client certificate, as an edge would.
 
-import { request } from "node:https";
 import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
+import { askPuppetserver, type PuppetserverAccess } from "./ask.ts";
 
 const ASK_MS = 5000;
 /** With hundreds of metrics it is some 20 KB. */
@@ -23,17 +23,6 @@ export interface PuppetserverStatus {
   upMs: number | undefined;
   heapUsedBytes: number | undefined;
   heapMaxBytes: number | undefined;
-}
-
-export interface StatusAccess {
-  address: string;
-  port: number;
-  /** Name in the listener's certificate: the member's id. */
-  serverName: string;
-  /** PEM texts of the edge CA and of an edge client's certificate and key. */
-  ca: string;
-  cert: string;
-  key: string;
 }
 
 const Count = z.number().finite().nonnegative();
@@ -65,7 +54,7 @@ const Services = z.record(z.string(), z.unknown());
  * `puppetserver.status-unknown` when the answer isn't one.
  */
 export async function readPuppetserverStatus(
-  access: StatusAccess,
+  access: PuppetserverAccess,
   signal?: AbortSignal,
 ): Promise<PuppetserverStatus> {
   const where = `puppetserver of ${access.serverName} (${access.address}:${access.port})`;
@@ -118,39 +107,14 @@ function experimental(service: unknown, name: string): unknown {
   return parsed.success ? parsed.data.status?.experimental?.[name] : undefined;
 }
 
-function fetchStatus(access: StatusAccess, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asked = request(
-      {
-        host: access.address,
-        port: access.port,
-        servername: access.serverName,
-        path: "/status/v1/services?level=debug",
-        ca: access.ca,
-        cert: access.cert,
-        key: access.key,
-        headers: { accept: "application/json", connection: "close" },
-        agent: false,
-        signal,
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > BODY_BYTES_MAX) response.destroy(new Error("its answer has no end"));
-          else chunks.push(chunk);
-        });
-        response.once("error", reject);
-        response.once("end", () => {
-          // 503 comes with the same body when a service isn't running yet.
-          if (response.statusCode === 200 || response.statusCode === 503) {
-            resolve(Buffer.concat(chunks).toString("utf8"));
-          } else reject(new Error(`it answers ${response.statusCode ?? 0}`));
-        });
-      },
-    );
-    asked.once("error", reject);
-    asked.end();
-  });
+async function fetchStatus(access: PuppetserverAccess, signal: AbortSignal): Promise<string> {
+  const what = {
+    path: "/status/v1/services?level=debug",
+    accept: "application/json",
+    bytesMax: BODY_BYTES_MAX,
+  };
+  const { status, body } = await askPuppetserver(access, what, signal);
+  // 503 comes with the same body when a service isn't running yet.
+  if (status === 200 || status === 503) return body.toString("utf8");
+  throw new Error(`it answers ${status}`);
 }

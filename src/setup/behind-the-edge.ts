@@ -26,7 +26,7 @@ import { observeHostCertificate, staysAsItIs } from "./host-certificate.ts";
 import { forgetStop, letAgentsIn, stopPuppetserver } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
-import { puppetserverWish } from "./wish.ts";
+import { readPuppetserverWish } from "./wish.ts";
 
 const DAEMON_READY_MS = 60_000;
 const EDGE_READY_MS = 60_000;
@@ -185,7 +185,7 @@ async function moveBehind(
 
 /** Lists what puppetserver's move behind the edge still lacks. */
 export async function planMove(node: NodeFile, host: SetupHost): Promise<PuppetserverAction[]> {
-  const wish = puppetserverWish(node.sharedName);
+  const wish = await readPuppetserverWish(node);
   return planPuppetserver(wish, await observePuppetserver(host.layout, wish.listener));
 }
 

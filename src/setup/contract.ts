@@ -232,3 +232,40 @@ export const VotersAnswer = z.object({
   because: z.string(),
 });
 export type VotersAnswer = z.infer<typeof VotersAnswer>;
+
+/** Whether the other servers are left out of it, which can't be asked. */
+export const EjectWish = z.object({ alone: z.boolean().default(false) });
+
+/** What ejecting the CA to this server means; asked before it is done. */
+export const EjectPlan = z.object({
+  id: z.string(),
+  /**
+   * `ours`: the cluster signs. `ended`: nobody does, here it goes on. `handed-over`: the CA
+   * directory here is stock's. `elsewhere`: it was ejected to another server.
+   */
+  state: z.enum(["ours", "ended", "handed-over", "elsewhere"]),
+  to: z.string().optional(),
+  lines: z.array(z.string()),
+  /** Why it is refused; empty when it isn't. */
+  refused: z.string(),
+});
+export type EjectPlan = z.infer<typeof EjectPlan>;
+
+export const EndedAnswer = z.object({
+  to: z.string(),
+  at: z.string(),
+  /** Whether it had ended before this call. */
+  before: z.boolean(),
+  /** Servers that keep a durable copy of it. */
+  copies: z.int(),
+});
+export type EndedAnswer = z.infer<typeof EndedAnswer>;
+
+export const HandedOverAnswer = z.object({
+  at: z.string(),
+  alone: z.boolean(),
+  /** The first serial that is stock's to give. */
+  serialNext: z.int(),
+  crlNumber: z.int(),
+});
+export type HandedOverAnswer = z.infer<typeof HandedOverAnswer>;

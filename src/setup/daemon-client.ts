@@ -1,14 +1,11 @@
 // How commands reach the daemon of this server: HTTP over its root-only Unix socket.
 
 import { request } from "node:http";
-import { z } from "zod";
+import type { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
-import { requireNodeFile } from "../cluster/node-file.ts";
-import { WireFault } from "../cluster/peer.ts";
+import { WireFault } from "../cluster/wire-fault.ts";
 import { PATHS } from "../host/paths.ts";
-
-import { removedFault } from "./stand-down.ts";
 
 const CALL_MS = 30_000;
 
@@ -26,7 +23,10 @@ export async function callDaemon<S extends z.ZodType>(
   try {
     text = await send(method, path, options.body, signal);
   } catch (error) {
-    // Whoever isn't a member needs another hint than "start the daemon".
+    // Whoever isn't a member needs another hint than "start the daemon". Loaded only now: a command
+    // that gets its answer needs none of it.
+    const { requireNodeFile } = await import("../cluster/node-file.ts");
+    const { removedFault } = await import("./stand-down.ts");
     const node = await requireNodeFile();
     if (node.phase === "removed") throw removedFault(node);
     const why = signal.aborted

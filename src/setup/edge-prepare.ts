@@ -2,18 +2,29 @@
 // doesn't let the revoked agent in. Whoever can't reach the record in time starts with what it has,
 // or waits, as the cluster is set, and says so.
 
-import { messageOf } from "../base/fault.ts";
+import { readFile } from "node:fs/promises";
+import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import { AUTHORITY_KEY, AuthorityValue, decodeValue, REVOKED_PREFIX } from "../ca/record.ts";
+import { readPublishedCrl } from "../ca/crl.ts";
+import { latestEjected } from "../ca/ejected.ts";
+import { readHandedOver } from "../ca/handed-over.ts";
+import { readIssuer } from "../ca/issuer.ts";
+import { caLayout } from "../ca/layout.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
-import { readKeptView, voterEndpoints } from "../cluster/view.ts";
+import type { Ejected, NodeFile } from "../cluster/schema.ts";
+import { readKeptView, type View, voterEndpoints } from "../cluster/view.ts";
+import { findCaDirectory } from "../edge/file-server.ts";
 import { revocationKeys } from "../edge/identity.ts";
 import { addRevokedToFile } from "../edge/revocations.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { exists } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
+import { readStockCrl } from "../puppetserver/stock-ca.ts";
+import { parseCrl } from "../x509/crl.ts";
+import { stockAuthority } from "../cluster/stock-authority.ts";
 import { rememberRemoval, standDown, wasRemoved } from "./stand-down.ts";
 
 /** How long agents wait for an edge that is alone. */
@@ -44,6 +55,10 @@ export async function prepareEdge(): Promise<void> {
   try {
     const keys = await readRevocationKeys(etcd, ALONE_MS);
     await addRevokedToFile(PATHS.edge, keys);
+    const ejected = latestEjected(view?.ejected, await readHandedOver(node.clusterId));
+    if (view !== undefined && ejected !== undefined) {
+      await addStockRevocations(node, view, ejected);
+    }
   } catch (error) {
     problem = messageOf(error);
   }
@@ -95,6 +110,24 @@ export function decideStart(known: {
     do: "wait",
     says: `<3>the edge takes no agents yet (isolated-edge: refuse), and tries again: ${because}`,
   };
+}
+
+/** What stock's CA has revoked since it has the CA: nothing of that is in the record. */
+async function addStockRevocations(node: NodeFile, view: View, ejected: Ejected): Promise<void> {
+  const layout = caLayout(await findCaDirectory());
+  const stock = stockAuthority(view, ejected);
+  if (stock === undefined) return;
+  const { ca, cert, key } = await readLeaf("edge");
+  const access = { ...stock, serverName: stock.host, ca, cert, key };
+  const pem =
+    ejected.to === node.id
+      ? await readFile(layout.crl)
+      : await readStockCrl(access, deadline(ALONE_MS));
+  const issuer = readIssuer(await readFile(layout.bundle));
+  const crl = readPublishedCrl(pem, issuer);
+  if (crl === undefined) throw new Fault("ca.crl-refused", "stock's CRL isn't the CA's");
+  const serials = parseCrl(crl.der).entries.map(({ serial }) => serial.toString(16));
+  await addRevokedToFile(PATHS.edge, revocationKeys(issuer.certificate.subjectText, serials));
 }
 
 async function refuseToStart(): Promise<void> {

@@ -5,6 +5,7 @@
 
 import { rm } from "node:fs/promises";
 import type { z } from "zod";
+import { forgetHandedOver } from "../ca/handed-over.ts";
 import { raiseSerialFile } from "../ca/serial-file.ts";
 import { removePki } from "../cluster/pki-store.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
@@ -15,7 +16,7 @@ import { findPuppet, type PuppetPlaces, readPuppetLayout } from "../host/puppet-
 import { unit, unitState } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
-import { planRevert } from "../puppetserver/plan.ts";
+import { planRevert, type PuppetserverDesired } from "../puppetserver/plan.ts";
 import { Done, RemovalDone, RemovalPlan } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
 import { letAgentsIn } from "./make-way.ts";
@@ -25,7 +26,7 @@ import { revertTerminus } from "./puppetdb-files.ts";
 import { readSetupHost } from "./setup-host.ts";
 import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
-import { puppetserverWish } from "./wish.ts";
+import { readPuppetserverWish } from "./wish.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 
@@ -151,12 +152,14 @@ export async function release(progress: (line: string) => void): Promise<string[
   progress("our units are stopped");
   await stopWhole(puppetserver);
   const puppetdb = await releasePuppetdb(layout, progress);
-  const wish = puppetserverWish(node.sharedName);
+  const wish = await readPuppetserverWish(node);
   const observed = await observePuppetserver(layout, wish.listener);
   for (const action of planRevert(wish, observed)) await revertPuppetserver(action);
   progress("puppetserver has its former configuration");
-  const problems = [...puppetdb, ...(node.role === "server" ? await raiseSerials(progress) : [])];
+  const ca = node.role === "server" ? await settleCa(wish, progress) : [];
+  const problems = [...puppetdb, ...ca];
   await removePki();
+  await forgetHandedOver();
   // The node file is the last: without it nobody would know that there is something to finish.
   const { viewFile, isolatedEdgeWaits, etcd, edge, vip, journal, nodeFile } = PATHS;
   // What its courier took has copies at the others', which deliver it from now on. Its spool stays:
@@ -176,6 +179,18 @@ export async function release(progress: (line: string) => void): Promise<string[
   }
   progress("this cluster's keys are deleted here");
   return problems;
+}
+
+/** What becomes of the CA directory: stock's own is left alone, also one that is somewhere else. */
+async function settleCa(
+  { stockCa }: PuppetserverDesired,
+  progress: (line: string) => void,
+): Promise<string[]> {
+  if (stockCa === "here") return [];
+  if (stockCa === undefined) return raiseSerials(progress);
+  return [
+    "The CA is on another server: puppetserver's CA service stays off here, and its CA directory is an old copy.",
+  ];
 }
 
 /** What can't be put back is told, and keeps nothing else from being. */

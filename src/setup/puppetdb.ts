@@ -29,7 +29,7 @@ import {
   revertTerminus,
 } from "./puppetdb-files.ts";
 import type { Step } from "./steps.ts";
-import { puppetserverWish } from "./wish.ts";
+import { readPuppetserverWish } from "./wish.ts";
 
 /** Debian's unit waits until PuppetDB answers, which takes half a minute and more. */
 const PUPPETDB_START_MS = 320_000;
@@ -42,7 +42,7 @@ const ASK_MS = 15_000;
 
 export interface PuppetdbHost {
   layout: PuppetPlaces;
-  sharedName: string;
+  node: NodeFile;
 }
 
 /** What is so here, and what it is to become. */
@@ -264,10 +264,10 @@ async function untilFit(report: (detail: string) => void): Promise<string | unde
 
 /** Waits until puppetserver has loaded its files; one that doesn't run reads them at its start. */
 async function untilLoaded(
-  { layout, sharedName }: PuppetdbHost,
+  { layout, node }: PuppetdbHost,
   report: (detail: string) => void,
 ): Promise<string | undefined> {
-  const wish = puppetserverWish(sharedName);
+  const wish = await readPuppetserverWish(node);
   const isLoaded = async () => {
     const actions = planPuppetserver(wish, await observePuppetserver(layout, wish.listener));
     return actions.every((action) => action.do !== "reload");

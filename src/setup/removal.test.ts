@@ -107,3 +107,32 @@ test("planRemoval knows no stranger", () => {
     (error) => isFault(error, "member.not-found"),
   );
 });
+
+test("planRemoval keeps the living server that has the CA, and says what becomes of the others' certificates", () => {
+  const ejected = { to: "s1", at: "2026-11-20T12:00:00Z", alone: false, handedOver: true };
+  const ca = {
+    serving: true,
+    because: "",
+    requests: 0,
+    certificates: 0,
+    crlNumber: 1,
+    crlNextUpdate: "",
+    directoryBehind: "",
+    unreadable: [],
+    unknownFiles: [],
+    ejected,
+  };
+  const withCa = (each: MemberAnswer): MemberAnswer => ({
+    ...each,
+    ...(each.local && { local: { ...each.local, ca } }),
+  });
+  const three = [answer("s1", "leader"), answer("s2", "voter"), answer("s3", "voter")].map(withCa);
+  assert.match(planRemoval(status(three, 3), "s1", "itself").refused, /s1 has the CA/);
+  const other = planRemoval(status(three, 3), "s3");
+  assert.equal(other.refused, "");
+  assert.match(other.lines.join("\n"), /puppetserver ca revoke --certname s3/);
+  const lost = [silent("s1"), answer("s2", "voter"), answer("s3", "voter")].map(withCa);
+  const dead = planRemoval(judgeStatus(clusterOf("s2", lost, 3)), "s1");
+  assert.equal(dead.refused, "");
+  assert.match(dead.lines.join("\n"), /IT HAS THE CA/);
+});

@@ -4,7 +4,7 @@
 
 import { Fault } from "../base/fault.ts";
 import type { Role } from "../cluster/schema.ts";
-import { type ClusterStatus, isVoting, type MemberAnswer } from "../cluster/status.ts";
+import { type ClusterStatus, ejectedIn, isVoting, type MemberAnswer } from "../cluster/status.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { RemovalPlan } from "./contract.ts";
 import type { z } from "zod";
@@ -55,6 +55,8 @@ export function planRemoval(
     "Its certificates are refused from then on: etcd, control API, puppetservers, CA backends, edges.",
     ...stolenLines(member.role),
   );
+  const ejected = ejectedIn(status.members);
+  if (ejected !== undefined) lines.push(...ejectedLines(id, ejected.to));
   const itself = status.answeredBy === id && by === "another";
   const refused = itself
     ? `${id} is this server itself: to take it out in order, run understudy leave`
@@ -83,8 +85,24 @@ function stolenLines(role: Role): string[] {
   ];
 }
 
+/** What becomes of its Puppet certificate, or of the CA, when that isn't the cluster's any more. */
+function ejectedLines(id: string, to: string): string[] {
+  if (id === to) {
+    return [
+      "IT HAS THE CA: after this, on another server, understudy eject --alone (docs/eject.md).",
+    ];
+  }
+  const revoke = `puppetserver ca revoke --certname ${id}`;
+  return [
+    `Its Puppet certificate stays in force until stock's CA, on ${to}, revokes it: ${revoke}`,
+  ];
+}
+
 function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string {
   const { id, role } = member;
+  if (local !== undefined && ejectedIn(status.members)?.to === id) {
+    return `${id} has the CA, which the other servers send agents to: take them out first, then here apt-get purge understudy`;
+  }
   if (!status.etcd.quorum)
     return "etcd has no quorum, so nothing can be changed: bring members back first";
   const others = status.members.filter((each) => each.member.id !== id);

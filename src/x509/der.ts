@@ -14,6 +14,8 @@ export const INTEGER_BYTES_MAX = 64;
 /** Most content bytes of an OBJECT IDENTIFIER. */
 export const OID_BYTES_MAX = 64;
 const OID_CHARACTERS_MAX = 256;
+/** Below this, an arc of an identifier can take seven further bits as a number. */
+const SMALL_ARC = 2 ** 46;
 /** Below this, integers are encoded without BigInt arithmetic, for the sake of long lists. */
 const SMALL_INTEGER = 2 ** 47;
 
@@ -222,19 +224,23 @@ export function oidOf(node: DerNode, what: string): string {
   if (content.length === 0 || content.length > OID_BYTES_MAX) {
     throw malformed(`${what} has an identifier of ${content.length} bytes`);
   }
-  const arcs: bigint[] = [];
-  let arc = 0n;
+  const arcs: (number | bigint)[] = [];
+  let arc: number | bigint = 0;
   let fresh = true;
   for (const octet of content) {
     if (fresh && octet === 0x80) throw malformed(`${what} has an identifier that isn't minimal`);
-    arc = (arc << 7n) | BigInt(octet & 0x7f);
+    // Nearly every arc fits a number, and BigInt arithmetic takes ten times as long.
+    arc =
+      typeof arc === "number" && arc < SMALL_ARC
+        ? arc * 128 + (octet & 0x7f)
+        : (BigInt(arc) << 7n) | BigInt(octet & 0x7f);
     fresh = octet < 0x80;
     if (!fresh) continue;
     if (arcs.length === 0) {
-      const root = arc < 80n ? arc / 40n : 2n;
-      arcs.push(root, arc - root * 40n);
+      const root = arc < 40 ? 0 : arc < 80 ? 1 : 2;
+      arcs.push(root, typeof arc === "number" ? arc - root * 40 : arc - BigInt(root * 40));
     } else arcs.push(arc);
-    arc = 0n;
+    arc = 0;
   }
   if (!fresh) throw malformed(`${what} has an identifier that is cut off`);
   return arcs.join(".");
@@ -312,8 +318,20 @@ export function derInteger(value: bigint | number, tag: number = TAG.integer): B
   return derValue(tag, Buffer.from(number.toString(16).padStart(bytes * 2, "0"), "hex"));
 }
 
-/** An OBJECT IDENTIFIER from its dotted form. */
+/** An OBJECT IDENTIFIER from its dotted form. Not to be written to: it may be handed out again. */
 export function derOid(oid: string): Buffer {
+  const known = encodedOids.get(oid);
+  if (known !== undefined) return known;
+  const encoded = encodeOid(oid);
+  if (encodedOids.size < ENCODED_OIDS_MAX) encodedOids.set(oid, encoded);
+  return encoded;
+}
+
+/** A certificate has a dozen, and they are nearly always the same. */
+const encodedOids = new Map<string, Buffer>();
+const ENCODED_OIDS_MAX = 200;
+
+function encodeOid(oid: string): Buffer {
   if (oid.length > OID_CHARACTERS_MAX || !/^[0-2](\.(0|[1-9][0-9]*))+$/.test(oid)) {
     throw unencodable(`"${oid.slice(0, OID_CHARACTERS_MAX)}" is no OID`);
   }

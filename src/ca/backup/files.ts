@@ -5,6 +5,7 @@ import type { KeyObject } from "node:crypto";
 import { Fault, messageOf } from "../../base/fault.ts";
 import { exportSpki } from "../../x509/keys.ts";
 import { noRecord } from "../blocks.ts";
+import { refuseEjected } from "../ejected.ts";
 import { rebuildCrl, type PublishedCrl } from "../crl.ts";
 import { crlOf } from "../crl-head.ts";
 import { currentPem, inventoryLine } from "../directory-jobs.ts";
@@ -34,11 +35,13 @@ export interface Backable {
 }
 
 /**
- * The parts that everything hangs on. Throws Fault `ca.no-record`, or `ca.crl-mismatch` where a
- * revocation is missing: restored, it would let a certificate back in.
+ * The parts that everything hangs on. Throws Fault `ca.no-record`, `ca.ejected`, or
+ * `ca.crl-mismatch` where a revocation is missing: restored, it would let a certificate back in.
  */
 export function requireBackable(mirror: Mirror): Backable {
-  const { authority, serial, crlHead } = mirror.tables;
+  const { authority, serial, crlHead, ejected } = mirror.tables;
+  // What stock has signed since isn't in the record.
+  refuseEjected(ejected.get(""));
   const row = authority.get("");
   const next = serial.get("")?.next;
   const number = crlHead.get("")?.number;

@@ -10,7 +10,7 @@ import { Meta, Settings } from "../../cluster/schema.ts";
 import type { Etcd } from "../../etcd/types.ts";
 import { isMissing } from "../../host/files.ts";
 import { createComparison, judgeOrigin } from "../follow-plan.ts";
-import { emptyScan, LOG, readJournal, SNAPSHOT, type JournalEvent } from "../journal-lines.ts";
+import { LOG, readJournal, scanJournal, SNAPSHOT, type JournalEvent } from "../journal-lines.ts";
 import { Mirror } from "../mirror.ts";
 import { decodeValue } from "../record.ts";
 
@@ -107,20 +107,27 @@ export async function readCopy<T extends Taker>(
   for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
     const mark = await markOf(path);
     const into = begin();
-    const snapshot = emptyScan();
-    for await (const { event } of readJournal(path, snapshot)) into.take(event);
+    const snapshot = await scanJournal(path);
     if (snapshot.totalBytes > snapshot.goodBytes) {
       throw new Fault("ca.journal-failed", `this server's copy in ${folder} is damaged`);
     }
-    const log = emptyScan();
-    for await (const { event } of readJournal(join(folder, LOG), log)) {
-      // A log of a former snapshot is in this one.
-      if (log.base === snapshot.base) into.take(event);
+    const logPath = join(folder, LOG);
+    const log = await scanJournal(logPath);
+    // A log of a former snapshot is in this one.
+    const goesOn = log.base === snapshot.base;
+    try {
+      for await (const { event } of readJournal(path, snapshot.goodBytes)) into.take(event);
+      for await (const { event } of readJournal(logPath, goesOn ? log.goodBytes : 0)) {
+        into.take(event);
+      }
+    } catch (error) {
+      // Another snapshot was put there in between.
+      if ((await markOf(path)) !== mark) continue;
+      throw error;
     }
     // It is emptied only after a new snapshot is there.
     if ((await markOf(path)) !== mark) continue;
-    const revision = log.base === snapshot.base ? log.revision : 0;
-    return { into, revision: Math.max(snapshot.revision, revision) };
+    return { into, revision: Math.max(snapshot.revision, goesOn ? log.revision : 0) };
   }
   throw new Fault("ca.busy", `this server's copy in ${folder} changes again and again: try again`);
 }

@@ -20,7 +20,7 @@ export interface ToyOptions {
   caFile?: string;
   /**
    * The file whose content is the status of health checks; 200 when there is none. Of the check
-   * whether it signs: a file with `.sign` after its name, where there is one.
+   * whether it signs: a file with `.sign` after its name, where there is one; of stock's CA: `.ca`.
    */
   healthFile?: string;
 }
@@ -44,6 +44,10 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   if (url.pathname === "/health/ca/sign") {
     const file = `${options.healthFile}.sign`;
     response.writeHead(existsSync(file) ? health(file) : health()).end();
+    return;
+  }
+  if (url.pathname === "/status/v1/simple/ca" && existsSync(`${options.healthFile}.ca`)) {
+    response.writeHead(health(`${options.healthFile}.ca`)).end();
     return;
   }
   if (url.pathname === "/status/v1/simple/server" || url.pathname.startsWith("/health")) {

@@ -1,0 +1,39 @@
+// Long work in pieces: requests and timers have their turn in between, and work that nobody waits
+// for stands back while somebody does.
+
+import { setImmediate } from "node:timers/promises";
+import { monotonicMs } from "../host/clock.ts";
+
+/** How long others have to wait for a piece, milliseconds. */
+const PIECE_MS = 5;
+
+/** To be awaited between two small steps: lets others have their turn when a piece is over. */
+export type Next = () => Promise<void> | undefined;
+
+/** Foreground works that are running. */
+let running = 0;
+
+/** Does what somebody waits for. */
+export async function inForeground<T>(work: (next: Next) => Promise<T>): Promise<T> {
+  running += 1;
+  try {
+    return await work(createNext(() => false));
+  } finally {
+    running -= 1;
+  }
+}
+
+/** Does what can wait. */
+export async function inBackground<T>(work: (next: Next) => Promise<T>): Promise<T> {
+  return work(createNext(() => running > 0));
+}
+
+function createNext(mustWait: () => boolean): Next {
+  let endMs = monotonicMs() + PIECE_MS;
+  const rest = async () => {
+    do await setImmediate();
+    while (mustWait());
+    endMs = monotonicMs() + PIECE_MS;
+  };
+  return () => (monotonicMs() < endMs ? undefined : rest());
+}

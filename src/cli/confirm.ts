@@ -1,0 +1,27 @@
+// The question before an act that can't be taken back.
+
+import { createInterface } from "node:readline/promises";
+import { Fault } from "../base/fault.ts";
+import type { Output } from "./output.ts";
+
+/**
+ * Prints `lines` and has `id` typed, unless --yes was given. Throws Fault `cli.not-confirmed`.
+ */
+export async function confirm(
+  lines: string[],
+  id: string,
+  flags: { yes?: boolean },
+  output: Output,
+): Promise<void> {
+  for (const line of lines) output.progress(line);
+  if (flags.yes === true) return;
+  if (!process.stdin.isTTY) {
+    throw new Fault("cli.not-confirmed", "this asks before it acts, and there is nobody to ask", {
+      hints: ["If all of the above is meant: the same command with --yes"],
+    });
+  }
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await ask.question(`Type ${id} to go on: `);
+  ask.close();
+  if (answer.trim() !== id) throw new Fault("cli.not-confirmed", "nothing was changed");
+}
