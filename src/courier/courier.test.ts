@@ -158,6 +158,14 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     couriers.toy("s1.test").writable = false;
     const moved = async () => /"by":"s2.test"/.test((await ask()).text);
     await until("queries go to the other", moved, SOON);
+    // They go there as soon as either courier has seen it; the other would still send the command.
+    const seen = async () => {
+      const { puppetdbs } = (await couriers.status("s1.test")) as {
+        puppetdbs: { id: string; because: string }[];
+      };
+      return puppetdbs.some(({ id, because }) => id === "s1.test" && /takes nothing/.test(because));
+    };
+    await until("its own courier has seen it", seen, SOON);
     assert.equal(await couriers.command("s1.test", "a.test"), 200);
     couriers.toy("s1.test").answer = () => ({
       status: 503,

@@ -35,7 +35,7 @@ const LEAVE_MS = 300_000;
 const ADDRESS_MS = 30_000;
 const LOOK_MS = 300;
 /** How long its courier may take to bring its last commands; what is left has copies elsewhere. */
-const COMMANDS_MS = 30_000;
+const COMMANDS_MS = 10_000;
 
 export interface Left {
   lines: string[];
@@ -62,7 +62,7 @@ export async function leave(talk: {
   await talk.confirm(plan.lines, id);
   try {
     await sendAgentsElsewhere(node, (line) => talk.progress(line));
-    for (const left of await drainCourier(COMMANDS_MS)) {
+    for (const left of await drainCourier(COMMANDS_MS).catch(() => [])) {
       talk.progress(` ! not every command of its courier is everywhere: ${left}`);
     }
     const removal = await tellPlanning(askOut(), (text) => talk.progress(text));
