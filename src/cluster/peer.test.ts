@@ -48,3 +48,25 @@ test("createPeers finishes a call under way when this member's certificate chang
     server.close();
   }
 });
+
+test("createPeers asks again where the peer closed a kept connection that was to be used", async () => {
+  const Answer = z.object({ count: z.int() });
+  let count = 0;
+  const server = createServer({ ...leafOf("s2.test"), requestCert: true }, (incoming, outgoing) => {
+    count += 1;
+    if (count === 2) incoming.socket.destroy();
+    else outgoing.end(JSON.stringify({ count }));
+  });
+  server.listen(PORTS.control, ADDRESS);
+  await once(server, "listening");
+  const tls = leafOf("s1.test");
+  const peers = createPeers(() => tls);
+  try {
+    assert.deepEqual(await peers.call(ADDRESS, "/one", { answer: Answer }), { count: 1 });
+    assert.deepEqual(await peers.call(ADDRESS, "/two", { answer: Answer }), { count: 3 });
+  } finally {
+    peers.close();
+    server.closeAllConnections();
+    server.close();
+  }
+});

@@ -86,6 +86,9 @@ function tlsOptions(tls: Partial<PeerTls>) {
   return { ...tls, servername: CONTROL_HOSTNAME, minVersion: "TLSv1.3" as const };
 }
 
+/** The peer closed a kept connection before it began with the request. */
+class IdleClosed extends Error {}
+
 async function send(
   agent: Agent,
   host: string,
@@ -95,8 +98,8 @@ async function send(
   port: number = PORTS.control,
 ): Promise<{ status: number; text: string }> {
   const text = body === undefined ? undefined : JSON.stringify(body);
-  try {
-    return await new Promise((resolve, reject) => {
+  const attempt = async (): Promise<{ status: number; text: string }> =>
+    new Promise((resolve, reject) => {
       const outgoing = request(
         {
           agent,
@@ -121,9 +124,22 @@ async function send(
           );
         },
       );
-      outgoing.on("error", reject);
+      outgoing.on("error", (error) => {
+        const closed = outgoing.reusedSocket && "code" in error && error.code === "ECONNRESET";
+        reject(closed ? new IdleClosed(error.message) : error);
+      });
       outgoing.end(text);
     });
+  try {
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        // A listener that takes a new CRL closes idle connections, while one may be used again. It
+        // ends with the first new one.
+        if (!(error instanceof IdleClosed)) throw error;
+      }
+    }
   } catch (error) {
     const why = signal.aborted ? "no answer in time" : messageOf(error);
     throw new Fault("peer.unreachable", `${host}:${port} can't be asked: ${why}`, { cause: error });
