@@ -58,7 +58,8 @@ function headOf({ tables }: Mirror): { number: number; revision: number } {
 /** Brings all entries of CRL `number` into memory; false when the record itself lacks some. */
 async function complete(store: Store, number: number): Promise<boolean> {
   const { mirror } = store;
-  if (crlOf(mirror, number) === undefined) await store.refresh([crlKey(number)]);
+  if (crlOf(mirror, number) === undefined)
+    await store.refresh([crlKey(number)], { forChange: true });
   const crl = crlOf(mirror, number);
   if (crl === undefined) return false;
   const lacking = () => crl.count - countEntries(crl, mirror.revocations());

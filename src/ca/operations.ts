@@ -31,6 +31,7 @@ const SIGN_AT_ONCE = 8;
  * time, and until they refuse it the certificate gets in; an edge that is gone must not hold it up.
  */
 const EDGES_FIRST_MS = 1000;
+const FOR_CHANGE = { forChange: true };
 /** Attempts at a removal or a revocation while other servers change the same name. */
 const TRIES_MAX = 20;
 
@@ -169,7 +170,7 @@ async function renewCertificate(core: Core, certificate: Certificate): Promise<S
 
 async function generateCertificate(core: Core, pem: string) {
   const parsed = readRequest(pem);
-  if (parsed.ok) await lookUp(core, [parsed.read.certname]);
+  if (parsed.ok) await lookUp(core, [parsed.read.certname], FOR_CHANGE);
   const { certname, der, issued } = await signGenerated(core.signer(), pem);
   if (issued !== undefined) await core.publisher.publish(issued.touched);
   const copies = await copiesOf(core, issued?.revision ?? core.mirror.revision);
@@ -209,7 +210,7 @@ async function revokeCertificates(
   what: { names?: readonly string[]; serials?: readonly Serial[] },
 ): Promise<Outcome> {
   const { tables } = core.mirror;
-  await core.store.refresh((what.serials ?? []).map(certKey));
+  await core.store.refresh((what.serials ?? []).map(certKey), FOR_CHANGE);
   const known = (what.serials ?? []).filter(
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
   );
@@ -260,7 +261,7 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
   const { requests } = core.mirror.tables;
   let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    await lookUp(core, names);
+    await lookUp(core, names, FOR_CHANGE);
     await ensureKnown(core, newestChange(core, names, recorded));
     const found = names.map((name) => ({
       name,
@@ -318,7 +319,7 @@ async function cleanNames(core: Core, names: readonly string[]): Promise<Outcome
 async function forgetName(core: Core, name: string, what: "all" | "request"): Promise<boolean> {
   if (!isCertname(name)) return false;
   const { requests, names } = core.mirror.tables;
-  await lookUp(core, [name]);
+  await lookUp(core, [name], FOR_CHANGE);
   const revision = await removeKeys(core, () => {
     const request = { key: requestKey(name), revision: requests.revisionOf(name) };
     const certificate = { key: nameKey(name), revision: names.revisionOf(name) };

@@ -77,7 +77,8 @@ export async function signWaiting(
 ): Promise<Signed> {
   const { store } = signer;
   const { requests } = store.mirror.tables;
-  if (!requests.has(certname)) await store.refresh([requestKey(certname), nameKey(certname)]);
+  const keys = [requestKey(certname), nameKey(certname)];
+  if (!requests.has(certname)) await store.refresh(keys, { forChange: true });
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const row = requests.get(certname);
     if (row === undefined) return noRequest(certname);

@@ -80,6 +80,8 @@ export interface ReadOptions {
   signal?: AbortSignal;
   /** It is one of many alike: give up at once when the last one came to nothing a moment ago. */
   polling?: boolean;
+  /** It is a change's first step, so it waits for an election as the change itself does. */
+  forChange?: boolean;
 }
 
 export interface Store {
@@ -89,7 +91,7 @@ export interface Store {
    * the cluster's CA has ended, `etcd.…`.
    */
   commit(commit: Commit, signal?: AbortSignal): Promise<Committed>;
-  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` within `patience.readMs`. */
+  /** Reads these keys linearizably into memory. Throws Fault `etcd.…` when its patience ends. */
   refresh(keys: readonly string[], options?: ReadOptions): Promise<void>;
   /** Whether memory was of a disk and has been read from etcd just now. Throws Fault `etcd.…`. */
   ensureLoaded(): Promise<boolean>;
@@ -138,12 +140,13 @@ export function createStore(deps: StoreDeps): Store {
       );
       return { ok: true, revision, touched: mirror.applyOwn(changes) };
     },
-    async refresh(keys, { signal, polling } = {}) {
+    async refresh(keys, { signal, polling, forChange } = {}) {
       if (keys.length === 0) return;
       const giveUp = polling === true && monotonicMs() < (hopeless?.untilMs ?? 0);
       if (giveUp) throw hopeless?.error;
       const then = keys.map((key): Op => ({ get: key }));
-      const options = { withinMs: patience.readMs, ...(signal && { signal }) };
+      const withinMs = forChange === true ? patience.commitMs : patience.readMs;
+      const options = { withinMs, ...(signal && { signal }) };
       try {
         takeReads(keys, await etcd.transact({ when: [], then }, options));
         hopeless = undefined;
