@@ -1,5 +1,5 @@
 // Couriers as processes over a longer life: a disk that is lost, a PuppetDB that is new, a CRL that
-// changes. Apart from courier.test.ts, since each test process has so many ports and no more.
+// changes. Apart from courier.long.test.ts, since each test process has so many ports and no more.
 
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
