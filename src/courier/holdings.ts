@@ -1,7 +1,7 @@
 // Copies of commands that other couriers have taken: kept until their courier says that every
 // PuppetDB has them, and delivered from here when that courier is gone.
 
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../host/files.ts";
 import { Progress } from "./progress.ts";
@@ -116,9 +116,4 @@ async function eachHead(
     if (last === undefined) return;
     at = last.seq + 1;
   }
-}
-
-/** Forgets what was held for a courier that is no member any more. */
-export async function removeHolding(folder: string, origin: string): Promise<void> {
-  await rm(join(folder, origin), { recursive: true, force: true });
 }

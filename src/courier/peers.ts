@@ -9,6 +9,7 @@ import { deadline, pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
 import type { Range } from "./ranges.ts";
+import { readBody } from "./read-body.ts";
 
 const LOOK_EVERY_MS = 2000;
 const LOOK_MS = 1500;
@@ -172,20 +173,14 @@ class Refused extends Error {}
 function send(options: Parameters<typeof request>[1] & object, body?: Buffer): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const outgoing = request(options, (incoming) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      incoming.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) incoming.destroy(new Error("its answer is too long"));
-        else chunks.push(chunk);
-      });
-      incoming.on("error", reject);
-      incoming.on("end", () => {
-        const text = Buffer.concat(chunks).toString("utf8");
-        const { statusCode = 0 } = incoming;
-        if (statusCode < 200 || statusCode >= 300) reject(new Refused(`${statusCode}: ${text}`));
-        else resolve(text === "" ? undefined : JSON.parse(text));
-      });
+      readBody(incoming, ANSWER_BYTES_MAX)
+        .then((bytes) => {
+          const text = bytes.toString("utf8");
+          const { statusCode = 0 } = incoming;
+          if (statusCode < 200 || statusCode >= 300) throw new Refused(`${statusCode}: ${text}`);
+          resolve(text === "" ? undefined : JSON.parse(text));
+        })
+        .catch(reject);
     });
     outgoing.on("error", reject);
     outgoing.end(body);

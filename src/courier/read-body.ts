@@ -1,4 +1,4 @@
-// The body of a request in memory, up to a limit.
+// The body of a request or of an answer in memory, up to a limit.
 
 import type { IncomingMessage } from "node:http";
 

@@ -13,6 +13,7 @@ import { leafFiles } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { hashOf } from "../courier/run.ts";
+import { readBody } from "../courier/read-body.ts";
 import { exists, makeFolder, writeIfChanged } from "../host/files.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -125,15 +126,7 @@ async function ask() {
       reject(signal.aborted ? new Error(`it hasn't answered within ${ASK_MS} ms`) : error);
     });
     outgoing.on("response", (incoming) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      incoming.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) incoming.destroy(new Error("its answer has no end"));
-        else chunks.push(chunk);
-      });
-      incoming.on("error", reject);
-      incoming.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+      readBody(incoming, ANSWER_BYTES_MAX).then((bytes) => resolve(bytes.toString("utf8")), reject);
     });
     outgoing.end();
   });

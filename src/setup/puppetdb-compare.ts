@@ -8,6 +8,7 @@ import { request } from "node:https";
 import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
 import { LOCAL_PUPPETDB } from "../courier/jetty-ini.ts";
+import { readBody } from "../courier/read-body.ts";
 import { PORTS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 
@@ -50,19 +51,11 @@ async function certnames(
 ): Promise<string[]> {
   const text = await new Promise<string>((resolve, reject) => {
     const outgoing = start((incoming) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      incoming.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) incoming.destroy(new Error("its answer has no end"));
-        else chunks.push(chunk);
-      });
-      incoming.on("error", reject);
-      incoming.on("end", () => {
-        const said = Buffer.concat(chunks).toString("utf8");
+      readBody(incoming, ANSWER_BYTES_MAX).then((bytes) => {
+        const said = bytes.toString("utf8");
         if (incoming.statusCode === 200) resolve(said);
         else reject(new Error(`${incoming.statusCode ?? 0}: ${said.slice(0, 300).trim()}`));
-      });
+      }, reject);
     });
     outgoing.setTimeout(ASK_MS, () => outgoing.destroy(new Error("no answer in time")));
     outgoing.on("error", reject);
