@@ -83,7 +83,7 @@ export async function observeEdge(runtime: EdgeRuntime): Promise<EdgeState> {
       servers: rows.filter(isPuppetserver).map(serverOf),
       waiting: countWaiting(rows),
       replays: row("replay", "BACKEND")?.redispatched ?? 0,
-      authority: (row("authority", "stock") ?? row("authority", "local"))?.status === "UP",
+      authority: isUp(row("authority", "stock") ?? row("authority", "local")),
       poisonous: parsePoison(poison).filter(({ at }) => at > wallMs() / 1000 - POISON_S),
     };
   } catch (error) {
@@ -130,7 +130,12 @@ function stateOf(row: StatRow): EdgeServer["state"] {
     return row.check === "L7STS" ? "starting" : "down";
   }
   if (row.status === "DRAIN" || row.status.startsWith("MAINT") || row.lastResort) return "drained";
-  return row.status.startsWith("UP") ? "up" : "unknown";
+  return isUp(row) ? "up" : "unknown";
+}
+
+/** "UP 1/3" has failed a check, and HAProxy still sends requests there. */
+function isUp(row: StatRow | undefined): boolean {
+  return row?.status.startsWith("UP") ?? false;
 }
 
 /** Digest over the content of the PEM files that HAProxy reads, for `EdgeConfig.inputsDigest`. */

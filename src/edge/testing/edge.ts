@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest, Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -215,7 +215,10 @@ export class TestEdge implements AsyncDisposable {
 
   /** `which` is ".sign" for whether it signs. */
   async setHealth(name: string, status: number, which = ""): Promise<void> {
-    await writeFile(join(this.folder, `${name}.health${which}`), String(status));
+    const file = join(this.folder, `${name}.health${which}`);
+    // Never half there: the toy reads it while it is written.
+    await writeFile(`${file}.new`, String(status));
+    await rename(`${file}.new`, file);
   }
 
   /** Lets the requests with `gate=NAME` be answered. */
