@@ -106,6 +106,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["../docs/ports.md", `${DOC}/ports.md`],
     ["../docs/ca.md", `${DOC}/ca.md`],
     ["../docs/puppetdb.md", `${DOC}/puppetdb.md`],
+    ["../docs/reports.md", `${DOC}/reports.md`],
     ["../docs/second-puppetserver.md", `${DOC}/second-puppetserver.md`],
     ["maintainer", "DEBIAN"],
     ["files/preset.conf", "lib/systemd/system-preset/50-understudy.preset"],

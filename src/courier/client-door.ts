@@ -1,6 +1,6 @@
 // The door of PuppetDB's clients: its own port, its own API. Commands are taken here, and reports
-// for other receivers; everything else goes to a fit PuppetDB. Danger: an answer that breaks off must break the connection off too,
-// or a client takes half of its exported resources for all of them.
+// for other receivers; everything else goes to a fit PuppetDB. Danger: an answer that breaks off
+// must break the connection off too, or a client takes half of its exported resources for all.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";

@@ -46,9 +46,7 @@ const Config = z.strictObject({
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
   /** Where reports go besides. */
-  receivers: z
-    .array(z.strictObject({ name: z.string(), url: z.url(), password: z.string().optional() }))
-    .default([]),
+  receivers: z.array(z.strictObject({ name: z.string(), url: z.url() })).default([]),
   stateDir: z.string(),
   /** Unix socket for the courier's own status; systemd may hold it. */
   statusSocket: z.string().optional(),

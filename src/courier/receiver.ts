@@ -23,9 +23,8 @@ const NOT_NOW = new Set([0, 401, 403, 404, 405, 408, 425, 429, 502, 503, 504]);
 
 export interface ReceiverAddress {
   name: string;
-  /** http or https; without a password. */
+  /** http or https, without credentials: this server's Puppet certificate is shown. */
   url: string;
-  password?: string | undefined;
 }
 
 export interface Receiver extends DeliveryTarget {
@@ -36,12 +35,10 @@ export interface Receiver extends DeliveryTarget {
 
 /** `tls`: PEM of this server's Puppet certificate and of the Puppet CA, asked for at each request. */
 export function createReceiver(
-  { name, url, password }: ReceiverAddress,
+  { name, url }: ReceiverAddress,
   tls: () => { cert: string; key: string; ca: string },
 ): Receiver {
   const to = new URL(url);
-  const user = decodeURIComponent(to.username);
-  const credentials = Buffer.from(`${user}:${password ?? ""}`).toString("base64");
   let because = "";
   let silentUntilMs = 0;
   const send = (
@@ -57,7 +54,6 @@ export function createReceiver(
           "content-type": head.contentType ?? "application/x-yaml",
           "content-length": String(body.length),
           ...(head.encoding !== undefined && { "content-encoding": head.encoding }),
-          ...(user !== "" && { authorization: `Basic ${credentials}` }),
         },
         signal: deadline(SEND_MS, signal),
       };

@@ -17,8 +17,7 @@ async function make(options: { couriers: number; receivers: ToyReceiver[] }) {
   const couriers = await TestCouriers.make({ couriers: options.couriers, puppetdbs: 1 });
   const receivers = options.receivers.map(({ port }, index) => ({
     name: `r${index + 1}`,
-    url: `http://puppet@127.0.0.1:${port}/reports`,
-    password: "secret",
+    url: `http://127.0.0.1:${port}/reports`,
   }));
   couriers.more = { receivers };
   return couriers;
@@ -52,9 +51,7 @@ describe("reports for receivers", { concurrency: true, timeout: 120_000 }, () =>
     await couriers.start();
     assert.equal(await upload(couriers, "s1.test", "a.test"), 200);
     await untilGot(up, ["a.test"]);
-    const [{ headers } = { headers: {} }] = up.got;
-    assert.equal(headers["content-type"], YAML["content-type"]);
-    assert.equal(headers.authorization, `Basic ${btoa("puppet:secret")}`);
+    assert.equal(up.got[0]?.headers["content-type"], YAML["content-type"]);
     await couriers.kill("s1.test");
     await couriers.start("s1.test");
     assert.equal(await upload(couriers, "s1.test", "b.test"), 200);
