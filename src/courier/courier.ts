@@ -220,10 +220,11 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
 
 async function statusOf(receivers: readonly Receiver[], stream: Stream): Promise<ReceiverStatus[]> {
   return Promise.all(
-    receivers.map(async ({ id, url, because }) => {
-      const { commands, oldestMs } = await stream.waiting(id, new Map());
-      const deadLetters = await stream.deadLetters(id);
-      return { name: id, url, because: because(), reports: commands, oldestMs, deadLetters };
+    receivers.map(async (receiver) => {
+      const { id: name, url } = receiver;
+      const { commands: reports, oldestMs } = await stream.waiting(name, new Map());
+      const deadLetters = await stream.deadLetters(name);
+      return { name, url, because: receiver.because(), reports, oldestMs, deadLetters };
     }),
   );
 }
