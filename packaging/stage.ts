@@ -103,6 +103,8 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["../docs/backup.md", `${DOC}/backup.md`],
     ["../docs/eject.md", `${DOC}/eject.md`],
     ["../docs/errors.md", `${DOC}/errors.md`],
+    ["../docs/metrics.md", `${DOC}/metrics.md`],
+    ["files/alerts.yml", `${DOC}/alerts.yml`],
     ["../docs/ports.md", `${DOC}/ports.md`],
     ["../docs/ca.md", `${DOC}/ca.md`],
     ["../docs/puppetdb.md", `${DOC}/puppetdb.md`],
