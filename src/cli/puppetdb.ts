@@ -50,7 +50,7 @@ export function addPuppetdb(program: Command): void {
     .action(disable);
   puppetdb
     .command("accept")
-    .description("let this server's PuppetDB answer queries: it has what the others have")
+    .description("let this server's PuppetDB answer queries with what it has, also if that is less")
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
     .action(accept);
@@ -142,7 +142,7 @@ async function accept(flags: Flags): Promise<void> {
     }
   }
   await callDaemon("POST", "/v1/puppetdb/accept", { body: {}, answer: Done });
-  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries now.`);
+  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries, with what it has.`);
 }
 
 async function readStatus(): Promise<ClusterStatus> {

@@ -63,6 +63,8 @@ export const Member = z.object({
    * queries yet.
    */
   puppetdb: z.enum(["fills", "answers"]).optional(),
+  /** When an administrator last took it with what it had. */
+  puppetdbAccepted: z.string().optional(),
   backends: z.array(Backend).max(16),
   version: z.string(),
   joinedAt: z.string(),

@@ -15,6 +15,7 @@ import type { CourierConfig } from "./config.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { startDelivery, type Delivery } from "./deliver.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
+import { startGuard } from "./guard-watch.ts";
 import { openHoldings, type Holdings } from "./holdings.ts";
 import { createCourierPeers, GONE_MS, type CourierPeers, type PeerState } from "./peers.ts";
 import { openProgressFile, type ProgressFile } from "./progress-file.ts";
@@ -102,6 +103,15 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   };
 
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
+  const local = targets.find(({ client }) => client.id === config.id);
+  const guard = await startGuard(join(config.stateDir, "had.json"), {
+    puppetdbs: config.puppetdbs,
+    local: local?.client,
+    accepted: config.accepted,
+    peers: peers.list,
+    log,
+    signal,
+  });
   const deliver = (target: Target, origin: string, from: Spool, more: Partial<Source> = {}) => {
     const delivery = startDelivery({
       spool: from,
@@ -152,6 +162,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const lookAtTarget = async (target: Target) => {
     const before = target.health.writable;
     target.health = await target.client.health(signal);
+    if (target === local) guard.saw(target.health);
     if (target.health.writable && !before) {
       target.marks = new Map(sources().map(({ origin, spool: from }) => [origin, from.next - 1]));
       wake();
@@ -188,14 +199,16 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       .filter((peer) => peer.reachable())
       .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
     const verdict = judgeFit(health, backlog, others);
-    if (!verdict.fit || !config.filling.includes(id)) return verdict;
-    return { fit: false, because: "it is filling: it answers after understudy puppetdb accept" };
+    if (!verdict.fit) return verdict;
+    const fills = "it is filling: it answers after understudy puppetdb accept";
+    const because = config.filling.includes(id) ? fills : guard.because(id);
+    return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
   let chosen = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
-    local: targets.find(({ client }) => client.id === config.id)?.client,
+    local: local?.client,
     holdings,
     async take(head, body) {
       const id = randomUUID();
@@ -234,6 +247,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       origin,
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
+      ...guard.state(),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
@@ -253,7 +267,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     async close() {
       stopping.abort();
-      await Promise.all([...loops, ...deliveries.map(({ ended }) => ended)]);
+      await Promise.all([...loops, guard.ended, ...deliveries.map(({ ended }) => ended)]);
       await progress.save();
       await spool.close();
       await holdings.close();

@@ -16,7 +16,7 @@ function viewOf(members: Member[]): View {
 
 const VIEW = viewOf([
   member("s2", { puppetdb: "fills", joinedAt: "2026-11-20T09:00:00Z" }),
-  member("s1", { puppetdb: "answers" }),
+  member("s1", { puppetdb: "answers", puppetdbAccepted: "2026-11-20T10:00:00.000Z" }),
   member("c1", { role: "compiler", courier: false }),
   member("w1", { role: "witness", courier: false }),
   member("s3"),
@@ -31,6 +31,7 @@ test("desiredCourier tells every courier the same order, and who may come", () =
     const config = told(id);
     assert.deepEqual(config.puppetdbs, ["s2", "s1"], id);
     assert.deepEqual(config.filling, ["s2"]);
+    assert.deepEqual(config.accepted, { s1: "2026-11-20T10:00:00.000Z" });
     assert.deepEqual(config.allow, ["board.test", "c1", "s1", "s2", "s3"]);
   }
   assert.deepEqual(

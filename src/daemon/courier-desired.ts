@@ -52,6 +52,9 @@ export function desiredCourier(view: View, id: string): string | undefined {
       })),
     puppetdbs: puppetdbsOf(members).map((member) => member.id),
     filling: members.filter(({ puppetdb }) => puppetdb === "fills").map((member) => member.id),
+    accepted: Object.fromEntries(
+      members.flatMap(({ id: of, puppetdbAccepted: at }) => (at === undefined ? [] : [[of, at]])),
+    ),
     ...(own.puppetdb === undefined ? {} : { localPuppetdb: LOCAL_PUPPETDB }),
     stateDir: PATHS.courier,
     statusSocket: PATHS.courierSocket,

@@ -8,6 +8,7 @@ import { MEMBERS_PREFIX } from "../cluster/keys.ts";
 import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
 import { Member, type NodeFile } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 
 /** What a server is to run. */
 export interface PuppetdbWish {
@@ -51,7 +52,9 @@ export function puppetdbCommands(host: {
     },
     async accept() {
       await change((own) => {
-        if (own.puppetdb !== undefined) return { ...own, puppetdb: "answers" };
+        if (own.puppetdb !== undefined) {
+          return { ...own, puppetdb: "answers", puppetdbAccepted: isoTime(wallMs()) };
+        }
         throw new Fault("puppetdb.none-here", "this server has no PuppetDB that couriers know", {
           hints: ["Install one, then: understudy puppetdb enable"],
         });
