@@ -77,7 +77,10 @@ async function enable(flags: Flags): Promise<void> {
   const layout = await readPuppetLayout();
   const plan = await planEnable(node, layout, flags.withoutPuppetdb === true);
   if (flags.dryRun === true) {
-    output.result(plan, describeEnable(plan).join("\n"));
+    // Without the texts: database.ini has a password.
+    const lines = describeEnable(plan);
+    const { puppetdb, clients, urls } = plan;
+    output.result({ puppetdb, clients, urls, plan: lines }, lines.join("\n"));
     return;
   }
   const say = (line: string) => output.progress(line);

@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { Counts } from "./guard.ts";
 import type { PuppetDbClient } from "./puppetdb-client.ts";
-import { readBody } from "./read-body.ts";
+import { queryPuppetdb } from "./query.ts";
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 const ANY_STATE = ["=", "node_state", "any"];
@@ -18,14 +18,8 @@ export async function countPuppetdb(
   client: PuppetDbClient,
   signal: AbortSignal,
 ): Promise<Omit<Counts, "deleted">> {
-  const query = async (ast: unknown[]): Promise<unknown> => {
-    const path = `/pdb/query/v4?query=${encodeURIComponent(JSON.stringify(ast))}`;
-    const headers = { accept: "application/json" };
-    const incoming = await client.pass({ method: "GET", path, headers, signal });
-    const text = (await readBody(incoming, ANSWER_BYTES_MAX)).toString("utf8");
-    if (incoming.statusCode !== 200) throw new Error(`${incoming.statusCode}: ${text.trim()}`);
-    return JSON.parse(text);
-  };
+  const query = async (ast: unknown[]) =>
+    queryPuppetdb(client, ast, { bytesMax: ANSWER_BYTES_MAX, signal });
   const count = async (entity: string, where: unknown[]) => {
     const [row] = Count.parse(await query(["from", entity, [...HOW_MANY, where]]));
     return row.count;

@@ -1,13 +1,15 @@
 // Couriers whose PuppetDB has lost what it had: wiped while it was down or while it ran, with the
-// couriers' own memory lost too.
+// couriers' own memory lost too; and nodes that are gone.
 
 import assert from "node:assert/strict";
-import { rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { until } from "../base/retry.ts";
-import { SOON, TestCouriers, untilFit } from "./testing/couriers.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { SOON, TestCouriers, untilFit, untilHas } from "./testing/couriers.ts";
 
+const DAY_MS = 86_400_000;
 const EMPTY = { active: 0, deactivated: 0, exported: 0, catalogs: 0 };
 
 async function reasonOf(couriers: TestCouriers, by: string, id: string): Promise<string> {
@@ -88,6 +90,29 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
         await untilSays(couriers, by, "s1.test", /^it has 0 of the 100 nodes/);
       }
       assert.match((await couriers.ask("s1.test", "/pdb/query/v4/nodes")).text, /"by":"s2.test"/);
+    }
+  });
+
+  test("deactivate a node that is silent while others are heard, on every PuppetDB", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    const nowMs = wallMs();
+    const heard = { "gone.test": isoTime(nowMs - 8 * DAY_MS), "here.test": isoTime(nowMs) };
+    couriers.more = { nodeTtlS: (7 * DAY_MS) / 1000 };
+    couriers.toy("s1.test").heard = heard;
+    for (const id of ["s1.test", "s2.test"]) {
+      const state = join(couriers.folder, id, "state");
+      await mkdir(state);
+      const hearing = { sinceMs: nowMs - 30 * DAY_MS, lastMs: nowMs - DAY_MS / 24 };
+      await writeFile(join(state, "heard.json"), JSON.stringify(hearing));
+    }
+    await couriers.start();
+    for (const id of ["s1.test", "s2.test"]) {
+      await untilHas(couriers, id, ["gone.test"]);
+      const [got] = couriers.toy(id).got;
+      assert.equal(got?.query.get("command"), "deactivate_node");
+      const body = JSON.parse(got?.body.toString() ?? "") as { producer_timestamp: string };
+      assert.ok(Date.parse(body.producer_timestamp) < nowMs);
+      assert.equal(body.producer_timestamp, got?.query.get("producer-timestamp"));
     }
   });
 });

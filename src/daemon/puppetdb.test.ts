@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import type { Member } from "../cluster/schema.ts";
+import { type Member, Settings } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember } from "./puppetdb.ts";
+import { decideMember, withPuppetdb } from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -29,4 +29,23 @@ test("decideMember keeps the last PuppetDB that answers while other couriers nee
   assert.equal(decideMember(S1, [S1], none).courier, undefined);
   const left = decideMember(S1, [S1, { ...s2, puppetdb: "answers" }], none);
   assert.equal(left.puppetdb, undefined);
+});
+
+test("withPuppetdb lets in whoever any PuppetDB did, and nodes live as long as with the most patient", () => {
+  const settings = Settings.parse({ sharedName: "puppet.test" });
+  const after = (nodeTtlS: number | undefined, before?: number) =>
+    withPuppetdb(
+      { ...settings, ...(before === undefined ? {} : { puppetdbNodeTtlS: before }) },
+      { clients: [], nodeTtlS },
+    ).puppetdbNodeTtlS;
+  assert.equal(after(undefined), undefined);
+  assert.equal(after(5), 5);
+  assert.equal(after(5, 9), 9);
+  assert.equal(after(9, 5), 9);
+  assert.equal(after(0, 9), 0);
+  assert.equal(after(9, 0), 0);
+  assert.equal(after(undefined, 9), 9);
+  const one = withPuppetdb(settings, { clients: ["b", "a"], nodeTtlS: undefined });
+  const two = withPuppetdb(one, { clients: ["b", "c"], nodeTtlS: undefined });
+  assert.deepEqual(two.puppetdbClients, ["a", "b", "c"]);
 });

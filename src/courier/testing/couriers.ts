@@ -43,6 +43,8 @@ export class ToyPuppetDb {
   breaksOff = false;
   /** What it says that it has, when it is counted. */
   has = { active: 100, deactivated: 0, exported: 300, catalogs: 100 };
+  /** When it got anything of a node, by certname. */
+  heard: Record<string, string> = {};
   readonly #name: string;
   readonly #server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
   port = 0;
@@ -99,6 +101,14 @@ export class ToyPuppetDb {
 
   /** The rows of one of the courier's own queries. */
   #counted(query: string | null): object[] {
+    if (query?.includes('"facts_timestamp"')) {
+      const none = { catalog_timestamp: null, report_timestamp: null };
+      return Object.entries(this.heard).map(([certname, at]) => ({
+        certname,
+        facts_timestamp: at,
+        ...none,
+      }));
+    }
     const words = query?.match(/"(?:nodes|resources|catalogs|active|any)"/g)?.join(",") ?? "";
     const count = this.has[COUNTED[words] ?? "active"];
     if (!query?.includes('"limit"')) return [{ count }];
