@@ -50,7 +50,7 @@ export function addPuppetdb(program: Command): void {
     .action(disable);
   puppetdb
     .command("accept")
-    .description("let this server's PuppetDB answer queries: it has what the others have")
+    .description("let this server's PuppetDB answer queries with what it has, also if that is less")
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
     .action(accept);
@@ -77,7 +77,10 @@ async function enable(flags: Flags): Promise<void> {
   const layout = await readPuppetLayout();
   const plan = await planEnable(node, layout, flags.withoutPuppetdb === true);
   if (flags.dryRun === true) {
-    output.result(plan, describeEnable(plan).join("\n"));
+    // Without the texts: database.ini has a password.
+    const lines = describeEnable(plan);
+    const { puppetdb, clients, urls } = plan;
+    output.result({ puppetdb, clients, urls, plan: lines }, lines.join("\n"));
     return;
   }
   const say = (line: string) => output.progress(line);
@@ -142,7 +145,7 @@ async function accept(flags: Flags): Promise<void> {
     }
   }
   await callDaemon("POST", "/v1/puppetdb/accept", { body: {}, answer: Done });
-  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries now.`);
+  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries, with what it has.`);
 }
 
 async function readStatus(): Promise<ClusterStatus> {

@@ -43,6 +43,10 @@ const Config = z.strictObject({
   puppetdbs: z.array(z.string()),
   /** Those of them that take commands, but answer no queries yet. */
   filling: z.array(z.string()).default([]),
+  /** By PuppetDB: the newest order to take it with what it has. Any text, another one each time. */
+  accepted: z.record(z.string(), z.string()).default({}),
+  /** How long a node may be silent before it is deactivated, seconds; 0: for ever. */
+  nodeTtlS: z.int().min(0).default(0),
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
   /** Where reports go besides. */

@@ -11,6 +11,7 @@ import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { judgeAnswer } from "./delivery-plan.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
+import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
 import { createCourierPeers, type PeerState } from "./peers.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
@@ -124,9 +125,19 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       : await openStream({ ...more, name: "uploads", folder, targets: receivers });
   if (forReceivers !== undefined) streams.push(forReceivers);
   const uploads = forReceivers && (await createUploads(forReceivers, peers, config.id));
+  const local = targets.find(({ client }) => client.id === config.id);
+  const guard = await startGuard(join(config.stateDir, "had.json"), {
+    puppetdbs: config.puppetdbs,
+    local: local?.client,
+    accepted: config.accepted,
+    peers: peers.list,
+    log,
+    signal,
+  });
   const lookAtTarget = async (target: Target) => {
     const before = target.health.writable;
     target.health = await target.client.health(signal);
+    if (target === local) guard.saw(target.health);
     if (target.health.writable && !before) {
       target.marks = commands.marks();
       wake();
@@ -148,14 +159,16 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       .filter((peer) => peer.reachable())
       .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
     const verdict = judgeFit(health, backlog, others);
-    if (!verdict.fit || !config.filling.includes(id)) return verdict;
-    return { fit: false, because: "it is filling: it answers after understudy puppetdb accept" };
+    if (!verdict.fit) return verdict;
+    const fills = "it is filling: it answers after understudy puppetdb accept";
+    const because = config.filling.includes(id) ? fills : guard.because(id);
+    return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
   let chosen = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
-    local: targets.find(({ client }) => client.id === config.id)?.client,
+    local: local?.client,
     take: async (head, body) => commands.take(head, body),
     holdings: commands.holdings,
     uploads,
@@ -190,6 +203,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       },
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
+      ...guard.state(),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
@@ -210,7 +224,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     async close() {
       stopping.abort();
-      await Promise.all(looks);
+      await Promise.all([...looks, guard.ended]);
       for (const stream of streams) await stream.close();
       for (const { client } of targets) client.close();
       peers.close();

@@ -52,6 +52,10 @@ export function desiredCourier(view: View, id: string): string | undefined {
       })),
     puppetdbs: puppetdbsOf(members).map((member) => member.id),
     filling: members.filter(({ puppetdb }) => puppetdb === "fills").map((member) => member.id),
+    accepted: Object.fromEntries(
+      members.flatMap(({ id: of, puppetdbAccepted: at }) => (at === undefined ? [] : [[of, at]])),
+    ),
+    nodeTtlS: view.settings.puppetdbNodeTtlS ?? 0,
     ...(own.puppetdb === undefined ? {} : { localPuppetdb: LOCAL_PUPPETDB }),
     receivers: view.settings.reportReceivers ?? [],
     stateDir: PATHS.courier,

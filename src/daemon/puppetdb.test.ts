@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import type { Member, ReportReceiver } from "../cluster/schema.ts";
+import { type Member, type ReportReceiver, Settings } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember, withReceiver, withoutReceiver } from "./puppetdb.ts";
+import { decideMember, withPuppetdb, withReceiver, withoutReceiver } from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -47,4 +47,23 @@ test("receivers of reports: a name again changes the URL, eight at most, unknown
   assert.equal(moved.length, 8);
   assert.equal(withoutReceiver(eight, "r3").length, 7);
   assert.throws(() => withoutReceiver(eight, "x"), { code: "reports.unknown" });
+});
+
+test("withPuppetdb lets in whoever any PuppetDB did, and nodes live as long as with the most patient", () => {
+  const settings = Settings.parse({ sharedName: "puppet.test" });
+  const after = (nodeTtlS: number | undefined, before?: number) =>
+    withPuppetdb(
+      { ...settings, ...(before === undefined ? {} : { puppetdbNodeTtlS: before }) },
+      { clients: [], nodeTtlS },
+    ).puppetdbNodeTtlS;
+  assert.equal(after(undefined), undefined);
+  assert.equal(after(5), 5);
+  assert.equal(after(5, 9), 9);
+  assert.equal(after(9, 5), 9);
+  assert.equal(after(0, 9), 0);
+  assert.equal(after(9, 0), 0);
+  assert.equal(after(undefined, 9), 9);
+  const one = withPuppetdb(settings, { clients: ["b", "a"], nodeTtlS: undefined });
+  const two = withPuppetdb(one, { clients: ["b", "c"], nodeTtlS: undefined });
+  assert.deepEqual(two.puppetdbClients, ["a", "b", "c"]);
 });

@@ -6,8 +6,15 @@ import type { PuppetdbCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import { MEMBERS_PREFIX } from "../cluster/keys.ts";
 import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
-import { Member, type NodeFile, RECEIVERS_MAX, type ReportReceiver } from "../cluster/schema.ts";
+import {
+  Member,
+  type NodeFile,
+  RECEIVERS_MAX,
+  type ReportReceiver,
+  type Settings,
+} from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 
 /** What a server is to run. */
 export interface PuppetdbWish {
@@ -39,19 +46,18 @@ export function puppetdbCommands(host: {
     throw conflict(MEMBERS_PREFIX);
   };
   return {
-    async set({ clients, ...wish }) {
-      if (clients.length > 0) {
-        await updateSettings(etcd, (settings) => {
-          const all = new Set([...(settings.puppetdbClients ?? []), ...clients]);
-          return { ...settings, puppetdbClients: [...all].toSorted() };
-        });
+    async set({ clients, nodeTtlS, ...wish }) {
+      if (clients.length > 0 || nodeTtlS !== undefined) {
+        await updateSettings(etcd, (settings) => withPuppetdb(settings, { clients, nodeTtlS }));
       }
       const { puppetdb } = await change((own, members) => decideMember(own, members, wish));
       return puppetdb === undefined ? {} : { puppetdb };
     },
     async accept() {
       await change((own) => {
-        if (own.puppetdb !== undefined) return { ...own, puppetdb: "answers" };
+        if (own.puppetdb !== undefined) {
+          return { ...own, puppetdb: "answers", puppetdbAccepted: isoTime(wallMs()) };
+        }
         throw new Fault("puppetdb.none-here", "this server has no PuppetDB that couriers know", {
           hints: ["Install one, then: understudy puppetdb enable"],
         });
@@ -64,6 +70,24 @@ export function puppetdbCommands(host: {
       return changeReceivers(etcd, (all) => withoutReceiver(all, name));
     },
     loadAnew: () => host.wakeReload(),
+  };
+}
+
+/**
+ * The cluster's settings with what one more server's PuppetDB says: whom it lets in, and how long
+ * nodes live, of which the longest holds (0: for ever).
+ */
+export function withPuppetdb(
+  settings: Settings,
+  { clients, nodeTtlS }: { clients: readonly string[]; nodeTtlS: number | undefined },
+): Settings {
+  const all = new Set([...(settings.puppetdbClients ?? []), ...clients]);
+  const ttls = [settings.puppetdbNodeTtlS, nodeTtlS].filter((ttl) => ttl !== undefined);
+  const longest = ttls.includes(0) ? 0 : Math.max(...ttls);
+  return {
+    ...settings,
+    ...(all.size === 0 ? {} : { puppetdbClients: [...all].toSorted() }),
+    ...(ttls.length === 0 ? {} : { puppetdbNodeTtlS: longest }),
   };
 }
 

@@ -62,6 +62,8 @@ export const PuppetdbWish = z.object({
   puppetdb: z.boolean(),
   /** Certnames that may use PuppetDB besides the members'. */
   clients: z.array(Certname).max(1000).default([]),
+  /** How long a node may be silent for its own PuppetDB, seconds; 0: for ever. */
+  nodeTtlS: z.int().min(0).optional(),
 });
 export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
 
