@@ -8,13 +8,14 @@ import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import type { SyncStatus } from "../cluster/sync-status.ts";
 import { wallMs } from "../host/clock.ts";
 import { makeFolder } from "../host/files.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { startDelivery, type Delivery } from "./deliver.ts";
-import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
+import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { openHoldings, type Holdings } from "./holdings.ts";
 import { createCourierPeers, GONE_MS, type CourierPeers, type PeerState } from "./peers.ts";
 import { openProgressFile, type ProgressFile } from "./progress-file.ts";
@@ -24,6 +25,9 @@ import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppet
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { Ranges } from "./ranges.ts";
 import { openSpool, type Spool } from "./spool.ts";
+import { startOwnSync } from "./sync/start.ts";
+import type { Sync } from "./sync/sync.ts";
+import { inTurn } from "./turns.ts";
 
 const LOOK_EVERY_MS = 2000;
 const COPY_AGAIN_EVERY_MS = 5000;
@@ -50,6 +54,8 @@ export interface CourierStatus {
   puppetdbs: (Judged & Backlog & { id: string; deadLetters: number })[];
   /** Where queries go. */
   queries: string | undefined;
+  /** Of this server's PuppetDB; absent: it has none. */
+  sync?: SyncStatus;
 }
 
 export interface Courier {
@@ -64,6 +70,10 @@ export interface Courier {
   lost(id: string, because: string): void;
   /** This server's own PuppetDB, for other couriers. */
   local: PuppetDbClient | undefined;
+  /** Brings that one level with the others. */
+  sync: Sync | undefined;
+  /** Every PuppetDB that answers queries now, fit or not. */
+  answering(): PuppetDbClient[];
   holdings: Holdings;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
   state(): PeerState;
@@ -151,13 +161,24 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   ];
   const lookAtTarget = async (target: Target) => {
     const before = target.health.writable;
-    target.health = await target.client.health(signal);
+    const health = await target.client.health(signal);
+    if (target === local) await sync?.looked(health);
+    target.health = health;
     if (target.health.writable && !before) {
       target.marks = new Map(sources().map(({ origin, spool: from }) => [origin, from.next - 1]));
       wake();
     }
     target.backlog = await backlogOf(target, sources(), progress);
   };
+  const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
+    const others = peers.list
+      .filter((peer) => peer.reachable())
+      .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
+    return judgeFit(health, backlog, others);
+  };
+  const local = targets.find(({ client }) => client.id === config.id);
+  const notReady = (target: Target) => caughtUp(target).because;
+  const sync = await startOwnSync(config, targets, { notReady, log, signal });
   for (const target of targets) target.look = async () => lookAtTarget(target);
   const loop = async (everyMs: number, body: () => Promise<void>) => {
     while (!signal.aborted) {
@@ -183,19 +204,19 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     }),
   ];
 
-  const judged = ({ client: { id }, health, backlog }: Target): Judged => {
-    const others = peers.list
-      .filter((peer) => peer.reachable())
-      .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
-    const verdict = judgeFit(health, backlog, others);
-    if (!verdict.fit || !config.filling.includes(id)) return verdict;
-    return { fit: false, because: "it is filling: it answers after understudy puppetdb accept" };
+  const judged = (target: Target): Judged => {
+    const { id } = target.client;
+    const elsewhere = peers.list.find((peer) => peer.id === id)?.state()?.sync;
+    const known = target === local ? sync?.status() : elsewhere;
+    return judgeSynced(caughtUp(target), { filling: config.filling.includes(id), sync: known });
   };
   const used = join(config.stateDir, "queries");
   let chosen = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
-    local: targets.find(({ client }) => client.id === config.id)?.client,
+    local: local?.client,
+    sync,
+    answering: () => targets.filter(({ health }) => health.readable).map(({ client }) => client),
     holdings,
     async take(head, body) {
       const id = randomUUID();
@@ -234,6 +255,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       origin,
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
+      ...(sync === undefined ? {} : { sync: sync.status() }),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
@@ -249,11 +271,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         spoolBytes: spool.bytes,
         puppetdbs: await Promise.all(puppetdbs),
         queries: chosen,
+        ...(sync === undefined ? {} : { sync: sync.status() }),
       };
     },
     async close() {
       stopping.abort();
-      await Promise.all([...loops, ...deliveries.map(({ ended }) => ended)]);
+      await Promise.all([...loops, ...deliveries.map(({ ended }) => ended), sync?.ended]);
       await progress.save();
       await spool.close();
       await holdings.close();
@@ -283,8 +306,9 @@ function createTarget(config: CourierConfig, id: string, tls: CourierDeps["peerT
       ? { tls: () => ({ ...tls, servername: courier.hostname }) }
       : {}),
   };
+  const client = createPuppetDbClient(address);
   return {
-    client: createPuppetDbClient(address),
+    client: local === undefined ? client : inTurn(client),
     health: { writable: false, readable: false, because: "it hasn't been looked at yet" },
     marks: new Map(),
     backlog: { caughtUp: false, commands: 0, oldestMs: 0 },
