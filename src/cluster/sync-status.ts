@@ -61,3 +61,22 @@ export function renderSync({ running, last }: SyncStatus, nowMs: number): string
   const left = last.left === 0 ? "" : `, ${last.left} left alone`;
   return `${ago} ago: ${last.ok ? "" : "failed: "}${renderMoved(last.moved)}${left}`;
 }
+
+/** What differs between PuppetDBs. */
+export const PuppetdbDiff = z.object({
+  /** Those that were compared. */
+  compared: z.array(z.string()),
+  /** Those that weren't, and why. */
+  missing: z.array(z.object({ id: z.string(), because: z.string() })),
+  /** The first ones; `total`: all. */
+  rows: z.array(
+    z.object({
+      certname: z.string(),
+      kind: z.string(),
+      /** By PuppetDB, what it has in words: a time, a number of reports; absent: nothing. */
+      has: z.record(z.string(), z.string()),
+    }),
+  ),
+  total: z.int(),
+});
+export type PuppetdbDiff = z.infer<typeof PuppetdbDiff>;
