@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { groupsOf, selectStands } from "./bench.ts";
 import { caBench } from "./ca.ts";
+import { courierBench } from "./courier.ts";
 import { failoverBench } from "./failover.ts";
 
-const BENCHES = [failoverBench(), caBench()];
+const BENCHES = [failoverBench(), caBench(), courierBench()];
 
 test("benches and their groups have names of their own, and no figures before they are measured", () => {
   const groups = BENCHES.flatMap(groupsOf);

@@ -10,6 +10,7 @@ import { bootDead } from "../lab/cluster.ts";
 import { orInterrupted, runInterruptible } from "../lab/interrupt.ts";
 import { type Bench, groupsOf, selectStands, type Stand } from "./bench.ts";
 import { caBench } from "./ca.ts";
+import { courierBench } from "./courier.ts";
 import { failoverBench } from "./failover.ts";
 import { type Group, judgedFigures, type Measuring } from "./group.ts";
 import { describeMachine, type Machine } from "./machine.ts";
@@ -52,7 +53,7 @@ Exit code: 0 measured, whether goals are met or not; 1 something could not be me
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const benches = [failoverBench(), caBench()];
+  const benches = [failoverBench(), caBench(), courierBench()];
   const options = readOptions(benches);
   if (options === undefined) {
     process.stdout.write(help(benches));

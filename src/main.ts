@@ -29,6 +29,8 @@ const COMMANDS: Record<string, Adder> = {
   leave: addMemberCommands,
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
+  reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
+  metrics: async (to) => (await import("./cli/metrics.ts")).addMetrics(to),
   eject: async (to) => (await import("./cli/eject.ts")).addEject(to),
   ca: async (to) => (await import("./cli/ca.ts")).addCa(to, subword),
   daemon: async (to) => {

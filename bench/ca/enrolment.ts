@@ -7,7 +7,7 @@ import { filled, type Group, makeTrials, type Measuring, type Seen } from "../gr
 import { median } from "../stats.ts";
 import type { Door } from "./connection.ts";
 import { type EnrolLoad, EnrolSlice, judgeEnrolment } from "./enrol-plan.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 import { measureSignature } from "./signature.ts";
 import type { CaSite } from "./site.ts";
 
@@ -104,7 +104,12 @@ async function enrol(
     requestsMax: Math.ceil((REQUESTS_PER_SECOND * ms) / 1000),
     processes: await site.processes(),
   };
-  const output = await runProgram(site, "./enrol-program.ts", load, ms * 3 + 60_000);
+  const output = await runProgram(
+    site,
+    new URL("./enrol-program.ts", import.meta.url),
+    load,
+    ms * 3 + 60_000,
+  );
   const slice = EnrolSlice.parse(JSON.parse(output));
   if (slice.errors === 0) return slice;
   throw new Fault("bench.load-failed", `${slice.errors} enrolments failed: ${slice.error}`);

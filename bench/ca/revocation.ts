@@ -10,7 +10,7 @@ import { type Figure, figure } from "../figure.ts";
 import { filled, type Group, type Seen } from "../group.ts";
 import { median, worst } from "../stats.ts";
 import { fleetName, signedFile } from "./directory.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 import { parseRevoked, type RevokeLoad, type Revoked } from "./revoke-plan.ts";
 import type { CaSite } from "./site.ts";
 
@@ -89,7 +89,9 @@ async function revoke(site: CaSite, certnames: string[], watched: boolean): Prom
   const doors = watched ? [...site.doors] : [];
   const load: RevokeLoad = { via, watched: doors, fresh, ca, admin, revoke };
   const withinMs = ONE_MS_MAX + certnames.length * (watched ? ONE_MS_MAX : 1000);
-  return parseRevoked(await runProgram(site, "./revoke-program.ts", load, withinMs));
+  return parseRevoked(
+    await runProgram(site, new URL("./revoke-program.ts", import.meta.url), load, withinMs),
+  );
 }
 
 /** What etcd says of its database. */

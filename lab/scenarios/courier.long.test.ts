@@ -36,6 +36,22 @@ const EXPORT = `define demo::export() {
 }
 `;
 
+/** A dashboard: a line for each report that it takes. */
+const BOARD_PORT = 9090;
+const BOARD = `import { appendFileSync } from "node:fs";
+import { createServer } from "node:http";
+createServer((incoming, outgoing) => {
+  let body = "";
+  incoming.setEncoding("utf8").on("data", (text) => (body += text));
+  incoming.on("end", () => {
+    appendFileSync("/srv/board", /^transaction_uuid: (.+)$/m.exec(body)[1] + "\\n");
+    outgoing.end();
+  });
+}).listen(${BOARD_PORT});
+`;
+const PUPPET_CONF = "/etc/puppet/puppet.conf";
+const NODE = "/usr/lib/understudy/node";
+
 let cluster: Cluster;
 let s1: LabHost;
 let s2: LabHost;
@@ -150,6 +166,37 @@ scene("couriers that are killed right after runs lose nothing, and fail none", a
   await settle(crew);
 });
 
+scene("reports for a dashboard wait while it is down, and go there once each", async () => {
+  await s1.run(`understudy reports add board http://${s2.address}:${BOARD_PORT}/reports`);
+  for (const server of cluster.servers) await uploadReports(server);
+  const crew = await startCrew(cluster, AGENTS);
+  await rounds(crew, 1);
+  const fromMs = wallMs();
+  await rounds(crew, 1);
+  await s1.signal("understudy-courier.service", "SIGKILL", "all");
+  await rounds(crew, 1);
+  await crew.assertUnharmed(fromMs);
+  await settle(crew);
+  assert.match(await s3.run("understudy reports list"), /^board .* it doesn't answer: /m);
+  await s2.writeFile("/root/board.mjs", BOARD);
+  await s2.run(`systemd-run --unit=board ${NODE} /root/board.mjs`);
+  const since = [">", "producer_timestamp", new Date(fromMs).toISOString()];
+  const query = ["from", "reports", ["extract", ["transaction_uuid"], since]];
+  const stored = (await queryPuppetdb(s1, query)).map((row) => String(row["transaction_uuid"]));
+  assert.ok(stored.length >= 2 * AGENTS.length, `${stored.length} reports`);
+  const taken = async () => (await s2.run("cat /srv/board 2>/dev/null || true")).trim().split("\n");
+  const hasAll = async () => {
+    const have = new Set(await taken());
+    return stored.every((uuid) => have.has(uuid));
+  };
+  await until("the dashboard has every report", hasAll, { withinMs: 120_000, everyMs: 1000 });
+  const all = await taken();
+  assert.deepEqual(all.toSorted(), [...new Set(all)].toSorted(), "a report came twice");
+  await s1.run("understudy reports remove board");
+  for (const server of cluster.servers) await server.run(`mv ${PUPPET_CONF}.kept ${PUPPET_CONF}`);
+  for (const server of cluster.servers) await reloadPuppetserver(server);
+});
+
 scene("with every daemon stopped, couriers go on", async () => {
   const fromMs = wallMs();
   for (const server of cluster.servers) await server.run("systemctl stop understudy");
@@ -223,6 +270,21 @@ async function unfit(): Promise<string[]> {
   const { courier } = status.members.find(({ member }) => member.id === s3.fqdn)?.local ?? {};
   if (courier?.runs !== true) return ["the courier doesn't run"];
   return courier.puppetdbs.filter(({ fit }) => !fit).map(({ id, because }) => `${id}: ${because}`);
+}
+
+/** Has puppetserver upload reports to its courier, as docs/reports.md says. */
+async function uploadReports(server: LabHost): Promise<void> {
+  const url = `https://${server.fqdn}:8081/understudy/courier/v1/reports`;
+  await server.run(`cp -p ${PUPPET_CONF} ${PUPPET_CONF}.kept`);
+  const reports = (await server.run("puppet config print reports --section server")).trim();
+  await server.run(`puppet config set --section server reports ${reports},http`);
+  await server.run(`puppet config set --section server reporturl ${url}`);
+  await reloadPuppetserver(server);
+}
+
+async function reloadPuppetserver(server: LabHost): Promise<void> {
+  await server.run("systemctl reload puppetserver", { withinMs: ENABLE_MS_MAX });
+  await cluster.untilWhole();
 }
 
 async function writeExports(server: LabHost): Promise<void> {

@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import {
   AddBackend,
@@ -84,6 +85,9 @@ export interface PuppetdbCommands {
   set(wish: PuppetdbWish): Promise<PuppetdbMark>;
   /** This server's PuppetDB may answer queries. */
   accept(): Promise<void>;
+  /** Where reports go besides; compared by name. */
+  addReceiver(receiver: ReportReceiver): Promise<ReportReceiver[]>;
+  removeReceiver(name: string): Promise<ReportReceiver[]>;
   /** puppetserver's files have changed: it is to load them soon, in its turn. */
   loadAnew(): void;
 }
@@ -205,6 +209,13 @@ export function createLocalApp(deps: LocalDeps): Hono {
   app.post("/v1/puppetdb/accept", async (c) => {
     await deps.puppetdb.accept();
     return c.json(done);
+  });
+  app.post("/v1/report-receivers", async (c) => {
+    const receiver = await readBody(ReportReceiver, c.req);
+    return c.json({ receivers: await deps.puppetdb.addReceiver(receiver) });
+  });
+  app.delete("/v1/report-receivers/:name", async (c) => {
+    return c.json({ receivers: await deps.puppetdb.removeReceiver(c.req.param("name")) });
   });
   app.post("/v1/puppetserver/load", (c) => {
     deps.puppetdb.loadAnew();

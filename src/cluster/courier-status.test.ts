@@ -6,6 +6,7 @@ import {
   renderPuppetdb,
   silentCourier,
   sumPuppetdbs,
+  sumReceivers,
 } from "./courier-status.ts";
 import { answer, local } from "./testing/status.ts";
 
@@ -56,5 +57,22 @@ test("courierWarnings tell of one copy and of refused commands, and of nothing w
   assert.deepEqual(courierWarnings(members), [
     "s1's courier has 2 commands with 1 copy: no other courier has taken one.",
     "s1's PuppetDB refused 1 command for good: see puppetdb.md.",
+  ]);
+});
+
+test("sumReceivers adds up what every courier has for a receiver, and a silent one is told of", () => {
+  const well = { name: "a", url: "https://a.test/", because: "", reports: 1, oldestMs: 9 };
+  const down = { ...well, because: "it answers 502", reports: 2, oldestMs: 90, deadLetters: 1 };
+  const first = { ...well, deadLetters: 0 };
+  const other = { ...first, name: "b" };
+  const members = [
+    member("s1", courier({ receivers: [other, first] })),
+    member("s2", courier({ receivers: [down] })),
+    member("s3", silentCourier("refused")),
+  ];
+  assert.deepEqual(sumReceivers(members), [{ ...down, reports: 3 }, other]);
+  assert.deepEqual(courierWarnings(members).slice(1), [
+    "3 reports wait for a: it answers 502",
+    "a refused 1 reports for good: see reports.md.",
   ]);
 });

@@ -17,6 +17,18 @@ const PuppetdbSight = z.object({
   deadLetters: z.int(),
 });
 
+/** A receiver of reports as one courier sees it. */
+const ReceiverSight = z.object({
+  name: z.string(),
+  url: z.string(),
+  /** Why it took nothing when it was tried last; empty: it took it. */
+  because: z.string(),
+  /** Reports that wait here for it, and how long the oldest has. */
+  reports: z.int(),
+  oldestMs: z.number(),
+  deadLetters: z.int(),
+});
+
 /** The answer on the courier's own socket. */
 export const CourierAnswer = z.object({
   couriers: z.array(z.object({ id: z.string(), reachable: z.boolean() })),
@@ -26,6 +38,7 @@ export const CourierAnswer = z.object({
   /** The PuppetDB that queries went to last. */
   queries: z.string().optional(),
   puppetdbs: z.array(PuppetdbSight),
+  receivers: z.array(ReceiverSight).default([]),
   /** SHA-256 of the configuration that it has read. */
   loaded: z.string(),
 });
@@ -40,7 +53,7 @@ export type CourierStatus = z.infer<typeof CourierStatus>;
 
 /** A courier that can't be asked. */
 export function silentCourier(because: string): CourierStatus {
-  const none = { couriers: [], singleCopies: 0, spoolBytes: 0, puppetdbs: [] };
+  const none = { couriers: [], singleCopies: 0, spoolBytes: 0, puppetdbs: [], receivers: [] };
   return { ...none, runs: false, because };
 }
 
@@ -77,6 +90,26 @@ export function sumPuppetdbs(members: readonly MemberAnswer[]): PuppetdbSum[] {
   });
 }
 
+/** One receiver of reports as all couriers together see it. */
+export type ReceiverSum = z.infer<typeof ReceiverSight>;
+
+/** Every receiver that a courier which runs knows. */
+export function sumReceivers(members: readonly MemberAnswer[]): ReceiverSum[] {
+  const sums = new Map<string, ReceiverSum>();
+  const all = members.flatMap(({ local }) => local?.courier?.receivers ?? []);
+  for (const seen of all) {
+    const sum = sums.get(seen.name);
+    sums.set(seen.name, {
+      ...seen,
+      because: sum?.because || seen.because,
+      reports: (sum?.reports ?? 0) + seen.reports,
+      oldestMs: Math.max(sum?.oldestMs ?? 0, seen.oldestMs),
+      deadLetters: (sum?.deadLetters ?? 0) + seen.deadLetters,
+    });
+  }
+  return [...sums.values()].toSorted((a, b) => a.name.localeCompare(b.name));
+}
+
 /** What is to be looked at, in words. */
 export function courierWarnings(members: readonly MemberAnswer[]): string[] {
   const couriers = members.flatMap(({ member, local }) => {
@@ -94,7 +127,13 @@ export function courierWarnings(members: readonly MemberAnswer[]): string[] {
       ? []
       : [`${id}'s PuppetDB refused ${countOf(rest.deadLetters)} for good: see puppetdb.md.`]),
   ]);
-  return [...couriers, ...puppetdbs];
+  const receivers = sumReceivers(members).flatMap(({ name, because, reports, deadLetters }) => [
+    ...(because === "" ? [] : [`${reports} reports wait for ${name}: ${because}`]),
+    ...(deadLetters === 0
+      ? []
+      : [`${name} refused ${deadLetters} reports for good: see reports.md.`]),
+  ]);
+  return [...couriers, ...puppetdbs, ...receivers];
 }
 
 /** "fit, 3 wait for 10 s" */

@@ -77,6 +77,24 @@ export const AltName = z.union([Certname, IpAddress], {
 /** How many further names a cluster's servers answer to. */
 export const ALT_NAMES_MAX = 64;
 
+/** How many further receivers of reports there may be. */
+export const RECEIVERS_MAX = 8;
+
+/** Somewhere else that reports go to. */
+export const ReportReceiver = z.object({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+    error: "not a name: up to 40 lower-case letters, digits and -",
+  }),
+  url: z.url({ protocol: /^https?$/, error: "not a URL of http or https" }).refine(
+    (url) => {
+      const { username, password } = URL.parse(url) ?? {};
+      return !username && !password;
+    },
+    { error: "no user and no password may be in it: servers show their Puppet certificate" },
+  ),
+});
+export type ReportReceiver = z.infer<typeof ReportReceiver>;
+
 /** Settings that hold for the whole cluster (`understudy/settings`). */
 export const Settings = z.object({
   /** The name that agents use. */
@@ -97,6 +115,8 @@ export const Settings = z.object({
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
   /** Certnames that may use PuppetDB besides the members'; absent: none. */
   puppetdbClients: z.array(Certname).max(1000).optional(),
+  /** Where couriers send reports besides; absent: nowhere. */
+  reportReceivers: z.array(ReportReceiver).max(RECEIVERS_MAX).optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

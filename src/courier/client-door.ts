@@ -1,6 +1,6 @@
-// The door of PuppetDB's clients: its own port, its own API. Commands are taken here, everything
-// else goes to a fit PuppetDB. Danger: an answer that breaks off must break the connection off too,
-// or a client takes half of its exported resources for all of them.
+// The door of PuppetDB's clients: its own port, its own API. Commands are taken here, and reports
+// for other receivers; everything else goes to a fit PuppetDB. Danger: an answer that breaks off
+// must break the connection off too, or a client takes half of its exported resources for all.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
@@ -9,7 +9,7 @@ import { isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { BODY_BYTES_MAX, readCommandBody, readCommandRequest } from "./command.ts";
+import { BODY_BYTES_MAX, readCommandBody, readCommandRequest, type Refusal } from "./command.ts";
 import type { Courier } from "./courier.ts";
 import { PASS_MS, type PassedOn, passOn, Unreached } from "./pass-on.ts";
 import { BodyTooLong, readBody } from "./read-body.ts";
@@ -22,6 +22,8 @@ const SILENT_MS = 60_000;
  */
 const NONE_FIT_MS = 10_000;
 const LOOK_AGAIN_MS = 100;
+/** What puppet.conf's `reporturl` names. */
+const REPORTS_PATH = "/understudy/courier/v1/reports";
 const QUERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
 
 export interface ClientDoorOptions {
@@ -70,7 +72,7 @@ async function serve(
   const url = incoming.url ?? "/";
   const path = url.split("?")[0] ?? "";
   const certname = commonNameOf(incoming);
-  if (path.startsWith("/pdb/") && !allowed.has(certname ?? "")) {
+  if (/^\/pdb\/|^\/understudy\//.test(path) && !allowed.has(certname ?? "")) {
     const text = `Permission denied: The client certificate name ${certname} doesn't appear in the certificate allowlist.`;
     return say(outgoing, 403, text);
   }
@@ -82,7 +84,37 @@ async function serve(
   if (path === "/understudy/courier/v1/status") {
     return sayJson(outgoing, 200, await courier.status());
   }
+  if (path === REPORTS_PATH) return takeUpload(courier, incoming, outgoing);
   return passQuery(courier, patience, { incoming, outgoing, path: url });
+}
+
+/** A report as puppetserver's `http` report processor posts it. */
+async function takeUpload(
+  { uploads }: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const refused = (status: Refusal["status"] | 503, because: string) =>
+    refuse(outgoing, { status, because });
+  if (incoming.method !== "POST") return refused(405, "reports come by POST");
+  if (uploads === undefined) return refused(503, "no receiver of reports is known");
+  const { "content-type": contentType = "", "content-encoding": encoding } = incoming.headers;
+  if (encoding !== undefined && encoding !== "gzip") return refused(415, "gzip or nothing");
+  let body: Buffer;
+  try {
+    body = await readBody(incoming, BODY_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof BodyTooLong)) throw error;
+    return refused(413, error.message);
+  }
+  if (body.length === 0) return refused(400, "the body is empty");
+  try {
+    await uploads.take({ body, contentType, ...(encoding && { encoding }) });
+    sayJson(outgoing, 200, {});
+  } catch (error) {
+    if (!isFault(error, "courier")) throw error;
+    say(outgoing, 503, error.message);
+  }
 }
 
 async function takeCommand(

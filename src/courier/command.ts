@@ -6,8 +6,15 @@
 import { gunzipSync } from "node:zlib";
 import { messageOf } from "../base/fault.ts";
 
-/** What a command changes of a node. */
-export type CommandKind = "catalog" | "facts" | "inputs" | "report" | "deactivation" | "expiration";
+/** What a command changes of a node; `upload`: a report for other receivers. */
+export type CommandKind =
+  | "catalog"
+  | "facts"
+  | "inputs"
+  | "report"
+  | "deactivation"
+  | "expiration"
+  | "upload";
 
 /** All that is known of a command besides its body. */
 export interface CommandHead {
@@ -21,6 +28,10 @@ export interface CommandHead {
   encoding?: "gzip";
   /** X-Uncompressed-Length as it came. */
   uncompressed?: string;
+  /** Of an upload. */
+  contentType?: string;
+  /** Of an upload: SHA-256 of its body as it came, hex. */
+  sha256?: string;
 }
 
 /** Commands by their name in the URL, with the versions that PuppetDB 7 to 9 takes over HTTP. */

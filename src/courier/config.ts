@@ -45,6 +45,8 @@ const Config = z.strictObject({
   filling: z.array(z.string()).default([]),
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
+  /** Where reports go besides. */
+  receivers: z.array(z.strictObject({ name: z.string(), url: z.url() })).default([]),
   stateDir: z.string(),
   /** Unix socket for the courier's own status; systemd may hold it. */
   statusSocket: z.string().optional(),

@@ -2,46 +2,36 @@
 // PuppetDB; queries to a fit one. The idea: whatever was answered with 200 is on two disks, and
 // leaves them only when every PuppetDB has it. It knows no etcd and no daemon.
 
-import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import type { SyncStatus } from "../cluster/sync-status.ts";
-import { wallMs } from "../host/clock.ts";
-import { makeFolder } from "../host/files.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
-import { createDeadLetters } from "./dead-letters.ts";
-import { startDelivery, type Delivery } from "./deliver.ts";
+import { judgeAnswer } from "./delivery-plan.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
-import { openHoldings, type Holdings } from "./holdings.ts";
-import { createCourierPeers, GONE_MS, type CourierPeers, type PeerState } from "./peers.ts";
-import { openProgressFile, type ProgressFile } from "./progress-file.ts";
-import type { Progress } from "./progress.ts";
-import { memberOf, readOrigin } from "./origin.ts";
+import type { Holdings } from "./holdings.ts";
+import { createCourierPeers, type PeerState } from "./peers.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
-import { Ranges } from "./ranges.ts";
-import { openSpool, type Spool } from "./spool.ts";
+import { createReceiver, type Receiver } from "./receiver.ts";
+import { type Marks, openStream, type Stream } from "./stream.ts";
 import { startOwnSync } from "./sync/start.ts";
 import type { Sync } from "./sync/sync.ts";
 import { inTurn } from "./turns.ts";
+import { createUploads, type Uploads } from "./uploads.ts";
 
 const LOOK_EVERY_MS = 2000;
-const COPY_AGAIN_EVERY_MS = 5000;
-const COPY_AGAIN_AT_ONCE = 200;
-const RELEASE_EVERY_MS = 2000;
 
 /** One PuppetDB as this courier sees it. */
 interface Target {
   client: PuppetDbClient;
   health: Health;
-  /** By spool ("" is this courier's own): what must be there before it has caught up. */
-  marks: Map<string, number>;
+  /** What must be there before it has caught up. */
+  marks: Marks;
   backlog: Backlog;
-  look: () => Promise<void>;
 }
 
 /** What the courier says of itself. */
@@ -54,8 +44,21 @@ export interface CourierStatus {
   puppetdbs: (Judged & Backlog & { id: string; deadLetters: number })[];
   /** Where queries go. */
   queries: string | undefined;
+  /** Where reports go besides. */
+  receivers: ReceiverStatus[];
   /** Of this server's PuppetDB; absent: it has none. */
   sync?: SyncStatus;
+}
+
+interface ReceiverStatus {
+  name: string;
+  url: string;
+  /** Why it took nothing when it was tried last; empty: it took it. */
+  because: string;
+  /** Reports that wait for it, and how long the oldest has, milliseconds. */
+  reports: number;
+  oldestMs: number;
+  deadLetters: number;
 }
 
 export interface Courier {
@@ -75,16 +78,26 @@ export interface Courier {
   /** Every PuppetDB that answers queries now, fit or not. */
   answering(): PuppetDbClient[];
   holdings: Holdings;
+  /** Reports for receivers; absent where there are none. */
+  uploads: Uploads | undefined;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
   state(): PeerState;
   status(): Promise<CourierStatus>;
   close(): Promise<void>;
 }
 
+interface Pem {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
 export interface CourierDeps {
   log: Log;
   /** PEM of the edge CA's certificates; read at each new connection. */
-  peerTls: { ca: string; cert: string; key: string };
+  peerTls: Pem;
+  /** The same of this server's Puppet certificate, for receivers. */
+  puppetTls: Pem;
 }
 
 /** Starts the courier that `config` describes, but for its doors. */
@@ -92,83 +105,46 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const { log } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
-  await makeFolder(config.stateDir, { mode: 0o700 });
   const limit = config.spoolBytesMax === undefined ? {} : { bytesMax: config.spoolBytesMax };
-  const spool = await openSpool(join(config.stateDir, "spool"), limit);
-  const holdings = await openHoldings(join(config.stateDir, "copies"), limit);
-  const progress = await openProgressFile(join(config.stateDir, "progress.json"), { log, signal });
-  const dead = createDeadLetters(join(config.stateDir, "dead"));
-  const deliveries: Delivery[] = [];
+  const streams: Stream[] = [];
   const wake = () => {
-    for (const delivery of deliveries) delivery.wake();
+    for (const stream of streams) stream.wake();
   };
-  const origin = await readOrigin(config.stateDir, config.id);
-  const peers = createCourierPeers(config, deps.peerTls, { origin, log, signal, onChange: wake });
-  /** Whether nobody else delivers that spool: its courier is silent, or has another one now. */
-  const isGone = (held: string) => {
-    const peer = peers.list.find(({ id }) => id === memberOf(held));
-    if (peer === undefined || peer.silentMs() > GONE_MS) return true;
-    return (peer.state()?.origin ?? held) !== held;
-  };
-
+  const peers = createCourierPeers(config, deps.peerTls, { log, signal, onChange: wake });
+  const more = { id: config.id, peers, log, signal, ...limit };
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
-  const deliver = (target: Target, origin: string, from: Spool, more: Partial<Source> = {}) => {
-    const delivery = startDelivery({
-      spool: from,
-      progress: progress.of(origin, target.client.id),
-      first: () => from.first,
-      ...more,
-      puppetdb: target.client,
-      health: () => target.health,
-      look: async () => target.look(),
-      bury: async (entry, body, because) => {
-        await dead.bury(target.client.id, entry.head, body, because);
-        const { kind, certname } = entry.head;
-        log.error("PuppetDB will not take a command", {
-          puppetdb: target.client.id,
-          kind,
-          certname,
-          because,
-        });
-      },
-      onDone: () => progress.changed(),
-      log,
-      signal,
-    });
-    deliveries.push(delivery);
-  };
-  for (const target of targets) deliver(target, "", spool);
-  const adopted = new Set<string>();
-  const adopt = () => {
-    for (const holding of holdings.all()) {
-      const { origin: held, spool: from } = holding;
-      const first = () => holding.first();
-      if (adopted.has(held)) continue;
-      adopted.add(held);
-      for (const target of targets) {
-        deliver(target, held, from, { first, mayDeliver: () => isGone(held) });
-      }
-    }
-  };
-
-  /** The spools whose commands are this courier's to deliver now. */
-  const sources = (): { origin: string; spool: Spool; first: number }[] => [
-    { origin: "", spool, first: spool.first },
-    ...holdings
-      .all()
-      .filter((holding) => isGone(holding.origin))
-      .map((holding) => ({ ...holding, first: holding.first() })),
-  ];
+  const commands = await openStream({
+    ...more,
+    name: "commands",
+    folder: config.stateDir,
+    targets: targets.map((target) => ({
+      id: target.client.id,
+      writable: () => target.health.writable,
+      look: async () => lookAtTarget(target),
+      send: async (...args) => target.client.send(...args),
+      judge: judgeAnswer,
+    })),
+  });
+  streams.push(commands);
+  const receivers = config.receivers.map((one) => createReceiver(one, () => deps.puppetTls));
+  const folder = join(config.stateDir, "uploads");
+  const forReceivers =
+    receivers.length === 0
+      ? undefined
+      : await openStream({ ...more, name: "uploads", folder, targets: receivers });
+  if (forReceivers !== undefined) streams.push(forReceivers);
+  const uploads = forReceivers && (await createUploads(forReceivers, peers, config.id));
   const lookAtTarget = async (target: Target) => {
     const before = target.health.writable;
     const health = await target.client.health(signal);
     if (target === local) await sync?.looked(health);
     target.health = health;
     if (target.health.writable && !before) {
-      target.marks = new Map(sources().map(({ origin, spool: from }) => [origin, from.next - 1]));
+      target.marks = commands.marks();
       wake();
     }
-    target.backlog = await backlogOf(target, sources(), progress);
+    const { reached, ...waiting } = await commands.waiting(target.client.id, target.marks);
+    target.backlog = { ...waiting, caughtUp: reached && target.health.writable };
   };
   const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
     const others = peers.list
@@ -179,30 +155,14 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const local = targets.find(({ client }) => client.id === config.id);
   const notReady = (target: Target) => caughtUp(target).because;
   const sync = await startOwnSync(config, targets, { notReady, log, signal });
-  for (const target of targets) target.look = async () => lookAtTarget(target);
-  const loop = async (everyMs: number, body: () => Promise<void>) => {
+  const looks = targets.map(async (target) => {
     while (!signal.aborted) {
-      await body().catch((error: unknown) => {
-        if (!signal.aborted) log.warn("a round of the courier failed", { why: messageOf(error) });
+      await lookAtTarget(target).catch((error: unknown) => {
+        if (!signal.aborted) log.warn("a look at a PuppetDB failed", { why: messageOf(error) });
       });
-      await pause(everyMs, signal);
+      await pause(LOOK_EVERY_MS, signal);
     }
-  };
-  const copies = createCopies(spool, peers, () => lowest(targets, progress));
-  const loops = [
-    ...targets.map(async (target) => loop(LOOK_EVERY_MS, async () => target.look())),
-    loop(COPY_AGAIN_EVERY_MS, async () => copies.again()),
-    loop(RELEASE_EVERY_MS, async () => {
-      adopt();
-      for (const { origin: held, spool: from } of holdings.all()) {
-        if (isGone(held)) await from.drop(lowest(targets, progress, held));
-      }
-      const upTo = lowest(targets, progress);
-      if (upTo < spool.first) return;
-      await peers.release(upTo);
-      await spool.drop(upTo);
-    }),
-  ];
+  });
 
   const judged = (target: Target): Judged => {
     const { id } = target.client;
@@ -217,16 +177,9 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     local: local?.client,
     sync,
     answering: () => targets.filter(({ health }) => health.readable).map(({ client }) => client),
-    holdings,
-    async take(head, body) {
-      const id = randomUUID();
-      const spooled = { ...head, id, takenMs: wallMs() };
-      const seq = await spool.append(spooled, body);
-      const copy = await peers.copy(seq, spooled, body);
-      if (copy === undefined) copies.note(seq);
-      wake();
-      return { id, copies: copy === undefined ? 1 : 2 };
-    },
+    take: async (head, body) => commands.take(head, body),
+    holdings: commands.holdings,
+    uploads,
     forQueries() {
       const elsewhere = peers.list.map((peer) => peer.reachable() && peer.state()?.queries);
       const now = { here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
@@ -252,7 +205,10 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     state: () => ({
       id: config.id,
-      origin,
+      origins: {
+        commands: commands.origin,
+        ...(forReceivers && { uploads: forReceivers.origin }),
+      },
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
       ...(sync === undefined ? {} : { sync: sync.status() }),
@@ -262,33 +218,38 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         id: one.client.id,
         ...judged(one),
         ...one.backlog,
-        deadLetters: await dead.count(one.client.id),
+        deadLetters: await commands.deadLetters(one.client.id),
       }));
       return {
         id: config.id,
         couriers: peers.list.map((peer) => ({ id: peer.id, reachable: peer.reachable() })),
-        singleCopies: copies.single(),
-        spoolBytes: spool.bytes,
+        singleCopies: commands.singleCopies(),
+        spoolBytes: commands.bytes,
         puppetdbs: await Promise.all(puppetdbs),
         queries: chosen,
+        receivers: forReceivers === undefined ? [] : await statusOf(receivers, forReceivers),
         ...(sync === undefined ? {} : { sync: sync.status() }),
       };
     },
     async close() {
       stopping.abort();
-      await Promise.all([...loops, ...deliveries.map(({ ended }) => ended), sync?.ended]);
-      await progress.save();
-      await spool.close();
-      await holdings.close();
+      await Promise.all([...looks, sync?.ended]);
+      for (const stream of streams) await stream.close();
       for (const { client } of targets) client.close();
       peers.close();
     },
   };
 }
 
-interface Source {
-  first: () => number;
-  mayDeliver: () => boolean;
+async function statusOf(receivers: readonly Receiver[], stream: Stream): Promise<ReceiverStatus[]> {
+  return Promise.all(
+    receivers.map(async (receiver) => {
+      const { id: name, url } = receiver;
+      const { commands: reports, oldestMs } = await stream.waiting(name, new Map());
+      const deadLetters = await stream.deadLetters(name);
+      return { name, url, because: receiver.because(), reports, oldestMs, deadLetters };
+    }),
+  );
 }
 
 function createTarget(config: CourierConfig, id: string, tls: CourierDeps["peerTls"]): Target {
@@ -312,66 +273,6 @@ function createTarget(config: CourierConfig, id: string, tls: CourierDeps["peerT
     health: { writable: false, readable: false, because: "it hasn't been looked at yet" },
     marks: new Map(),
     backlog: { caughtUp: false, commands: 0, oldestMs: 0 },
-    look: async () => undefined,
-  };
-}
-
-async function backlogOf(
-  { client, health, marks }: Target,
-  sources: readonly { origin: string; spool: Spool; first: number }[],
-  progress: ProgressFile,
-): Promise<Backlog> {
-  let [commands, oldestMs, caughtUp] = [0, 0, health.writable];
-  for (const { origin, spool, first } of sources) {
-    const done = progress.of(origin, client.id);
-    done.startAt(first);
-    commands += spool.next - 1 - done.upTo - done.aheadCount;
-    if (done.upTo < (marks.get(origin) ?? 0)) caughtUp = false;
-    const [oldest] = await spool.read(done.upTo + 1, 1);
-    if (oldest !== undefined) oldestMs = Math.max(oldestMs, wallMs() - oldest.head.takenMs);
-  }
-  return { caughtUp, commands, oldestMs };
-}
-
-/** The number up to which every PuppetDB has a spool's commands; "" is this courier's own. */
-function lowest(targets: readonly Target[], progress: ProgressFile, origin = ""): number {
-  const all = targets.map(({ client }): Progress => progress.of(origin, client.id));
-  return all.length === 0 ? 0 : Math.min(...all.map(({ upTo }) => upTo));
-}
-
-/** Sees to it that what waits here is kept by another courier too. */
-function createCopies(spool: Spool, peers: CourierPeers, done: () => number) {
-  const singles = new Set<number>();
-  // After a start nobody knows what the others have.
-  let unknown = true;
-  return {
-    note: (seq: number) => void singles.add(seq),
-    single: () => singles.size,
-    async again() {
-      const upTo = done();
-      for (const seq of singles) if (seq <= upTo) singles.delete(seq);
-      if (!unknown && singles.size === 0) return;
-      const lists = await peers.held();
-      if (lists.length === 0) return;
-      const held = lists.map((ranges) => new Ranges(ranges));
-      for (let at = Math.max(spool.first, upTo + 1); ;) {
-        const entries = await spool.read(at, COPY_AGAIN_AT_ONCE);
-        for (const { seq, head } of entries) {
-          if (held.some((ranges) => ranges.has(seq))) {
-            singles.delete(seq);
-            continue;
-          }
-          const body = await spool.body(seq);
-          if (body === undefined) continue;
-          if ((await peers.copy(seq, head, body)) === undefined) return void singles.add(seq);
-          singles.delete(seq);
-        }
-        const last = entries.at(-1);
-        if (last === undefined) break;
-        at = last.seq + 1;
-      }
-      unknown = false;
-    },
   };
 }
 

@@ -1,35 +1,44 @@
-// Brings one spool to one PuppetDB, as long as that stores what it is sent: a loop of its own, so
-// that a PuppetDB which is down or slow holds up no other.
+// Brings one spool to one target, as long as that stores what it is sent: a loop of its own, so
+// that a target which is down or slow holds up no other.
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
-import { judgeAnswer, planDelivery } from "./delivery-plan.ts";
+import { type DeliveryAnswer, planDelivery, type Verdict } from "./delivery-plan.ts";
+import type { SpooledHead } from "./frame.ts";
 import type { Progress } from "./progress.ts";
-import type { Health, PuppetDbClient } from "./puppetdb-client.ts";
 import type { Entry, Spool } from "./spool.ts";
 
-/** Commands that are on their way to one PuppetDB at most. */
+/** Commands that are on their way to one target at most. */
 const AT_ONCE_MAX = 8;
 /** Commands that are looked at ahead of the first that isn't done. */
 const WINDOW = 500;
 const AGAIN_MS = 5000;
 const IDLE_MS = 1000;
 
+/** A PuppetDB, or another receiver. */
+export interface DeliveryTarget {
+  readonly id: string;
+  /** Whether it takes anything now. */
+  writable(): boolean;
+  /** Looks anew, after it took nothing. */
+  look(): Promise<unknown>;
+  /** Never throws. */
+  send(head: SpooledHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
+  /** What its answer to the `tries`th attempt (1: the first) means. */
+  judge(answer: DeliveryAnswer, tries: number): Verdict;
+}
+
 /** What a delivery works with. */
 export interface DeliveryDeps {
   spool: Spool;
   progress: Progress;
-  puppetdb: PuppetDbClient;
-  /** The newest look at the PuppetDB. */
-  health: () => Health;
-  /** Looks anew, after one that takes nothing. */
-  look: () => Promise<unknown>;
+  target: DeliveryTarget;
   /** The lowest number that may still have to be delivered. */
   first: () => number;
-  /** Whether these commands are this courier's to deliver now; always, by default. */
-  mayDeliver?: () => boolean;
-  /** Keeps a command that the PuppetDB will never take. */
+  /** Whether these commands are this courier's to deliver now. */
+  mayDeliver: () => boolean;
+  /** Keeps a command that the target will never take. */
   bury: (entry: Entry, body: Buffer, because: string) => Promise<void>;
   /** Told when some were done. */
   onDone: () => void;
@@ -44,7 +53,7 @@ export interface Delivery {
 }
 
 export function startDelivery(deps: DeliveryDeps): Delivery {
-  const { spool, progress, signal } = deps;
+  const { spool, progress, target, signal } = deps;
   const busy = new Set<string>();
   const tries = new Map<number, number>();
   const notBefore = new Map<string, number>();
@@ -63,11 +72,11 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       // What can't be read is damaged: it stays, and stands in the log.
       if (body === undefined) throw new Error(`command ${seq} can't be read from the spool`);
       const attempt = (tries.get(seq) ?? 0) + 1;
-      const verdict = judgeAnswer(await deps.puppetdb.send(head, body, signal), attempt);
+      const verdict = target.judge(await target.send(head, body, signal), attempt);
       if (signal.aborted) return;
       if (verdict.is === "dead") await deps.bury(entry, body, verdict.because);
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
-      if (verdict.is === "later") await deps.look();
+      if (verdict.is === "later") await target.look();
       else tries.set(seq, attempt);
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
     } catch (error) {
@@ -89,8 +98,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       woken = Promise.withResolvers<void>();
       let sent = 0;
       progress.startAt(deps.first());
-      const may = deps.mayDeliver?.() ?? true;
-      if (may && deps.health().writable && progress.upTo + 1 < spool.next) {
+      if (deps.mayDeliver() && target.writable() && progress.upTo + 1 < spool.next) {
         const window = await spool.read(progress.upTo + 1, WINDOW);
         const { skip, send } = planDelivery({
           window,

@@ -24,12 +24,14 @@ export interface SpooledHead extends CommandHead {
 const Head = z.object({
   id: z.string(),
   takenMs: z.number(),
-  kind: z.enum(["catalog", "facts", "inputs", "report", "deactivation", "expiration"]),
+  kind: z.enum(["catalog", "facts", "inputs", "report", "deactivation", "expiration", "upload"]),
   certname: z.string(),
   producerMs: z.number(),
   query: z.string(),
   encoding: z.literal("gzip").optional(),
   uncompressed: z.string().optional(),
+  contentType: z.string().max(200).optional(),
+  sha256: z.string().optional(),
   originSeq: z.int().optional(),
 });
 

@@ -104,7 +104,7 @@ async function openHolding(origin: string, folder: string, options: SpoolOptions
 }
 
 /** Calls `look` for each command from number `from` on, until it returns false. */
-async function eachHead(
+export async function eachHead(
   spool: Spool,
   from: number,
   look: (entry: { seq: number; head: SpooledHead }) => boolean,

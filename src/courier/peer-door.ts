@@ -1,4 +1,4 @@
-// The door of the other couriers: copies of their commands, what waits here, and the way to this
+// The door of the other couriers: copies of what they took, what waits here, and the way to this
 // server's PuppetDB, which listens on loopback only. Certificates of the edge CA open it.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -12,7 +12,8 @@ import { HEAD_HEADER } from "./peers.ts";
 import { passOn, Unreached, UNREACHED_HEADER } from "./pass-on.ts";
 import { readBody } from "./read-body.ts";
 
-const COPIES = /^\/copies\/([^/?]+)(?:\/(\d{1,15}))?$/;
+const COPIES = /^\/(commands|uploads)\/([^/?]+)(?:\/(\d{1,15}))?$/;
+const KNOWN = /^\/known\/([0-9a-f]{64})$/;
 const PUPPETDB = "/puppetdb";
 
 /** The HTTPS server; the caller listens. */
@@ -42,24 +43,32 @@ async function serve(
   if (method === "GET" && url.pathname === "/state") {
     return answer(outgoing, 200, courier.state());
   }
-  const [, name = "", seq] = COPIES.exec(url.pathname) ?? [];
-  const origin = decodeURIComponent(name);
-  if (origin === "") return answer(outgoing, 404, { error: "there is nothing here" });
+  const [, sha256] = KNOWN.exec(url.pathname) ?? [];
+  if (sha256 !== undefined) {
+    return answer(outgoing, 200, { knows: courier.uploads?.known(sha256) ?? "unknown" });
+  }
+  const [, name, encoded = "", seq] = COPIES.exec(url.pathname) ?? [];
+  const origin = decodeURIComponent(encoded);
+  const holdings = name === "uploads" ? courier.uploads?.holdings : courier.holdings;
+  if (origin === "" || holdings === undefined) {
+    return answer(outgoing, 404, { error: "there is nothing here" });
+  }
   if (method === "PUT" && seq !== undefined) {
     const text = Buffer.from(String(incoming.headers[HEAD_HEADER] ?? ""), "base64");
     const head = parseHead(text.toString("utf8"));
     const body = await readBody(incoming, BODY_BYTES_MAX);
-    await courier.holdings.keep(origin, Number(seq), head, body);
+    await holdings.keep(origin, Number(seq), head, body);
+    if (head.sha256 !== undefined) courier.uploads?.noteCopy(head.sha256);
     return answer(outgoing, 204);
   }
   if (method === "GET") {
-    return answer(outgoing, 200, { held: (await courier.holdings.of(origin)).held() });
+    return answer(outgoing, 200, { held: (await holdings.of(origin)).held() });
   }
   const upTo = Number(url.searchParams.get("upTo"));
   if (method !== "DELETE" || !Number.isSafeInteger(upTo)) {
     return answer(outgoing, 400, { error: "that can't be" });
   }
-  await courier.holdings.release(origin, upTo);
+  await holdings.release(origin, upTo);
   return answer(outgoing, 204);
 }
 

@@ -21,10 +21,13 @@ export const GONE_MS = 15_000;
 /** Header with what is known of a command, as base64 of JSON. */
 export const HEAD_HEADER = "x-understudy-command";
 
+/** What a spool is of: PuppetDB's commands, or reports for other receivers. */
+export type StreamName = "commands" | "uploads";
+
 export const PeerState = z.looseObject({
   id: z.string(),
-  /** The name of the spool that it has now. */
-  origin: z.string().optional(),
+  /** The names of the spools that it has now. */
+  origins: z.object({ commands: z.string().optional(), uploads: z.string().optional() }),
   /** By PuppetDB. */
   backlog: z.record(
     z.string(),
@@ -37,6 +40,10 @@ export const PeerState = z.looseObject({
 });
 export type PeerState = z.infer<typeof PeerState>;
 
+/** Whether a courier keeps an upload already, or is about to. */
+export const UploadKnown = z.enum(["taken", "taking", "unknown"]);
+export type UploadKnown = z.infer<typeof UploadKnown>;
+const Known = z.object({ knows: UploadKnown });
 const Held = z.object({ held: z.array(z.tuple([z.int(), z.int()])) });
 
 export interface PeerTls {
@@ -57,6 +64,14 @@ export interface Peer {
 
 export interface CourierPeers {
   list: Peer[];
+  /** What the others keep of this courier's spool `origin`. */
+  copiesOf(stream: StreamName, origin: string): PeerCopies;
+  /** What each that answers knows of the upload with that hash. */
+  askUpload(sha256: string): Promise<{ id: string; knows: UploadKnown }[]>;
+  close(): void;
+}
+
+export interface PeerCopies {
   /**
    * Has a copy of the command kept elsewhere. Resolves with the courier that has it; undefined when
    * nobody has.
@@ -64,16 +79,15 @@ export interface CourierPeers {
   copy(seq: number, head: SpooledHead, body: Buffer): Promise<string | undefined>;
   /** Which of this courier's commands those that answer hold, by its numbers. */
   held(): Promise<Range[][]>;
-  /** Tells all that every PuppetDB has what this courier took up to `upTo`. */
+  /** Tells all that every target has what this courier took up to `upTo`. */
   release(upTo: number): Promise<void>;
-  close(): void;
 }
 
 /** Knows `config`'s other couriers; `onChange` is called when one comes or goes. */
 export function createCourierPeers(
   config: CourierConfig,
   tls: PeerTls,
-  deps: { origin: string; log: Log; signal: AbortSignal; onChange: () => void },
+  deps: { log: Log; signal: AbortSignal; onChange: () => void },
 ): CourierPeers {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });
   const startedMs = performance.now();
@@ -131,15 +145,12 @@ export function createCourierPeers(
     })();
   }
   const reachable = () => peers.filter(({ peer }) => peer.reachable());
-  const origin = encodeURIComponent(deps.origin);
-  return {
-    list: peers.map(({ peer }) => peer),
+  const copiesOf = (path: string): PeerCopies => ({
     async copy(seq, head, body) {
       const headers = { [HEAD_HEADER]: Buffer.from(renderHead(head)).toString("base64") };
       for (const { peer, ask, note } of reachable()) {
         try {
-          const path = `/copies/${origin}/${seq}`;
-          await ask("PUT", path, { body, headers, withinMs: COPY_MS });
+          await ask("PUT", `${path}/${seq}`, { body, headers, withinMs: COPY_MS });
           return peer.id;
         } catch (error) {
           if (!(error instanceof Refused)) note(false);
@@ -149,16 +160,29 @@ export function createCourierPeers(
     },
     async held() {
       const lists = reachable().map(async ({ ask }) => {
-        return Held.parse(await ask("GET", `/copies/${origin}`, { withinMs: COPY_MS })).held;
+        return Held.parse(await ask("GET", path, { withinMs: COPY_MS })).held;
       });
       const settled = await Promise.allSettled(lists);
       return settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     },
     async release(upTo) {
-      const path = `/copies/${origin}?upTo=${upTo}`;
       await Promise.allSettled(
-        reachable().map(async ({ ask }) => ask("DELETE", path, { withinMs: COPY_MS })),
+        reachable().map(async ({ ask }) =>
+          ask("DELETE", `${path}?upTo=${upTo}`, { withinMs: COPY_MS }),
+        ),
       );
+    },
+  });
+  return {
+    list: peers.map(({ peer }) => peer),
+    copiesOf: (stream, origin) => copiesOf(`/${stream}/${encodeURIComponent(origin)}`),
+    async askUpload(sha256) {
+      const asked = reachable().map(async ({ peer, ask }) => {
+        const answer = await ask("GET", `/known/${sha256}`, { withinMs: COPY_MS });
+        return { id: peer.id, knows: Known.parse(answer).knows };
+      });
+      const settled = await Promise.allSettled(asked);
+      return settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     },
     close: () => agent.destroy(),
   };

@@ -30,7 +30,11 @@ export async function runCourier(
   const loaded = hashOf(await readFile(path, "utf8"));
   const config = await readCourierConfig(path);
   const tls = await readAllTls(config);
-  const courier = await startCourier(config, { log, peerTls: tls.outgoing });
+  const courier = await startCourier(config, {
+    log,
+    peerTls: tls.outgoing,
+    puppetTls: tls.puppet,
+  });
   const client = createClientDoor(courier, { ...tls.client, allow: config.allow, log });
   const peer = createPeerDoor(courier, { ...tls.peer, log });
   const status = createStatusDoor(courier, loaded);
@@ -50,6 +54,7 @@ export async function runCourier(
       client.setSecureContext(files.client);
       peer.setSecureContext(files.peer);
       Object.assign(tls.outgoing, files.outgoing);
+      Object.assign(tls.puppet, files.puppet);
     };
     await followFiles(config, tls, take, { log, signal });
   } finally {
@@ -68,19 +73,22 @@ interface AllTls {
   client: { cert: string; key: string; ca: string; crl: string[] };
   peer: { cert: string; key: string; ca: string; crl?: string[] };
   outgoing: CourierDeps["peerTls"];
+  /** As a client of receivers. */
+  puppet: CourierDeps["puppetTls"];
 }
 
 async function readAllTls(config: CourierConfig): Promise<AllTls> {
   const { tls, peerTls } = config;
   const read = async (file: string) => readFile(file, "utf8");
   const { crl } = peerTls;
+  const puppet = {
+    cert: await read(tls.cert),
+    key: await read(tls.key),
+    ca: await read(tls.ca),
+  };
   return {
-    client: {
-      cert: await read(tls.cert),
-      key: await read(tls.key),
-      ca: await read(tls.ca),
-      crl: splitCrls(await read(tls.crl)),
-    },
+    puppet,
+    client: { ...puppet, crl: splitCrls(await read(tls.crl)) },
     peer: {
       cert: await read(peerTls.cert),
       key: await read(peerTls.key),

@@ -11,7 +11,9 @@ function member(id: string, more: Partial<Member> = {}): Member {
 }
 
 function viewOf(members: Member[]): View {
-  return { members, settings: { puppetdbClients: ["board.test"] } } as unknown as View;
+  const reportReceivers = [{ name: "board", url: "https://board.test/reports" }];
+  const settings = { puppetdbClients: ["board.test"], reportReceivers };
+  return { members, settings } as unknown as View;
 }
 
 const VIEW = viewOf([
@@ -31,6 +33,7 @@ test("desiredCourier tells every courier the same order, and who may come", () =
     const config = told(id);
     assert.deepEqual(config.puppetdbs, ["s2", "s1"], id);
     assert.deepEqual(config.filling, ["s2"]);
+    assert.deepEqual(config.receivers, [{ name: "board", url: "https://board.test/reports" }]);
     assert.deepEqual(config.allow, ["board.test", "c1", "s1", "s2", "s3"]);
   }
   assert.deepEqual(

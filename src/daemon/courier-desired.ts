@@ -53,6 +53,7 @@ export function desiredCourier(view: View, id: string): string | undefined {
     puppetdbs: puppetdbsOf(members).map((member) => member.id),
     filling: members.filter(({ puppetdb }) => puppetdb === "fills").map((member) => member.id),
     ...(own.puppetdb === undefined ? {} : { localPuppetdb: LOCAL_PUPPETDB }),
+    receivers: view.settings.reportReceivers ?? [],
     stateDir: PATHS.courier,
     statusSocket: PATHS.courierSocket,
   });

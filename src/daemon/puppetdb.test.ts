@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import type { Member } from "../cluster/schema.ts";
+import type { Member, ReportReceiver } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember } from "./puppetdb.ts";
+import { decideMember, withReceiver, withoutReceiver } from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -29,4 +29,22 @@ test("decideMember keeps the last PuppetDB that answers while other couriers nee
   assert.equal(decideMember(S1, [S1], none).courier, undefined);
   const left = decideMember(S1, [S1, { ...s2, puppetdb: "answers" }], none);
   assert.equal(left.puppetdb, undefined);
+});
+
+test("receivers of reports: a name again changes the URL, eight at most, unknown ones are told", () => {
+  const one = (index: number) => ({ name: `r${index}`, url: `https://r${index}.test/` });
+  const eight = Array.from({ length: 8 }, (_, index) => one(7 - index)).reduce(
+    (all: ReportReceiver[], receiver) => withReceiver(all, receiver),
+    [],
+  );
+  assert.deepEqual(
+    eight.map(({ name }) => name),
+    ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7"],
+  );
+  assert.throws(() => withReceiver(eight, one(8)), { code: "reports.too-many" });
+  const moved = withReceiver(eight, { name: "r3", url: "https://new.test/" });
+  assert.equal(moved.find(({ name }) => name === "r3")?.url, "https://new.test/");
+  assert.equal(moved.length, 8);
+  assert.equal(withoutReceiver(eight, "r3").length, 7);
+  assert.throws(() => withoutReceiver(eight, "x"), { code: "reports.unknown" });
 });

@@ -6,7 +6,7 @@ import type { PuppetdbCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import { MEMBERS_PREFIX } from "../cluster/keys.ts";
 import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
-import { Member, type NodeFile } from "../cluster/schema.ts";
+import { Member, type NodeFile, RECEIVERS_MAX, type ReportReceiver } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
 
 /** What a server is to run. */
@@ -57,6 +57,12 @@ export function puppetdbCommands(host: {
         });
       });
     },
+    async addReceiver(receiver) {
+      return changeReceivers(etcd, (all) => withReceiver(all, receiver));
+    },
+    async removeReceiver(name) {
+      return changeReceivers(etcd, (all) => withoutReceiver(all, name));
+    },
     loadAnew: () => host.wakeReload(),
   };
 }
@@ -79,4 +85,36 @@ export function decideMember(own: Member, members: readonly Member[], wish: Pupp
     });
   }
   return wish.courier ? { ...rest, courier: true } : rest;
+}
+
+async function changeReceivers(
+  etcd: Etcd,
+  by: (all: readonly ReportReceiver[]) => ReportReceiver[],
+): Promise<ReportReceiver[]> {
+  let after: ReportReceiver[] = [];
+  await updateSettings(etcd, (settings) => {
+    after = by(settings.reportReceivers ?? []);
+    return { ...settings, reportReceivers: after };
+  });
+  return after;
+}
+
+/** One of the same name is replaced. Throws Fault `reports.too-many`. */
+export function withReceiver(
+  all: readonly ReportReceiver[],
+  receiver: ReportReceiver,
+): ReportReceiver[] {
+  const rest = all.filter(({ name }) => name !== receiver.name);
+  if (rest.length >= RECEIVERS_MAX) {
+    throw new Fault("reports.too-many", `${RECEIVERS_MAX} receivers are known, and no more may be`);
+  }
+  return [...rest, receiver].toSorted((a, b) => a.name.localeCompare(b.name));
+}
+
+/** Throws Fault `reports.unknown`. */
+export function withoutReceiver(all: readonly ReportReceiver[], name: string): ReportReceiver[] {
+  if (all.some((one) => one.name === name)) return all.filter((one) => one.name !== name);
+  throw new Fault("reports.unknown", `there is no receiver ${name}`, {
+    hints: [`Known: ${all.map((one) => one.name).join(", ") || "none"}`],
+  });
 }

@@ -9,6 +9,7 @@ import {
   IpAddress,
   Member,
   Role,
+  ReportReceiver,
 } from "../cluster/schema.ts";
 
 export const Done = z.object({ done: z.literal(true) });
@@ -63,6 +64,9 @@ export const PuppetdbWish = z.object({
   clients: z.array(Certname).max(1000).default([]),
 });
 export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
+
+/** Where couriers send reports besides. */
+export const ReceiverList = z.object({ receivers: z.array(ReportReceiver) });
 
 export const PuppetdbMark = z.object({ puppetdb: Member.shape.puppetdb });
 export type PuppetdbMark = z.infer<typeof PuppetdbMark>;

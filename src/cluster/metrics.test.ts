@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { METRICS, renderMetrics } from "./metrics.ts";
+import { edge, local, row } from "./testing/status.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const LINE =
+  /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
+
+const FULL = local("s1", {
+  edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  expiries: [
+    {
+      kind: "leaf",
+      what: 'a "name"\\\n',
+      from: "2026-01-01T00:00:00Z",
+      to: "2026-01-01T00:00:01Z",
+    },
+  ],
+  courier: {
+    runs: true,
+    because: "",
+    couriers: [],
+    singleCopies: 2,
+    spoolBytes: 100,
+    queries: "s1",
+    puppetdbs: [
+      { id: "s1", fit: true, because: "", commands: 0, oldestMs: 0, deadLetters: 0 },
+      { id: "s2", fit: false, because: "down", commands: 3, oldestMs: 1500, deadLetters: 1 },
+    ],
+    receivers: [
+      { name: "board", url: "u", because: "down", reports: 2, oldestMs: 10, deadLetters: 0 },
+    ],
+  },
+});
+
+test("renderMetrics gives each metric its help, its type and its values", () => {
+  const text = renderMetrics(FULL);
+  for (const line of [
+    'understudy_info{version="1.0.0",role="server",phase="ready"} 1',
+    "understudy_record_reachable 1",
+    'understudy_address_held{address="10.0.0.10"} 1',
+    "understudy_edge_replays_total 7",
+    'understudy_puppetserver_up{puppetserver="s2"} 0',
+    'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',
+    "understudy_courier_single_copies 2",
+    'understudy_puppetdb_used{puppetdb="s2"} 0',
+    'understudy_puppetdb_oldest_command_seconds{puppetdb="s2"} 1.5',
+    'understudy_receiver_up{receiver="board"} 0',
+  ]) {
+    assert.ok(text.includes(`\n${line}\n`), line);
+  }
+});
+
+test("every line is one that Prometheus reads, each series once", () => {
+  const seen = new Set<string>();
+  for (const line of renderMetrics(FULL).trimEnd().split("\n")) {
+    if (line.startsWith("# ")) continue;
+    const [, name = "", labels = ""] = LINE.exec(line) ?? [];
+    assert.notEqual(name, "", line);
+    assert.ok(!seen.has(`${name}{${labels}`), line);
+    seen.add(`${name}{${labels}`);
+  }
+  for (const { name } of METRICS) {
+    assert.ok(
+      [...seen].some((series) => series.startsWith(`${name}{`)),
+      `${name} has no value`,
+    );
+  }
+});
+
+test("a member without edge, CA and courier tells of the rest alone", () => {
+  const text = renderMetrics(local("w1", { edge: undefined, ca: undefined, addresses: [] }));
+  assert.doesNotMatch(text, /understudy_(?:edge|ca|courier|puppet|address)/);
+  assert.match(text, /^understudy_etcd_voter 1$/m);
+});
+
+test("docs/metrics.md lists every metric, and rules know no others", () => {
+  const names = METRICS.map(({ name }) => name);
+  const docs = readFileSync(join(ROOT, "docs", "metrics.md"), "utf8");
+  const listed = [...docs.matchAll(/^\| `(understudy_\w+)` \| (\w+) \| (.+) \|$/gm)];
+  assert.deepEqual(
+    listed.map(([, name, type, help]) => [name, type, help]),
+    METRICS.map(({ name, type, help }) => [name, type, help]),
+  );
+  const rules = readFileSync(join(ROOT, "packaging", "files", "alerts.yml"), "utf8");
+  const used = new Set([...rules.matchAll(/understudy_\w+/g)].map(([name]) => name));
+  assert.ok(used.size > 10);
+  assert.deepEqual(
+    [...used].filter((name) => !names.includes(name)),
+    [],
+  );
+});

@@ -1,0 +1,153 @@
+// What a member says of itself as metrics, in Prometheus's text format. Pure. Every label has few
+// values: members, PuppetDBs, receivers, addresses; never agents.
+
+import type { LocalStatus } from "./status.ts";
+
+type Labels = Record<string, string>;
+
+interface Metric {
+  name: string;
+  type: "gauge" | "counter";
+  help: string;
+  values: (status: LocalStatus) => [Labels, number][];
+}
+
+const one = (value: number | boolean | undefined): [Labels, number][] =>
+  value === undefined ? [] : [[{}, Number(value)]];
+const gauge = (name: string, help: string, values: Metric["values"]): Metric => ({
+  name: `understudy_${name}`,
+  type: "gauge",
+  help,
+  values,
+});
+const seconds = (ms: number) => ms / 1000;
+const backends = (status: LocalStatus) => status.edge?.backends ?? [];
+const puppetdbs = (status: LocalStatus) => status.courier?.puppetdbs ?? [];
+const receivers = (status: LocalStatus) => status.courier?.receivers ?? [];
+
+/** Every metric, in the order in which they are written. */
+export const METRICS: readonly Metric[] = [
+  gauge("info", "Always 1; which version runs here, and as what.", ({ version, role, phase }) => [
+    [{ version, role, phase }, 1],
+  ]),
+  gauge("warnings", "What this member alone knows and is to be looked at.", (s) =>
+    one(s.warnings.length),
+  ),
+  gauge("record_reachable", "1 while the cluster's record in etcd answers.", (s) =>
+    one(s.record.reachable),
+  ),
+  gauge("view_age_seconds", "How old this member's view of the cluster is.", (s) =>
+    one(seconds(s.record.ageMs)),
+  ),
+  gauge("etcd_voter", "1 where etcd votes here.", ({ etcd }) =>
+    one(etcd.runs === "leader" || etcd.runs === "voter"),
+  ),
+  gauge("etcd_has_leader", "1 while etcd here knows a leader.", ({ etcd }) =>
+    one(etcd.runs === "no" ? undefined : etcd.hasLeader),
+  ),
+  gauge("etcd_alarms", "Alarms of etcd; with one it takes no changes.", (s) =>
+    one(s.etcd.alarms.length),
+  ),
+  gauge("etcd_database_bytes", "Size of etcd's database.", (s) => one(s.etcd.dbSizeBytes)),
+  gauge("address_held", "1 for each virtual address that is here now.", ({ addresses }) =>
+    addresses.map((address) => [{ address }, 1]),
+  ),
+  gauge("edge_up", "1 while HAProxy takes agents here.", ({ edge }) => one(edge?.active)),
+  gauge("edge_waiting_requests", "Requests that wait for a puppetserver.", (s) =>
+    one(s.edge?.waiting),
+  ),
+  {
+    name: "understudy_edge_replays_total",
+    type: "counter",
+    help: "Requests sent on to another puppetserver since HAProxy last loaded its configuration.",
+    values: ({ edge }) => one(edge?.replays),
+  },
+  gauge("edge_crl_number", "Revocations up to this CRL number are refused here.", ({ edge }) =>
+    one(edge?.confirmedCrl),
+  ),
+  gauge("edge_poisonous_nodes", "Nodes whose catalogs ended a puppetserver twice.", ({ edge }) =>
+    one(edge?.poisonous.length),
+  ),
+  gauge("puppetserver_up", "1 where this edge sends requests to it.", (s) =>
+    backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "up")]),
+  ),
+  gauge("puppetserver_busy_requests", "Requests of this edge that it works on.", (s) =>
+    backends(s).map(({ name, busy }) => [{ puppetserver: name }, busy]),
+  ),
+  gauge("puppetserver_jrubies", "How many requests it can work on at once.", (s) =>
+    backends(s).map(({ name, jrubies }) => [{ puppetserver: name }, jrubies]),
+  ),
+  gauge("ca_serving", "1 while the certificate authority here signs.", ({ ca }) =>
+    one(ca?.serving),
+  ),
+  gauge("ca_pending_requests", "Certificate requests that wait to be signed.", ({ ca }) =>
+    one(ca?.requests),
+  ),
+  gauge("ca_certificates", "Certificates that are in force.", ({ ca }) => one(ca?.certificates)),
+  gauge("ca_crl_number", "Number of the newest CRL that is known here.", (s) =>
+    one(s.ca?.crlNumber),
+  ),
+  gauge("ca_directory_behind", "1 while the CA directory lacks something of the record.", (s) =>
+    one(s.ca && s.ca.directoryBehind !== ""),
+  ),
+  gauge("expiry_timestamp_seconds", "When it ends, in seconds since the epoch.", (s) =>
+    s.expiries.map(({ kind, what, to }) => [{ kind, what }, seconds(Date.parse(to))]),
+  ),
+  gauge("courier_up", "1 while the courier here answers.", ({ courier }) => one(courier?.runs)),
+  gauge("courier_single_copies", "Commands that no other courier has a copy of.", (s) =>
+    one(s.courier?.singleCopies),
+  ),
+  gauge("courier_spool_bytes", "What commands take of the disk here.", (s) =>
+    one(s.courier?.spoolBytes),
+  ),
+  gauge("puppetdb_fit", "1 where it may answer queries, as the courier here finds.", (s) =>
+    puppetdbs(s).map(({ id, fit }) => [{ puppetdb: id }, Number(fit)]),
+  ),
+  gauge("puppetdb_used", "1 for the PuppetDB that the courier here sends queries to.", (s) =>
+    puppetdbs(s).map(({ id }) => [{ puppetdb: id }, Number(id === s.courier?.queries)]),
+  ),
+  gauge("puppetdb_waiting_commands", "Commands here that it doesn't have yet.", (s) =>
+    puppetdbs(s).map(({ id, commands }) => [{ puppetdb: id }, commands]),
+  ),
+  gauge("puppetdb_oldest_command_seconds", "How long the oldest of them has waited.", (s) =>
+    puppetdbs(s).map(({ id, oldestMs }) => [{ puppetdb: id }, seconds(oldestMs)]),
+  ),
+  gauge("puppetdb_dead_letters", "Commands that it refused for good.", (s) =>
+    puppetdbs(s).map(({ id, deadLetters }) => [{ puppetdb: id }, deadLetters]),
+  ),
+  gauge("receiver_up", "1 where a receiver of reports took the last one.", (s) =>
+    receivers(s).map(({ name, because }) => [{ receiver: name }, Number(because === "")]),
+  ),
+  gauge("receiver_waiting_reports", "Reports here that it doesn't have yet.", (s) =>
+    receivers(s).map(({ name, reports }) => [{ receiver: name }, reports]),
+  ),
+  gauge("receiver_oldest_report_seconds", "How long the oldest of them has waited.", (s) =>
+    receivers(s).map(({ name, oldestMs }) => [{ receiver: name }, seconds(oldestMs)]),
+  ),
+  gauge("receiver_dead_letters", "Reports that it refused for good.", (s) =>
+    receivers(s).map(({ name, deadLetters }) => [{ receiver: name }, deadLetters]),
+  ),
+];
+
+/** The text; a metric that has no value here is left out. */
+export function renderMetrics(status: LocalStatus): string {
+  const blocks = METRICS.flatMap(({ name, type, help, values }) => {
+    const lines = values(status).map(
+      ([labels, value]) => `${name}${renderLabels(labels)} ${value}`,
+    );
+    // The same labels twice would spoil the whole answer.
+    const unique = [...new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), line]))];
+    if (unique.length === 0) return [];
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...unique.map(([, line]) => line)];
+  });
+  return `${blocks.join("\n")}\n`;
+}
+
+function renderLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escape(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}
