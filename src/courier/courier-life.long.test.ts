@@ -33,9 +33,10 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     await untilHas(couriers, "s2.test", ["a.test", "b.test"]);
   });
 
-  test("bring commands to a PuppetDB that fills, and send it no queries, whatever became of the other", async () => {
+  test("send a PuppetDB that fills commands, and no queries until it has been compared, whatever became of the other", async () => {
     await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
     couriers.more = { filling: ["s1.test"] };
+    couriers.toy("s2.test").compares = false;
     await couriers.start();
     await untilFit(couriers, "s1.test");
     const ask = async () => couriers.ask("s1.test", "/pdb/query/v4/nodes");
@@ -48,6 +49,15 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
       return status === 503 && /s1\.test: it is filling/.test(text);
     };
     await until("none is fit", none, SOON);
+    couriers.toy("s2.test").compares = true;
+    await couriers.toy("s2.test").start();
+    const isFit = async () => {
+      const { puppetdbs } = (await couriers.status("s2.test")) as {
+        puppetdbs: { id: string; fit: boolean }[];
+      };
+      return puppetdbs.some(({ id, fit }) => id === "s1.test" && fit);
+    };
+    await until("s1.test is fit", isFit, SOON);
   });
 
   test("let a query wait for a PuppetDB that is fit in a moment", async () => {

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import type { SyncStatus } from "../cluster/sync-status.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { judgeAnswer } from "./delivery-plan.ts";
-import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
+import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
 import { createCourierPeers, type PeerState } from "./peers.ts";
@@ -18,6 +19,9 @@ import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppet
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
 import { type Marks, openStream, type Stream } from "./stream.ts";
+import { startOwnSync } from "./sync/start.ts";
+import type { Sync } from "./sync/sync.ts";
+import { inTurn } from "./turns.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 const LOOK_EVERY_MS = 2000;
@@ -43,6 +47,8 @@ export interface CourierStatus {
   queries: string | undefined;
   /** Where reports go besides. */
   receivers: ReceiverStatus[];
+  /** Of this server's PuppetDB; absent: it has none. */
+  sync?: SyncStatus;
 }
 
 interface ReceiverStatus {
@@ -68,6 +74,10 @@ export interface Courier {
   lost(id: string, because: string): void;
   /** This server's own PuppetDB, for other couriers. */
   local: PuppetDbClient | undefined;
+  /** Brings that one level with the others. */
+  sync: Sync | undefined;
+  /** Every PuppetDB that answers queries now, fit or not. */
+  answering(): PuppetDbClient[];
   holdings: Holdings;
   /** Reports for receivers; absent where there are none. */
   uploads: Uploads | undefined;
@@ -136,8 +146,10 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   });
   const lookAtTarget = async (target: Target) => {
     const before = target.health.writable;
-    target.health = await target.client.health(signal);
-    if (target === local) guard.saw(target.health);
+    const health = await target.client.health(signal);
+    if (target === local) await sync?.looked(health);
+    target.health = health;
+    if (target === local) guard.saw(health);
     if (target.health.writable && !before) {
       target.marks = commands.marks();
       wake();
@@ -145,6 +157,14 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     const { reached, ...waiting } = await commands.waiting(target.client.id, target.marks);
     target.backlog = { ...waiting, caughtUp: reached && target.health.writable };
   };
+  const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
+    const others = peers.list
+      .filter((peer) => peer.reachable())
+      .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
+    return judgeFit(health, backlog, others);
+  };
+  const notReady = (target: Target) => caughtUp(target).because;
+  const sync = await startOwnSync(config, targets, { notReady, log, signal });
   const looks = targets.map(async (target) => {
     while (!signal.aborted) {
       await lookAtTarget(target).catch((error: unknown) => {
@@ -154,14 +174,13 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     }
   });
 
-  const judged = ({ client: { id }, health, backlog }: Target): Judged => {
-    const others = peers.list
-      .filter((peer) => peer.reachable())
-      .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
-    const verdict = judgeFit(health, backlog, others);
-    if (!verdict.fit) return verdict;
-    const fills = "it is filling: it answers after understudy puppetdb accept";
-    const because = config.filling.includes(id) ? fills : guard.because(id);
+  const judged = (target: Target): Judged => {
+    const { id } = target.client;
+    const elsewhere = peers.list.find((peer) => peer.id === id)?.state()?.sync;
+    const known = target === local ? sync?.status() : elsewhere;
+    const filling = config.filling.includes(id);
+    const verdict = judgeSynced(caughtUp(target), { filling, sync: known });
+    const because = verdict.fit ? guard.because(id) : verdict.because;
     return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
@@ -169,6 +188,8 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
     local: local?.client,
+    sync,
+    answering: () => targets.filter(({ health }) => health.readable).map(({ client }) => client),
     take: async (head, body) => commands.take(head, body),
     holdings: commands.holdings,
     uploads,
@@ -204,6 +225,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
       ...guard.state(),
+      ...(sync === undefined ? {} : { sync: sync.status() }),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
@@ -220,11 +242,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         puppetdbs: await Promise.all(puppetdbs),
         queries: chosen,
         receivers: forReceivers === undefined ? [] : await statusOf(receivers, forReceivers),
+        ...(sync === undefined ? {} : { sync: sync.status() }),
       };
     },
     async close() {
       stopping.abort();
-      await Promise.all([...looks, guard.ended]);
+      await Promise.all([...looks, guard.ended, sync?.ended]);
       for (const stream of streams) await stream.close();
       for (const { client } of targets) client.close();
       peers.close();
@@ -258,8 +281,9 @@ function createTarget(config: CourierConfig, id: string, tls: CourierDeps["peerT
       ? { tls: () => ({ ...tls, servername: courier.hostname }) }
       : {}),
   };
+  const client = createPuppetDbClient(address);
   return {
-    client: createPuppetDbClient(address),
+    client: local === undefined ? client : inTurn(client),
     health: { writable: false, readable: false, because: "it hasn't been looked at yet" },
     marks: new Map(),
     backlog: { caughtUp: false, commands: 0, oldestMs: 0 },

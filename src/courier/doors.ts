@@ -2,11 +2,13 @@
 // their sockets where it starts the courier, so that a restart makes clients wait, not fail.
 
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { ListenOptions } from "node:net";
+import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import type { Courier } from "./courier.ts";
+import { answerSync } from "./sync/door.ts";
 
 /** The first descriptor that systemd hands over; its unit lists the sockets in this order. */
 const FIRST_FD = 3;
@@ -37,14 +39,21 @@ export function placeOf(
 
 /** What the courier says of itself, to who may open its socket. `loaded`: see run.ts. */
 export function createStatusDoor(courier: Courier, loaded: string): Server {
+  const answer = async (incoming: IncomingMessage, signal: AbortSignal) => {
+    const { method = "GET", url: path = "/" } = incoming;
+    const said = await answerSync(courier, { method, path, signal });
+    return said ?? { ...(await courier.status()), loaded };
+  };
   return createServer((incoming, outgoing) => {
     incoming.resume();
-    courier.status().then(
-      (status) => {
+    const gone = new AbortController();
+    outgoing.on("close", () => gone.abort());
+    answer(incoming, gone.signal).then(
+      (said) => {
         outgoing.writeHead(200, { "content-type": "application/json" });
-        outgoing.end(JSON.stringify({ ...status, loaded }));
+        outgoing.end(JSON.stringify(said));
       },
-      () => outgoing.destroy(),
+      (error: unknown) => outgoing.writeHead(503).end(messageOf(error)),
     );
   });
 }

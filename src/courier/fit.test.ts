@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEHIND_MS, chooseForQueries, judgeFit, type Backlog } from "./fit.ts";
+import { BEHIND_MS, chooseForQueries, judgeFit, judgeSynced, type Backlog } from "./fit.ts";
 
 const WELL = { readable: true, writable: true, because: "" };
 const LEVEL: Backlog = { caughtUp: true, commands: 0, oldestMs: 0 };
@@ -38,4 +38,28 @@ void test("chooseForQueries stays where it is, follows others, and takes the fir
   assert.equal(choose(["s1", "s3"], "s1", ["s3"]), "s1");
   assert.equal(choose(["s1", "gone"], "gone", ["gone"]), "s1");
   assert.equal(choose([]), undefined);
+});
+
+void test("judgeSynced lets one answer that its courier found level, and never one that fills unseen", () => {
+  const fit = { fit: true, because: "" };
+  const level = { standing: "level", because: "" } as const;
+  const lacks = { standing: "lacks", because: "it lacks 3 nodes" } as const;
+  const sole = { standing: "unknown", because: "" } as const;
+  const cases: [Parameters<typeof judgeSynced>[1], RegExp | undefined][] = [
+    [{ filling: false, sync: level }, undefined],
+    [{ filling: true, sync: level }, undefined],
+    [{ filling: false, sync: undefined }, undefined],
+    [{ filling: false, sync: sole }, undefined],
+    [{ filling: false, sync: lacks }, /^it lacks 3 nodes/],
+    [{ filling: true, sync: lacks }, /^it is filling: it lacks 3 nodes/],
+    [{ filling: true, sync: undefined }, /^it is filling/],
+    [{ filling: true, sync: sole }, /^it is filling/],
+  ];
+  for (const [known, because] of cases) {
+    const judged = judgeSynced(fit, known);
+    assert.equal(judged.fit, because === undefined);
+    if (because !== undefined) assert.match(judged.because, because);
+  }
+  const down = { fit: false, because: "it is down" };
+  assert.deepEqual(judgeSynced(down, { filling: false, sync: level }), down);
 });

@@ -2,6 +2,7 @@
 // agents purge what they should keep, so it answers nothing until it has everything that it missed;
 // and once one answers it goes on, since another may be a moment behind.
 
+import type { SyncStatus } from "../cluster/sync-status.ts";
 import type { Health } from "./puppetdb-client.ts";
 
 /** How far a courier's commands have come towards a PuppetDB. */
@@ -45,6 +46,29 @@ export function judgeFit(
     }
   }
   return { fit: true, because: "" };
+}
+
+/**
+ * Judges it further, by the sync of its own server's courier. `filling`: it answers only when a
+ * comparison has found that it lacks nothing. Undefined: that courier doesn't say.
+ */
+export function judgeSynced(
+  judged: Judged,
+  {
+    filling,
+    sync,
+  }: { filling: boolean; sync: Pick<SyncStatus, "standing" | "because"> | undefined },
+): Judged {
+  if (!judged.fit) return judged;
+  const isFilled = sync?.standing === "level";
+  const because = sync?.because ?? "";
+  if (filling && !isFilled) {
+    return {
+      fit: false,
+      because: `it is filling: ${because === "" ? "not compared yet" : because}`,
+    };
+  }
+  return because === "" ? judged : { fit: false, because };
 }
 
 /**

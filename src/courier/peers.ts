@@ -5,6 +5,7 @@
 import { Agent, request } from "node:https";
 import { z } from "zod";
 import type { Log } from "../base/log.ts";
+import { SyncStatus } from "../cluster/sync-status.ts";
 import { deadline, pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
@@ -39,6 +40,8 @@ export const PeerState = z.looseObject({
   counts: Counts.nullish().catch(undefined),
   /** What it remembers, by PuppetDB. */
   memories: z.record(z.string(), Memory).optional().catch(undefined),
+  /** Of its own server's PuppetDB. */
+  sync: SyncStatus.pick({ standing: true, because: true }).optional(),
 });
 export type PeerState = z.infer<typeof PeerState>;
 

@@ -11,8 +11,8 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
+import type { CommandHead } from "./command.ts";
 import type { DeliveryAnswer } from "./delivery-plan.ts";
-import type { SpooledHead } from "./frame.ts";
 
 /** How long PuppetDB may take to store a command before it is asked again later, in seconds. */
 const STORE_S = 10;
@@ -45,7 +45,7 @@ export interface PuppetDbClient {
   readonly id: string;
   health(signal: AbortSignal): Promise<Health>;
   /** Sends a command and waits until it is stored, or isn't. Never throws. */
-  send(head: SpooledHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
+  send(head: CommandHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
   /** Passes a request on; resolves with the head of the answer, rejects where none comes. */
   pass(options: PassOptions): Promise<IncomingMessage>;
   close(): void;

@@ -29,7 +29,10 @@ export interface Got {
   body: Buffer;
 }
 
-/** Stands for a PuppetDB: says that it is well, keeps what it gets, answers queries with its name. */
+/**
+ * Stands for a PuppetDB: says that it is well, keeps what it gets, answers queries with its name,
+ * and the sync that it has nothing.
+ */
 export class ToyPuppetDb {
   readonly got: Got[] = [];
   /** What it says of its database. */
@@ -39,6 +42,12 @@ export class ToyPuppetDb {
     status: 200,
     body: '{"uuid":"u","processed":true,"timed_out":false}',
   });
+  /** How many commands have come, those among them that aren't answered yet. */
+  arrived = 0;
+  /** A command is answered when this is over. */
+  hold: (got: Got) => Promise<void> | undefined = () => undefined;
+  /** Whether it answers the sync. */
+  compares = true;
   /** Breaks off after half of an answer to a query. */
   breaksOff = false;
   /** What it says that it has, when it is counted. */
@@ -86,9 +95,14 @@ export class ToyPuppetDb {
         headers: incoming.headers,
         body: Buffer.concat(chunks),
       };
+      this.arrived += 1;
+      await this.hold(got);
       const { status, body } = this.answer(got);
       if (status === 200) this.got.push(got);
       outgoing.writeHead(status).end(body);
+    } else if (incoming.headers["user-agent"] === "Understudy sync") {
+      const isVersion = url.pathname === "/pdb/meta/v1/version";
+      outgoing.writeHead(this.compares ? 200 : 500).end(isVersion ? '{"version":"7.12.1"}' : "[]");
     } else if (url.pathname === "/pdb/query/v4") {
       outgoing.writeHead(200).end(JSON.stringify(this.#counted(url.searchParams.get("query"))));
     } else {
