@@ -25,6 +25,8 @@ interface Flags {
   force?: boolean;
   /** Commander's name for --without-puppetdb. */
   withoutPuppetdb?: boolean;
+  /** Of --shared-database. */
+  sharedDatabase?: boolean;
 }
 
 export function addPuppetdb(program: Command): void {
@@ -37,6 +39,7 @@ export function addPuppetdb(program: Command): void {
       "run a courier here, bring commands to this server's PuppetDB, have puppetserver use it",
     )
     .option("--without-puppetdb", "leave a PuppetDB that is installed here out")
+    .option("--shared-database", "its database is the one that every other PuppetDB has too")
     .option("--dry-run", "check everything, print what would be done, change nothing")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)
@@ -75,7 +78,13 @@ async function enable(flags: Flags): Promise<void> {
   requireRoot();
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
-  const plan = await planEnable(node, layout, flags.withoutPuppetdb === true);
+  if (flags.withoutPuppetdb === true && flags.sharedDatabase === true) {
+    throw new Fault("cli.option", "--shared-database is said of a PuppetDB: none is to be used");
+  }
+  const plan = await planEnable(node, layout, {
+    without: flags.withoutPuppetdb === true,
+    shared: flags.sharedDatabase,
+  });
   if (flags.dryRun === true) {
     // Without the texts: database.ini has a password.
     const lines = describeEnable(plan);

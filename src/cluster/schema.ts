@@ -63,6 +63,8 @@ export const Member = z.object({
    * queries yet.
    */
   puppetdb: z.enum(["fills", "answers"]).optional(),
+  /** Whether that has the same database as every other one; absent: one of its own. */
+  puppetdbShared: z.boolean().optional(),
   /** When an administrator last took it with what it had. */
   puppetdbAccepted: z.string().optional(),
   backends: z.array(Backend).max(16),

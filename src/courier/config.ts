@@ -47,6 +47,8 @@ const Config = z.strictObject({
   accepted: z.record(z.string(), z.string()).default({}),
   /** How long a node may be silent before it is deactivated, seconds; 0: for ever. */
   nodeTtlS: z.int().min(0).default(0),
+  /** Whether all of them have one database: what one has stored, all have. */
+  shared: z.boolean().default(false),
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
   /** Where reports go besides. */

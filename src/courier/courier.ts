@@ -18,6 +18,7 @@ import { createCourierPeers, type PeerState } from "./peers.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
+import { createSharedTarget, SHARED_DATABASE } from "./shared-target.ts";
 import { type Marks, openStream, type Stream } from "./stream.ts";
 import { startOwnSync } from "./sync/start.ts";
 import type { Sync } from "./sync/sync.ts";
@@ -114,18 +115,22 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const peers = createCourierPeers(config, deps.peerTls, { log, signal, onChange: wake });
   const more = { id: config.id, peers, log, signal, ...limit };
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
+  const lookAtAll = async () => Promise.all(targets.map(lookAtTarget));
   const commands = await openStream({
     ...more,
     name: "commands",
     folder: config.stateDir,
-    targets: targets.map((target) => ({
-      id: target.client.id,
-      writable: () => target.health.writable,
-      look: async () => lookAtTarget(target),
-      send: async (...args) => target.client.send(...args),
-      judge: judgeAnswer,
-    })),
+    targets: config.shared
+      ? [createSharedTarget({ puppetdbs: targets, look: lookAtAll })]
+      : targets.map((target) => ({
+          id: target.client.id,
+          writable: () => target.health.writable,
+          look: async () => lookAtTarget(target),
+          send: async (...args) => target.client.send(...args),
+          judge: judgeAnswer,
+        })),
   });
+  const bringsTo = ({ client: { id } }: Target) => (config.shared ? SHARED_DATABASE : id);
   streams.push(commands);
   const receivers = config.receivers.map((one) => createReceiver(one, () => deps.puppetTls));
   const folder = join(config.stateDir, "uploads");
@@ -144,7 +149,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     log,
     signal,
   });
-  const lookAtTarget = async (target: Target) => {
+  const lookAtTarget = async (target: Target): Promise<void> => {
     const before = target.health.writable;
     const health = await target.client.health(signal);
     if (target === local) await sync?.looked(health);
@@ -154,7 +159,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       target.marks = commands.marks();
       wake();
     }
-    const { reached, ...waiting } = await commands.waiting(target.client.id, target.marks);
+    const { reached, ...waiting } = await commands.waiting(bringsTo(target), target.marks);
     target.backlog = { ...waiting, caughtUp: reached && target.health.writable };
   };
   const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
@@ -164,7 +169,9 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     return judgeFit(health, backlog, others);
   };
   const notReady = (target: Target) => caughtUp(target).because;
-  const sync = await startOwnSync(config, targets, { notReady, log, signal });
+  const sync = config.shared
+    ? undefined
+    : await startOwnSync(config, targets, { notReady, log, signal });
   const looks = targets.map(async (target) => {
     while (!signal.aborted) {
       await lookAtTarget(target).catch((error: unknown) => {
@@ -232,7 +239,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         id: one.client.id,
         ...judged(one),
         ...one.backlog,
-        deadLetters: await commands.deadLetters(one.client.id),
+        deadLetters: await commands.deadLetters(bringsTo(one)),
       }));
       return {
         id: config.id,

@@ -67,3 +67,36 @@ test("withPuppetdb lets in whoever any PuppetDB did, and nodes live as long as w
   const two = withPuppetdb(one, { clients: ["b", "c"], nodeTtlS: undefined });
   assert.deepEqual(two.puppetdbClients, ["a", "b", "c"]);
 });
+
+test("decideMember: all PuppetDBs share one database, or none does", () => {
+  const sharing = { courier: true, puppetdb: "answers", puppetdbShared: true } as const;
+  const single = { courier: true, puppetdb: "answers" } as const;
+  const own = member("s2");
+  const decide = (other: Partial<Member>, wish: object, before: Partial<Member> = {}) =>
+    decideMember(member("s2", before), [member("s1", other), own], { ...BOTH, ...wish });
+  assert.deepEqual(
+    [decide(sharing, { shared: true }), decide({}, { shared: true })].map((one) => [
+      one.puppetdb,
+      one.puppetdbShared,
+    ]),
+    [
+      ["answers", true],
+      ["answers", true],
+    ],
+  );
+  assert.equal(decide(sharing, {}, sharing).puppetdbShared, true);
+  assert.equal(decide(single, {}).puppetdb, "fills");
+  assert.equal(decide({}, { shared: false }, sharing).puppetdbShared, undefined);
+  for (const [other, wish] of [
+    [sharing, {}],
+    [sharing, { shared: false }],
+    [single, { shared: true }],
+  ] as const) {
+    assert.throws(() => decide(other, wish), { code: "puppetdb.database" });
+  }
+  const gone = decideMember(member("s2", sharing), [member("s1", sharing)], {
+    courier: true,
+    puppetdb: false,
+  });
+  assert.deepEqual([gone.puppetdb, gone.puppetdbShared], [undefined, undefined]);
+});

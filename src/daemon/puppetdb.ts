@@ -20,6 +20,8 @@ import { isoTime, wallMs } from "../host/clock.ts";
 export interface PuppetdbWish {
   courier: boolean;
   puppetdb: boolean;
+  /** Whether its PuppetDB has the others' database; undefined: as before. */
+  shared?: boolean | undefined;
 }
 
 export function puppetdbCommands(host: {
@@ -92,14 +94,22 @@ export function withPuppetdb(
 }
 
 /**
- * The member as it is to be. The first PuppetDB answers queries, each later one fills first. Throws
- * Fault `puppetdb.last` where others would be left with couriers and no PuppetDB that answers.
+ * The member as it is to be. The first PuppetDB answers queries, each later one fills first, unless
+ * it has the database of the others. Throws Fault `puppetdb.database` where some would share one
+ * and others not, `puppetdb.last` where others would be left with couriers and no PuppetDB that
+ * answers.
  */
 export function decideMember(own: Member, members: readonly Member[], wish: PuppetdbWish): Member {
-  const { courier: _, puppetdb: before, ...rest } = own;
+  const { courier: _, puppetdb: before, puppetdbShared: sharedBefore, ...rest } = own;
   const others = members.filter(({ id, courier }) => id !== own.id && courier === true);
   const answering = others.some(({ puppetdb }) => puppetdb === "answers");
   if (wish.courier && wish.puppetdb) {
+    const shared = wish.shared ?? sharedBefore ?? false;
+    for (const { id, puppetdb, puppetdbShared = false } of others) {
+      if (puppetdb === undefined || puppetdbShared === shared) continue;
+      throw otherDatabase(id, puppetdbShared);
+    }
+    if (shared) return { ...rest, courier: true, puppetdb: "answers", puppetdbShared: true };
     return { ...rest, courier: true, puppetdb: before ?? (answering ? "fills" : "answers") };
   }
   if (before === "answers" && !answering && others.length > 0) {
@@ -109,6 +119,17 @@ export function decideMember(own: Member, members: readonly Member[], wish: Pupp
     });
   }
   return wish.courier ? { ...rest, courier: true } : rest;
+}
+
+function otherDatabase(id: string, shared: boolean): Fault {
+  const has = shared ? "shares its database" : "has a database of its own";
+  return new Fault("puppetdb.database", `${id}'s PuppetDB ${has}: all do, or none`, {
+    hints: [
+      shared
+        ? "Where this one has that database too: understudy puppetdb enable --shared-database"
+        : "To change that: understudy puppetdb disable on every server first",
+    ],
+  });
 }
 
 async function changeReceivers(

@@ -53,6 +53,8 @@ export interface PuppetdbPlan {
   database: DatabasePlan | undefined;
   /** Others than members that PuppetDB's own allowlist lets in. */
   clients: string[];
+  /** Whether its database is every other PuppetDB's too; undefined: as before. */
+  shared?: boolean | undefined;
   urls: string[];
   terminus: FileWish[];
 }
@@ -64,7 +66,7 @@ export interface PuppetdbPlan {
 export async function planEnable(
   node: NodeFile,
   layout: PuppetPlaces,
-  without: boolean,
+  { without, shared }: { without: boolean; shared?: boolean | undefined },
 ): Promise<PuppetdbPlan> {
   if (node.role !== "server") {
     throw new Fault("puppetdb.not-a-server", `only servers run couriers: this is a ${node.role}`);
@@ -84,6 +86,7 @@ export async function planEnable(
     puppetdb,
     jetty: puppetdb && (await planJetty(puppetdb)),
     database: puppetdb && (await planDatabase(puppetdb)),
+    shared,
     clients: puppetdb === undefined ? [] : await readAllowed(puppetdb),
     urls,
     terminus: await planTerminus(layout, urls),
@@ -123,7 +126,7 @@ export function enableSteps(
   plan: PuppetdbPlan,
   onMark: (mark: PuppetdbMark) => void,
 ): Step[] {
-  const { puppetdb, clients, database } = plan;
+  const { puppetdb, clients, database, shared } = plan;
   const own: Step[] =
     puppetdb === undefined
       ? []
@@ -138,7 +141,8 @@ export function enableSteps(
       title: "the courier runs",
       run: async () => {
         const { nodeTtlS } = database ?? {};
-        const body = { courier: true, puppetdb: puppetdb !== undefined, clients, nodeTtlS };
+        const own = { puppetdb: puppetdb !== undefined, shared };
+        const body = { courier: true, ...own, clients, nodeTtlS };
         onMark(await callDaemon("POST", "/v1/puppetdb", { body, answer: PuppetdbMark }));
         await untilCourier(true);
         return `port ${PORTS.courier}`;
