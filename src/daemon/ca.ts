@@ -8,7 +8,7 @@ import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
 import { readHandedOver } from "../ca/handed-over.ts";
 import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
-import type { Copies, EdgeReport } from "../ca/operations.ts";
+import type { Copies, EdgeReport } from "../ca/outcome.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";

@@ -6,7 +6,7 @@ import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { startFollower } from "../ca/follow.ts";
 import { type Journal, openJournal } from "../ca/journal.ts";
-import type { Copies } from "../ca/operations.ts";
+import type { Copies } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf } from "../cluster/view.ts";
