@@ -237,3 +237,43 @@ test("a request that its caller gives up is Fault etcd.aborted", async () => {
   const signal = AbortSignal.abort();
   await assert.rejects(etcd.get("a", { signal }), (error) => isFault(error, "etcd.aborted"));
 });
+
+test("watches below a shared prefix come over one connection, and each hears all that is its own", async () => {
+  const sharing = cluster.client({ sharedPrefix: "s/" });
+  const streams = async () => {
+    const text = await (await fetch(`${cluster.endpoints[0]}/metrics`)).text();
+    return Number(/^etcd_debugging_mvcc_watch_stream_total (\d+)$/m.exec(text)?.[1] ?? 0);
+  };
+  const before = await streams();
+  const { revision } = await put("s/a", "0");
+  const stops = [new AbortController(), new AbortController(), new AbortController()];
+  const heard = stops.map(({ signal }, index) => {
+    const values: string[] = [];
+    sharing.watch(index === 0 ? "s/a" : "s/", {
+      fromRevision: revision + 1,
+      onEvents: (events) => values.push(...events.map(({ kv }) => kv.value)),
+      onLost: (why) => assert.fail(why),
+      signal,
+    });
+    return values;
+  });
+  const all = (count: number) => () => heard[2]?.length === count && heard[1]?.length === count;
+  await put("s/a", "1");
+  await put("s/b", "2");
+  await until("the first events", all(2), { withinMs: 5000, everyMs: 5 });
+  await until("one connection", async () => (await streams()) === before + 1, { withinMs: 5000 });
+  stops[2]?.abort();
+  await put("s/a", "3");
+  await until("the rest", () => heard[1]?.length === 3 && heard[0]?.length === 2, {
+    withinMs: 5000,
+    everyMs: 5,
+  });
+  assert.deepEqual(heard, [
+    ["1", "3"],
+    ["1", "2", "3"],
+    ["1", "2"],
+  ]);
+  stops[0]?.abort();
+  stops[1]?.abort();
+  await until("no connection", async () => (await streams()) === before, { withinMs: 5000 });
+});

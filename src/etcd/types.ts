@@ -196,5 +196,7 @@ export interface EtcdOptions {
   tls: EtcdTls | undefined;
   /** Longest silence of a member before the next is asked, in milliseconds. Default 1,000. */
   attemptMs?: number;
+  /** Watches of what begins so share one connection. Absent: each has its own. */
+  sharedPrefix?: string;
   log?: Log;
 }
