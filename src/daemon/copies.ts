@@ -4,6 +4,7 @@
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { shareNext } from "../base/share-next.ts";
 import { startFollower } from "../ca/follow.ts";
 import { type Journal, openJournal } from "../ca/journal.ts";
 import type { Copies } from "../ca/outcome.ts";
@@ -62,6 +63,8 @@ export async function startCopier(options: {
     }
     return holds(revision);
   };
+  // Of certificates that are signed at the same moment, one question is enough.
+  const voters = shareNext(() => readVoters(etcd));
   const asked = async (address: string, revision: number): Promise<boolean> => {
     const options = { body: { revision }, answer: HasCopyAnswer, withinMs: COPY_MS + 500 };
     const answer = await peers.call(address, "/v1/copies", options).catch(() => undefined);
@@ -73,15 +76,15 @@ export async function startCopier(options: {
     trust: async () => follower.trust(),
     problem: () => follower.problem(),
     async confirm(revision) {
-      const voters = await readVoters(etcd);
-      if (voters.length >= 3) return countCopies(voters, []);
+      const voting = await voters();
+      if (voting.length >= 3) return countCopies(voting, []);
       const view = keeper.current();
       const others = view === undefined ? [] : serversOf(view).filter(({ id }) => id !== node.id);
       const said = await Promise.all([
         has(revision).then((own) => (own ? [node.id] : [])),
         ...others.map(async ({ id, address }) => ((await asked(address, revision)) ? [id] : [])),
       ]);
-      return countCopies(voters, said.flat());
+      return countCopies(voting, said.flat());
     },
   };
 }
