@@ -64,7 +64,8 @@ export async function startCopier(options: {
     return holds(revision);
   };
   // Of certificates that are signed at the same moment, one question is enough.
-  const voters = shareNext(() => readVoters(etcd));
+  let newest = 0;
+  const voters = shareNext(() => readVoters(etcd, newest));
   const asked = async (address: string, revision: number): Promise<boolean> => {
     const options = { body: { revision }, answer: HasCopyAnswer, withinMs: COPY_MS + 500 };
     const answer = await peers.call(address, "/v1/copies", options).catch(() => undefined);
@@ -76,6 +77,7 @@ export async function startCopier(options: {
     trust: async () => follower.trust(),
     problem: () => follower.problem(),
     async confirm(revision) {
+      newest = Math.max(newest, revision);
       const voting = await voters();
       if (voting.length >= 3) return countCopies(voting, []);
       const view = keeper.current();
@@ -99,8 +101,11 @@ export function countCopies(voters: readonly string[], copied: readonly string[]
   return { copies: Math.max(1, of.length), of };
 }
 
-/** Who votes, as of now: the view may be older than a voter's end. None when that can't be known. */
-async function readVoters(etcd: Etcd): Promise<string[]> {
-  const members = await etcd.members.list({ withinMs: COPY_MS }).catch(() => []);
+/**
+ * Who votes, as of `revision` or later: the view may be older than a voter's end. None when that
+ * can't be known.
+ */
+async function readVoters(etcd: Etcd, revision: number): Promise<string[]> {
+  const members = await etcd.members.list({ withinMs: COPY_MS, asOf: revision }).catch(() => []);
   return members.filter(({ learner }) => !learner).map(({ name }) => name);
 }

@@ -30,6 +30,7 @@ export function createEtcd(options: EtcdOptions): Etcd {
     transport: () => transport,
     attemptMs: options.attemptMs ?? ATTEMPT_MS_DEFAULT,
     newestRevision: 0,
+    newestFrom: "",
   };
   const watchAlone: Etcd["watch"] = (prefix, how) => watch(client, prefix, how, closed.signal);
   return {
