@@ -1,5 +1,6 @@
 // The part of HOCON that Puppet's configuration files use: objects, lists, quoted and bare values,
-// comments. No includes, no substitutions: those are refused, not guessed.
+// comments; `a.b: 1` as `a: { b: 1 }`, and of one name twice both objects together. No includes, no
+// substitutions: those are refused, not guessed.
 
 import { Fault } from "../base/fault.ts";
 
@@ -11,7 +12,8 @@ export interface HoconObject {
 /** Deepest nesting that is followed. */
 const DEPTH_MAX = 32;
 
-type Token = { kind: "mark" | "text" | "end"; text: string; line: number };
+/** `path`: what a bare name means as one, from the outermost object inwards. */
+type Token = { kind: "mark" | "text" | "end"; text: string; line: number; path?: string[] };
 
 /** The object that `text` describes; scalars are strings. Throws Fault `ca.conf` with the line. */
 export function parseHocon(text: string): HoconObject {
@@ -42,7 +44,10 @@ export function parseHocon(text: string): HoconObject {
       skip("\n");
       if (isMark(":") || isMark("=")) at += 1;
       else if (!isMark("{")) throw odd(peek(), "':', '=' or '{' is expected");
-      result[key.text] = value(depth + 1);
+      const [first = "", ...inner] = key.path ?? [key.text];
+      if (depth + inner.length > DEPTH_MAX) throw odd(key, "nested too deeply");
+      const found = inner.reduceRight<HoconValue>(within, value(depth + inner.length + 1));
+      result[first] = together(result[first], found);
     }
   };
   const list = (depth: number): HoconValue[] => {
@@ -74,6 +79,23 @@ export function parseHocon(text: string): HoconObject {
   return object("}", 0);
 }
 
+function within(value: HoconValue, name: string): HoconObject {
+  const object = Object.create(null) as HoconObject;
+  object[name] = value;
+  return object;
+}
+
+/** What a name means that has one value and then another: only objects have room for both. */
+function together(before: HoconValue | undefined, after: HoconValue): HoconValue {
+  if (!isObject(before) || !isObject(after)) return after;
+  for (const [name, value] of Object.entries(after)) before[name] = together(before[name], value);
+  return before;
+}
+
+function isObject(value: HoconValue | undefined): value is HoconObject {
+  return value !== undefined && typeof value !== "string" && !Array.isArray(value);
+}
+
 function scan(text: string): Token[] {
   const tokens: Token[] = [];
   const pattern =
@@ -88,7 +110,9 @@ function scan(text: string): Token[] {
     }
     if (groups["mark"] !== undefined) tokens.push({ kind: "mark", text: groups["mark"], line });
     else if (groups["space"] === undefined) {
-      tokens.push({ kind: "text", text: groups["bare"] ?? unquote(groups["quoted"] ?? ""), line });
+      const { bare, quoted = "" } = groups;
+      if (bare === undefined) tokens.push({ kind: "text", text: unquote(quoted), line });
+      else tokens.push({ kind: "text", text: bare, line, path: bare.split(".") });
     }
     if (groups["mark"] === "\n") line += 1;
   }
