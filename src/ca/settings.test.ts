@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { readCaConf } from "./settings.ts";
+import { readCaConf, usesInfraCrl } from "./settings.ts";
 
 void test("readCaConf reads what Debian's and the vendor's ca.conf say", () => {
   const text = `
@@ -27,6 +27,34 @@ other { nested.key: { } }
   });
   assert.deepEqual(readCaConf(""), {});
   assert.deepEqual(readCaConf("{ certificate-authority { } }"), {});
+});
+
+void test("readCaConf reads names with dots, and a section in parts, as puppetserver does", () => {
+  const text = `
+certificate-authority.allow-subject-alt-names: true
+certificate-authority { ca-ttl: 1d, certificate-status { client-whitelist: [a] } }
+certificate-authority.certificate-status.authorization-required = false
+certificate-authority: { ca-ttl: 2d }
+"certificate-authority.allow-auto-renewal": true
+__proto__.enable-infra-crl: true
+`;
+  assert.deepEqual(readCaConf(text), { allowSubjectAltNames: true, caTtlSeconds: 2 * 86_400 });
+  assert.equal(usesInfraCrl(text), false);
+  assert.throws(
+    () => readCaConf(`${"a.".repeat(100)}b: 1`),
+    (error) => isFault(error, "ca.conf"),
+  );
+});
+
+void test("usesInfraCrl says whether agents get a list of revoked servers only", () => {
+  const setting = (value: string) => `certificate-authority: { enable-infra-crl: ${value} }`;
+  assert.equal(usesInfraCrl(setting("true")), true);
+  assert.equal(usesInfraCrl(setting("false")), false);
+  assert.equal(usesInfraCrl("certificate-authority: {}"), false);
+  assert.throws(
+    () => usesInfraCrl(setting("${x}")),
+    (error) => isFault(error, "ca.conf"),
+  );
 });
 
 void test("readCaConf refuses what it doesn't understand, with the line", () => {
