@@ -46,6 +46,31 @@ __proto__.enable-infra-crl: true
   );
 });
 
+void test("readCaConf takes a text from where the file has it, and nothing that it hasn't", () => {
+  const text = `
+certificate-authority: { ca-ttl: \${times.long}, auto-renewal-cert-ttl: "\${times.long}" }
+certificate-authority: { ca-ttl: \${times.short} }
+times: { short: 1d, long: 30d, list: [1d], other: \${times.short} }
+`;
+  const read = (changed: string) => readCaConf(text.replace('"${times.long}"', changed));
+  assert.deepEqual(read("2d"), { caTtlSeconds: 86_400, autoRenewalTtlSeconds: 2 * 86_400 });
+  assert.equal(read("${times.long}").autoRenewalTtlSeconds, 30 * 86_400);
+  for (const odd of ["${times.none}", "${times.list}", "${times}", "${?times.long}"]) {
+    assert.throws(
+      () => read(odd),
+      (error) => isFault(error, "ca.conf") && error.message.startsWith("line 2:"),
+      odd,
+    );
+  }
+  for (const odd of ["${times.long} more", "more ${times.long}", "[a ${times.long}]"]) {
+    assert.throws(
+      () => read(odd),
+      (error) => isFault(error, "ca.conf"),
+      odd,
+    );
+  }
+});
+
 void test("usesInfraCrl says whether agents get a list of revoked servers only", () => {
   const setting = (value: string) => `certificate-authority: { enable-infra-crl: ${value} }`;
   assert.equal(usesInfraCrl(setting("true")), true);
