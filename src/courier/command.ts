@@ -7,7 +7,14 @@ import { gunzipSync } from "node:zlib";
 import { messageOf } from "../base/fault.ts";
 
 /** What a command changes of a node. */
-export type CommandKind = "catalog" | "facts" | "inputs" | "report" | "deactivation" | "expiration";
+export type CommandKind =
+  | "catalog"
+  | "facts"
+  | "inputs"
+  | "report"
+  | "deactivation"
+  | "expiration"
+  | "deletion";
 
 /** All that is known of a command besides its body. */
 export interface CommandHead {
@@ -49,7 +56,7 @@ const PLAIN_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface Refusal {
   ok: false;
-  status: 400 | 405 | 406 | 413 | 415;
+  status: 400 | 405 | 406 | 413 | 415 | 501;
   because: string;
 }
 

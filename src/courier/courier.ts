@@ -12,23 +12,24 @@ import { wallMs } from "../host/clock.ts";
 import { makeFolder } from "../host/files.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
+import { createCopies } from "./copies.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { startDelivery, type Delivery } from "./deliver.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
+import { type Deletions, openDeletions } from "./deletions.ts";
+import { shareDeletions } from "./share-deletions.ts";
 import { openHoldings, type Holdings } from "./holdings.ts";
-import { createCourierPeers, GONE_MS, type CourierPeers, type PeerState } from "./peers.ts";
+import { createCourierPeers, GONE_MS, type PeerState } from "./peers.ts";
 import { openProgressFile, type ProgressFile } from "./progress-file.ts";
 import type { Progress } from "./progress.ts";
 import { memberOf, readOrigin } from "./origin.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
-import { Ranges } from "./ranges.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
 const LOOK_EVERY_MS = 2000;
 const COPY_AGAIN_EVERY_MS = 5000;
-const COPY_AGAIN_AT_ONCE = 200;
 const RELEASE_EVERY_MS = 2000;
 
 /** One PuppetDB as this courier sees it. */
@@ -66,6 +67,8 @@ export interface Courier {
   /** This server's own PuppetDB, for other couriers. */
   local: PuppetDbClient | undefined;
   holdings: Holdings;
+  /** Nodes that were deleted, and when. */
+  deletions: Deletions;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
   state(): PeerState;
   status(): Promise<CourierStatus>;
@@ -88,6 +91,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const spool = await openSpool(join(config.stateDir, "spool"), limit);
   const holdings = await openHoldings(join(config.stateDir, "copies"), limit);
   const progress = await openProgressFile(join(config.stateDir, "progress.json"), { log, signal });
+  const deletions = await openDeletions(join(config.stateDir, "deleted"), wallMs());
   const dead = createDeadLetters(join(config.stateDir, "dead"));
   const deliveries: Delivery[] = [];
   const wake = () => {
@@ -102,12 +106,14 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     return (peer.state()?.origin ?? held) !== held;
   };
 
+  const share = shareDeletions(deletions, peers);
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
   const local = targets.find(({ client }) => client.id === config.id);
   const guard = await startGuard(join(config.stateDir, "had.json"), {
     puppetdbs: config.puppetdbs,
     local: local?.client,
     accepted: config.accepted,
+    deleted: () => deletions.count,
     peers: peers.list,
     log,
     signal,
@@ -131,6 +137,8 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
           because,
         });
       },
+      deletedAt: (certname) => deletions.at(certname),
+      announce: share.announce,
       onDone: () => progress.changed(),
       log,
       signal,
@@ -182,6 +190,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const loops = [
     ...targets.map(async (target) => loop(LOOK_EVERY_MS, async () => target.look())),
     loop(COPY_AGAIN_EVERY_MS, async () => copies.again()),
+    loop(LOOK_EVERY_MS, async () => share.hear()),
     loop(RELEASE_EVERY_MS, async () => {
       adopt();
       for (const { origin: held, spool: from } of holdings.all()) {
@@ -210,10 +219,16 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   return {
     local: local?.client,
     holdings,
+    deletions,
     async take(head, body) {
       const id = randomUUID();
       const spooled = { ...head, id, takenMs: wallMs() };
       const seq = await spool.append(spooled, body);
+      if (head.kind === "deletion")
+        await share.announce(head).catch((error: unknown) => {
+          // Before it is delivered, that is done again.
+          log.warn("a deletion can't be told to all yet", { why: messageOf(error) });
+        });
       const copy = await peers.copy(seq, spooled, body);
       if (copy === undefined) copies.note(seq);
       wake();
@@ -248,6 +263,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
       ...guard.state(),
+      deletions: deletions.version,
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
@@ -271,6 +287,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       await progress.save();
       await spool.close();
       await holdings.close();
+      await deletions.close();
       for (const { client } of targets) client.close();
       peers.close();
     },
@@ -327,42 +344,6 @@ async function backlogOf(
 function lowest(targets: readonly Target[], progress: ProgressFile, origin = ""): number {
   const all = targets.map(({ client }): Progress => progress.of(origin, client.id));
   return all.length === 0 ? 0 : Math.min(...all.map(({ upTo }) => upTo));
-}
-
-/** Sees to it that what waits here is kept by another courier too. */
-function createCopies(spool: Spool, peers: CourierPeers, done: () => number) {
-  const singles = new Set<number>();
-  // After a start nobody knows what the others have.
-  let unknown = true;
-  return {
-    note: (seq: number) => void singles.add(seq),
-    single: () => singles.size,
-    async again() {
-      const upTo = done();
-      for (const seq of singles) if (seq <= upTo) singles.delete(seq);
-      if (!unknown && singles.size === 0) return;
-      const lists = await peers.held();
-      if (lists.length === 0) return;
-      const held = lists.map((ranges) => new Ranges(ranges));
-      for (let at = Math.max(spool.first, upTo + 1); ;) {
-        const entries = await spool.read(at, COPY_AGAIN_AT_ONCE);
-        for (const { seq, head } of entries) {
-          if (held.some((ranges) => ranges.has(seq))) {
-            singles.delete(seq);
-            continue;
-          }
-          const body = await spool.body(seq);
-          if (body === undefined) continue;
-          if ((await peers.copy(seq, head, body)) === undefined) return void singles.add(seq);
-          singles.delete(seq);
-        }
-        const last = entries.at(-1);
-        if (last === undefined) break;
-        at = last.seq + 1;
-      }
-      unknown = false;
-    },
-  };
 }
 
 /** Certificates of the edge CA, as the configuration names them. */

@@ -3,8 +3,10 @@
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { pause } from "../base/retry.ts";
-import { judgeAnswer, planDelivery } from "./delivery-plan.ts";
+import { deadline, pause } from "../base/retry.ts";
+import { deleteNode } from "./deletion.ts";
+import { isOfDeleted, judgeAnswer, planDelivery } from "./delivery-plan.ts";
+import type { SpooledHead } from "./frame.ts";
 import type { Progress } from "./progress.ts";
 import type { Health, PuppetDbClient } from "./puppetdb-client.ts";
 import type { Entry, Spool } from "./spool.ts";
@@ -15,6 +17,8 @@ const AT_ONCE_MAX = 8;
 const WINDOW = 500;
 const AGAIN_MS = 5000;
 const IDLE_MS = 1000;
+/** For three small queries and the deletion itself. */
+const DELETE_MS = 30_000;
 
 /** What a delivery works with. */
 export interface DeliveryDeps {
@@ -29,6 +33,10 @@ export interface DeliveryDeps {
   first: () => number;
   /** Whether these commands are this courier's to deliver now; always, by default. */
   mayDeliver?: () => boolean;
+  /** When a node was deleted, as far as is known here; milliseconds since the epoch. */
+  deletedAt: (certname: string) => number | undefined;
+  /** Has every courier that answers know of a deletion; resolves when it is on disk here. */
+  announce: (head: SpooledHead) => Promise<void>;
   /** Keeps a command that the PuppetDB will never take. */
   bury: (entry: Entry, body: Buffer, because: string) => Promise<void>;
   /** Told when some were done. */
@@ -56,6 +64,14 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
     tries.delete(seq);
     deps.onDone();
   };
+  const remove = async ({ certname }: SpooledHead, producerMs: number) =>
+    deleteNode(deps.puppetdb, { certname, producerMs }, deadline(DELETE_MS, signal));
+  const send = async (head: SpooledHead, body: Buffer) => {
+    if (head.kind !== "deletion") return deps.puppetdb.send(head, body, signal);
+    // Before it is gone there, nobody may bring it what is older.
+    await deps.announce(head);
+    return remove(head, head.producerMs);
+  };
   const deliver = async (entry: Entry) => {
     const { seq, head } = entry;
     try {
@@ -63,8 +79,11 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       // What can't be read is damaged: it stays, and stands in the log.
       if (body === undefined) throw new Error(`command ${seq} can't be read from the spool`);
       const attempt = (tries.get(seq) ?? 0) + 1;
-      const verdict = judgeAnswer(await deps.puppetdb.send(head, body, signal), attempt);
+      const verdict = judgeAnswer(await send(head, body), attempt);
       if (signal.aborted) return;
+      // It was on its way when somebody deleted the node.
+      const atMs = deps.deletedAt(head.certname) ?? 0;
+      if (verdict.is === "done" && isOfDeleted(head, deps.deletedAt)) await remove(head, atMs);
       if (verdict.is === "dead") await deps.bury(entry, body, verdict.because);
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
       if (verdict.is === "later") await deps.look();
@@ -98,6 +117,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
           busy: held(),
           free: AT_ONCE_MAX - busy.size,
           newestOf: (kind, certname) => spool.newestOf(kind, certname),
+          deletedAt: deps.deletedAt,
         });
         for (const { seq } of skip) finish(seq);
         for (const entry of send) {

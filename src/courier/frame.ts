@@ -24,7 +24,7 @@ export interface SpooledHead extends CommandHead {
 const Head = z.object({
   id: z.string(),
   takenMs: z.number(),
-  kind: z.enum(["catalog", "facts", "inputs", "report", "deactivation", "expiration"]),
+  kind: z.enum(["catalog", "facts", "inputs", "report", "deactivation", "expiration", "deletion"]),
   certname: z.string(),
   producerMs: z.number(),
   query: z.string(),

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { Log } from "../base/log.ts";
 import { deadline, pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
+import { Deletion } from "./deletions.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
 import { Counts, Memory } from "./guard.ts";
 import type { Range } from "./ranges.ts";
@@ -36,9 +37,13 @@ export const PeerState = z.looseObject({
   counts: Counts.nullish().catch(undefined),
   /** What it remembers, by PuppetDB. */
   memories: z.record(z.string(), Memory).optional().catch(undefined),
+  /** Another text whenever it knows of another deleted node. */
+  deletions: z.string().optional().catch(undefined),
 });
 export type PeerState = z.infer<typeof PeerState>;
 
+/** Nodes that were deleted, between couriers. */
+export const Deleted = z.object({ deleted: z.array(Deletion) });
 const Held = z.object({ held: z.array(z.tuple([z.int(), z.int()])) });
 
 export interface PeerTls {
@@ -68,6 +73,10 @@ export interface CourierPeers {
   held(): Promise<Range[][]>;
   /** Tells all that every PuppetDB has what this courier took up to `upTo`. */
   release(upTo: number): Promise<void>;
+  /** Tells all that answer that these nodes are deleted; resolves when they have it, or don't. */
+  tell(deleted: readonly Deletion[]): Promise<void>;
+  /** The deleted nodes that the courier of `id` knows. Throws why it can't be asked. */
+  deletionsOf(id: string): Promise<Deletion[]>;
   close(): void;
 }
 
@@ -161,6 +170,17 @@ export function createCourierPeers(
       await Promise.allSettled(
         reachable().map(async ({ ask }) => ask("DELETE", path, { withinMs: COPY_MS })),
       );
+    },
+    async tell(deleted) {
+      const body = Buffer.from(JSON.stringify({ deleted }));
+      const told = reachable().map(async ({ ask }) =>
+        ask("PUT", "/deletions", { body, withinMs: COPY_MS }),
+      );
+      await Promise.allSettled(told);
+    },
+    async deletionsOf(id) {
+      const found = peers.find(({ peer }) => peer.id === id);
+      return Deleted.parse(await found?.ask("GET", "/deletions", { withinMs: COPY_MS })).deleted;
     },
     close: () => agent.destroy(),
   };
