@@ -1,5 +1,5 @@
-// understudy puppetdb enable|disable|accept|status: this server's courier, and its PuppetDB if it
-// has one.
+// understudy puppetdb enable|disable|accept|dead|status: this server's courier, and its PuppetDB if
+// it has one.
 
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
@@ -15,6 +15,7 @@ import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/
 import { comparePuppetdb } from "../setup/puppetdb-compare.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
 import { createOutput } from "./output.ts";
+import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
 
 const ASK_MS = 10_000;
@@ -54,6 +55,7 @@ export function addPuppetdb(program: Command): void {
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
     .action(accept);
+  addPuppetdbDead(puppetdb);
   puppetdb
     .command("status")
     .description("every PuppetDB and every courier")

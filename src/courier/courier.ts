@@ -13,7 +13,8 @@ import { makeFolder } from "../host/files.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { createCopies } from "./copies.ts";
-import { createDeadLetters } from "./dead-letters.ts";
+import { type Again, AGAIN, openAgain } from "./again.ts";
+import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { startDelivery, type Delivery } from "./deliver.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
@@ -67,6 +68,8 @@ export interface Courier {
   /** This server's own PuppetDB, for other couriers. */
   local: PuppetDbClient | undefined;
   holdings: Holdings;
+  /** Commands that a PuppetDB refused, and the way to try them again. */
+  dead: DeadLetters & Pick<Again, "retry">;
   /** Nodes that were deleted, and when. */
   deletions: Deletions;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
@@ -97,6 +100,12 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const wake = () => {
     for (const delivery of deliveries) delivery.wake();
   };
+  const again = await openAgain(join(config.stateDir, "again"), config.puppetdbs, {
+    ...limit,
+    dead,
+    progress,
+    wake,
+  });
   const origin = await readOrigin(config.stateDir, config.id);
   const peers = createCourierPeers(config, deps.peerTls, { origin, log, signal, onChange: wake });
   /** Whether nobody else delivers that spool: its courier is silent, or has another one now. */
@@ -145,7 +154,11 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     });
     deliveries.push(delivery);
   };
-  for (const target of targets) deliver(target, "", spool);
+  for (const target of targets) {
+    deliver(target, "", spool);
+    const retried = again.spools.get(target.client.id);
+    if (retried !== undefined) deliver(target, AGAIN, retried);
+  }
   const adopted = new Set<string>();
   const adopt = () => {
     for (const holding of holdings.all()) {
@@ -176,6 +189,8 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       wake();
     }
     target.backlog = await backlogOf(target, sources(), progress);
+    // What it refused before makes it no less fit while it is tried again.
+    target.backlog.commands += again.waiting(target.client.id);
   };
   for (const target of targets) target.look = async () => lookAtTarget(target);
   const loop = async (everyMs: number, body: () => Promise<void>) => {
@@ -193,6 +208,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     loop(LOOK_EVERY_MS, async () => share.hear()),
     loop(RELEASE_EVERY_MS, async () => {
       adopt();
+      await again.release();
       for (const { origin: held, spool: from } of holdings.all()) {
         if (isGone(held)) await from.drop(lowest(targets, progress, held));
       }
@@ -220,6 +236,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     local: local?.client,
     holdings,
     deletions,
+    dead: { ...dead, retry: async (letter) => again.retry(letter) },
     async take(head, body) {
       const id = randomUUID();
       const spooled = { ...head, id, takenMs: wallMs() };
@@ -287,6 +304,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       await progress.save();
       await spool.close();
       await holdings.close();
+      await again.close();
       await deletions.close();
       for (const { client } of targets) client.close();
       peers.close();

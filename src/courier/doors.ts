@@ -4,9 +4,12 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { ListenOptions } from "node:net";
+import { z } from "zod";
+import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import type { Courier } from "./courier.ts";
+import { DEAD_PATH, serveDead } from "./dead-door.ts";
 
 /** The first descriptor that systemd hands over; its unit lists the sockets in this order. */
 const FIRST_FD = 3;
@@ -36,8 +39,22 @@ export function placeOf(
 }
 
 /** What the courier says of itself, to who may open its socket. `loaded`: see run.ts. */
-export function createStatusDoor(courier: Courier, loaded: string): Server {
+export function createStatusDoor(
+  courier: Courier,
+  { puppetdbs }: CourierConfig,
+  loaded: string,
+): Server {
   return createServer((incoming, outgoing) => {
+    if (incoming.url?.startsWith(DEAD_PATH) === true) {
+      const letters = { dead: courier.dead, known: puppetdbs };
+      serveDead(letters, incoming, outgoing).catch((error: unknown) => {
+        const status = error instanceof z.ZodError || error instanceof SyntaxError ? 400 : 500;
+        if (outgoing.headersSent) return void outgoing.destroy();
+        outgoing.writeHead(status, { "content-type": "application/json" });
+        outgoing.end(JSON.stringify({ error: messageOf(error) }));
+      });
+      return;
+    }
     incoming.resume();
     courier.status().then(
       (status) => {

@@ -34,7 +34,7 @@ export async function runCourier(
   const courier = await startCourier(config, { log, peerTls: tls.outgoing });
   const client = createClientDoor(courier, { ...tls.client, allow: config.allow, log });
   const peer = createPeerDoor(courier, { ...tls.peer, log });
-  const status = createStatusDoor(courier, loaded);
+  const status = createStatusDoor(courier, config, loaded);
   const doors: Server[] = [];
   try {
     for (const [name, door] of [
