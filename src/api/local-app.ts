@@ -25,6 +25,7 @@ import {
   type EndedAnswer,
   type HandedOverAnswer,
   type PuppetdbMark,
+  PuppetdbUse,
   PuppetdbWish,
   type RemovalDone,
   type RemovalPlan,
@@ -84,6 +85,8 @@ export interface PuppetdbCommands {
   set(wish: PuppetdbWish): Promise<PuppetdbMark>;
   /** This server's PuppetDB may answer queries. */
   accept(): Promise<void>;
+  /** Queries go to the PuppetDB of `id`, when it is fit. */
+  use(id: string): Promise<void>;
   /** puppetserver's files have changed: it is to load them soon, in its turn. */
   loadAnew(): void;
 }
@@ -204,6 +207,10 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.post("/v1/puppetdb/accept", async (c) => {
     await deps.puppetdb.accept();
+    return c.json(done);
+  });
+  app.post("/v1/puppetdb/use", async (c) => {
+    await deps.puppetdb.use((await readBody(PuppetdbUse, c.req)).id);
     return c.json(done);
   });
   app.post("/v1/puppetserver/load", (c) => {

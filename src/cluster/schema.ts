@@ -99,6 +99,8 @@ export const Settings = z.object({
   voters: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3),
   /** Certnames that may use PuppetDB besides the members'; absent: none. */
   puppetdbClients: z.array(Certname).max(1000).optional(),
+  /** The newest order to send queries to one PuppetDB, and when it was given. */
+  puppetdbUse: z.object({ id: Certname, at: z.string() }).optional(),
   /**
    * How long a node may be silent before couriers deactivate it, seconds; 0 or absent: for ever.
    */

@@ -230,7 +230,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
-  let chosen = await readUsed(used, config.puppetdbs);
+  let { id: chosen, followed } = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
     local: local?.client,
@@ -253,11 +253,16 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     forQueries() {
       const elsewhere = peers.list.map((peer) => peer.reachable() && peer.state()?.queries);
-      const now = { here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
+      const { use } = config;
+      const told = use !== undefined && use.at !== followed ? use.id : undefined;
+      const now = { told, here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
       const next = chooseForQueries(config.puppetdbs, isFit, now);
+      if (use !== undefined && next === told) followed = use.at;
       if (next !== chosen) {
         log.info("queries go to another PuppetDB", { from: chosen ?? "none", to: next ?? "none" });
-        if (next !== undefined) void rememberUsed(used, next, log);
+      }
+      if (next !== undefined && (next !== chosen || next === told)) {
+        void rememberUsed(used, { id: next, followed }, log);
       }
       chosen = next;
       const target = targets.find(({ client }) => client.id === next);

@@ -29,8 +29,12 @@ void test("judgeFit refuses a PuppetDB that can't store, or lacks what any couri
 
 void test("chooseForQueries stays where it is, follows others, and takes the first that is fit", () => {
   const order = ["s1", "s2", "s3"];
-  const choose = (fit: string[], here?: string, elsewhere: (string | undefined)[] = []) =>
-    chooseForQueries(order, (id) => fit.includes(id), { here, elsewhere });
+  const choose = (
+    fit: string[],
+    here?: string,
+    elsewhere: (string | undefined)[] = [],
+    told?: string,
+  ) => chooseForQueries(order, (id) => fit.includes(id), { told, here, elsewhere });
   assert.equal(choose(["s1", "s2"]), "s1");
   assert.equal(choose(["s1", "s2"], "s2"), "s2");
   assert.equal(choose(["s1"], "s2"), "s1");
@@ -38,4 +42,7 @@ void test("chooseForQueries stays where it is, follows others, and takes the fir
   assert.equal(choose(["s1", "s3"], "s1", ["s3"]), "s1");
   assert.equal(choose(["s1", "gone"], "gone", ["gone"]), "s1");
   assert.equal(choose([]), undefined);
+  assert.equal(choose(["s1", "s2"], "s1", ["s1"], "s2"), "s2");
+  assert.equal(choose(["s1"], "s1", [], "s2"), "s1");
+  assert.equal(choose(["s1", "gone"], "s1", [], "gone"), "s1");
 });

@@ -48,14 +48,20 @@ export function judgeFit(
 }
 
 /**
- * The PuppetDB that queries go to: the one so far while it is fit, else the one that other couriers
- * use, else the first fit one of `order`. Undefined: none is.
+ * The PuppetDB that queries go to: the one that somebody wants them at, else the one so far while
+ * it is fit, else the one that other couriers use, else the first fit one of `order`. Undefined:
+ * none is.
  */
 export function chooseForQueries(
   order: readonly string[],
   isFit: (id: string) => boolean,
-  used: { here: string | undefined; elsewhere: readonly (string | undefined)[] },
+  used: {
+    /** By an order that hasn't been followed yet. */
+    told: string | undefined;
+    here: string | undefined;
+    elsewhere: readonly (string | undefined)[];
+  },
 ): string | undefined {
-  const wanted = [used.here, ...used.elsewhere].filter((id) => id !== undefined);
+  const wanted = [used.told, used.here, ...used.elsewhere].filter((id) => id !== undefined);
   return [...wanted.filter((id) => order.includes(id)), ...order].find(isFit);
 }

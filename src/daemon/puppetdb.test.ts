@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { type Member, Settings } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember, withPuppetdb } from "./puppetdb.ts";
+import { decideMember, requireAnswering, withPuppetdb } from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -48,4 +48,12 @@ test("withPuppetdb lets in whoever any PuppetDB did, and nodes live as long as w
   const one = withPuppetdb(settings, { clients: ["b", "a"], nodeTtlS: undefined });
   const two = withPuppetdb(one, { clients: ["b", "c"], nodeTtlS: undefined });
   assert.deepEqual(two.puppetdbClients, ["a", "b", "c"]);
+});
+
+test("requireAnswering refuses a server without PuppetDB, and one that fills", () => {
+  const members = [S1, member("s2", { courier: true, puppetdb: "fills" }), member("s3")];
+  requireAnswering("s1", members);
+  const none = (error: unknown) =>
+    isFault(error, "puppetdb.none-there") && error.hints.join() === "Those have: s1";
+  for (const id of ["s2", "s3", "s9"]) assert.throws(() => requireAnswering(id, members), none);
 });

@@ -66,6 +66,8 @@ export const PuppetdbWish = z.object({
 });
 export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
 
+export const PuppetdbUse = z.object({ id: Certname });
+
 export const PuppetdbMark = z.object({ puppetdb: Member.shape.puppetdb });
 export type PuppetdbMark = z.infer<typeof PuppetdbMark>;
 
