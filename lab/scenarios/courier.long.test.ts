@@ -197,6 +197,22 @@ scene("reports for a dashboard wait while it is down, and go there once each", a
   for (const server of cluster.servers) await reloadPuppetserver(server);
 });
 
+scene("a PuppetDB that hides its nodes answers nothing, until that is accepted", async () => {
+  // Not the one that is used: what comes before couriers have counted is answered.
+  await s3.run("understudy puppetdb use s1.lab.test");
+  const set = async (expired: string) => {
+    const sql = `cd / && runuser -u postgres -- psql -q puppetdb -c 'update certnames set expired = ${expired}'`;
+    await s2.run(["bash", "-c", sql]);
+  };
+  await set("now()");
+  const hides = async () => /s2\.lab\.test: it has 0 of the/.test((await unfit()).join());
+  await until("couriers notice", hides, { withinMs: 60_000 });
+  await s2.run("understudy puppetdb accept --force");
+  const fit = async () => (await unfit()).length === 0;
+  await until("it is taken as it is", fit, { withinMs: 60_000 });
+  await set("null");
+});
+
 scene("with every daemon stopped, couriers go on", async () => {
   const fromMs = wallMs();
   for (const server of cluster.servers) await server.run("systemctl stop understudy");
@@ -220,14 +236,23 @@ scene(
     for (const server of [s1, s2]) {
       await server.run("systemctl start puppetdb", { withinMs: ENABLE_MS_MAX });
     }
-    const query = ["from", "factsets", ["extract", ["certname"], ["=", "certname", certname]]];
     for (const server of [s1, s2]) {
-      const has = async () => (await queryPuppetdb(server, query)).length === 1;
+      const has = async () => (await queryPuppetdb(server, factsOf(certname))).length === 1;
       await until(`${server.name} has it`, has, { withinMs: 180_000, everyMs: 1000 });
     }
     await untilSame([s1, s2], filledMs);
   },
 );
+
+scene("a node that is deleted at one courier is gone from every PuppetDB", async () => {
+  const certname = `lost.${AUTOSIGNED}`;
+  const act = JSON.stringify({ command: "delete", version: 1, payload: { certname } });
+  assert.equal(await post(s1, "/pdb/admin/v1/cmd", act), "200");
+  for (const server of [s1, s2]) {
+    const gone = async () => (await queryPuppetdb(server, factsOf(certname))).length === 0;
+    await until(`${server.name} hasn't it`, gone, { withinMs: 60_000, everyMs: 1000 });
+  }
+});
 
 scene("puppetdb disable puts every file back, and the others go on", async () => {
   await s3.boot();
@@ -241,6 +266,10 @@ scene("puppetdb disable puts every file back, and the others go on", async () =>
   await crew.assertUnharmed(fromMs);
   await crew.stop();
 });
+
+function factsOf(certname: string) {
+  return ["from", "factsets", ["extract", ["certname"], ["=", "certname", certname]]];
+}
 
 /** Waits for `count` more whole runs of every agent. */
 async function rounds(crew: Crew, count: number): Promise<void> {
@@ -307,10 +336,15 @@ async function postFacts(server: LabHost, certname: string): Promise<string> {
     values: { lost: true },
   });
   const query = `command=replace_facts&version=5&certname=${certname}&producer-timestamp=${at}`;
+  return post(server, `/pdb/cmd/v1?${query}`, body);
+}
+
+/** Sends `body` to the courier of `server` with that server's certificate; the status code. */
+async function post(server: LabHost, path: string, body: string): Promise<string> {
   const pki = "/var/lib/puppet/ssl";
   const script = `curl -sS -o /dev/null -w '%{http_code}' --data-binary @- \\
     --cert $(puppet config print hostcert) --key $(puppet config print hostprivkey) \\
     --cacert $(puppet config print localcacert || echo ${pki}/certs/ca.pem) \\
-    -H 'content-type: application/json' 'https://${server.fqdn}:8081/pdb/cmd/v1?${query}'`;
+    -H 'content-type: application/json' 'https://${server.fqdn}:8081${path}'`;
   return (await server.run(["bash", "-c", script], { input: body })).trim();
 }

@@ -26,6 +26,7 @@ import {
   type EndedAnswer,
   type HandedOverAnswer,
   type PuppetdbMark,
+  PuppetdbUse,
   PuppetdbWish,
   type RemovalDone,
   type RemovalPlan,
@@ -88,6 +89,8 @@ export interface PuppetdbCommands {
   /** Where reports go besides; compared by name. */
   addReceiver(receiver: ReportReceiver): Promise<ReportReceiver[]>;
   removeReceiver(name: string): Promise<ReportReceiver[]>;
+  /** Queries go to the PuppetDB of `id`, when it is fit. */
+  use(id: string): Promise<void>;
   /** puppetserver's files have changed: it is to load them soon, in its turn. */
   loadAnew(): void;
 }
@@ -216,6 +219,10 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.delete("/v1/report-receivers/:name", async (c) => {
     return c.json({ receivers: await deps.puppetdb.removeReceiver(c.req.param("name")) });
+  });
+  app.post("/v1/puppetdb/use", async (c) => {
+    await deps.puppetdb.use((await readBody(PuppetdbUse, c.req)).id);
+    return c.json(done);
   });
   app.post("/v1/puppetserver/load", (c) => {
     deps.puppetdb.loadAnew();

@@ -1,5 +1,5 @@
-// understudy puppetdb enable|disable|accept|status: this server's courier, and its PuppetDB if it
-// has one.
+// understudy puppetdb enable|disable|accept|use|dead|status: this server's courier, and its
+// PuppetDB if it has one.
 
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
@@ -7,6 +7,7 @@ import { renderDuration } from "../base/duration.ts";
 import { renderTable } from "../base/table.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
+import { Certname } from "../cluster/schema.ts";
 import { ClusterStatus } from "../cluster/status.ts";
 import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
 import { Done, type PuppetdbMark } from "../setup/contract.ts";
@@ -14,7 +15,9 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/puppetdb.ts";
 import { comparePuppetdb } from "../setup/puppetdb-compare.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
+import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
+import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
 
 const ASK_MS = 10_000;
@@ -57,6 +60,13 @@ export function addPuppetdb(program: Command): void {
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
     .action(accept);
+  puppetdb
+    .command("use")
+    .argument("<name>", "the server whose PuppetDB is to answer")
+    .description("send the queries of every courier to this PuppetDB, as soon as it is fit")
+    .option("--json", "print JSON")
+    .action(use);
+  addPuppetdbDead(puppetdb);
   puppetdb
     .command("status")
     .description("every PuppetDB and every courier")
@@ -155,6 +165,18 @@ async function accept(flags: Flags): Promise<void> {
   }
   await callDaemon("POST", "/v1/puppetdb/accept", { body: {}, answer: Done });
   output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries, with what it has.`);
+}
+
+async function use(name: string, flags: Flags): Promise<void> {
+  const body = { id: check(Certname, "name", name) };
+  await callDaemon("POST", "/v1/puppetdb/use", { body, answer: Done });
+  const seen = sumPuppetdbs((await readStatus()).members).find(({ id }) => id === body.id);
+  const fit = seen?.fit === true;
+  const because = fit ? "" : (seen?.because ?? "no courier has looked at it");
+  const text = fit
+    ? `Queries go to ${name}'s PuppetDB from now on.`
+    : `Queries go to ${name}'s PuppetDB as soon as it is fit: ${because}.`;
+  createOutput(flags.json === true).result({ ...body, fit, because }, text);
 }
 
 async function readStatus(): Promise<ClusterStatus> {

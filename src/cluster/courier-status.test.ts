@@ -56,7 +56,7 @@ test("courierWarnings tell of one copy and of refused commands, and of nothing w
   const members = [member("s1", courier({ singleCopies: 2, puppetdbs: [dead] }))];
   assert.deepEqual(courierWarnings(members), [
     "s1's courier has 2 commands with 1 copy: no other courier has taken one.",
-    "s1's PuppetDB refused 1 command for good: see puppetdb.md.",
+    "s1's PuppetDB refused 1 command for good: understudy puppetdb dead list, on each server.",
   ]);
 });
 

@@ -125,7 +125,9 @@ export function courierWarnings(members: readonly MemberAnswer[]): string[] {
     ...(fit ? [] : [`${id}'s PuppetDB answers no queries: ${because}`]),
     ...(rest.deadLetters === 0
       ? []
-      : [`${id}'s PuppetDB refused ${countOf(rest.deadLetters)} for good: see puppetdb.md.`]),
+      : [
+          `${id}'s PuppetDB refused ${countOf(rest.deadLetters)} for good: understudy puppetdb dead list, on each server.`,
+        ]),
   ]);
   const receivers = sumReceivers(members).flatMap(({ name, because, reports, deadLetters }) => [
     ...(because === "" ? [] : [`${reports} reports wait for ${name}: ${because}`]),

@@ -121,6 +121,8 @@ export const Settings = z.object({
   puppetdbClients: z.array(Certname).max(1000).optional(),
   /** Where couriers send reports besides; absent: nowhere. */
   reportReceivers: z.array(ReportReceiver).max(RECEIVERS_MAX).optional(),
+  /** The newest order to send queries to one PuppetDB, and when it was given. */
+  puppetdbUse: z.object({ id: Certname, at: z.string() }).optional(),
   /**
    * How long a node may be silent before couriers deactivate it, seconds; 0 or absent: for ever.
    */

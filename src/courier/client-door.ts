@@ -11,6 +11,7 @@ import { pause } from "../base/retry.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { BODY_BYTES_MAX, readCommandBody, readCommandRequest, type Refusal } from "./command.ts";
 import type { Courier } from "./courier.ts";
+import { ADMIN_PATH, readDeletion } from "./deletion.ts";
 import { PASS_MS, type PassedOn, passOn, Unreached } from "./pass-on.ts";
 import { BodyTooLong, readBody } from "./read-body.ts";
 
@@ -24,6 +25,7 @@ const NONE_FIT_MS = 10_000;
 const LOOK_AGAIN_MS = 100;
 /** What puppet.conf's `reporturl` names. */
 const REPORTS_PATH = "/understudy/courier/v1/reports";
+const ACT_BYTES_MAX = 64 * 1024;
 const QUERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
 
 export interface ClientDoorOptions {
@@ -77,6 +79,7 @@ async function serve(
     return say(outgoing, 403, text);
   }
   if (path === "/pdb/cmd/v1") return takeCommand(courier, incoming, outgoing);
+  if (path === ADMIN_PATH) return takeDeletion(courier, incoming, outgoing);
   if (path.startsWith("/pdb/admin/")) {
     const text = "The courier passes no admin commands on: send them to each PuppetDB itself.";
     return say(outgoing, 501, text);
@@ -140,6 +143,25 @@ async function takeCommand(
   try {
     const { id } = await courier.take(read.head, body);
     sayJson(outgoing, 200, { uuid: id });
+  } catch (error) {
+    if (!isFault(error, "courier")) throw error;
+    say(outgoing, 503, error.message);
+  }
+}
+
+/** An administrator's act: a deletion is kept like a command, and answered as PuppetDB does. */
+async function takeDeletion(
+  courier: Courier,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  if (incoming.method !== "POST") return refuse(outgoing, { status: 405, because: "POST it" });
+  const body = await readBody(incoming, ACT_BYTES_MAX);
+  const read = readDeletion(body, wallMs());
+  if (!read.ok) return refuse(outgoing, read);
+  try {
+    await courier.take(read.head, body);
+    sayJson(outgoing, 200, { deleted: read.head.certname });
   } catch (error) {
     if (!isFault(error, "courier")) throw error;
     say(outgoing, 503, error.message);

@@ -14,6 +14,7 @@ export type CommandKind =
   | "report"
   | "deactivation"
   | "expiration"
+  | "deletion"
   | "upload";
 
 /** All that is known of a command besides its body. */
@@ -60,7 +61,7 @@ const PLAIN_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface Refusal {
   ok: false;
-  status: 400 | 405 | 406 | 413 | 415;
+  status: 400 | 405 | 406 | 413 | 415 | 501;
   because: string;
 }
 

@@ -45,6 +45,8 @@ const Config = z.strictObject({
   filling: z.array(z.string()).default([]),
   /** By PuppetDB: the newest order to take it with what it has. Any text, another one each time. */
   accepted: z.record(z.string(), z.string()).default({}),
+  /** The newest order to send queries to one of them, when it is fit; followed once. */
+  use: z.strictObject({ id: z.string(), at: z.string() }).optional(),
   /** How long a node may be silent before it is deactivated, seconds; 0: for ever. */
   nodeTtlS: z.int().min(0).default(0),
   /** Whether all of them have one database: what one has stored, all have. */

@@ -9,7 +9,7 @@ import { until } from "../base/retry.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { SOON, TestCouriers, untilFit, untilHas } from "./testing/couriers.ts";
 
-describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
+describe("couriers", { concurrency: true, timeout: 240_000 }, () => {
   test("begin anew where their disk was lost, and lose neither what they took before nor after", async () => {
     await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
     const toy = couriers.toy("s2.test");
@@ -83,5 +83,43 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     await couriers.writeCrl("s1.test", [parseCertificate(identity.cert).serialHex]);
     await until("it is refused", async () => (await ask()).status === 0, SOON);
     assert.equal((await couriers.ask("s1.test", "/pdb/query/v4/nodes")).status, 200);
+  });
+
+  test("send queries where they are told to, once, and leave them where a failure moves them", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    couriers.more = { use: { id: "s1.test", at: "at first" } };
+    await couriers.start();
+    for (const id of couriers.ids) await untilFit(couriers, id);
+    const goTo = async (id: string) => {
+      const by = new RegExp(`"by":"${id}"`);
+      for (const courier of couriers.ids) {
+        const there = async () =>
+          by.test((await couriers.ask(courier, "/pdb/query/v4/nodes")).text);
+        await until(`queries of ${courier} go to ${id}`, there, SOON);
+      }
+    };
+    const restart = async () => {
+      for (const id of couriers.ids) await couriers.kill(id);
+      await couriers.start();
+    };
+    await goTo("s1.test");
+    couriers.more = { use: { id: "s2.test", at: "first" } };
+    await restart();
+    await goTo("s2.test");
+    await couriers.toy("s2.test").stop();
+    await goTo("s1.test");
+    await couriers.toy("s2.test").start();
+    const bothFit = async () => {
+      const { puppetdbs } = (await couriers.status("s1.test")) as { puppetdbs: { fit: boolean }[] };
+      return puppetdbs.every(({ fit }) => fit);
+    };
+    await until("both are fit", bothFit, SOON);
+    await goTo("s1.test");
+    await restart();
+    await until("both are fit", bothFit, SOON);
+    await goTo("s1.test");
+    couriers.more = { use: { id: "s2.test", at: "second" } };
+    await restart();
+    await goTo("s2.test");
   });
 });

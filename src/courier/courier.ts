@@ -7,19 +7,22 @@ import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { wallMs } from "../host/clock.ts";
 import type { SyncStatus } from "../cluster/sync-status.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
-import { judgeAnswer } from "./delivery-plan.ts";
+import { type Deletions, openDeletions } from "./deletions.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
 import { createCourierPeers, type PeerState } from "./peers.ts";
+import { createPuppetDbTarget } from "./puppetdb-target.ts";
+import { shareDeletions } from "./share-deletions.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
 import { createSharedTarget, SHARED_DATABASE } from "./shared-target.ts";
-import { type Marks, openStream, type Stream } from "./stream.ts";
+import { type Dead, type Marks, openStream, type Stream } from "./stream.ts";
 import { startOwnSync } from "./sync/start.ts";
 import type { Sync } from "./sync/sync.ts";
 import { inTurn } from "./turns.ts";
@@ -80,6 +83,10 @@ export interface Courier {
   /** Every PuppetDB that answers queries now, fit or not. */
   answering(): PuppetDbClient[];
   holdings: Holdings;
+  /** Commands that a PuppetDB refused, and the way to try them again. */
+  dead: Dead;
+  /** Nodes that were deleted, and when. */
+  deletions: Deletions;
   /** Reports for receivers; absent where there are none. */
   uploads: Uploads | undefined;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
@@ -115,20 +122,23 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const peers = createCourierPeers(config, deps.peerTls, { log, signal, onChange: wake });
   const more = { id: config.id, peers, log, signal, ...limit };
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
-  const lookAtAll = async () => Promise.all(targets.map(lookAtTarget));
+  const deletions = await openDeletions(join(config.stateDir, "deleted"), wallMs());
+  const share = shareDeletions(deletions, peers);
+  const puppetdbs = targets.map((target) =>
+    createPuppetDbTarget({
+      client: target.client,
+      writable: () => target.health.writable,
+      look: async () => lookAtTarget(target),
+      deletions,
+      announce: share.announce,
+    }),
+  );
   const commands = await openStream({
     ...more,
     name: "commands",
     folder: config.stateDir,
-    targets: config.shared
-      ? [createSharedTarget({ puppetdbs: targets, look: lookAtAll })]
-      : targets.map((target) => ({
-          id: target.client.id,
-          writable: () => target.health.writable,
-          look: async () => lookAtTarget(target),
-          send: async (...args) => target.client.send(...args),
-          judge: judgeAnswer,
-        })),
+    deletedAt: (certname) => deletions.at(certname),
+    targets: config.shared ? [createSharedTarget(puppetdbs)] : puppetdbs,
   });
   const bringsTo = ({ client: { id } }: Target) => (config.shared ? SHARED_DATABASE : id);
   streams.push(commands);
@@ -145,6 +155,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     puppetdbs: config.puppetdbs,
     local: local?.client,
     accepted: config.accepted,
+    deleted: () => deletions.count,
     peers: peers.list,
     log,
     signal,
@@ -172,14 +183,18 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const sync = config.shared
     ? undefined
     : await startOwnSync(config, targets, { notReady, log, signal });
-  const looks = targets.map(async (target) => {
+  const look = async (what: string, at: () => Promise<void>) => {
     while (!signal.aborted) {
-      await lookAtTarget(target).catch((error: unknown) => {
-        if (!signal.aborted) log.warn("a look at a PuppetDB failed", { why: messageOf(error) });
+      await at().catch((error: unknown) => {
+        if (!signal.aborted) log.warn(`${what} failed`, { why: messageOf(error) });
       });
       await pause(LOOK_EVERY_MS, signal);
     }
-  });
+  };
+  const looks = [
+    ...targets.map(async (to) => look("a look at a PuppetDB", async () => lookAtTarget(to))),
+    look("hearing of deleted nodes", share.hear),
+  ];
 
   const judged = (target: Target): Judged => {
     const { id } = target.client;
@@ -191,25 +206,44 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
-  let chosen = await readUsed(used, config.puppetdbs);
+  let { choice: chosen, followed } = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   return {
     local: local?.client,
     sync,
     answering: () => targets.filter(({ health }) => health.readable).map(({ client }) => client),
-    take: async (head, body) => commands.take(head, body),
+    async take(head, body) {
+      const kept = await commands.take(head, body);
+      if (head.kind === "deletion")
+        await share.announce(head).catch((error: unknown) => {
+          // Before it is delivered, that is done again.
+          log.warn("a deletion can't be told to all yet", { why: messageOf(error) });
+        });
+      return kept;
+    },
     holdings: commands.holdings,
+    dead: commands.dead,
+    deletions,
     uploads,
     forQueries() {
-      const elsewhere = peers.list.map((peer) => peer.reachable() && peer.state()?.queries);
-      const now = { here: chosen, elsewhere: elsewhere.map((id) => id || undefined) };
+      const elsewhere = peers.list.flatMap((peer) => {
+        const said = peer.reachable() ? peer.state()?.queries : undefined;
+        return said === undefined ? [] : [said];
+      });
+      const { use } = config;
+      const told = use !== undefined && use.at !== followed ? use.id : undefined;
+      const now = { told, here: chosen, elsewhere, nowMs: wallMs() };
       const next = chooseForQueries(config.puppetdbs, isFit, now);
-      if (next !== chosen) {
-        log.info("queries go to another PuppetDB", { from: chosen ?? "none", to: next ?? "none" });
-        if (next !== undefined) void rememberUsed(used, next, log);
+      if (use !== undefined && next?.id === told) followed = use.at;
+      if (next?.id !== chosen?.id) {
+        const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
+        log.info("queries go to another PuppetDB", { from, to });
+      }
+      if (next !== undefined && next.atMs !== chosen?.atMs) {
+        void rememberUsed(used, { choice: next, followed }, log);
       }
       chosen = next;
-      const target = targets.find(({ client }) => client.id === next);
+      const target = targets.find(({ client }) => client.id === next?.id);
       if (target !== undefined) return { client: target.client };
       const why = targets.map((one) => `${one.client.id}: ${judged(one).because}`);
       return { because: `no PuppetDB is fit to answer. ${why.join("; ")}` };
@@ -232,6 +266,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
       ...guard.state(),
+      deletions: deletions.version,
       ...(sync === undefined ? {} : { sync: sync.status() }),
     }),
     async status() {
@@ -239,7 +274,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         id: one.client.id,
         ...judged(one),
         ...one.backlog,
-        deadLetters: await commands.deadLetters(bringsTo(one)),
+        deadLetters: await commands.dead.count(bringsTo(one)),
       }));
       return {
         id: config.id,
@@ -247,7 +282,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         singleCopies: commands.singleCopies(),
         spoolBytes: commands.bytes,
         puppetdbs: await Promise.all(puppetdbs),
-        queries: chosen,
+        queries: chosen?.id,
         receivers: forReceivers === undefined ? [] : await statusOf(receivers, forReceivers),
         ...(sync === undefined ? {} : { sync: sync.status() }),
       };
@@ -256,6 +291,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       stopping.abort();
       await Promise.all([...looks, guard.ended, sync?.ended]);
       for (const stream of streams) await stream.close();
+      await deletions.close();
       for (const { client } of targets) client.close();
       peers.close();
     },
@@ -267,7 +303,7 @@ async function statusOf(receivers: readonly Receiver[], stream: Stream): Promise
     receivers.map(async (receiver) => {
       const { id: name, url } = receiver;
       const { commands: reports, oldestMs } = await stream.waiting(name, new Map());
-      const deadLetters = await stream.deadLetters(name);
+      const deadLetters = await stream.dead.count(name);
       return { name, url, because: receiver.because(), reports, oldestMs, deadLetters };
     }),
   );

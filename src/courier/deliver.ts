@@ -23,7 +23,7 @@ export interface DeliveryTarget {
   writable(): boolean;
   /** Looks anew, after it took nothing. */
   look(): Promise<unknown>;
-  /** Never throws. */
+  /** Throws what keeps it from being sent now. */
   send(head: SpooledHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
   /** What its answer to the `tries`th attempt (1: the first) means. */
   judge(answer: DeliveryAnswer, tries: number): Verdict;
@@ -38,6 +38,8 @@ export interface DeliveryDeps {
   first: () => number;
   /** Whether these commands are this courier's to deliver now. */
   mayDeliver: () => boolean;
+  /** When a node was deleted, as far as is known here; milliseconds since the epoch. */
+  deletedAt: (certname: string) => number | undefined;
   /** Keeps a command that the target will never take. */
   bury: (entry: Entry, body: Buffer, because: string) => Promise<void>;
   /** Told when some were done. */
@@ -106,6 +108,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
           busy: held(),
           free: AT_ONCE_MAX - busy.size,
           newestOf: (kind, certname) => spool.newestOf(kind, certname),
+          deletedAt: deps.deletedAt,
         });
         for (const { seq } of skip) finish(seq);
         for (const entry of send) {

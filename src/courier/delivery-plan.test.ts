@@ -24,16 +24,39 @@ function newestIn(window: readonly Entry[]) {
   };
 }
 
-const plan = (window: Entry[], more: { busy?: string[]; free?: number; done?: number[] } = {}) => {
+interface More {
+  busy?: string[];
+  free?: number;
+  done?: number[];
+  deleted?: Record<string, number>;
+}
+
+const plan = (window: Entry[], more: More = {}) => {
   const { skip, send } = planDelivery({
     window,
     isDone: (seq) => more.done?.includes(seq) ?? false,
     busy: new Set(more.busy),
     free: more.free ?? 10,
     newestOf: newestIn(window),
+    deletedAt: (certname) => more.deleted?.[certname],
   });
   return { skip: skip.map(({ seq }) => seq), send: send.map(({ seq }) => seq) };
 };
+
+void test("planDelivery leaves out what is of before a deletion, and sends what is newer after it", () => {
+  const window = [
+    entry(1, "report", "a", 10),
+    entry(2, "deletion", "a", 20),
+    entry(3, "facts", "a", 20),
+    entry(4, "facts", "a", 21),
+    entry(5, "report", "b", 5),
+  ];
+  assert.deepEqual(plan(window, { deleted: { a: 20 } }), { skip: [1], send: [2, 5] });
+  const later = { deleted: { a: 20 }, done: [1, 2] };
+  assert.deepEqual(plan(window, later), { skip: [3], send: [4, 5] });
+  // Another courier's deletion, which came later than this one's.
+  assert.deepEqual(plan(window, { deleted: { a: 30 } }), { skip: [1], send: [2, 5] });
+});
 
 void test("planDelivery sends one command of a certname at a time, others beside it", () => {
   const window = [
@@ -80,7 +103,8 @@ void test("planDelivery ends with every command done or replaced, in order for e
       const sent: Entry[] = [];
       for (let round = 0; round <= window.length; round += 1) {
         const isDone = (seq: number) => progress.isDone(seq);
-        const next = planDelivery({ window, isDone, busy: new Set(), free: 1 + extra, newestOf });
+        const now = { window, isDone, busy: new Set<string>(), free: 1 + extra, newestOf };
+        const next = planDelivery({ ...now, deletedAt: () => undefined });
         for (const { seq } of [...next.skip, ...next.send]) progress.finish(seq);
         const names = next.send.map(({ head }) => head.certname);
         assert.equal(new Set(names).size, names.length);

@@ -2,7 +2,7 @@
 // of a certname at a time and in order, since PuppetDB parks what overtakes; of facts and catalogs
 // only the newest, since PuppetDB drops the others.
 
-import type { CommandKind } from "./command.ts";
+import type { CommandHead, CommandKind } from "./command.ts";
 import type { Entry, Newest } from "./spool.ts";
 
 /** Kinds of which a newer one makes an older one void. */
@@ -17,6 +17,8 @@ export interface DeliveryState {
   /** How many more may be sent now. */
   free: number;
   newestOf: (kind: CommandKind, certname: string) => Newest | undefined;
+  /** When a node was deleted, milliseconds since the epoch. */
+  deletedAt: (certname: string) => number | undefined;
 }
 
 /** `skip`: nobody needs them any more; `send`: in this order. */
@@ -28,7 +30,7 @@ export function planDelivery(state: DeliveryState): { skip: Entry[]; send: Entry
     const { seq, head } = entry;
     if (state.isDone(seq)) continue;
     if (waits.has(head.certname)) continue;
-    if (isReplaced(entry, state)) {
+    if (isReplaced(entry, state) || isOfDeleted(entry.head, state.deletedAt)) {
       skip.push(entry);
       continue;
     }
@@ -42,6 +44,14 @@ function isReplaced({ seq, head }: Entry, { newestOf }: DeliveryState): boolean 
   if (!REPLACED.has(head.kind)) return false;
   const newest = newestOf(head.kind, head.certname);
   return newest !== undefined && newest.seq > seq && newest.producerMs >= head.producerMs;
+}
+
+/** Whether a command would bring back what was deleted after it was made. */
+export function isOfDeleted(
+  { kind, certname, producerMs }: CommandHead,
+  deletedAt: DeliveryState["deletedAt"],
+): boolean {
+  return kind !== "deletion" && producerMs <= (deletedAt(certname) ?? -Infinity);
 }
 
 /** What came of sending a command. Status 0: no answer. */

@@ -4,11 +4,13 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { ListenOptions } from "node:net";
+import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import type { Courier } from "./courier.ts";
 import { answerSync } from "./sync/door.ts";
+import { DEAD_PATH, serveDead } from "./dead-door.ts";
 
 /** The first descriptor that systemd hands over; its unit lists the sockets in this order. */
 const FIRST_FD = 3;
@@ -45,6 +47,15 @@ export function createStatusDoor(courier: Courier, loaded: string): Server {
     return said ?? { ...(await courier.status()), loaded };
   };
   return createServer((incoming, outgoing) => {
+    if (incoming.url?.startsWith(DEAD_PATH) === true) {
+      serveDead(courier.dead, incoming, outgoing).catch((error: unknown) => {
+        const status = error instanceof z.ZodError || error instanceof SyntaxError ? 400 : 500;
+        if (outgoing.headersSent) return void outgoing.destroy();
+        outgoing.writeHead(status, { "content-type": "application/json" });
+        outgoing.end(JSON.stringify({ error: messageOf(error) }));
+      });
+      return;
+    }
     incoming.resume();
     const gone = new AbortController();
     outgoing.on("close", () => gone.abort());

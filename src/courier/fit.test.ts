@@ -27,17 +27,30 @@ void test("judgeFit refuses a PuppetDB that can't store, or lacks what any couri
   }
 });
 
-void test("chooseForQueries stays where it is, follows others, and takes the first that is fit", () => {
+void test("chooseForQueries goes where it was decided last, and to the first that is fit", () => {
   const order = ["s1", "s2", "s3"];
-  const choose = (fit: string[], here?: string, elsewhere: (string | undefined)[] = []) =>
-    chooseForQueries(order, (id) => fit.includes(id), { here, elsewhere });
-  assert.equal(choose(["s1", "s2"]), "s1");
-  assert.equal(choose(["s1", "s2"], "s2"), "s2");
-  assert.equal(choose(["s1"], "s2"), "s1");
-  assert.equal(choose(["s1", "s3"], undefined, [undefined, "s3"]), "s3");
-  assert.equal(choose(["s1", "s3"], "s1", ["s3"]), "s1");
-  assert.equal(choose(["s1", "gone"], "gone", ["gone"]), "s1");
-  assert.equal(choose([]), undefined);
+  const at = (id: string, atMs: number) => ({ id, atMs });
+  type Used = Partial<Parameters<typeof chooseForQueries>[2]>;
+  const cases: [fit: string[], used: Used, id: string | undefined, atMs?: number][] = [
+    [["s1", "s2"], {}, "s1", 100],
+    [["s1", "s2"], { here: at("s2", 1) }, "s2", 1],
+    [["s1"], { here: at("s2", 1) }, "s1", 100],
+    [["s1", "s3"], { elsewhere: [at("s3", 7)] }, "s3", 7],
+    [["s1", "s3"], { here: at("s1", 5), elsewhere: [at("s3", 7)] }, "s3", 7],
+    [["s1", "s3"], { here: at("s1", 9), elsewhere: [at("s3", 7)] }, "s1", 9],
+    [["s1", "s3"], { here: at("s3", 7), elsewhere: [at("s1", 7)] }, "s1", 7],
+    [["s1"], { here: at("s1", 5), elsewhere: [at("s3", 7)] }, "s1", 5],
+    [["s1", "gone"], { here: at("gone", 3), elsewhere: [at("gone", 3)] }, "s1", 100],
+    [[], { here: at("s1", 1) }, undefined],
+    [["s1", "s2"], { here: at("s1", 1), told: "s2" }, "s2", 100],
+    [["s1"], { here: at("s1", 1), told: "s2" }, "s1", 1],
+    [["s1", "gone"], { here: at("s1", 1), told: "gone" }, "s1", 1],
+  ];
+  for (const [fit, used, id, atMs] of cases) {
+    const all = { told: undefined, here: undefined, elsewhere: [], nowMs: 100, ...used };
+    const chosen = chooseForQueries(order, (one) => fit.includes(one), all);
+    assert.deepEqual([chosen?.id, chosen?.atMs], [id, atMs], JSON.stringify(used));
+  }
 });
 
 void test("judgeSynced lets one answer that its courier found level, and never one that fills unseen", () => {

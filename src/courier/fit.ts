@@ -71,15 +71,36 @@ export function judgeSynced(
   return because === "" ? judged : { fit: false, because };
 }
 
+/** A PuppetDB that queries go to, and when a courier decided that; milliseconds since the epoch. */
+export interface Choice {
+  id: string;
+  atMs: number;
+}
+
 /**
- * The PuppetDB that queries go to: the one so far while it is fit, else the one that other couriers
- * use, else the first fit one of `order`. Undefined: none is.
+ * The PuppetDB that queries go to: the one that somebody wants them at, else the one that was
+ * decided on last, here or at another courier, so that all use the same; else the first of `order`.
+ * Each only where it is fit. Undefined: none is.
  */
 export function chooseForQueries(
   order: readonly string[],
   isFit: (id: string) => boolean,
-  used: { here: string | undefined; elsewhere: readonly (string | undefined)[] },
-): string | undefined {
-  const wanted = [used.here, ...used.elsewhere].filter((id) => id !== undefined);
-  return [...wanted.filter((id) => order.includes(id)), ...order].find(isFit);
+  used: {
+    /** By an order that hasn't been followed yet. */
+    told: string | undefined;
+    here: Choice | undefined;
+    elsewhere: readonly Choice[];
+    nowMs: number;
+  },
+): Choice | undefined {
+  const { told, here, elsewhere, nowMs } = used;
+  const usable = (id: string) => order.includes(id) && isFit(id);
+  if (told !== undefined && usable(told)) return { id: told, atMs: nowMs };
+  const known = [...(here === undefined ? [] : [here]), ...elsewhere];
+  const latest = known
+    .filter(({ id }) => usable(id))
+    .toSorted((a, b) => b.atMs - a.atMs || order.indexOf(a.id) - order.indexOf(b.id))[0];
+  if (latest !== undefined) return latest;
+  const id = order.find(isFit);
+  return id === undefined ? undefined : { id, atMs: nowMs };
 }

@@ -24,7 +24,16 @@ export interface SpooledHead extends CommandHead {
 const Head = z.object({
   id: z.string(),
   takenMs: z.number(),
-  kind: z.enum(["catalog", "facts", "inputs", "report", "deactivation", "expiration", "upload"]),
+  kind: z.enum([
+    "catalog",
+    "facts",
+    "inputs",
+    "report",
+    "deactivation",
+    "expiration",
+    "deletion",
+    "upload",
+  ]),
   certname: z.string(),
   producerMs: z.number(),
   query: z.string(),

@@ -43,6 +43,8 @@ export interface GuardDeps {
   local: PuppetDbClient | undefined;
   /** By PuppetDB: the newest order to take it as it is. */
   accepted: Readonly<Record<string, string>>;
+  /** How many nodes couriers have deleted. */
+  deleted: () => number;
   peers: readonly Peer[];
   log: Log;
   signal: AbortSignal;
@@ -52,7 +54,7 @@ export interface GuardDeps {
 export async function startGuard(path: string, deps: GuardDeps): Promise<Guard> {
   const { puppetdbs, local, peers, log, signal } = deps;
   const memories = await readMemories(path, log);
-  const own = local === undefined ? undefined : startCounting(local, { log, signal });
+  const own = local === undefined ? undefined : startCounting(local, deps);
   const heard = () =>
     peers.flatMap((peer): PeerState[] => {
       const state = peer.reachable() ? peer.state() : undefined;
@@ -136,7 +138,7 @@ interface Look {
 }
 
 /** Counts this server's PuppetDB while it answers, at once when it comes back. */
-function startCounting(client: PuppetDbClient, { log, signal }: { log: Log; signal: AbortSignal }) {
+function startCounting(client: PuppetDbClient, { deleted, log, signal }: GuardDeps) {
   let readable = false;
   /** How often it went down: what was begun before counts for nothing. */
   let downs = 0;
@@ -146,7 +148,7 @@ function startCounting(client: PuppetDbClient, { log, signal }: { log: Log; sign
     const begun = downs;
     try {
       const counts = await countPuppetdb(client, deadline(COUNT_MS_MAX, signal));
-      if (begun === downs) look = { counts: { ...counts, deleted: 0 }, because: "" };
+      if (begun === downs) look = { counts: { ...counts, deleted: deleted() }, because: "" };
     } catch (error) {
       if (signal.aborted || begun !== downs) return;
       const because = `what it has can't be counted: ${messageOf(error)}`;

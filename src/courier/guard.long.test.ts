@@ -35,7 +35,7 @@ async function untilKept(couriers: TestCouriers): Promise<void> {
   for (const id of ["s1.test", "s2.test"]) await untilFit(couriers, id);
 }
 
-describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
+describe("couriers", { concurrency: true, timeout: 240_000 }, () => {
   test("send no query to a PuppetDB that was wiped while it was down, until that is accepted", async () => {
     await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
     await couriers.start();

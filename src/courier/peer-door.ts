@@ -8,13 +8,14 @@ import type { Log } from "../base/log.ts";
 import { BODY_BYTES_MAX } from "./command.ts";
 import type { Courier } from "./courier.ts";
 import { parseHead } from "./frame.ts";
-import { HEAD_HEADER } from "./peers.ts";
+import { Deleted, HEAD_HEADER } from "./peers.ts";
 import { passOn, Unreached, UNREACHED_HEADER } from "./pass-on.ts";
 import { readBody } from "./read-body.ts";
 
 const COPIES = /^\/(commands|uploads)\/([^/?]+)(?:\/(\d{1,15}))?$/;
 const KNOWN = /^\/known\/([0-9a-f]{64})$/;
 const PUPPETDB = "/puppetdb";
+const DELETIONS_BYTES_MAX = 1024 * 1024;
 
 /** The HTTPS server; the caller listens. */
 export function createPeerDoor(
@@ -42,6 +43,12 @@ async function serve(
   if (url.pathname.startsWith(`${PUPPETDB}/`)) return pass(courier, incoming, outgoing);
   if (method === "GET" && url.pathname === "/state") {
     return answer(outgoing, 200, courier.state());
+  }
+  if (url.pathname === "/deletions") {
+    if (method === "GET") return answer(outgoing, 200, { deleted: courier.deletions.all() });
+    const text = (await readBody(incoming, DELETIONS_BYTES_MAX)).toString("utf8");
+    await courier.deletions.add(Deleted.parse(JSON.parse(text)).deleted);
+    return answer(outgoing, 204);
   }
   const [, sha256] = KNOWN.exec(url.pathname) ?? [];
   if (sha256 !== undefined) {

@@ -8,6 +8,7 @@ import type { Log } from "../base/log.ts";
 import { SyncStatus } from "../cluster/sync-status.ts";
 import { deadline, pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
+import { Deletion } from "./deletions.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
 import { Counts, Memory } from "./guard.ts";
 import type { Range } from "./ranges.ts";
@@ -35,11 +36,13 @@ export const PeerState = z.looseObject({
     z.object({ caughtUp: z.boolean(), commands: z.number(), oldestMs: z.number() }),
   ),
   /** The PuppetDB that its queries go to. */
-  queries: z.string().optional(),
+  queries: z.object({ id: z.string(), atMs: z.number() }).optional(),
   /** What its own PuppetDB has; null: not counted yet, or it has none. */
   counts: Counts.nullish().catch(undefined),
   /** What it remembers, by PuppetDB. */
   memories: z.record(z.string(), Memory).optional().catch(undefined),
+  /** Another text whenever it knows of another deleted node. */
+  deletions: z.string().optional().catch(undefined),
   /** Of its own server's PuppetDB. */
   sync: SyncStatus.pick({ standing: true, because: true }).optional(),
 });
@@ -49,6 +52,9 @@ export type PeerState = z.infer<typeof PeerState>;
 export const UploadKnown = z.enum(["taken", "taking", "unknown"]);
 export type UploadKnown = z.infer<typeof UploadKnown>;
 const Known = z.object({ knows: UploadKnown });
+
+/** Nodes that were deleted, between couriers. */
+export const Deleted = z.object({ deleted: z.array(Deletion) });
 const Held = z.object({ held: z.array(z.tuple([z.int(), z.int()])) });
 
 export interface PeerTls {
@@ -73,6 +79,10 @@ export interface CourierPeers {
   copiesOf(stream: StreamName, origin: string): PeerCopies;
   /** What each that answers knows of the upload with that hash. */
   askUpload(sha256: string): Promise<{ id: string; knows: UploadKnown }[]>;
+  /** Tells all that answer that these nodes are deleted; resolves when they have it, or don't. */
+  tell(deleted: readonly Deletion[]): Promise<void>;
+  /** The deleted nodes that the courier of `id` knows. Throws why it can't be asked. */
+  deletionsOf(id: string): Promise<Deletion[]>;
   close(): void;
 }
 
@@ -188,6 +198,17 @@ export function createCourierPeers(
       });
       const settled = await Promise.allSettled(asked);
       return settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    },
+    async tell(deleted) {
+      const body = Buffer.from(JSON.stringify({ deleted }));
+      const told = reachable().map(async ({ ask }) =>
+        ask("PUT", "/deletions", { body, withinMs: COPY_MS }),
+      );
+      await Promise.allSettled(told);
+    },
+    async deletionsOf(id) {
+      const found = peers.find(({ peer }) => peer.id === id);
+      return Deleted.parse(await found?.ask("GET", "/deletions", { withinMs: COPY_MS })).deleted;
     },
     close: () => agent.destroy(),
   };

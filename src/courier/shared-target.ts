@@ -3,26 +3,19 @@
 
 import type { DeliveryTarget } from "./deliver.ts";
 import { judgeAnswer } from "./delivery-plan.ts";
-import type { PuppetDbClient } from "./puppetdb-client.ts";
 
 /** The database's name among the targets of a spool. */
 export const SHARED_DATABASE = "shared-database";
 
-export interface SharedDeps {
-  /** In the order in which they are preferred. */
-  puppetdbs: readonly { client: PuppetDbClient; health: { writable: boolean } }[];
-  /** Looks at all of them anew. */
-  look: () => Promise<unknown>;
-}
-
-export function createSharedTarget({ puppetdbs, look }: SharedDeps): DeliveryTarget {
-  const writable = () => puppetdbs.find(({ health }) => health.writable)?.client;
+/** `puppetdbs` in the order in which they are preferred. */
+export function createSharedTarget(puppetdbs: readonly DeliveryTarget[]): DeliveryTarget {
+  const first = () => puppetdbs.find((one) => one.writable());
   return {
     id: SHARED_DATABASE,
-    writable: () => writable() !== undefined,
-    look,
+    writable: () => first() !== undefined,
+    look: async () => Promise.all(puppetdbs.map(async (one) => one.look())),
     send: async (head, body, signal) =>
-      (await writable()?.send(head, body, signal)) ?? { status: 0, body: "no PuppetDB can store" },
+      (await first()?.send(head, body, signal)) ?? { status: 0, body: "no PuppetDB can store it" },
     judge: judgeAnswer,
   };
 }

@@ -11,7 +11,8 @@ import { wallMs } from "../host/clock.ts";
 import { makeFolder } from "../host/files.ts";
 import type { CommandHead } from "./command.ts";
 import { createCopies } from "./copies.ts";
-import { createDeadLetters } from "./dead-letters.ts";
+import { type Again, AGAIN, openAgain } from "./again.ts";
+import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { type Delivery, type DeliveryTarget, startDelivery } from "./deliver.ts";
 import { type Holdings, openHoldings } from "./holdings.ts";
 import { memberOf, readOrigin } from "./origin.ts";
@@ -48,12 +49,18 @@ export interface Stream {
   wake(): void;
   marks(): Marks;
   waiting(target: string, marks: Marks): Promise<Waiting>;
-  deadLetters(target: string): Promise<number>;
+  /** What targets refused, and the way to try it again. */
+  dead: Dead;
   /** Commands that no other courier has taken a copy of. */
   singleCopies(): number;
   /** Every spool whose commands lie here: this courier's, and copies of others'. */
   spools(): Spool[];
   close(): Promise<void>;
+}
+
+export interface Dead extends DeadLetters, Pick<Again, "retry"> {
+  /** Those that something can be tried at again. */
+  targets: readonly string[];
 }
 
 export interface StreamDeps extends SpoolOptions {
@@ -63,6 +70,8 @@ export interface StreamDeps extends SpoolOptions {
   /** Where all of it lies. */
   folder: string;
   targets: readonly DeliveryTarget[];
+  /** When a node was deleted, milliseconds since the epoch. */
+  deletedAt?: (certname: string) => number | undefined;
   peers: CourierPeers;
   log: Log;
   /** Ends its loops; `close` waits for them. */
@@ -78,7 +87,8 @@ interface Source {
 }
 
 export async function openStream(deps: StreamDeps): Promise<Stream> {
-  const { name, id, folder, targets, log, signal, ...limits } = deps;
+  const { name, id, folder, targets, log, signal, bytesMax } = deps;
+  const limits = bytesMax === undefined ? {} : { bytesMax };
   await makeFolder(folder, { mode: 0o700 });
   const spool = await openSpool(join(folder, "spool"), limits);
   const holdings = await openHoldings(join(folder, "copies"), limits);
@@ -98,12 +108,18 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
     targets.length === 0 ? 0 : Math.min(...targets.map((to) => progress.of(from, to.id).upTo));
 
   const deliveries: Delivery[] = [];
+  const wake = () => {
+    for (const delivery of deliveries) delivery.wake();
+  };
+  const ids = targets.map((target) => target.id);
+  const again = await openAgain(join(folder, "again"), ids, { ...limits, dead, progress, wake });
   const deliver = (from: Source, target: DeliveryTarget, mayDeliver: () => boolean) => {
     const delivery = startDelivery({
       ...from,
       progress: progress.of(from.origin, target.id),
       target,
       mayDeliver,
+      deletedAt: deps.deletedAt ?? (() => undefined),
       bury: async ({ head }, body, because) => {
         await dead.bury(target.id, head, body, because);
         const { kind, certname } = head;
@@ -115,7 +131,12 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
     });
     deliveries.push(delivery);
   };
-  for (const target of targets) deliver(own, target, () => true);
+  for (const target of targets) {
+    deliver(own, target, () => true);
+    const retried = again.spools.get(target.id);
+    if (retried === undefined) continue;
+    deliver({ origin: AGAIN, spool: retried, first: () => retried.first }, target, () => true);
+  }
   const adopted = new Set<string>();
   const adopt = () => {
     for (const holding of holdings.all()) {
@@ -138,6 +159,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
     loop(COPY_AGAIN_EVERY_MS, async () => copies.again()),
     loop(RELEASE_EVERY_MS, async () => {
       adopt();
+      await again.release();
       for (const { origin: held, spool: from } of holdings.all()) {
         if (isGone(held)) await from.drop(lowest(held));
       }
@@ -147,9 +169,6 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       await spool.drop(upTo);
     }),
   ];
-  const wake = () => {
-    for (const delivery of deliveries) delivery.wake();
-  };
   return {
     origin,
     holdings,
@@ -167,7 +186,8 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
     },
     marks: () => new Map(sources().map((from) => [from.origin, from.spool.next - 1])),
     async waiting(target, marks) {
-      let [commands, oldestMs, reached] = [0, 0, true];
+      // What it refused before makes it no less fit while it is tried again.
+      let [commands, oldestMs, reached] = [again.waiting(target), 0, true];
       for (const from of sources()) {
         const done = progress.of(from.origin, target);
         done.startAt(from.first());
@@ -178,7 +198,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       }
       return { reached, commands, oldestMs };
     },
-    deadLetters: async (target) => dead.count(target),
+    dead: { ...dead, retry: async (letter) => again.retry(letter), targets: ids },
     singleCopies: () => copies.single(),
     spools: () => [spool, ...holdings.all().map((held) => held.spool)],
     async close() {
@@ -186,6 +206,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       await progress.save();
       await spool.close();
       await holdings.close();
+      await again.close();
     },
   };
 }

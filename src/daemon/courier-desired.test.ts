@@ -12,10 +12,11 @@ function member(id: string, more: Partial<Member> = {}): Member {
 
 function viewOf(members: Member[]): View {
   const reportReceivers = [{ name: "board", url: "https://board.test/reports" }];
-  const settings = { puppetdbClients: ["board.test"], reportReceivers };
-  return { members, settings } as unknown as View;
+  const puppetdb = { puppetdbClients: ["board.test"], puppetdbUse: USE, puppetdbNodeTtlS: 60 };
+  return { members, settings: { ...puppetdb, reportReceivers } } as unknown as View;
 }
 
+const USE = { id: "s1", at: "2026-11-20T11:00:00.000Z" };
 const VIEW = viewOf([
   member("s2", { puppetdb: "fills", joinedAt: "2026-11-20T09:00:00Z" }),
   member("s1", { puppetdb: "answers", puppetdbAccepted: "2026-11-20T10:00:00.000Z" }),
@@ -34,6 +35,7 @@ test("desiredCourier tells every courier the same order, and who may come", () =
     assert.deepEqual(config.puppetdbs, ["s2", "s1"], id);
     assert.deepEqual(config.filling, ["s2"]);
     assert.deepEqual(config.receivers, [{ name: "board", url: "https://board.test/reports" }]);
+    assert.deepEqual([config.use, config.nodeTtlS], [USE, 60]);
     assert.deepEqual(config.accepted, { s1: "2026-11-20T10:00:00.000Z" });
     assert.deepEqual(config.allow, ["board.test", "c1", "s1", "s2", "s3"]);
   }

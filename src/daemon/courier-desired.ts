@@ -56,6 +56,7 @@ export function desiredCourier(view: View, id: string): string | undefined {
     accepted: Object.fromEntries(
       members.flatMap(({ id: of, puppetdbAccepted: at }) => (at === undefined ? [] : [[of, at]])),
     ),
+    ...(view.settings.puppetdbUse === undefined ? {} : { use: view.settings.puppetdbUse }),
     nodeTtlS: view.settings.puppetdbNodeTtlS ?? 0,
     ...(own.puppetdb === undefined ? {} : { localPuppetdb: LOCAL_PUPPETDB }),
     receivers: view.settings.reportReceivers ?? [],

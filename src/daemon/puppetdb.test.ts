@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { type Member, type ReportReceiver, Settings } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember, withPuppetdb, withReceiver, withoutReceiver } from "./puppetdb.ts";
+import {
+  decideMember,
+  requireAnswering,
+  withPuppetdb,
+  withReceiver,
+  withoutReceiver,
+} from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -99,4 +105,12 @@ test("decideMember: all PuppetDBs share one database, or none does", () => {
     puppetdb: false,
   });
   assert.deepEqual([gone.puppetdb, gone.puppetdbShared], [undefined, undefined]);
+});
+
+test("requireAnswering refuses a server without PuppetDB, and one that fills", () => {
+  const members = [S1, member("s2", { courier: true, puppetdb: "fills" }), member("s3")];
+  requireAnswering("s1", members);
+  const none = (error: unknown) =>
+    isFault(error, "puppetdb.none-there") && error.hints.join() === "Those have: s1";
+  for (const id of ["s2", "s3", "s9"]) assert.throws(() => requireAnswering(id, members), none);
 });

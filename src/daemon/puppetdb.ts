@@ -71,8 +71,29 @@ export function puppetdbCommands(host: {
     async removeReceiver(name) {
       return changeReceivers(etcd, (all) => withoutReceiver(all, name));
     },
+    async use(id) {
+      const { kvs } = await etcd.range(MEMBERS_PREFIX);
+      requireAnswering(
+        id,
+        kvs.map((kv) => parseKept(Member, kv).value),
+      );
+      const order = { id, at: isoTime(wallMs()) };
+      await updateSettings(etcd, (settings) => ({ ...settings, puppetdbUse: order }));
+    },
     loadAnew: () => host.wakeReload(),
   };
+}
+
+/** Throws Fault `puppetdb.none-there` where `id` has no PuppetDB that may answer queries. */
+export function requireAnswering(id: string, members: readonly Member[]): void {
+  const answering = members.filter(({ courier, puppetdb }) => courier && puppetdb === "answers");
+  if (answering.some((member) => member.id === id)) return;
+  const names = answering.map((member) => member.id).join(", ");
+  throw new Fault("puppetdb.none-there", `${id} has no PuppetDB that may answer queries`, {
+    hints: [
+      names === "" ? "No server has one: understudy puppetdb enable" : `Those have: ${names}`,
+    ],
+  });
 }
 
 /**

@@ -71,6 +71,7 @@ export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
 
 /** Where couriers send reports besides. */
 export const ReceiverList = z.object({ receivers: z.array(ReportReceiver) });
+export const PuppetdbUse = z.object({ id: Certname });
 
 export const PuppetdbMark = z.object({ puppetdb: Member.shape.puppetdb });
 export type PuppetdbMark = z.infer<typeof PuppetdbMark>;

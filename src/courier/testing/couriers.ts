@@ -16,11 +16,13 @@ import {
   type LeafName,
   renderAuthorityCrl,
 } from "../../cluster/pki.ts";
+import { readIfThere } from "../../host/files.ts";
 import { freePorts } from "../../host/testing/ports.ts";
 import { wallMs } from "../../host/clock.ts";
 import { exportPkcs8, generateEcKey } from "../../x509/keys.ts";
 import { createRequest } from "../../x509/request.ts";
 import { renderCourierConfig } from "../config.ts";
+import { type ToyContent, toyRows } from "./toy-rows.ts";
 
 /** A command as a toy got it. */
 export interface Got {
@@ -51,9 +53,9 @@ export class ToyPuppetDb {
   /** Breaks off after half of an answer to a query. */
   breaksOff = false;
   /** What it says that it has, when it is counted. */
-  has = { active: 100, deactivated: 0, exported: 300, catalogs: 100 };
-  /** When it got anything of a node, by certname. */
-  heard: Record<string, string> = {};
+  has: ToyContent["has"] = { active: 100, deactivated: 0, exported: 300, catalogs: 100 };
+  /** When it got anything of a node, by certname: what it says when it is asked. */
+  heard: ToyContent["heard"] = {};
   readonly #name: string;
   readonly #server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
   port = 0;
@@ -103,8 +105,15 @@ export class ToyPuppetDb {
     } else if (incoming.headers["user-agent"] === "Understudy sync") {
       const isVersion = url.pathname === "/pdb/meta/v1/version";
       outgoing.writeHead(this.compares ? 200 : 500).end(isVersion ? '{"version":"7.12.1"}' : "[]");
+    } else if (url.pathname === "/pdb/admin/v1/cmd") {
+      const body = Buffer.concat(chunks);
+      const { payload } = JSON.parse(body.toString()) as { payload: { certname: string } };
+      const query = new URLSearchParams({ command: "delete", certname: payload.certname });
+      this.got.push({ query, headers: incoming.headers, body });
+      outgoing.writeHead(200).end(JSON.stringify({ deleted: payload.certname }));
     } else if (url.pathname === "/pdb/query/v4") {
-      outgoing.writeHead(200).end(JSON.stringify(this.#counted(url.searchParams.get("query"))));
+      const query = url.searchParams.get("query") ?? "";
+      outgoing.writeHead(200).end(JSON.stringify(toyRows(query, this)));
     } else {
       outgoing.writeHead(200, { "content-type": "application/json", "x-records": "1" });
       outgoing.write(`[{"by":"${this.#name}",`);
@@ -112,31 +121,7 @@ export class ToyPuppetDb {
       else outgoing.end(`"path":${JSON.stringify(incoming.url)}}]`);
     }
   }
-
-  /** The rows of one of the courier's own queries. */
-  #counted(query: string | null): object[] {
-    if (query?.includes('"facts_timestamp"')) {
-      const none = { catalog_timestamp: null, report_timestamp: null };
-      return Object.entries(this.heard).map(([certname, at]) => ({
-        certname,
-        facts_timestamp: at,
-        ...none,
-      }));
-    }
-    const words = query?.match(/"(?:nodes|resources|catalogs|active|any)"/g)?.join(",") ?? "";
-    const count = this.has[COUNTED[words] ?? "active"];
-    if (!query?.includes('"limit"')) return [{ count }];
-    return count === 0 ? [] : [{ producer_timestamp: "2026-11-20T09:00:00.000Z" }];
-  }
 }
-
-/** As the courier asks for them. */
-const COUNTED: Record<string, keyof ToyPuppetDb["has"]> = {
-  '"nodes","active"': "active",
-  '"nodes","any"': "deactivated",
-  '"resources"': "exported",
-  '"catalogs","any"': "catalogs",
-};
 
 export const SOON = { withinMs: 30_000, everyMs: 100 };
 
@@ -283,6 +268,11 @@ export class TestCouriers implements AsyncDisposable {
   async status(id: string): Promise<Record<string, unknown>> {
     const { text } = await this.ask(id, "/understudy/courier/v1/status");
     return JSON.parse(text) as Record<string, unknown>;
+  }
+
+  /** The file with what it knows of deleted nodes. */
+  async deleted(id: string): Promise<string> {
+    return (await readIfThere(join(this.folder, id, "state/deleted"))) ?? "";
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,60 @@
+// Dead letters that are to be tried again: each goes into a spool of its PuppetDB's own, and from
+// there through the same delivery as any other command, but to that PuppetDB alone.
+
+import { join } from "node:path";
+import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
+import type { ProgressFile } from "./progress-file.ts";
+import { openSpool, type Spool } from "./spool.ts";
+
+/** Names their progress among that of the spools of couriers, which have another form. */
+export const AGAIN = "again";
+
+export interface Again {
+  /** By PuppetDB. */
+  spools: ReadonlyMap<string, Spool>;
+  /** Has it tried again; it is no dead letter then. Throws Fault `courier.spool-…`. */
+  retry(letter: DeadLetter): Promise<void>;
+  /** How many wait for a PuppetDB. */
+  waiting(puppetdb: string): number;
+  /** Forgets what has been tried. */
+  release(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens their spools below `folder`. `wake`: something is to be delivered. */
+export async function openAgain(
+  folder: string,
+  puppetdbs: readonly string[],
+  deps: { dead: DeadLetters; progress: ProgressFile; bytesMax?: number; wake: () => void },
+): Promise<Again> {
+  const limit = deps.bytesMax === undefined ? {} : { bytesMax: deps.bytesMax };
+  const spools = new Map<string, Spool>();
+  for (const id of puppetdbs) spools.set(id, await openSpool(join(folder, id), limit));
+  return {
+    spools,
+    async retry(letter) {
+      const [spool, body] = [spools.get(letter.puppetdb), await deps.dead.body(letter)];
+      if (spool === undefined) throw new RangeError(`couriers know no PuppetDB ${letter.puppetdb}`);
+      if (body === undefined) return;
+      // In this order: killed in between, it is tried, and still there to be tried once more.
+      await spool.append(letter.head, body);
+      await deps.dead.remove(letter);
+      deps.wake();
+    },
+    waiting(puppetdb) {
+      const [spool, done] = [spools.get(puppetdb), deps.progress.of(AGAIN, puppetdb)];
+      if (spool === undefined) return 0;
+      done.startAt(spool.first);
+      return spool.next - 1 - done.upTo - done.aheadCount;
+    },
+    async release() {
+      for (const [id, spool] of spools) {
+        const { upTo } = deps.progress.of(AGAIN, id);
+        if (upTo >= spool.first) await spool.drop(upTo);
+      }
+    },
+    async close() {
+      for (const spool of spools.values()) await spool.close();
+    },
+  };
+}
