@@ -98,6 +98,23 @@ void test("submit gives nothing to a sender that has gone while its program deci
   assert.deepEqual(one.ca.show(name).certificates, []);
 });
 
+void test("submit lets all else have its turn between two requests", async () => {
+  const one = await fleet.server("s1");
+  const pem = createRequest({ commonName: "other.lab.test", key: generateEcKey() });
+  let turns = 0;
+  let counts = true;
+  const count = () => {
+    turns += 1;
+    if (counts) setImmediate(count);
+  };
+  setImmediate(count);
+  const wishes = Array.from({ length: 50 }, (_, index) => ({ pem, key: `n${index}.lab.test` }));
+  const answers = await Promise.all(wishes.map((wish) => one.ca.submit(wish)));
+  counts = false;
+  assert.ok(answers.every(({ outcome }) => outcome === "refused"));
+  assert.ok(turns >= 49, `${turns} turns`);
+});
+
 void test("submit takes one of eight requests for one name, whichever server they reach", async () => {
   const servers = [await fleet.server("s1"), await fleet.server("s2")];
   for (const server of servers) server.run();
