@@ -257,6 +257,9 @@ void test("submit lets fewer of one source wait, so that others find room", asyn
   });
   const all = [
     ...Array.from({ length: WAITING_OF_ONE_MAX - 1 }, (_, index) => from("10.0.0.1")(index)),
+    ...Array.from({ length: WAITING_OF_ONE_MAX }, (_, index) =>
+      from(`2001:db8::${index.toString(16)}`)(index),
+    ),
     ...Array.from({ length: 50 }, (_, index) => from("10.0.0.2")(index)),
   ];
   for (let at = 0; at < all.length; at += 100) {
@@ -271,6 +274,8 @@ void test("submit lets fewer of one source wait, so that others find room", asyn
   assert.equal(await send("last.test", "10.0.0.1"), "waiting");
   assert.match(await send("more.test", "10.0.0.1"), /^1000 requests from 10\.0\.0\.1 wait already/);
   assert.equal(await send("other.test", "10.0.0.2"), "waiting");
+  assert.match(await send("six.test", "2001:db8::1:1"), /^1000 requests from 2001:db8::\/64 wait/);
+  assert.equal(await send("beside.test", "2001:db8:0:1::1"), "waiting");
 });
 
 void test("stock tools are given a new block of serials well before they use one up", async () => {
