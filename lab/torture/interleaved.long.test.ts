@@ -10,6 +10,8 @@ import { Fault } from "../../src/base/fault.ts";
 import { pause, until } from "../../src/base/retry.ts";
 import { CA_SETTINGS_DEFAULT } from "../../src/ca/settings.ts";
 import { agentKey, adminOf, startFleet, type TestServer } from "../../src/ca/testing/fleet.ts";
+import { KEY_PREFIX } from "../../src/cluster/keys.ts";
+import { shareWatch } from "../../src/etcd/shared-watch.ts";
 import type { Etcd } from "../../src/etcd/types.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { isMissing } from "../../src/host/files.ts";
@@ -37,13 +39,19 @@ function playSeed(seed: number): void {
   void test(`nothing is lost, given twice or left in force in any order, seed ${seed}`, async () => {
     const random = createRandom(seed);
     const fleet = await startFleet();
+    const over = new AbortController();
+    const others: Promise<void>[] = [];
     try {
       fleet.settings = { ...CA_SETTINGS_DEFAULT, autosign: true, allowAutoRenewal: true };
       const servers = new Map<string, TestServer>();
       for (const name of ["s1", "s2", "s3"]) {
-        const etcd =
-          name === "s1" ? fleet.cluster.client() : unlucky(fleet.cluster.client(), random);
-        servers.set(name, await fleet.server(name, { etcd }));
+        const plain = fleet.cluster.client();
+        const etcd = name === "s1" ? plain : unlucky(plain, random);
+        // As in a daemon, where the copy and the view follow the same changes.
+        const watch: Etcd["watch"] = (prefix, options) => etcd.watch(prefix, options);
+        const shared = { ...etcd, watch: shareWatch(watch, KEY_PREFIX) };
+        servers.set(name, await fleet.server(name, { etcd: shared }));
+        others.push(comeAndGo(shared, random, over.signal));
       }
       for (const server of servers.values()) server.run();
       const acts = await play(seed, servers);
@@ -54,9 +62,30 @@ function playSeed(seed: number): void {
       const done = (op: Act["op"]) => acts.some((act) => act.op === op && act.status < 300);
       for (const op of ["submit", "renew", "revoke", "clean"] as const) assert.ok(done(op), op);
     } finally {
+      over.abort();
+      await Promise.all(others);
       await fleet.close();
     }
   });
+}
+
+/** Follows all changes from now on, stops, and begins anew, so that watches are joined often. */
+async function comeAndGo(etcd: Etcd, random: Random, signal: AbortSignal): Promise<void> {
+  const nothing = () => undefined;
+  while (!signal.aborted) {
+    // It only disturbs: whether etcd answers in time is the others' to find out.
+    const read = await etcd.range(KEY_PREFIX, { limit: 1 }).catch(nothing);
+    if (read === undefined) continue;
+    const gone = new AbortController();
+    etcd.watch(KEY_PREFIX, {
+      fromRevision: read.revision + 1,
+      signal: gone.signal,
+      onEvents: nothing,
+      onLost: nothing,
+    });
+    await pause(random.next() * WATCH_MS_MAX, signal);
+    gone.abort();
+  }
 }
 
 /** Has the clients act on the servers. Returns what they saw. */

@@ -98,6 +98,23 @@ void test("submit gives nothing to a sender that has gone while its program deci
   assert.deepEqual(one.ca.show(name).certificates, []);
 });
 
+void test("submit lets all else have its turn between two requests", async () => {
+  const one = await fleet.server("s1");
+  const pem = createRequest({ commonName: "other.lab.test", key: generateEcKey() });
+  let turns = 0;
+  let counts = true;
+  const count = () => {
+    turns += 1;
+    if (counts) setImmediate(count);
+  };
+  setImmediate(count);
+  const wishes = Array.from({ length: 50 }, (_, index) => ({ pem, key: `n${index}.lab.test` }));
+  const answers = await Promise.all(wishes.map((wish) => one.ca.submit(wish)));
+  counts = false;
+  assert.ok(answers.every(({ outcome }) => outcome === "refused"));
+  assert.ok(turns >= 49, `${turns} turns`);
+});
+
 void test("submit takes one of eight requests for one name, whichever server they reach", async () => {
   const servers = [await fleet.server("s1"), await fleet.server("s2")];
   for (const server of servers) server.run();
@@ -240,6 +257,9 @@ void test("submit lets fewer of one source wait, so that others find room", asyn
   });
   const all = [
     ...Array.from({ length: WAITING_OF_ONE_MAX - 1 }, (_, index) => from("10.0.0.1")(index)),
+    ...Array.from({ length: WAITING_OF_ONE_MAX }, (_, index) =>
+      from(`2001:db8::${index.toString(16)}`)(index),
+    ),
     ...Array.from({ length: 50 }, (_, index) => from("10.0.0.2")(index)),
   ];
   for (let at = 0; at < all.length; at += 100) {
@@ -254,6 +274,8 @@ void test("submit lets fewer of one source wait, so that others find room", asyn
   assert.equal(await send("last.test", "10.0.0.1"), "waiting");
   assert.match(await send("more.test", "10.0.0.1"), /^1000 requests from 10\.0\.0\.1 wait already/);
   assert.equal(await send("other.test", "10.0.0.2"), "waiting");
+  assert.match(await send("six.test", "2001:db8::1:1"), /^1000 requests from 2001:db8::\/64 wait/);
+  assert.equal(await send("beside.test", "2001:db8:0:1::1"), "waiting");
 });
 
 void test("stock tools are given a new block of serials well before they use one up", async () => {

@@ -125,15 +125,13 @@ async function followOnce(options: FollowOptions, state: State): Promise<void> {
  * False when that can't be told any more, or, at a start, may be a matter of generations.
  */
 async function goesOn(
-  { etcd, journal, member, signal }: FollowOptions,
+  options: FollowOptions,
   state: State,
   newest: JournalEvent,
 ): Promise<boolean> {
-  const read = { when: [], then: [{ get: META_KEY }] };
-  const { revision, reads } = await etcd.transact(read, { withinMs: READ_MS, signal });
-  const meta = reads[0]?.[0]?.value;
+  const { etcd, journal, member, signal } = options;
   const copy = { revision: journal.appliedRevision(), meta: undefined };
-  const origin = judgeOrigin(member, { revision, meta }, copy);
+  const origin = judgeOrigin(member, await readOrigin(options), copy);
   if (origin.is === "refused") {
     if (!state.begun) return false;
     throw refuse(state, origin.because);
@@ -144,12 +142,40 @@ async function goesOn(
   throw refuse(state, `etcd's has another change at revision ${newest.revision}`);
 }
 
+/** How far etcd's record has come, and whose it is. */
+async function readOrigin({ etcd, signal }: FollowOptions): Promise<RecordFacts> {
+  const read = { when: [], then: [{ get: META_KEY }] };
+  const { revision, reads } = await etcd.transact(read, { withinMs: READ_MS, signal });
+  return { revision, meta: reads[0]?.[0]?.value };
+}
+
 /**
  * Replaces the copy by the whole record, unless that would lose what only the copy has. The record
  * is read twice rather than kept: it may be larger than memory should be.
  */
 async function takeWhole(options: FollowOptions, state: State): Promise<void> {
+  const { etcd, journal, signal } = options;
+  const record = await compareWhole(options, state);
+  state.verdict = "same";
+  const events = async function* (): AsyncGenerator<JournalEvent> {
+    const past = { revision: record.revision, withinMs: READ_MS, signal };
+    for await (const { kvs } of etcd.pages(KEY_PREFIX, past)) {
+      for (const { key, value, modRevision } of kvs) yield { key, value, revision: modRevision };
+    }
+  };
+  await journal.rewrite(events(), record.revision);
+}
+
+/** The record that may take the copy's place. Throws Fault `ca.record-older`. */
+async function compareWhole(options: FollowOptions, state: State): Promise<RecordFacts> {
   const { etcd, journal, member, signal } = options;
+  if (journal.appliedRevision() === 0) {
+    // Nothing to be lost: of a large fleet's record the first reading takes half of the time.
+    const record = await readOrigin(options);
+    const origin = judgeOrigin(member, record, { revision: 0, meta: undefined });
+    if (origin.is === "refused") throw refuse(state, origin.because);
+    return record;
+  }
   const comparison = createComparison();
   const record: RecordFacts = { revision: 0, meta: undefined };
   for await (const { kvs, revision } of etcd.pages(KEY_PREFIX, { withinMs: READ_MS, signal })) {
@@ -160,24 +186,15 @@ async function takeWhole(options: FollowOptions, state: State): Promise<void> {
     }
   }
   const copy: RecordFacts = { revision: journal.appliedRevision(), meta: undefined };
-  if (copy.revision > 0) {
-    for await (const event of journal.replay()) {
-      comparison.copied(event);
-      if (event.key === META_KEY) copy.meta = event.value;
-    }
+  for await (const event of journal.replay()) {
+    comparison.copied(event);
+    if (event.key === META_KEY) copy.meta = event.value;
   }
   const origin = judgeOrigin(member, record, copy);
   if (origin.is === "refused") throw refuse(state, origin.because);
   const because = origin.is === "same" ? comparison.because() : undefined;
   if (because !== undefined) throw refuse(state, because);
-  state.verdict = "same";
-  const events = async function* (): AsyncGenerator<JournalEvent> {
-    const past = { revision: record.revision, withinMs: READ_MS, signal };
-    for await (const { kvs } of etcd.pages(KEY_PREFIX, past)) {
-      for (const { key, value, modRevision } of kvs) yield { key, value, revision: modRevision };
-    }
-  };
-  await journal.rewrite(events(), record.revision);
+  return record;
 }
 
 /** Appends what the watch tells, until it or an append fails, or the signal aborts. */

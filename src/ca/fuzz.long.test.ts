@@ -31,6 +31,7 @@ import { parseInventory, renderInventoryLine } from "./inventory.ts";
 import { readIssuer } from "./issuer.ts";
 import { readJournal, renderBase, renderEnd, renderEvent, scanJournal } from "./journal-lines.ts";
 import { Mirror } from "./mirror.ts";
+import { rubyEnvironment } from "./policy-program.ts";
 import { readRequest, refuseRequest, refuseSubmission, subjectOf, ttlOf } from "./policy.ts";
 import { CA_PREFIX } from "./record.ts";
 import { parseSerial, parseSerialFile } from "./serial.ts";
@@ -180,7 +181,9 @@ test("parseInventory reads only lines that renderInventoryLine writes alike", ()
 });
 
 test("readers of serials and of ca.conf make a value or a Fault of any text", () => {
-  const conf = "certificate-authority: { allow-subject-alt-names: true, ca-ttl = 5y } # [x]\n";
+  const conf =
+    "certificate-authority: { allow-subject-alt-names: true, ca-ttl = 5y } # [x]\n" +
+    "certificate-authority.ca-ttl: ${a.b}, a.b: 1d, a { c: [${a.b}, {}] }\n";
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[0-9a-fA-Fx:]*$/)), (text) => {
       const serial = valueOr(["ca.serial"], () => parseSerial(text));
@@ -195,6 +198,7 @@ test("readers of serials and of ca.conf make a value or a Fault of any text", ()
   fc.assert(
     fc.property(fc.oneof(damaged(Buffer.from(conf)), anyText), (bytes) => {
       valueOr(["ca.conf", "base.duration"], () => readCaConf(bytes.toString("utf8")));
+      valueOr(["ca.conf"], () => rubyEnvironment(bytes.toString("utf8")));
     }),
     fuzzed(1500),
   );

@@ -9,6 +9,7 @@ import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
 import { lookUp } from "./look-up.ts";
 import { copiesOf, type Outcome, type Result } from "./outcome.ts";
+import { createTurns } from "./pieces.ts";
 import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
@@ -37,6 +38,8 @@ export type Operations = ReturnType<typeof createOperations>;
 
 /** The operations of the authority whose parts are `core`. */
 export function createOperations(core: Core) {
+  // Anybody may send a request that takes 20 ms to read: a crowd of them must not hold up all else.
+  const turn = createTurns();
   return {
     /**
      * Signs the requests that wait for these names. Throws Fault `ca.clock-off`, `ca.no-key`,
@@ -56,7 +59,10 @@ export function createOperations(core: Core) {
     /** Forgets a name's certificate and request without revoking. False: there was nothing. */
     forget: (name: string, what: "all" | "request") => forgetName(core, name, what),
     /** Takes a request in; what was decided is in the record and on disk when it resolves. */
-    submit: (submission: Submission) => submitRequest(core, submission),
+    async submit(submission: Submission): Promise<Submitted> {
+      await turn();
+      return submitRequest(core, submission);
+    },
     /** Signs anew what the holder of `certificate` has, with the renewal's time to live. */
     renew: (certificate: Certificate) => renewCertificate(core, certificate),
     /** Takes in newer CRLs of the CAs above ours: PEM, as many as are given. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { monotonicMs } from "../host/clock.ts";
-import { inBackground, inForeground, type Next } from "./pieces.ts";
+import { createTurns, inBackground, inForeground, type Next } from "./pieces.ts";
 
 /** Steps of a millisecond, each told of. */
 async function step(next: Next, count: number, told: string[], name: string): Promise<void> {
@@ -26,4 +26,27 @@ void test("inForeground lets others have their turn, and goes before what is in 
   const before = told.slice(0, told.lastIndexOf("foreground"));
   assert.ok(before.filter((name) => name === "background").length < 12);
   assert.equal(told.filter((name) => name === "background").length, 40);
+});
+
+void test("createTurns lets timers have their turn between two works, which keep their order", async () => {
+  const told: string[] = [];
+  const turn = createTurns();
+  const work = async (name: string) => {
+    await turn();
+    const endMs = monotonicMs() + 5;
+    while (monotonicMs() < endMs);
+    told.push(name);
+  };
+  const timer = new Promise<void>((resolve) => {
+    setTimeout(() => {
+      told.push("timer");
+      resolve();
+    }, 1);
+  });
+  await Promise.all([work("1"), work("2"), work("3"), timer]);
+  assert.ok(told.indexOf("timer") < 2, told.join(" "));
+  assert.deepEqual(
+    told.filter((name) => name !== "timer"),
+    ["1", "2", "3"],
+  );
 });

@@ -28,6 +28,18 @@ export async function inBackground<T>(work: (next: Next) => Promise<T>): Promise
   return work(createNext(() => running > 0));
 }
 
+/**
+ * For many works of which each is short: each awaits its turn first, and between two of them all
+ * else has its own.
+ */
+export function createTurns(): () => Promise<void> {
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(() => setImmediate());
+    return last;
+  };
+}
+
 function createNext(mustWait: () => boolean): Next {
   let endMs = monotonicMs() + PIECE_MS;
   const rest = async () => {

@@ -19,6 +19,7 @@ import {
   signIncoming,
   unchangedSince,
 } from "./sign.ts";
+import { sourceOf } from "./source.ts";
 import { isUnreachable } from "./store.ts";
 
 const TRIES_MAX = 20;
@@ -27,7 +28,7 @@ const TRIES_MAX = 20;
  * kilobytes of the record. Requests that come at the same moment may pass it by a few.
  */
 export const WAITING_MAX = 5000;
-/** Of one source: a single host must not take all the room that there is. */
+/** Of one source, see sourceOf: a single host must not take all the room that there is. */
 export const WAITING_OF_ONE_MAX = 1000;
 
 export interface Submission {
@@ -165,9 +166,11 @@ function refuseFull({ store }: Judge, certname: string, source?: string): string
   const remedy = "as many as may: sign or remove some of them first";
   if (requests.size >= WAITING_MAX) return `${requests.size} requests wait already, ${remedy}`;
   if (source === undefined || requests.size < WAITING_OF_ONE_MAX) return undefined;
-  const ofOne = [...requests.rows()].filter((row) => row.source === source).length;
+  const from = sourceOf(source);
+  const rows = [...requests.rows()];
+  const ofOne = rows.filter((row) => sourceOf(row.source ?? "") === from).length;
   if (ofOne < WAITING_OF_ONE_MAX) return undefined;
-  return `${ofOne} requests from ${source} wait already, ${remedy}`;
+  return `${ofOne} requests from ${from} wait already, ${remedy}`;
 }
 
 function refuseDuplicate(deps: Judge, certname: string): string | undefined {
