@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
 import type { MemberAnswer } from "./status.ts";
+import { SyncStatus } from "./sync-status.ts";
 
 /** One PuppetDB as one courier sees it. */
 const PuppetdbSight = z.object({
@@ -39,6 +40,8 @@ export const CourierAnswer = z.object({
   queries: z.string().optional(),
   puppetdbs: z.array(PuppetdbSight),
   receivers: z.array(ReceiverSight).default([]),
+  /** Of its own server's PuppetDB. */
+  sync: SyncStatus.optional(),
   /** SHA-256 of the configuration that it has read. */
   loaded: z.string(),
 });

@@ -4,25 +4,22 @@
 // the record is unknown; only a record that says otherwise stops it.
 
 import { readFile, rm } from "node:fs/promises";
-import { request } from "node:http";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { deadline } from "../base/retry.ts";
 import { CourierAnswer, type CourierStatus, silentCourier } from "../cluster/courier-status.ts";
 import { leafFiles } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { hashOf } from "../courier/run.ts";
-import { readBody } from "../courier/read-body.ts";
 import { exists, makeFolder, writeIfChanged } from "../host/files.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { findOwner, type Owner } from "../host/users.ts";
 import { COURIER_FILES, desiredCourier } from "./courier-desired.ts";
+import { askCourier } from "./courier-socket.ts";
 
 const ASK_MS = 1500;
-const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** How often the units are looked at while the courier answers. */
 const UNITS_EVERY_TICKS = 6;
 
@@ -117,18 +114,7 @@ async function copyCertificates(layout: PuppetLayout, owner: Owner): Promise<voi
   }
 }
 
-/** Asks the courier on its own socket. Throws why it doesn't answer. */
+/** Throws why it doesn't answer. */
 async function ask() {
-  const text = await new Promise<string>((resolve, reject) => {
-    const signal = deadline(ASK_MS);
-    const outgoing = request({ socketPath: PATHS.courierSocket, path: "/", signal });
-    outgoing.on("error", (error) => {
-      reject(signal.aborted ? new Error(`it hasn't answered within ${ASK_MS} ms`) : error);
-    });
-    outgoing.on("response", (incoming) => {
-      readBody(incoming, ANSWER_BYTES_MAX).then((bytes) => resolve(bytes.toString("utf8")), reject);
-    });
-    outgoing.end();
-  });
-  return CourierAnswer.parse(JSON.parse(text));
+  return CourierAnswer.parse(await askCourier("GET", "/", ASK_MS));
 }

@@ -8,6 +8,7 @@ import { MEMBERS_PREFIX } from "../cluster/keys.ts";
 import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
 import { Member, type NodeFile, RECEIVERS_MAX, type ReportReceiver } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { syncCommands } from "./courier-sync.ts";
 
 /** What a server is to run. */
 export interface PuppetdbWish {
@@ -15,30 +16,42 @@ export interface PuppetdbWish {
   puppetdb: boolean;
 }
 
-export function puppetdbCommands(host: {
+export interface PuppetdbHost {
   etcd: Etcd;
   node: NodeFile;
-  wakeReload: () => void;
-}): PuppetdbCommands {
-  const { etcd, node } = host;
-  const change = async (by: (own: Member, members: Member[]) => Member) => {
-    for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
-      const { kvs } = await etcd.range(MEMBERS_PREFIX);
-      const members = kvs.map((kv) => parseKept(Member, kv).value);
-      const at = members.findIndex(({ id }) => id === node.id);
-      const [own, key] = [members[at], kvs[at]?.key];
-      if (own === undefined || key === undefined) {
-        throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
-      }
-      const value = JSON.stringify(by(own, members));
-      const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
-      const then = [{ put: key, value }];
-      const done = await etcd.transact({ when, then }, { settle: { key, value } });
-      if (done.ok) return Member.parse(JSON.parse(value));
+}
+
+/** Changes this member, comparing every one that the change was decided on. */
+export async function changeMember(
+  { etcd, node }: PuppetdbHost,
+  by: (own: Member, members: Member[]) => Member,
+): Promise<Member> {
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+    const { kvs } = await etcd.range(MEMBERS_PREFIX);
+    const members = kvs.map((kv) => parseKept(Member, kv).value);
+    const at = members.findIndex(({ id }) => id === node.id);
+    const [own, key] = [members[at], kvs[at]?.key];
+    if (own === undefined || key === undefined) {
+      throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
     }
-    throw conflict(MEMBERS_PREFIX);
-  };
+    const value = JSON.stringify(by(own, members));
+    const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
+    const then = [{ put: key, value }];
+    const done = await etcd.transact({ when, then }, { settle: { key, value } });
+    if (done.ok) return Member.parse(JSON.parse(value));
+  }
+  throw conflict(MEMBERS_PREFIX);
+}
+
+export function puppetdbCommands(
+  host: PuppetdbHost & { wakeReload: () => void },
+): PuppetdbCommands {
+  const { etcd } = host;
+  const change = async (by: (own: Member, members: Member[]) => Member) => changeMember(host, by);
+  const syncing = syncCommands();
   return {
+    sync: async () => syncing.sync(),
+    diff: async () => syncing.diff(),
     async set({ clients, ...wish }) {
       if (clients.length > 0) {
         await updateSettings(etcd, (settings) => {
@@ -56,6 +69,7 @@ export function puppetdbCommands(host: {
           hints: ["Install one, then: understudy puppetdb enable"],
         });
       });
+      await syncing.trust();
     },
     async addReceiver(receiver) {
       return changeReceivers(etcd, (all) => withReceiver(all, receiver));

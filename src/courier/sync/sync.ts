@@ -51,6 +51,8 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
   const path = join(deps.stateDir, "sync.json");
   const tried = createTriedMemory();
   let kept = await readKeptSync(path, log);
+  // What was level before it was to fill is another one.
+  if (deps.filling && kept.standing === "level") kept = { ...kept, standing: "unknown" };
   /** Whether the PuppetDB is the one that `kept` tells of, and well. */
   let well = false;
   let asked: string | undefined;
