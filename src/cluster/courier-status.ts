@@ -119,10 +119,16 @@ export function courierWarnings(members: readonly MemberAnswer[]): string[] {
     const { courier } = local ?? {};
     if (courier === undefined) return [];
     if (!courier.runs) return [`${member.id}'s courier doesn't run: ${courier.because}`];
-    if (courier.singleCopies === 0) return [];
-    return [
-      `${member.id}'s courier has ${countOf(courier.singleCopies)} with 1 copy: no other courier has taken one.`,
-    ];
+    const said: string[] = [];
+    if (courier.singleCopies > 0) {
+      const count = countOf(courier.singleCopies);
+      said.push(`${member.id}'s courier has ${count} with 1 copy: no other courier has taken one.`);
+    }
+    const { last } = courier.sync ?? {};
+    if (last?.ok === false) {
+      said.push(`${member.id}'s PuppetDB isn't brought level with the others: ${last.because}`);
+    }
+    return said;
   });
   const puppetdbs = sumPuppetdbs(members).flatMap(({ id, fit, because, ...rest }) => [
     ...(fit ? [] : [`${id}'s PuppetDB answers no queries: ${because}`]),

@@ -13,7 +13,7 @@ import type { CourierConfig } from "./config.ts";
 import { judgeAnswer } from "./delivery-plan.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import type { Holdings } from "./holdings.ts";
-import { createCourierPeers, type PeerState } from "./peers.ts";
+import { createCourierPeers, PeerState } from "./peers.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
@@ -211,7 +211,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       },
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
-      ...(sync === undefined ? {} : { sync: sync.status() }),
+      ...(sync === undefined ? {} : { sync: PeerState.shape.sync.parse(sync.status()) }),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({
