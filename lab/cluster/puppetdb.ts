@@ -30,9 +30,68 @@ password = lab
 /** Starts a PuppetDB with a database of its own; resolves when it answers. */
 export async function startPuppetdb(host: LabHost): Promise<void> {
   await host.run(["bash", "-c", DATABASE], { withinMs: START_MS_MAX });
-  const options = { mode: 0o640, owner: "root:puppetdb" };
-  await host.writeFile("/etc/puppetdb/conf.d/database.ini", DATABASE_INI, options);
+  await writeDatabaseIni(host, DATABASE_INI);
   await host.run("systemctl enable --now puppetdb", { withinMs: START_MS_MAX });
+}
+
+/** As an administrator lets the other servers in, and a standby follow. */
+const PRIMARY = `
+set -e
+conf=/etc/postgresql/15/main
+echo "listen_addresses = '*'" >> $conf/conf.d/lab.conf
+echo "host all,replication all samenet scram-sha-256" >> $conf/pg_hba.conf
+systemctl restart postgresql@15-main
+cd /
+runuser -u postgres -- psql -q -c "create role follower replication login password 'lab'"
+`;
+const STANDBY = (primary: string) => `
+set -e
+pg_lsclusters -h | grep -q main || pg_createcluster 15 main
+systemctl stop postgresql@15-main
+conf=/etc/postgresql/15/main
+echo "listen_addresses = '*'" >> $conf/conf.d/lab.conf
+echo "host all,replication all samenet scram-sha-256" >> $conf/pg_hba.conf
+rm -rf /var/lib/postgresql/15/main
+cd /
+PGPASSWORD=lab runuser -u postgres -- pg_basebackup -h ${primary} -U follower -D /var/lib/postgresql/15/main -R
+systemctl enable --now postgresql postgresql@15-main
+`;
+
+/**
+ * A database on `primary` that `standby` follows, and on both a PuppetDB that uses whichever is the
+ * primary; resolves when both answer. The standby confirms what is committed.
+ */
+export async function startSharedPuppetdbs(primary: LabHost, standby: LabHost): Promise<void> {
+  const bash = async (host: LabHost, script: string) =>
+    host.run(["bash", "-c", script], { withinMs: START_MS_MAX });
+  await bash(primary, DATABASE);
+  await bash(primary, PRIMARY);
+  await bash(standby, STANDBY(primary.address));
+  await bash(
+    primary,
+    `cd / && runuser -u postgres -- psql -q -c "alter system set synchronous_standby_names = '*'" -c "select pg_reload_conf()"`,
+  );
+  const hosts = [primary, standby].map(({ address }) => `${address}:5432`).join(",");
+  const where = `//${hosts}/puppetdb?targetServerType=primary&connectTimeout=3&socketTimeout=30`;
+  for (const host of [primary, standby]) {
+    const ini = DATABASE_INI.replace("//127.0.0.1:5432/puppetdb", where);
+    await writeDatabaseIni(host, host === primary ? ini : `${ini}migrate = false\n`);
+    await host.run("systemctl enable --now puppetdb", { withinMs: START_MS_MAX });
+  }
+}
+
+/** The primary is gone; `standby` becomes it, as a failover manager would have it within seconds. */
+export async function promote(standby: LabHost): Promise<void> {
+  await standby.run([
+    "bash",
+    "-c",
+    `cd / && runuser -u postgres -- psql -q -c "alter system reset synchronous_standby_names" && pg_ctlcluster 15 main promote`,
+  ]);
+}
+
+async function writeDatabaseIni(host: LabHost, ini: string): Promise<void> {
+  const options = { mode: 0o640, owner: "root:puppetdb" };
+  await host.writeFile("/etc/puppetdb/conf.d/database.ini", ini, options);
 }
 
 const Rows = z.array(z.record(z.string(), z.unknown()));

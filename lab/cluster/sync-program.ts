@@ -22,8 +22,17 @@ const others = await Promise.all(
   }),
 );
 const log = createLog((line) => process.stderr.write(`${line}\n`));
-const notReady = () => "";
-const sync = await startSync({ stateDir, here, others, filling: false, notReady, log, signal });
+const none = () => "";
+const sync = await startSync({
+  stateDir,
+  here,
+  others,
+  filling: false,
+  notReady: none,
+  lost: none,
+  log,
+  signal,
+});
 await sync.looked(await here.health(signal));
 const asked = sync.ask();
 if ("because" in asked) throw new Error(asked.because);

@@ -19,7 +19,7 @@ const ENABLE_MS_MAX = 600_000;
 const AGENTS = ["one", "two", "three"];
 /** What `puppetdb enable` may change. */
 const FILES =
-  "cd /etc && find puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml puppetdb/conf.d/jetty.ini";
+  "cd /etc && find puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml puppetdb/conf.d";
 
 /** Each node exports its name and collects everybody's; what isn't collected is purged. */
 const SITE = `node default {
@@ -63,8 +63,8 @@ let filledMs: number;
 before(async () => {
   cluster = await openCluster({ servers: 3, agentHosts: 1, prepare: writeExports });
   [s1, s2, s3] = cluster.servers as [LabHost, LabHost, LabHost];
-  stock = await sumsOf(s2);
   await Promise.all([s1, s2].map(startPuppetdb));
+  stock = await sumsOf(s2);
 });
 
 after(async () => cluster?.down());

@@ -14,7 +14,7 @@ import {
   text,
   tooLarge,
 } from "./http.ts";
-import type { EdgeReport } from "./operations.ts";
+import type { EdgeReport } from "./outcome.ts";
 import type { Call, Route } from "./routes.ts";
 import { TTL_SECONDS_MAX } from "./settings.ts";
 import { isCertState, statusOf, statusTexts } from "./view.ts";

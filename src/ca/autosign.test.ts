@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { until } from "../base/retry.ts";
 import { decideAutosign, matchAllowlist } from "./autosign.ts";
-import { createPolicyProgram, policyPrefix } from "./policy-program.ts";
+import { createPolicyProgram, policyPrefix, rubyEnvironment } from "./policy-program.ts";
 
 void test("matchAllowlist reads an allowlist as Puppet Server does", () => {
   const cases: [line: string, certname: string, allowed: boolean][] = [
@@ -122,9 +122,33 @@ void test("few programs run at once, the others wait, and a crowd isn't let in",
 });
 
 void test("policyPrefix gives a program no more rights than puppetserver has", () => {
-  const argv = policyPrefix({ user: "puppet", group: "puppet", environmentFile: "/etc/default/x" });
+  const argv = policyPrefix({
+    user: "puppet",
+    group: "puppet",
+    environmentFile: "/etc/default/x",
+    environment: { GEM_PATH: "/a:/b" },
+  });
   assert.equal(argv[0], "systemd-run");
   assert.ok(argv.includes("--uid=puppet") && argv.includes("--gid=puppet"));
   assert.ok(argv.includes("--property=EnvironmentFile=-/etc/default/x"));
+  assert.ok(argv.includes("--setenv=GEM_PATH=/a:/b"));
   assert.equal(argv.at(-1), "--");
+});
+
+void test("rubyEnvironment is what puppetserver adds for programs in Ruby", () => {
+  const vendor = `jruby-puppet: {
+    # (optional) path to where Ruby is
+    ruby-load-path: [/opt/puppetlabs/puppet/lib/ruby/vendor_ruby]
+    gem-home: /opt/puppetlabs/server/data/puppetserver/jruby-gems
+    gem-path: [\${jruby-puppet.gem-home}, "/opt/puppetlabs/server/vendored-jruby-gems", "/opt/gems"]
+    max-active-instances: 1
+}`;
+  assert.deepEqual(rubyEnvironment(vendor), {
+    GEM_PATH:
+      "/opt/puppetlabs/server/data/puppetserver/jruby-gems:/opt/puppetlabs/server/vendored-jruby-gems:/opt/gems",
+    RUBYLIB: "/opt/puppetlabs/puppet/lib/ruby/vendor_ruby",
+  });
+  assert.deepEqual(rubyEnvironment("jruby-puppet: { gem-path: /one }"), { GEM_PATH: "/one" });
+  assert.deepEqual(rubyEnvironment("jruby-puppet: { gem-path: [], ruby-load-path: [a, {}] }"), {});
+  assert.deepEqual(rubyEnvironment(""), {});
 });

@@ -4,7 +4,7 @@
 import { unconfirmed } from "./admin-routes.ts";
 import { ADMIN_BODY_BYTES_MAX, ednVector, json, parseJsonObject, readBody } from "./http.ts";
 import { text, tooLarge } from "./http.ts";
-import type { Outcome, Result } from "./operations.ts";
+import type { Outcome, Result } from "./outcome.ts";
 import type { Call, Route } from "./routes.ts";
 
 export const bulkRoutes: Route[] = [

@@ -22,7 +22,7 @@ import type { CopyEnd, Journal } from "./journal.ts";
 import { createKeyHolder, type KeyHolder } from "./key-holder.ts";
 import { caLayout } from "./layout.ts";
 import { type Change, Mirror } from "./mirror.ts";
-import type { Copies, EdgeReport } from "./operations.ts";
+import type { Copies, EdgeReport } from "./outcome.ts";
 import type { PolicyProgram } from "./policy-program.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import { CA_PREFIX } from "./record.ts";

@@ -1,5 +1,7 @@
 // The part of HOCON that Puppet's configuration files use: objects, lists, quoted and bare values,
-// comments. No includes, no substitutions: those are refused, not guessed.
+// comments; `a.b: 1` as `a: { b: 1 }`, both objects of a name that comes twice, and `${a.b}` where
+// the whole value is a text that the file has. Includes and other substitutions are refused, not
+// guessed.
 
 import { Fault } from "../base/fault.ts";
 
@@ -11,10 +13,23 @@ export interface HoconObject {
 /** Deepest nesting that is followed. */
 const DEPTH_MAX = 32;
 
-type Token = { kind: "mark" | "text" | "end"; text: string; line: number };
+/** `path`: what a bare name means as one, from the outermost object inwards. */
+interface Token {
+  kind: "mark" | "text" | "reference" | "end";
+  text: string;
+  line: number;
+  path?: string[];
+}
 
 /** The object that `text` describes; scalars are strings. Throws Fault `ca.conf` with the line. */
 export function parseHocon(text: string): HoconObject {
+  const root = parseFile(text);
+  resolve(root, root);
+  return root;
+}
+
+/** As it is written; texts that are named elsewhere in it are References. */
+function parseFile(text: string): HoconObject {
   const tokens = scan(text);
   let at = 0;
   const peek = () => tokens[at] ?? { kind: "end" as const, text: "", line: 0 };
@@ -42,7 +57,14 @@ export function parseHocon(text: string): HoconObject {
       skip("\n");
       if (isMark(":") || isMark("=")) at += 1;
       else if (!isMark("{")) throw odd(peek(), "':', '=' or '{' is expected");
-      result[key.text] = value(depth + 1);
+      const [first = "", ...inner] = key.path ?? [key.text];
+      if (depth + inner.length > DEPTH_MAX) throw odd(key, "nested too deeply");
+      let holder = result;
+      for (const name of inner.length === 0 ? [] : [first, ...inner.slice(0, -1)]) {
+        holder = objectAt(holder, name);
+      }
+      const name = inner.at(-1) ?? first;
+      holder[name] = together(holder[name], value(depth + inner.length + 1));
     }
   };
   const list = (depth: number): HoconValue[] => {
@@ -62,10 +84,14 @@ export function parseHocon(text: string): HoconObject {
     const first = take();
     if (first.kind === "mark" && first.text === "{") return object("}", depth);
     if (first.kind === "mark" && first.text === "[") return list(depth);
-    if (first.kind !== "text") throw odd(first, "a value is expected");
+    if (first.kind !== "text" && first.kind !== "reference") {
+      throw odd(first, "a value is expected");
+    }
     let whole = first.text;
-    while (peek().kind === "text") whole += ` ${take().text}`;
-    return whole;
+    while (first.kind === "text" && peek().kind === "text") whole += ` ${take().text}`;
+    if (["text", "reference"].includes(peek().kind))
+      throw odd(peek(), "the value's end is expected");
+    return first.kind === "text" ? whole : (new Reference(first) as unknown as HoconValue);
   };
 
   skip("\n");
@@ -74,10 +100,57 @@ export function parseHocon(text: string): HoconObject {
   return object("}", 0);
 }
 
+/** Stands where the file names a text that is elsewhere in it. */
+class Reference {
+  readonly token: Token;
+
+  constructor(token: Token) {
+    this.token = token;
+  }
+}
+
+/** Puts in place what the references in `value` mean. */
+function resolve(value: HoconObject | HoconValue[], root: HoconObject): void {
+  for (const [name, each] of Object.entries(value)) {
+    if (each instanceof Reference) (value as HoconObject)[name] = textAt(root, each.token);
+    else if (typeof each !== "string") resolve(each, root);
+  }
+}
+
+function textAt(root: HoconObject, token: Token): string {
+  const found = (token.path ?? []).reduce<HoconValue | undefined>(
+    (value, name) => (isObject(value) ? value[name] : undefined),
+    root,
+  );
+  if (typeof found === "string") return found;
+  throw odd(token, "the name of a text in this file is expected");
+}
+
+/** The object below `name`, made where there is none. */
+function objectAt(holder: HoconObject, name: string): HoconObject {
+  const there = holder[name];
+  if (isObject(there)) return there;
+  const made = Object.create(null) as HoconObject;
+  holder[name] = made;
+  return made;
+}
+
+/** What a name means that has one value and then another: only objects have room for both. */
+function together(before: HoconValue | undefined, after: HoconValue): HoconValue {
+  if (!isObject(before) || !isObject(after)) return after;
+  for (const [name, value] of Object.entries(after)) before[name] = together(before[name], value);
+  return before;
+}
+
+function isObject(value: HoconValue | undefined): value is HoconObject {
+  const isOther = value === undefined || typeof value === "string" || Array.isArray(value);
+  return !isOther && !(value instanceof Reference);
+}
+
 function scan(text: string): Token[] {
   const tokens: Token[] = [];
   const pattern =
-    /(?<space>[ \t\r]+|(?:#|\/\/)[^\n]*)|(?<mark>[{}[\]:=,\n])|"(?<quoted>(?:[^"\\\n]|\\.)*)"|(?<bare>(?:(?!\/\/)[^\s{}[\]:=,"#$])+)/gy;
+    /(?<space>[ \t\r]+|(?:#|\/\/)[^\n]*)|(?<mark>[{}[\]:=,\n])|\$\{(?<reference>[\w.-]+)\}|"(?<quoted>(?:[^"\\\n]|\\.)*)"|(?<bare>(?:(?!\/\/)[^\s{}[\]:=,"#$])+)/gy;
   let line = 1;
   while (pattern.lastIndex < text.length) {
     const from = pattern.lastIndex;
@@ -88,7 +161,11 @@ function scan(text: string): Token[] {
     }
     if (groups["mark"] !== undefined) tokens.push({ kind: "mark", text: groups["mark"], line });
     else if (groups["space"] === undefined) {
-      tokens.push({ kind: "text", text: groups["bare"] ?? unquote(groups["quoted"] ?? ""), line });
+      const { bare, reference, quoted = "" } = groups;
+      if (reference !== undefined) {
+        tokens.push({ kind: "reference", text: reference, line, path: reference.split(".") });
+      } else if (bare === undefined) tokens.push({ kind: "text", text: unquote(quoted), line });
+      else tokens.push({ kind: "text", text: bare, line, path: bare.split(".") });
     }
     if (groups["mark"] === "\n") line += 1;
   }

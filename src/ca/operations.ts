@@ -3,63 +3,24 @@
 // second server and at the edges; how far that was is part of the answer.
 
 import { isIP } from "node:net";
-import { Fault, messageOf } from "../base/fault.ts";
-import { pause } from "../base/retry.ts";
-import { wallMs } from "../host/clock.ts";
 import { type Certificate, certificatePem } from "../x509/certificate.ts";
 import { isCertname, printable } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
-import { wasGivenBefore } from "./given.ts";
+import { lookUp } from "./look-up.ts";
+import { copiesOf, type Outcome, type Result } from "./outcome.ts";
 import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
-import { ensureKnown } from "./reconcile.ts";
-import { certKey, nameKey, requestKey, REQUEST_PREFIX } from "./record.ts";
-import type { Recorded } from "./revoke.ts";
+import { REQUEST_PREFIX } from "./record.ts";
 import type { Serial } from "./serial.ts";
 import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
-import { unchanged, type ReadOptions } from "./store.ts";
+import type { ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
+import { cleanNames, forgetName, revokeCertificates } from "./withdraw.ts";
 
-/** Names looked up in one transaction; each is one or two of its operations. */
-const NAMES_AT_ONCE = 60;
 const SIGN_AT_ONCE = 8;
-/**
- * How long the CRL waits for the edges, milliseconds. Building one of 50,000 entries takes its
- * time, and until they refuse it the certificate gets in; an edge that is gone must not hold it up.
- */
-const EDGES_FIRST_MS = 1000;
-const FOR_CHANGE = { forChange: true };
-/** Attempts at a removal or a revocation while other servers change the same name. */
-const TRIES_MAX = 20;
-
-/** How many servers keep a durable copy of a change, and which. */
-export interface Copies {
-  copies: number;
-  of: string[];
-}
-
-/** Which edges refuse the revoked serials now, and which couldn't say so. */
-export interface EdgeReport {
-  confirmed: string[];
-  missing: { member: string; because: string }[];
-}
-
-export interface Result {
-  name: string;
-  ok: boolean;
-  /** Empty when ok. */
-  because: string;
-  why?: "unknown" | "no-request" | "no-certificate" | "refused" | "failed";
-  serial?: Serial;
-}
-
-export interface Outcome extends Copies {
-  results: Result[];
-  edges?: EdgeReport;
-}
 
 /** A member's own certificate that is to be signed. */
 export interface ServerCertificate {
@@ -170,7 +131,7 @@ async function renewCertificate(core: Core, certificate: Certificate): Promise<S
 
 async function generateCertificate(core: Core, pem: string) {
   const parsed = readRequest(pem);
-  if (parsed.ok) await lookUp(core, [parsed.read.certname], FOR_CHANGE);
+  if (parsed.ok) await lookUp(core, [parsed.read.certname], { forChange: true });
   const { certname, der, issued } = await signGenerated(core.signer(), pem);
   if (issued !== undefined) await core.publisher.publish(issued.touched);
   const copies = await copiesOf(core, issued?.revision ?? core.mirror.revision);
@@ -205,192 +166,8 @@ async function signServerCertificate(core: Core, wish: ServerCertificate) {
   return { serial: issued.serial, pem, ...(await copiesOf(core, issued.revision)) };
 }
 
-async function revokeCertificates(
-  core: Core,
-  what: { names?: readonly string[]; serials?: readonly Serial[] },
-): Promise<Outcome> {
-  const { tables } = core.mirror;
-  await core.store.refresh((what.serials ?? []).map(certKey), FOR_CHANGE);
-  const known = (what.serials ?? []).filter(
-    (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
-  );
-  const all = new Set(known);
-  const bySerial = known.length === 0 ? undefined : await core.revoker.revoke(known);
-  const byName = await revokeNames(core, [...new Set(what.names)], all);
-  const { revision, touched } = newestOf(bySerial, byName.recorded);
-  const results = [
-    ...byName.results,
-    ...(what.serials ?? []).map((serial) =>
-      revokeResult(serial, all.has(serial) ? [serial] : [], false),
-    ),
-  ];
-  if (all.size === 0) return { results, ...alone(core) };
-  // Also when nothing was left to do: what is answered must hold on the second server and the
-  // edges.
-  const edges = core.deps.confirmEdges([...all]);
-  edges.catch(() => undefined);
-  await atMost(EDGES_FIRST_MS, edges);
-  if (touched !== undefined) await core.publisher.publish(touched);
-  const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
-  return { results, ...copies, edges: await edges };
-}
-
-/** Each has the CRL's number among what it touched, so the newest one stands for all. */
-function newestOf(...all: (Recorded | undefined)[]): Recorded {
-  const nothing: Recorded = { revision: 0, touched: undefined };
-  return all.reduce<Recorded>(
-    (newest, one) => (one !== undefined && one.revision > newest.revision ? one : newest),
-    nothing,
-  );
-}
-
-/** Waits for `work`, but no longer than `ms`. */
-async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work.catch(() => undefined), pause(ms, over.signal)]);
-  over.abort();
-}
-
-/**
- * Revokes what these names have, and adds the serials to `all`. A renewal may come in between two
- * looks; what it made is found by the next one. A look counts only when memory has all that the
- * names were given before it: `lookUp` brings the newest certificate, and older ones are in force
- * too.
- */
-async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
-  const { requests } = core.mirror.tables;
-  let recorded: Recorded | undefined;
-  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    await lookUp(core, names, FOR_CHANGE);
-    await ensureKnown(core, newestChange(core, names, recorded));
-    const found = names.map((name) => ({
-      name,
-      serials: isCertname(name) ? serialsToRevoke(core, name) : [],
-    }));
-    const left = found.flatMap(({ serials }) => serials.filter((serial) => !all.has(serial)));
-    if (left.length === 0) {
-      const results = found.map(({ name, serials }) =>
-        revokeResult(name, serials, requests.has(name)),
-      );
-      return { recorded, results };
-    }
-    recorded = newestOf(recorded, await core.revoker.revoke(left));
-    for (const serial of left) all.add(serial);
-  }
-  throw new Fault("ca.busy", "what is to be revoked keeps being renewed: try again");
-}
-
-/** The newest revision known to have changed one of `names`, or `recorded` something. */
-function newestChange({ mirror }: Core, names: readonly string[], recorded?: Recorded): number {
-  const given = mirror.tables.names;
-  return names.reduce(
-    (newest, name) => Math.max(newest, given.revisionOf(name)),
-    recorded?.revision ?? 0,
-  );
-}
-
-/** The serials that "revoke this name" means: its certificate, and older ones still in force. */
-function serialsToRevoke({ mirror }: Core, name: string): Serial[] {
-  const { names, certs, revoked } = mirror.tables;
-  const current = names.get(name)?.serial;
-  const now = wallMs();
-  return mirror.serialsOf(name).filter((serial) => {
-    const inForce = (certs.get(serial)?.notAfterMs ?? 0) > now;
-    return serial === current || (inForce && !revoked.has(serial));
-  });
-}
-
-async function cleanNames(core: Core, names: readonly string[]): Promise<Outcome> {
-  const { tables } = core.mirror;
-  const outcome = await revokeCertificates(core, { names });
-  let revision = 0;
-  for (const { name, ok, serial } of outcome.results) {
-    if (!ok) continue;
-    const removed = await removeKeys(core, () => {
-      // Only the certificate that was revoked: a newer one of the same name stays.
-      const same = tables.names.get(name)?.serial === serial;
-      return same ? [{ key: nameKey(name), revision: tables.names.revisionOf(name) }] : [];
-    });
-    revision = Math.max(revision, removed);
-  }
-  return revision === 0 ? outcome : { ...outcome, ...(await copiesOf(core, revision)) };
-}
-
-async function forgetName(core: Core, name: string, what: "all" | "request"): Promise<boolean> {
-  if (!isCertname(name)) return false;
-  const { requests, names } = core.mirror.tables;
-  await lookUp(core, [name], FOR_CHANGE);
-  const revision = await removeKeys(core, () => {
-    const request = { key: requestKey(name), revision: requests.revisionOf(name) };
-    const certificate = { key: nameKey(name), revision: names.revisionOf(name) };
-    return what === "all" ? [request, certificate] : [request];
-  });
-  await copiesOf(core, revision);
-  return revision > 0;
-}
-
-/**
- * Deletes keys as they are now; tries again when one of them changed meanwhile. 0: none was there.
- */
-async function removeKeys(
-  { store, publisher }: Core,
-  keys: () => { key: string; revision: number }[],
-): Promise<number> {
-  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const there = keys().filter(({ revision }) => revision > 0);
-    if (there.length === 0) return 0;
-    const done = await store.commit({
-      when: there.map(({ key, revision }) => unchanged(key, revision)),
-      then: there.map(({ key }) => ({ delete: key })),
-    });
-    if (!done.ok) continue;
-    await publisher.publish(done.touched);
-    return done.revision;
-  }
-  throw new Fault("ca.busy", "what is to be removed keeps changing: try again");
-}
-
-async function lookUp(
-  { store }: Core,
-  names: readonly string[],
-  options: ReadOptions = {},
-): Promise<void> {
-  const { tables } = store.mirror;
-  for (let at = 0; at < names.length; at += NAMES_AT_ONCE) {
-    const some = names.slice(at, at + NAMES_AT_ONCE).filter(isCertname);
-    const keys = some.flatMap((name) => [nameKey(name), requestKey(name)]);
-    await store.refresh(keys, options);
-    const lacking = some.flatMap((name) => {
-      const serial = tables.names.get(name)?.serial;
-      return serial === undefined || tables.certs.has(serial) ? [] : [certKey(serial)];
-    });
-    await store.refresh(lacking, options);
-  }
-}
-
-async function copiesOf(core: Core, revision: number): Promise<Copies> {
-  if (revision === 0) return alone(core);
-  return core.deps.confirmCopies(revision).catch((error) => {
-    const why = messageOf(error);
-    core.deps.log.warn("whether a second server has the change is not known", { why });
-    return alone(core);
-  });
-}
-
-function alone({ deps }: Core): Copies {
-  return { copies: 1, of: [deps.member] };
-}
-
 function resultOf(name: string, signed: Signed): Result {
   if (signed.ok) return { name, ok: true, because: "", serial: signed.serial };
   const { why, because } = signed;
   return { name, ok: false, why, because };
-}
-
-function revokeResult(name: string, serials: readonly Serial[], waits: boolean): Result {
-  const serial = serials.at(-1);
-  if (serial !== undefined) return { name, ok: true, because: "", serial };
-  if (!waits) return { name, ok: false, why: "unknown", because: "there is no such certificate" };
-  const because = `Cannot revoke certificate for host ${name} without a signed certificate`;
-  return { name, ok: false, why: "no-certificate", because };
 }

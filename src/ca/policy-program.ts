@@ -5,6 +5,7 @@
 import { messageOf } from "../base/fault.ts";
 import { tryRun } from "../host/process.ts";
 import { printable } from "./certname.ts";
+import { parseHocon } from "./hocon.ts";
 
 const AT_ONCE_MAX = 4;
 /** Requests that wait for their turn; more are left to an administrator. */
@@ -58,11 +59,30 @@ export function createPolicyProgram(
   };
 }
 
+/**
+ * What puppetserver adds to the environment of a program, so that one in Ruby finds what is
+ * installed for it: of puppetserver.conf. Throws Fault `ca.conf` where that can't be read.
+ */
+export function rubyEnvironment(puppetserverConf: string): Record<string, string> {
+  const section = parseHocon(puppetserverConf)["jruby-puppet"];
+  if (section === undefined || typeof section === "string" || Array.isArray(section)) return {};
+  const paths = (name: string) => {
+    const value = section[name] ?? [];
+    const all = Array.isArray(value) ? value : [value];
+    const texts = all.filter((each) => typeof each === "string");
+    return texts.filter((text) => text.startsWith("/")).join(":");
+  };
+  const environment = { GEM_PATH: paths("gem-path"), RUBYLIB: paths("ruby-load-path") };
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+}
+
 /** What lowers a program's rights: a unit of its own, as `user`, with puppetserver's environment. */
 export function policyPrefix(as: {
   user: string;
   group: string;
   environmentFile: string;
+  /** Where the file doesn't say otherwise. */
+  environment: Record<string, string>;
 }): string[] {
   return [
     "systemd-run",
@@ -72,6 +92,8 @@ export function policyPrefix(as: {
     "--collect",
     `--uid=${as.user}`,
     `--gid=${as.group}`,
+    ...Object.entries(as.environment).map(([name, value]) => `--setenv=${name}=${value}`),
+    // What it says goes before the same names in --setenv.
     `--property=EnvironmentFile=-${as.environmentFile}`,
     // Whoever waits for it gives up first, and says so.
     `--property=RuntimeMaxSec=${LIMIT_S + 1}`,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { readCaConf } from "./settings.ts";
+import { readCaConf, usesInfraCrl } from "./settings.ts";
 
 void test("readCaConf reads what Debian's and the vendor's ca.conf say", () => {
   const text = `
@@ -27,6 +27,59 @@ other { nested.key: { } }
   });
   assert.deepEqual(readCaConf(""), {});
   assert.deepEqual(readCaConf("{ certificate-authority { } }"), {});
+});
+
+void test("readCaConf reads names with dots, and a section in parts, as puppetserver does", () => {
+  const text = `
+certificate-authority.allow-subject-alt-names: true
+certificate-authority { ca-ttl: 1d, certificate-status { client-whitelist: [a] } }
+certificate-authority.certificate-status.authorization-required = false
+certificate-authority: { ca-ttl: 2d }
+"certificate-authority.allow-auto-renewal": true
+__proto__.enable-infra-crl: true
+`;
+  assert.deepEqual(readCaConf(text), { allowSubjectAltNames: true, caTtlSeconds: 2 * 86_400 });
+  assert.equal(usesInfraCrl(text), false);
+  assert.throws(
+    () => readCaConf(`${"a.".repeat(100)}b: 1`),
+    (error) => isFault(error, "ca.conf"),
+  );
+});
+
+void test("readCaConf takes a text from where the file has it, and nothing that it hasn't", () => {
+  const text = `
+certificate-authority: { ca-ttl: \${times.long}, auto-renewal-cert-ttl: "\${times.long}" }
+certificate-authority: { ca-ttl: \${times.short} }
+times: { short: 1d, long: 30d, list: [1d], other: \${times.short} }
+`;
+  const read = (changed: string) => readCaConf(text.replace('"${times.long}"', changed));
+  assert.deepEqual(read("2d"), { caTtlSeconds: 86_400, autoRenewalTtlSeconds: 2 * 86_400 });
+  assert.equal(read("${times.long}").autoRenewalTtlSeconds, 30 * 86_400);
+  for (const odd of ["${times.none}", "${times.list}", "${times}", "${?times.long}"]) {
+    assert.throws(
+      () => read(odd),
+      (error) => isFault(error, "ca.conf") && error.message.startsWith("line 2:"),
+      odd,
+    );
+  }
+  for (const odd of ["${times.long} more", "more ${times.long}", "[a ${times.long}]"]) {
+    assert.throws(
+      () => read(odd),
+      (error) => isFault(error, "ca.conf"),
+      odd,
+    );
+  }
+});
+
+void test("usesInfraCrl says whether agents get a list of revoked servers only", () => {
+  const setting = (value: string) => `certificate-authority: { enable-infra-crl: ${value} }`;
+  assert.equal(usesInfraCrl(setting("true")), true);
+  assert.equal(usesInfraCrl(setting("false")), false);
+  assert.equal(usesInfraCrl("certificate-authority: {}"), false);
+  assert.throws(
+    () => usesInfraCrl(setting("${x}")),
+    (error) => isFault(error, "ca.conf"),
+  );
 });
 
 void test("readCaConf refuses what it doesn't understand, with the line", () => {

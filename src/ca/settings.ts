@@ -37,8 +37,7 @@ export const TTL_SECONDS_MAX = 1_576_800_000;
  * Throws Fault `ca.conf` when it can't be understood, Fault `base.duration` for a bad duration.
  */
 export function readCaConf(text: string): Partial<CaSettings> {
-  const section = parseHocon(text)["certificate-authority"];
-  if (section === undefined || typeof section === "string" || Array.isArray(section)) return {};
+  const section = sectionOf(text);
   return {
     ...flag(section, "allow-subject-alt-names", "allowSubjectAltNames"),
     ...flag(section, "allow-authorization-extensions", "allowAuthorizationExtensions"),
@@ -46,6 +45,21 @@ export function readCaConf(text: string): Partial<CaSettings> {
     ...seconds(section, "ca-ttl", "caTtlSeconds"),
     ...seconds(section, "auto-renewal-cert-ttl", "autoRenewalTtlSeconds"),
   };
+}
+
+/**
+ * Whether stock's CA gives agents a list of revoked servers only, by this ca.conf. Throws as
+ * readCaConf does.
+ */
+export function usesInfraCrl(text: string): boolean {
+  return sectionOf(text)["enable-infra-crl"] === "true";
+}
+
+function sectionOf(text: string): HoconObject {
+  const section = parseHocon(text)["certificate-authority"];
+  return section === undefined || typeof section === "string" || Array.isArray(section)
+    ? {}
+    : section;
 }
 
 function seconds(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {

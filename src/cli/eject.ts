@@ -7,7 +7,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import { readPuppetLayout } from "../host/puppet-layout.ts";
 import { EjectPlan } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { type EjectOutcome, ejectSteps, isEjected, requireEditable } from "../setup/eject.ts";
+import { type EjectOutcome, ejectSteps, isEjected, requireFit } from "../setup/eject.ts";
 import { readSetupHost } from "../setup/setup-host.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
 import { confirm } from "./confirm.ts";
@@ -58,7 +58,7 @@ async function eject(flags: EjectFlags, output: Output): Promise<void> {
     return;
   }
   if (flags.dryRun === true) {
-    await requireEditable(node, host);
+    await requireFit(node, host);
     const begun =
       plan.state === "handed-over"
         ? ["The CA directory is stock's already: its CA is started."]
@@ -69,7 +69,7 @@ async function eject(flags: EjectFlags, output: Output): Promise<void> {
     return;
   }
   if (plan.refused !== "") throw refusedFault(plan);
-  await requireEditable(node, host);
+  await requireFit(node, host);
   // What was begun leaves nobody signing: it goes on without a question.
   if (plan.state === "ours") await confirm(plan.lines, node.id, flags, output);
   const outcome: EjectOutcome = { unconfirmed: [] };

@@ -28,6 +28,8 @@ interface Flags {
   force?: boolean;
   /** Commander's name for --without-puppetdb. */
   withoutPuppetdb?: boolean;
+  /** Of --shared-database. */
+  sharedDatabase?: boolean;
 }
 
 export function addPuppetdb(program: Command): void {
@@ -40,6 +42,7 @@ export function addPuppetdb(program: Command): void {
       "run a courier here, bring commands to this server's PuppetDB, have puppetserver use it",
     )
     .option("--without-puppetdb", "leave a PuppetDB that is installed here out")
+    .option("--shared-database", "its database is the one that every other PuppetDB has too")
     .option("--dry-run", "check everything, print what would be done, change nothing")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)
@@ -53,7 +56,7 @@ export function addPuppetdb(program: Command): void {
     .action(disable);
   puppetdb
     .command("accept")
-    .description("let this server's PuppetDB answer queries: it has what the others have")
+    .description("let this server's PuppetDB answer queries with what it has, also if that is less")
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
     .action(accept);
@@ -79,9 +82,18 @@ async function enable(flags: Flags): Promise<void> {
   requireRoot();
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
-  const plan = await planEnable(node, layout, flags.withoutPuppetdb === true);
+  if (flags.withoutPuppetdb === true && flags.sharedDatabase === true) {
+    throw new Fault("cli.option", "--shared-database is said of a PuppetDB: none is to be used");
+  }
+  const plan = await planEnable(node, layout, {
+    without: flags.withoutPuppetdb === true,
+    shared: flags.sharedDatabase,
+  });
   if (flags.dryRun === true) {
-    output.result(plan, describeEnable(plan).join("\n"));
+    // Without the texts: database.ini has a password.
+    const lines = describeEnable(plan);
+    const { puppetdb, clients, urls } = plan;
+    output.result({ puppetdb, clients, urls, plan: lines }, lines.join("\n"));
     return;
   }
   const say = (line: string) => output.progress(line);
@@ -146,7 +158,7 @@ async function accept(flags: Flags): Promise<void> {
     }
   }
   await callDaemon("POST", "/v1/puppetdb/accept", { body: {}, answer: Done });
-  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries now.`);
+  output.result({ id: node.id }, `${node.id}'s PuppetDB may answer queries, with what it has.`);
 }
 
 async function readStatus(): Promise<ClusterStatus> {

@@ -63,6 +63,10 @@ export const Member = z.object({
    * queries yet.
    */
   puppetdb: z.enum(["fills", "answers"]).optional(),
+  /** Whether that has the same database as every other one; absent: one of its own. */
+  puppetdbShared: z.boolean().optional(),
+  /** When an administrator last took it with what it had. */
+  puppetdbAccepted: z.string().optional(),
   backends: z.array(Backend).max(16),
   version: z.string(),
   joinedAt: z.string(),
@@ -117,6 +121,10 @@ export const Settings = z.object({
   puppetdbClients: z.array(Certname).max(1000).optional(),
   /** Where couriers send reports besides; absent: nowhere. */
   reportReceivers: z.array(ReportReceiver).max(RECEIVERS_MAX).optional(),
+  /**
+   * How long a node may be silent before couriers deactivate it, seconds; 0 or absent: for ever.
+   */
+  puppetdbNodeTtlS: z.int().min(0).optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

@@ -43,6 +43,12 @@ const Config = z.strictObject({
   puppetdbs: z.array(z.string()),
   /** Those of them that take commands, but answer no queries yet. */
   filling: z.array(z.string()).default([]),
+  /** By PuppetDB: the newest order to take it with what it has. Any text, another one each time. */
+  accepted: z.record(z.string(), z.string()).default({}),
+  /** How long a node may be silent before it is deactivated, seconds; 0: for ever. */
+  nodeTtlS: z.int().min(0).default(0),
+  /** Whether all of them have one database: what one has stored, all have. */
+  shared: z.boolean().default(false),
   /** Base URL of this server's PuppetDB; absent: it runs none. */
   localPuppetdb: z.string().optional(),
   /** Where reports go besides. */

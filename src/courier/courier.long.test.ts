@@ -179,4 +179,38 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     };
     await until("none is fit", none, SOON);
   });
+
+  test("bring a command once to PuppetDBs that share a database, by one that can store it", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 3, puppetdbs: 2 });
+    couriers.more = { shared: true };
+    await couriers.start();
+    const got = () => [...couriers.puppetdbs.values()].flatMap((toy) => toy.certnames()).toSorted();
+    const send = async (from: number, count: number) => {
+      const names = Array.from({ length: count }, (_, index) => `n${from + index}.test`);
+      const sent = names.map(async (name) => couriers.command("s3.test", name));
+      assert.ok((await Promise.all(sent)).every((status) => status === 200));
+    };
+    await send(10, 5);
+    await until("all are there", () => got().length === 5, SOON);
+    await couriers.toy("s1.test").stop();
+    await send(20, 5);
+    await until("the other one has them", () => got().length === 10, SOON);
+    assert.equal(new Set(got()).size, 10);
+    const elsewhere = async () =>
+      (await couriers.ask("s3.test", "/pdb/query/v4/nodes")).text.includes("s2.test");
+    await until("queries go there too", elsewhere, SOON);
+    couriers.toy("s2.test").writable = false;
+    await send(30, 5);
+    await couriers.kill("s3.test");
+    await couriers.start("s3.test");
+    await couriers.toy("s1.test").start();
+    await until("what waited is there", () => new Set(got()).size === 15, SOON);
+    const waiting = async () => {
+      const { puppetdbs } = (await couriers.status("s3.test")) as {
+        puppetdbs: { commands: number }[];
+      };
+      return puppetdbs.map(({ commands }) => commands).join();
+    };
+    await until("nothing waits any more", async () => (await waiting()) === "0,0", SOON);
+  });
 });

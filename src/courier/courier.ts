@@ -12,11 +12,13 @@ import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { judgeAnswer } from "./delivery-plan.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
+import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
 import { createCourierPeers, PeerState } from "./peers.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
+import { createSharedTarget, SHARED_DATABASE } from "./shared-target.ts";
 import { type Marks, openStream, type Stream } from "./stream.ts";
 import { startOwnSync } from "./sync/start.ts";
 import type { Sync } from "./sync/sync.ts";
@@ -113,18 +115,22 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   const peers = createCourierPeers(config, deps.peerTls, { log, signal, onChange: wake });
   const more = { id: config.id, peers, log, signal, ...limit };
   const targets = config.puppetdbs.map((id) => createTarget(config, id, deps.peerTls));
+  const lookAtAll = async () => Promise.all(targets.map(lookAtTarget));
   const commands = await openStream({
     ...more,
     name: "commands",
     folder: config.stateDir,
-    targets: targets.map((target) => ({
-      id: target.client.id,
-      writable: () => target.health.writable,
-      look: async () => lookAtTarget(target),
-      send: async (...args) => target.client.send(...args),
-      judge: judgeAnswer,
-    })),
+    targets: config.shared
+      ? [createSharedTarget({ puppetdbs: targets, look: lookAtAll })]
+      : targets.map((target) => ({
+          id: target.client.id,
+          writable: () => target.health.writable,
+          look: async () => lookAtTarget(target),
+          send: async (...args) => target.client.send(...args),
+          judge: judgeAnswer,
+        })),
   });
+  const bringsTo = ({ client: { id } }: Target) => (config.shared ? SHARED_DATABASE : id);
   streams.push(commands);
   const receivers = config.receivers.map((one) => createReceiver(one, () => deps.puppetTls));
   const folder = join(config.stateDir, "uploads");
@@ -134,16 +140,26 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       : await openStream({ ...more, name: "uploads", folder, targets: receivers });
   if (forReceivers !== undefined) streams.push(forReceivers);
   const uploads = forReceivers && (await createUploads(forReceivers, peers, config.id));
-  const lookAtTarget = async (target: Target) => {
+  const local = targets.find(({ client }) => client.id === config.id);
+  const guard = await startGuard(join(config.stateDir, "had.json"), {
+    puppetdbs: config.puppetdbs,
+    local: local?.client,
+    accepted: config.accepted,
+    peers: peers.list,
+    log,
+    signal,
+  });
+  const lookAtTarget = async (target: Target): Promise<void> => {
     const before = target.health.writable;
     const health = await target.client.health(signal);
     if (target === local) await sync?.looked(health);
     target.health = health;
+    if (target === local) guard.saw(health);
     if (target.health.writable && !before) {
       target.marks = commands.marks();
       wake();
     }
-    const { reached, ...waiting } = await commands.waiting(target.client.id, target.marks);
+    const { reached, ...waiting } = await commands.waiting(bringsTo(target), target.marks);
     target.backlog = { ...waiting, caughtUp: reached && target.health.writable };
   };
   const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
@@ -152,9 +168,11 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       .map((peer) => ({ id: peer.id, backlog: peer.state()?.backlog[id] }));
     return judgeFit(health, backlog, others);
   };
-  const local = targets.find(({ client }) => client.id === config.id);
   const notReady = (target: Target) => caughtUp(target).because;
-  const sync = await startOwnSync(config, targets, { notReady, log, signal });
+  const lost = (target: Target) => guard.because(target.client.id);
+  const sync = config.shared
+    ? undefined
+    : await startOwnSync(config, targets, { notReady, lost, log, signal });
   const looks = targets.map(async (target) => {
     while (!signal.aborted) {
       await lookAtTarget(target).catch((error: unknown) => {
@@ -168,7 +186,10 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     const { id } = target.client;
     const elsewhere = peers.list.find((peer) => peer.id === id)?.state()?.sync;
     const known = target === local ? sync?.status() : elsewhere;
-    return judgeSynced(caughtUp(target), { filling: config.filling.includes(id), sync: known });
+    const filling = config.filling.includes(id);
+    const verdict = judgeSynced(caughtUp(target), { filling, sync: known });
+    const because = verdict.fit ? guard.because(id) : verdict.because;
+    return { fit: because === "", because };
   };
   const used = join(config.stateDir, "queries");
   let chosen = await readUsed(used, config.puppetdbs);
@@ -211,6 +232,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       },
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
       ...(chosen === undefined ? {} : { queries: chosen }),
+      ...guard.state(),
       ...(sync === undefined ? {} : { sync: PeerState.shape.sync.parse(sync.status()) }),
     }),
     async status() {
@@ -218,7 +240,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         id: one.client.id,
         ...judged(one),
         ...one.backlog,
-        deadLetters: await commands.deadLetters(one.client.id),
+        deadLetters: await commands.deadLetters(bringsTo(one)),
       }));
       return {
         id: config.id,
@@ -233,7 +255,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     },
     async close() {
       stopping.abort();
-      await Promise.all([...looks, sync?.ended]);
+      await Promise.all([...looks, guard.ended, sync?.ended]);
       for (const stream of streams) await stream.close();
       for (const { client } of targets) client.close();
       peers.close();

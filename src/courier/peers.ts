@@ -9,6 +9,7 @@ import { SyncStatus } from "../cluster/sync-status.ts";
 import { deadline, pause } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
+import { Counts, Memory } from "./guard.ts";
 import type { Range } from "./ranges.ts";
 import { readBody } from "./read-body.ts";
 
@@ -35,6 +36,10 @@ export const PeerState = z.looseObject({
   ),
   /** The PuppetDB that its queries go to. */
   queries: z.string().optional(),
+  /** What its own PuppetDB has; null: not counted yet, or it has none. */
+  counts: Counts.nullish().catch(undefined),
+  /** What it remembers, by PuppetDB. */
+  memories: z.record(z.string(), Memory).optional().catch(undefined),
   /** Of its own server's PuppetDB. */
   sync: SyncStatus.pick({ standing: true, because: true }).optional(),
 });

@@ -12,6 +12,7 @@ import { decodePem, encodePem } from "../x509/pem.ts";
 import { createClientDoor } from "./client-door.ts";
 import { type CourierConfig, readCourierConfig } from "./config.ts";
 import { type CourierDeps, readPeerTls, startCourier } from "./courier.ts";
+import { expireNodes } from "./expire.ts";
 import { closeDoors, createStatusDoor, openDoor, placeOf } from "./doors.ts";
 import { createPeerDoor } from "./peer-door.ts";
 
@@ -56,7 +57,9 @@ export async function runCourier(
       Object.assign(tls.outgoing, files.outgoing);
       Object.assign(tls.puppet, files.puppet);
     };
+    const expiry = expireNodes(courier, config, { log, signal });
     await followFiles(config, tls, take, { log, signal });
+    await expiry;
   } finally {
     await closeDoors(doors);
     await courier.close();

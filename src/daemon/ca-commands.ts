@@ -4,7 +4,7 @@ import type { CaCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import type { Ca } from "../ca/authority.ts";
 import { refuseEjected } from "../ca/ejected.ts";
-import type { Outcome } from "../ca/operations.ts";
+import type { Outcome } from "../ca/outcome.ts";
 import { serialFrom } from "../ca/show.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import type { CaCrls, CaOutcome } from "../setup/contract.ts";

@@ -2,13 +2,13 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Fault } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { type Ca, createCa } from "../ca/authority.ts";
 import { readHandedOver } from "../ca/handed-over.ts";
-import { createPolicyProgram, policyPrefix } from "../ca/policy-program.ts";
-import type { Copies, EdgeReport } from "../ca/operations.ts";
+import { createPolicyProgram, policyPrefix, rubyEnvironment } from "../ca/policy-program.ts";
+import type { Copies, EdgeReport } from "../ca/outcome.ts";
 import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -47,6 +47,7 @@ export interface CaHost {
 export async function startCa(host: CaHost): Promise<Ca> {
   const { etcd, node, layout, keeper, copier, log } = host;
   const settings = await readSettings(layout);
+  const environment = await readRubyEnvironment(layout, log);
   const handedOver = await readHandedOver(node.clusterId);
   return createCa({
     etcd,
@@ -76,6 +77,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
         user: layout.puppetserver.user,
         group: layout.puppetserver.group,
         environmentFile: layout.puppetserver.defaultsFile,
+        environment,
       }),
     }),
     ...(layout.versions.puppet === undefined ? {} : { puppetVersion: layout.versions.puppet }),
@@ -155,6 +157,18 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
 async function readSettings(layout: PuppetLayout): Promise<CaSettings> {
   const text = await readIfThere(join(layout.puppetserver.confD, "ca.conf"));
   return caSettings(layout, text);
+}
+
+/** Where puppetserver.conf isn't understood, programs go without: most need nothing of it. */
+async function readRubyEnvironment(layout: PuppetLayout, log: Log) {
+  const path = join(layout.puppetserver.confD, "puppetserver.conf");
+  try {
+    return rubyEnvironment((await readIfThere(path)) ?? "");
+  } catch (error) {
+    const why = messageOf(error);
+    log.warn(`${path}: programs that autosign names get no GEM_PATH and RUBYLIB`, { why });
+    return {};
+  }
 }
 
 /** What puppet says, and ca.conf where that says otherwise, as in stock puppetserver. */

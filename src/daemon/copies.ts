@@ -4,9 +4,10 @@
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { shareNext } from "../base/share-next.ts";
 import { startFollower } from "../ca/follow.ts";
 import { type Journal, openJournal } from "../ca/journal.ts";
-import type { Copies } from "../ca/operations.ts";
+import type { Copies } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf } from "../cluster/view.ts";
@@ -62,6 +63,9 @@ export async function startCopier(options: {
     }
     return holds(revision);
   };
+  // Of certificates that are signed at the same moment, one question is enough.
+  let newest = 0;
+  const voters = shareNext(() => readVoters(etcd, newest));
   const asked = async (address: string, revision: number): Promise<boolean> => {
     const options = { body: { revision }, answer: HasCopyAnswer, withinMs: COPY_MS + 500 };
     const answer = await peers.call(address, "/v1/copies", options).catch(() => undefined);
@@ -73,15 +77,16 @@ export async function startCopier(options: {
     trust: async () => follower.trust(),
     problem: () => follower.problem(),
     async confirm(revision) {
-      const voters = await readVoters(etcd);
-      if (voters.length >= 3) return countCopies(voters, []);
+      newest = Math.max(newest, revision);
+      const voting = await voters();
+      if (voting.length >= 3) return countCopies(voting, []);
       const view = keeper.current();
       const others = view === undefined ? [] : serversOf(view).filter(({ id }) => id !== node.id);
       const said = await Promise.all([
         has(revision).then((own) => (own ? [node.id] : [])),
         ...others.map(async ({ id, address }) => ((await asked(address, revision)) ? [id] : [])),
       ]);
-      return countCopies(voters, said.flat());
+      return countCopies(voting, said.flat());
     },
   };
 }
@@ -96,8 +101,11 @@ export function countCopies(voters: readonly string[], copied: readonly string[]
   return { copies: Math.max(1, of.length), of };
 }
 
-/** Who votes, as of now: the view may be older than a voter's end. None when that can't be known. */
-async function readVoters(etcd: Etcd): Promise<string[]> {
-  const members = await etcd.members.list({ withinMs: COPY_MS }).catch(() => []);
+/**
+ * Who votes, as of `revision` or later: the view may be older than a voter's end. None when that
+ * can't be known.
+ */
+async function readVoters(etcd: Etcd, revision: number): Promise<string[]> {
+  const members = await etcd.members.list({ withinMs: COPY_MS, asOf: revision }).catch(() => []);
   return members.filter(({ learner }) => !learner).map(({ name }) => name);
 }

@@ -5,6 +5,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Loop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
+import { KEY_PREFIX } from "../cluster/keys.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { createPeers, type Peers } from "../cluster/peer.ts";
 import { type PkiOwners, readLeaf } from "../cluster/pki-store.ts";
@@ -75,7 +76,12 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   const { owners } = await readSetupHost(layout);
   await makeFolder(PATHS.run);
   const { ca, cert, key } = await readLeaf("etcd");
-  const etcd = createEtcd({ endpoints: node.etcdEndpoints, tls: { ca, cert, key }, log });
+  const etcd = createEtcd({
+    endpoints: node.etcdEndpoints,
+    tls: { ca, cert, key },
+    sharedPrefix: KEY_PREFIX,
+    log,
+  });
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });

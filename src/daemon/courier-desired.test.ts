@@ -18,7 +18,7 @@ function viewOf(members: Member[]): View {
 
 const VIEW = viewOf([
   member("s2", { puppetdb: "fills", joinedAt: "2026-11-20T09:00:00Z" }),
-  member("s1", { puppetdb: "answers" }),
+  member("s1", { puppetdb: "answers", puppetdbAccepted: "2026-11-20T10:00:00.000Z" }),
   member("c1", { role: "compiler", courier: false }),
   member("w1", { role: "witness", courier: false }),
   member("s3"),
@@ -34,6 +34,7 @@ test("desiredCourier tells every courier the same order, and who may come", () =
     assert.deepEqual(config.puppetdbs, ["s2", "s1"], id);
     assert.deepEqual(config.filling, ["s2"]);
     assert.deepEqual(config.receivers, [{ name: "board", url: "https://board.test/reports" }]);
+    assert.deepEqual(config.accepted, { s1: "2026-11-20T10:00:00.000Z" });
     assert.deepEqual(config.allow, ["board.test", "c1", "s1", "s2", "s3"]);
   }
   assert.deepEqual(

@@ -51,7 +51,12 @@ export function desiredCourier(view: View, id: string): string | undefined {
         hostname: leafHostname("authority", member.id),
       })),
     puppetdbs: puppetdbsOf(members).map((member) => member.id),
+    shared: members.some(({ puppetdbShared }) => puppetdbShared === true),
     filling: members.filter(({ puppetdb }) => puppetdb === "fills").map((member) => member.id),
+    accepted: Object.fromEntries(
+      members.flatMap(({ id: of, puppetdbAccepted: at }) => (at === undefined ? [] : [[of, at]])),
+    ),
+    nodeTtlS: view.settings.puppetdbNodeTtlS ?? 0,
     ...(own.puppetdb === undefined ? {} : { localPuppetdb: LOCAL_PUPPETDB }),
     receivers: view.settings.reportReceivers ?? [],
     stateDir: PATHS.courier,

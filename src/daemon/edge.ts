@@ -5,7 +5,7 @@ import { RefuseAnswer } from "../api/member-app.ts";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Ca } from "../ca/authority.ts";
-import type { EdgeReport } from "../ca/operations.ts";
+import type { EdgeReport } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";

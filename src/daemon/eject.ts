@@ -2,7 +2,7 @@
 
 import type { EjectCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
-import type { Copies } from "../ca/operations.ts";
+import type { Copies } from "../ca/outcome.ts";
 import { refuseEjected } from "../ca/ejected.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { isoTime, wallMs } from "../host/clock.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import type { Member, ReportReceiver } from "../cluster/schema.ts";
+import { type Member, type ReportReceiver, Settings } from "../cluster/schema.ts";
 import { answer } from "../cluster/testing/status.ts";
-import { decideMember, withReceiver, withoutReceiver } from "./puppetdb.ts";
+import { decideMember, withPuppetdb, withReceiver, withoutReceiver } from "./puppetdb.ts";
 
 function member(id: string, more: Partial<Member> = {}): Member {
   return answer(id, undefined, more).member;
@@ -47,4 +47,56 @@ test("receivers of reports: a name again changes the URL, eight at most, unknown
   assert.equal(moved.length, 8);
   assert.equal(withoutReceiver(eight, "r3").length, 7);
   assert.throws(() => withoutReceiver(eight, "x"), { code: "reports.unknown" });
+});
+
+test("withPuppetdb lets in whoever any PuppetDB did, and nodes live as long as with the most patient", () => {
+  const settings = Settings.parse({ sharedName: "puppet.test" });
+  const after = (nodeTtlS: number | undefined, before?: number) =>
+    withPuppetdb(
+      { ...settings, ...(before === undefined ? {} : { puppetdbNodeTtlS: before }) },
+      { clients: [], nodeTtlS },
+    ).puppetdbNodeTtlS;
+  assert.equal(after(undefined), undefined);
+  assert.equal(after(5), 5);
+  assert.equal(after(5, 9), 9);
+  assert.equal(after(9, 5), 9);
+  assert.equal(after(0, 9), 0);
+  assert.equal(after(9, 0), 0);
+  assert.equal(after(undefined, 9), 9);
+  const one = withPuppetdb(settings, { clients: ["b", "a"], nodeTtlS: undefined });
+  const two = withPuppetdb(one, { clients: ["b", "c"], nodeTtlS: undefined });
+  assert.deepEqual(two.puppetdbClients, ["a", "b", "c"]);
+});
+
+test("decideMember: all PuppetDBs share one database, or none does", () => {
+  const sharing = { courier: true, puppetdb: "answers", puppetdbShared: true } as const;
+  const single = { courier: true, puppetdb: "answers" } as const;
+  const own = member("s2");
+  const decide = (other: Partial<Member>, wish: object, before: Partial<Member> = {}) =>
+    decideMember(member("s2", before), [member("s1", other), own], { ...BOTH, ...wish });
+  assert.deepEqual(
+    [decide(sharing, { shared: true }), decide({}, { shared: true })].map((one) => [
+      one.puppetdb,
+      one.puppetdbShared,
+    ]),
+    [
+      ["answers", true],
+      ["answers", true],
+    ],
+  );
+  assert.equal(decide(sharing, {}, sharing).puppetdbShared, true);
+  assert.equal(decide(single, {}).puppetdb, "fills");
+  assert.equal(decide({}, { shared: false }, sharing).puppetdbShared, undefined);
+  for (const [other, wish] of [
+    [sharing, {}],
+    [sharing, { shared: false }],
+    [single, { shared: true }],
+  ] as const) {
+    assert.throws(() => decide(other, wish), { code: "puppetdb.database" });
+  }
+  const gone = decideMember(member("s2", sharing), [member("s1", sharing)], {
+    courier: true,
+    puppetdb: false,
+  });
+  assert.deepEqual([gone.puppetdb, gone.puppetdbShared], [undefined, undefined]);
 });

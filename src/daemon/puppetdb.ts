@@ -6,14 +6,23 @@ import type { PuppetdbCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import { MEMBERS_PREFIX } from "../cluster/keys.ts";
 import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
-import { Member, type NodeFile, RECEIVERS_MAX, type ReportReceiver } from "../cluster/schema.ts";
+import {
+  Member,
+  type NodeFile,
+  RECEIVERS_MAX,
+  type ReportReceiver,
+  type Settings,
+} from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import { syncCommands } from "./courier-sync.ts";
 
 /** What a server is to run. */
 export interface PuppetdbWish {
   courier: boolean;
   puppetdb: boolean;
+  /** Whether its PuppetDB has the others' database; undefined: as before. */
+  shared?: boolean | undefined;
 }
 
 export interface PuppetdbHost {
@@ -52,19 +61,18 @@ export function puppetdbCommands(
   return {
     sync: async () => syncing.sync(),
     diff: async () => syncing.diff(),
-    async set({ clients, ...wish }) {
-      if (clients.length > 0) {
-        await updateSettings(etcd, (settings) => {
-          const all = new Set([...(settings.puppetdbClients ?? []), ...clients]);
-          return { ...settings, puppetdbClients: [...all].toSorted() };
-        });
+    async set({ clients, nodeTtlS, ...wish }) {
+      if (clients.length > 0 || nodeTtlS !== undefined) {
+        await updateSettings(etcd, (settings) => withPuppetdb(settings, { clients, nodeTtlS }));
       }
       const { puppetdb } = await change((own, members) => decideMember(own, members, wish));
       return puppetdb === undefined ? {} : { puppetdb };
     },
     async accept() {
       await change((own) => {
-        if (own.puppetdb !== undefined) return { ...own, puppetdb: "answers" };
+        if (own.puppetdb !== undefined) {
+          return { ...own, puppetdb: "answers", puppetdbAccepted: isoTime(wallMs()) };
+        }
         throw new Fault("puppetdb.none-here", "this server has no PuppetDB that couriers know", {
           hints: ["Install one, then: understudy puppetdb enable"],
         });
@@ -82,14 +90,40 @@ export function puppetdbCommands(
 }
 
 /**
- * The member as it is to be. The first PuppetDB answers queries, each later one fills first. Throws
- * Fault `puppetdb.last` where others would be left with couriers and no PuppetDB that answers.
+ * The cluster's settings with what one more server's PuppetDB says: whom it lets in, and how long
+ * nodes live, of which the longest holds (0: for ever).
+ */
+export function withPuppetdb(
+  settings: Settings,
+  { clients, nodeTtlS }: { clients: readonly string[]; nodeTtlS: number | undefined },
+): Settings {
+  const all = new Set([...(settings.puppetdbClients ?? []), ...clients]);
+  const ttls = [settings.puppetdbNodeTtlS, nodeTtlS].filter((ttl) => ttl !== undefined);
+  const longest = ttls.includes(0) ? 0 : Math.max(...ttls);
+  return {
+    ...settings,
+    ...(all.size === 0 ? {} : { puppetdbClients: [...all].toSorted() }),
+    ...(ttls.length === 0 ? {} : { puppetdbNodeTtlS: longest }),
+  };
+}
+
+/**
+ * The member as it is to be. The first PuppetDB answers queries, each later one fills first, unless
+ * it has the database of the others. Throws Fault `puppetdb.database` where some would share one
+ * and others not, `puppetdb.last` where others would be left with couriers and no PuppetDB that
+ * answers.
  */
 export function decideMember(own: Member, members: readonly Member[], wish: PuppetdbWish): Member {
-  const { courier: _, puppetdb: before, ...rest } = own;
+  const { courier: _, puppetdb: before, puppetdbShared: sharedBefore, ...rest } = own;
   const others = members.filter(({ id, courier }) => id !== own.id && courier === true);
   const answering = others.some(({ puppetdb }) => puppetdb === "answers");
   if (wish.courier && wish.puppetdb) {
+    const shared = wish.shared ?? sharedBefore ?? false;
+    for (const { id, puppetdb, puppetdbShared = false } of others) {
+      if (puppetdb === undefined || puppetdbShared === shared) continue;
+      throw otherDatabase(id, puppetdbShared);
+    }
+    if (shared) return { ...rest, courier: true, puppetdb: "answers", puppetdbShared: true };
     return { ...rest, courier: true, puppetdb: before ?? (answering ? "fills" : "answers") };
   }
   if (before === "answers" && !answering && others.length > 0) {
@@ -99,6 +133,17 @@ export function decideMember(own: Member, members: readonly Member[], wish: Pupp
     });
   }
   return wish.courier ? { ...rest, courier: true } : rest;
+}
+
+function otherDatabase(id: string, shared: boolean): Fault {
+  const has = shared ? "shares its database" : "has a database of its own";
+  return new Fault("puppetdb.database", `${id}'s PuppetDB ${has}: all do, or none`, {
+    hints: [
+      shared
+        ? "Where this one has that database too: understudy puppetdb enable --shared-database"
+        : "To change that: understudy puppetdb disable on every server first",
+    ],
+  });
 }
 
 async function changeReceivers(

@@ -8,7 +8,7 @@ import { type Refuses, RefusesAnswer } from "../api/member-app.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { pause, until } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
-import type { Copies, EdgeReport } from "../ca/operations.ts";
+import type { Copies, EdgeReport } from "../ca/outcome.ts";
 import { readAuthorityCrl, revokeLeaves } from "../cluster/leaves.ts";
 import {
   deleteMember,

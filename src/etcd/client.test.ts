@@ -28,6 +28,8 @@ const PUT_MS_MAX = 60_000;
 const put = (key: string, value: string) =>
   etcd.transact({ when: [], then: [{ put: key, value }] }, { withinMs: PUT_MS_MAX });
 
+const metrics = async () => (await fetch(`${cluster.endpoints[0]}/metrics`)).text();
+
 test("get and transact: each compare holds and fails as it should", async () => {
   const absent = { key: "k", is: "absent" } as const;
   const first = await etcd.transact({ when: [absent], then: [{ put: "k", value: "grüße" }] });
@@ -207,6 +209,22 @@ test("status, alarms, defragment and members speak of the one member", async () 
   );
 });
 
+test("members.list asks nothing else of a member that has come as far as is wanted", async () => {
+  const reads = async () => {
+    const text = await metrics();
+    const ofRanges = text
+      .split("\n")
+      .filter((line) => /^grpc_server_handled_total.*"Range"/.test(line));
+    return ofRanges.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  };
+  const { revision } = await put("m", "1");
+  const before = await reads();
+  const members = await etcd.members.list({ asOf: revision });
+  assert.equal(await reads(), before);
+  assert.deepEqual(members, await etcd.members.list({ asOf: revision + 1 }));
+  assert.equal(await reads(), before + 1, "nobody is known to have come that far");
+});
+
 test("snapshot writes a whole database with its checksum", async () => {
   const path = join(cluster.folder, "snapshot.db");
   const { bytes } = await etcd.snapshot(cluster.endpoints[0] ?? "", path);
@@ -236,4 +254,44 @@ test("what isn't etcd is Fault etcd.unreachable or etcd.garbled, never a hang", 
 test("a request that its caller gives up is Fault etcd.aborted", async () => {
   const signal = AbortSignal.abort();
   await assert.rejects(etcd.get("a", { signal }), (error) => isFault(error, "etcd.aborted"));
+});
+
+test("watches below a shared prefix come over one connection, and each hears all that is its own", async () => {
+  const sharing = cluster.client({ sharedPrefix: "s/" });
+  const streams = async () => {
+    const text = await metrics();
+    return Number(/^etcd_debugging_mvcc_watch_stream_total (\d+)$/m.exec(text)?.[1] ?? 0);
+  };
+  const before = await streams();
+  const { revision } = await put("s/a", "0");
+  const stops = [new AbortController(), new AbortController(), new AbortController()];
+  const heard = stops.map(({ signal }, index) => {
+    const values: string[] = [];
+    sharing.watch(index === 0 ? "s/a" : "s/", {
+      fromRevision: revision + 1,
+      onEvents: (events) => values.push(...events.map(({ kv }) => kv.value)),
+      onLost: (why) => assert.fail(why),
+      signal,
+    });
+    return values;
+  });
+  const all = (count: number) => () => heard[2]?.length === count && heard[1]?.length === count;
+  await put("s/a", "1");
+  await put("s/b", "2");
+  await until("the first events", all(2), { withinMs: 5000, everyMs: 5 });
+  await until("one connection", async () => (await streams()) === before + 1, { withinMs: 5000 });
+  stops[2]?.abort();
+  await put("s/a", "3");
+  await until("the rest", () => heard[1]?.length === 3 && heard[0]?.length === 2, {
+    withinMs: 5000,
+    everyMs: 5,
+  });
+  assert.deepEqual(heard, [
+    ["1", "3"],
+    ["1", "2", "3"],
+    ["1", "2"],
+  ]);
+  stops[0]?.abort();
+  stops[1]?.abort();
+  await until("no connection", async () => (await streams()) === before, { withinMs: 5000 });
 });

@@ -7,6 +7,7 @@ import { createLeases } from "./lease.ts";
 import { alarms, compact, defragment, disarm, snapshot, status } from "./maintenance.ts";
 import { createMembers } from "./members.ts";
 import { get, pages, range } from "./read.ts";
+import { shareWatch } from "./shared-watch.ts";
 import { transact, type RevisionClient } from "./transaction.ts";
 import type { Etcd, EtcdOptions } from "./types.ts";
 import { watch } from "./watch.ts";
@@ -29,13 +30,18 @@ export function createEtcd(options: EtcdOptions): Etcd {
     transport: () => transport,
     attemptMs: options.attemptMs ?? ATTEMPT_MS_DEFAULT,
     newestRevision: 0,
+    newestFrom: "",
   };
+  const watchAlone: Etcd["watch"] = (prefix, how) => watch(client, prefix, how, closed.signal);
   return {
     get: (key, options) => get(client, key, options),
     range: (prefix, options) => range(client, prefix, options),
     pages: (prefix, options) => pages(client, prefix, options),
     transact: (txn, options) => transact(client, txn, options),
-    watch: (prefix, options) => watch(client, prefix, options, closed.signal),
+    watch:
+      options.sharedPrefix === undefined
+        ? watchAlone
+        : shareWatch(watchAlone, options.sharedPrefix),
     lease: createLeases(client),
     members: createMembers(client),
     status: (endpoint, options) => status(client, endpoint, options),

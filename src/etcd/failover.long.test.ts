@@ -65,6 +65,18 @@ test("reads and writes outlive a leader that hangs", async () => {
   leader.resume();
 });
 
+test("members.list asks another member when the one that made the change hangs", async () => {
+  const [one] = cluster.members;
+  assert.ok(one);
+  const client = first([one]);
+  const settle = { key: "voters", value: "ours" };
+  const { revision } = await client.transact(create("voters", "ours"), { settle });
+  await one.pause();
+  const listed = await client.members.list({ asOf: revision, withinMs: 10_000 });
+  assert.equal(listed.length, 3);
+  one.resume();
+});
+
 test("without quorum: Fault etcd.no-quorum that counts, and serializable reads go on", async () => {
   await etcd.transact({ when: [], then: [{ put: "c", value: "before" }] });
   const [one, two, three] = cluster.members;

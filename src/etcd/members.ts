@@ -4,6 +4,7 @@
 
 import { Fault, isFault } from "../base/fault.ts";
 import { ask, type Client } from "./call.ts";
+import type { RevisionClient } from "./transaction.ts";
 import type { CallOptions, Etcd, EtcdMember } from "./types.ts";
 import { asObject, asText, decodeMembers, encode, type Json } from "./wire.ts";
 
@@ -11,8 +12,8 @@ import { asObject, asText, decodeMembers, encode, type Json } from "./wire.ts";
 const CHANGE_MS_DEFAULT = 10_000;
 
 /** The membership part of the client. */
-export function createMembers(client: Client): Etcd["members"] {
-  const list = (options?: CallOptions) => listMembers(client, options);
+export function createMembers(client: RevisionClient): Etcd["members"] {
+  const list: Etcd["members"]["list"] = (options) => listMembers(client, options);
   const change = async (what: string, body: Json, options: CallOptions = {}) => {
     const limits = { withinMs: CHANGE_MS_DEFAULT, ...options };
     return (await ask(client, { path: `/v3/cluster/member/${what}`, body }, limits)).body;
@@ -56,10 +57,26 @@ export function createMembers(client: Client): Etcd["members"] {
   };
 }
 
-/** Reads linearizably from one member, then lists from the same: it has applied what was agreed. */
-async function listMembers(client: Client, options: CallOptions = {}): Promise<EtcdMember[]> {
+/**
+ * Reads linearizably from one member, then lists from the same: it has applied what was agreed. One
+ * that is known to have come as far as `asOf` needs no such read.
+ */
+async function listMembers(
+  client: RevisionClient,
+  { asOf = Number.POSITIVE_INFINITY, ...options }: CallOptions & { asOf?: number } = {},
+): Promise<EtcdMember[]> {
+  const [first] = client.endpoints.order();
+  if (asOf <= client.newestRevision && client.newestFrom === first) {
+    const quick = { ...options, withinMs: client.attemptMs };
+    const listed = await listFrom(client, first, quick).catch(() => undefined);
+    if (listed !== undefined) return listed;
+  }
   const body = { key: encode("understudy"), limit: "1", keys_only: true };
   const { endpoint } = await ask(client, { path: "/v3/kv/range", body }, options);
+  return listFrom(client, endpoint, options);
+}
+
+async function listFrom(client: Client, endpoint: string, options: CallOptions) {
   const request = { path: "/v3/cluster/member/list", body: {}, endpoint };
   const members = decodeMembers((await ask(client, request, options)).body);
   if (members.length > 0) return members;

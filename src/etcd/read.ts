@@ -5,7 +5,7 @@
 import { Fault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { ask, WITHIN_MS_DEFAULT } from "./call.ts";
-import type { RevisionClient } from "./transaction.ts";
+import { noteRevision, type RevisionClient } from "./transaction.ts";
 import type { GetOptions, KeyValue, RangeOptions } from "./types.ts";
 import { decodePage, encode, keyAfter, type Page, prefixRange } from "./wire.ts";
 
@@ -26,7 +26,7 @@ export async function get(
   const body = { key: encode(key), serializable: options.serializable === true };
   const answer = await ask(client, { path: "/v3/kv/range", body }, options);
   const page = decodePage(answer.body);
-  client.newestRevision = Math.max(client.newestRevision, page.revision);
+  noteRevision(client, answer.endpoint, page.revision);
   return page.kvs[0];
 }
 
@@ -80,7 +80,7 @@ async function* readPages(
     };
     const answer = await ask(client, { path: "/v3/kv/range", body, ...pinned }, within());
     const page = decodePage(answer.body);
-    client.newestRevision = Math.max(client.newestRevision, page.revision);
+    noteRevision(client, answer.endpoint, page.revision);
     // Another member's own view may not have come as far as this revision.
     if (options.serializable === true) pinned = { endpoint: answer.endpoint };
     return page;

@@ -18,9 +18,17 @@ const SETTLE_PAUSE_MS = 100;
 /** Any key will do to learn whether a member can still agree with the others. */
 const PROBE_KEY = "health";
 
-/** A client that remembers the newest revision it has seen. */
+/** A client that remembers the newest revision it has seen, and which member told it last. */
 export interface RevisionClient extends Client {
   newestRevision: number;
+  newestFrom: string;
+}
+
+/** Remembers what a member's answer says of how far that member has come. */
+export function noteRevision(client: RevisionClient, endpoint: string, revision: number): void {
+  if (revision < client.newestRevision) return;
+  client.newestRevision = revision;
+  client.newestFrom = endpoint;
 }
 
 /** Sends the transaction; see Etcd.transact. */
@@ -48,7 +56,7 @@ export async function transact(
     });
     if (result.got === "answer") {
       const answer = decodeTxn(result.body);
-      client.newestRevision = Math.max(client.newestRevision, answer.revision);
+      noteRevision(client, result.endpoint, answer.revision);
       // A repeat fails its compares when the first copy was applied after all.
       if (answer.ok || doubt === undefined || settle === undefined) return answer;
       return (await findSettled(client, settle, since, doubt, left())) ?? answer;
@@ -101,8 +109,9 @@ async function readAt(
 ): Promise<KeyValue | undefined> {
   const past = revision === undefined ? {} : { revision: String(revision) };
   const body = { key: encode(key), ...past };
-  const page = decodePage((await ask(client, { path: "/v3/kv/range", body }, options)).body);
-  client.newestRevision = Math.max(client.newestRevision, page.revision);
+  const answer = await ask(client, { path: "/v3/kv/range", body }, options);
+  const page = decodePage(answer.body);
+  noteRevision(client, answer.endpoint, page.revision);
   return page.kvs[0];
 }
 

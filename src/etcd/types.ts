@@ -154,8 +154,8 @@ export interface Etcd {
     revoke(id: string, options?: CallOptions): Promise<void>;
   };
   members: {
-    /** Linearizable. */
-    list(options?: CallOptions): Promise<EtcdMember[]>;
+    /** Linearizable; with `asOf`, at least as of that revision. */
+    list(options?: CallOptions & { asOf?: number }): Promise<EtcdMember[]>;
     /** Adds a member that copies but doesn't vote; returns its id. Repeating it is harmless. */
     addLearner(peerUrl: string, options?: CallOptions): Promise<string>;
     /** Makes a learner a voter; `ok: false` while etcd finds it too far behind. */
@@ -196,5 +196,7 @@ export interface EtcdOptions {
   tls: EtcdTls | undefined;
   /** Longest silence of a member before the next is asked, in milliseconds. Default 1,000. */
   attemptMs?: number;
+  /** Watches of what begins so share one connection. Absent: each has its own. */
+  sharedPrefix?: string;
   log?: Log;
 }

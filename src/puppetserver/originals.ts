@@ -64,6 +64,11 @@ export async function putOriginalBack(path: string, ours: string | undefined): P
     }
     await writeFileAtomic(path, original, keep);
   }
+  await forgetOriginal(path);
+}
+
+/** Removes the copy: `path` itself is as it is to stay. */
+export async function forgetOriginal(path: string): Promise<void> {
   await rm(originalPath(path), { force: true });
   await syncFolder(dirname(path));
 }

@@ -60,8 +60,12 @@ export const PuppetdbWish = z.object({
   courier: z.boolean(),
   /** Whether it has a PuppetDB of its own. */
   puppetdb: z.boolean(),
+  /** Whether that has the same database as every other one; absent: as it was said before. */
+  shared: z.boolean().optional(),
   /** Certnames that may use PuppetDB besides the members'. */
   clients: z.array(Certname).max(1000).default([]),
+  /** How long a node may be silent for its own PuppetDB, seconds; 0: for ever. */
+  nodeTtlS: z.int().min(0).optional(),
 });
 export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
 

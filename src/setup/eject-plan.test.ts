@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
 import { type ClusterStatus, judgeStatus, type MemberAnswer } from "../cluster/status.ts";
-import { notFollowing, planEject } from "./eject-plan.ts";
+import { notFollowing, planEject, requireWholeCrl } from "./eject-plan.ts";
 import { answerOf, clusterOf } from "./testing/status.ts";
 
 type Ejected = NonNullable<NonNullable<NonNullable<MemberAnswer["local"]>["ca"]>["ejected"]>;
@@ -129,4 +130,19 @@ test("notFollowing names servers that are silent, ask daemons, or get no answer"
     answerOf("c1", "no", { role: "compiler" }),
   ];
   assert.deepEqual(notFollowing(status(members), "s1"), ["s2", "s3", "s4"]);
+});
+
+test("requireWholeCrl refuses a ca.conf with which edges would hear of revoked servers only", () => {
+  const caConf = (value: string) => `certificate-authority: { enable-infra-crl: ${value} }`;
+  requireWholeCrl(undefined);
+  requireWholeCrl("certificate-authority: {}");
+  requireWholeCrl(caConf("false"));
+  assert.throws(
+    () => requireWholeCrl(caConf("true")),
+    (error) => isFault(error, "eject.infra-crl"),
+  );
+  assert.throws(
+    () => requireWholeCrl(caConf("{")),
+    (error) => isFault(error, "ca.conf"),
+  );
 });

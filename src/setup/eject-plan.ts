@@ -1,6 +1,8 @@
 // Whether the CA may be ejected to a server, what that means, and how far the others have followed.
 // Pure judgement; the acts are in the daemon and in eject.ts.
 
+import { Fault } from "../base/fault.ts";
+import { usesInfraCrl } from "../ca/settings.ts";
 import { type ClusterStatus, ejectedIn, type MemberAnswer } from "../cluster/status.ts";
 import type { EjectPlan } from "./contract.ts";
 
@@ -29,6 +31,21 @@ export function planEject(status: ClusterStatus, alone: boolean): EjectPlan {
   }
   const refused = `the CA was ejected to ${to} at ${ejected.at}${LOSS[loss].replaceAll("ID", to)}`;
   return { id, state: "elsewhere", to, lines: [], refused };
+}
+
+/**
+ * Throws Fault `eject.infra-crl` where this ca.conf has stock's CA give agents a CRL of revoked
+ * servers only: edges get the same one, and would let revoked agents in. `ca.conf` where it can't
+ * be read.
+ */
+export function requireWholeCrl(caConf: string | undefined): void {
+  if (caConf === undefined || !usesInfraCrl(caConf)) return;
+  throw new Fault("eject.infra-crl", "stock's CA would give out a CRL of revoked servers only", {
+    hints: [
+      "The edges read what agents get, and would let revoked agents in. Nothing was changed.",
+      'Set enable-infra-crl to false in ca.conf, leave it so, and type "understudy eject" again.',
+    ],
+  });
 }
 
 /** What is left of the server that has the CA: it answers, doesn't, or counts as lost. */

@@ -1,6 +1,7 @@
 // understudy eject, as steps. Nobody signs between the first and the third, so an interruption goes
 // on to the end; a killed one is repeated, and finds what is done.
 
+import { join } from "node:path";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { readHandedOver } from "../ca/handed-over.ts";
@@ -8,6 +9,7 @@ import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { ClusterStatus } from "../cluster/status.ts";
+import { readIfThere } from "../host/files.ts";
 import { PORTS } from "../host/paths.ts";
 import { isActive, journalTail, unit } from "../host/systemd.ts";
 import { applyPuppetserver } from "../puppetserver/apply.ts";
@@ -18,7 +20,7 @@ import { stockCaRuns } from "../puppetserver/stock-ca.ts";
 import { planMove } from "./behind-the-edge.ts";
 import { EndedAnswer, HandedOverAnswer } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
-import { notFollowing } from "./eject-plan.ts";
+import { notFollowing, requireWholeCrl } from "./eject-plan.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
 import { puppetserverWish } from "./wish.ts";
@@ -38,10 +40,11 @@ export interface EjectOutcome {
 }
 
 /**
- * Throws Fault `puppetserver.config-unknown` where its CA service couldn't be turned on: before
- * anything is changed.
+ * Throws Fault `puppetserver.config-unknown` where puppetserver's CA service couldn't be turned on,
+ * `eject.infra-crl`, `ca.conf` where it couldn't be followed: before anything is changed.
  */
-export async function requireEditable(node: NodeFile, { layout }: SetupHost): Promise<void> {
+export async function requireFit(node: NodeFile, { layout }: SetupHost): Promise<void> {
+  requireWholeCrl(await readIfThere(join(layout.puppetserver.confD, "ca.conf")));
   const wish = puppetserverWish(node.sharedName);
   const observed = await observePuppetserver(layout, wish.listener);
   planPuppetserver({ ...wish, stockCa: "here" }, observed);
@@ -66,7 +69,7 @@ export function ejectSteps(
     {
       title: alone ? "this server signs no more" : "no server of the cluster signs any more",
       run: async () => {
-        await requireEditable(node, host);
+        await requireFit(node, host);
         const options = { body: { alone }, answer: EndedAnswer, withinMs: DIRECTORY_MS };
         outcome.ended = await callDaemon("POST", "/v1/eject", options);
         return outcome.ended.before ? `since ${outcome.ended.at}` : undefined;

@@ -36,6 +36,8 @@ export interface PreflightFacts {
   caDirectory: { path: string } & ({ state: "absent" | "complete" } | { problem: string });
   /** Names of rules for /puppet-ca that aren't stock's; undefined when auth.conf wasn't read. */
   ownCaRules: string[] | undefined;
+  /** What matters of ca.conf, or why it can't be read; undefined where there is none. */
+  caConf: { infraCrl: boolean } | { problem: string } | undefined;
   hostCertificate: HostCertificate | undefined;
   /** Paths of Puppet that the daemon may not write to. */
   readOnly: string[];

@@ -3,8 +3,9 @@
 
 import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Fault, isFault } from "../base/fault.ts";
+import { type Fault, isFault, messageOf } from "../base/fault.ts";
 import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
+import { readCaConf, usesInfraCrl } from "../ca/settings.ts";
 import { measureFsync, readFacts, readFqdn } from "../host/facts.ts";
 import { exists, readIfThere } from "../host/files.ts";
 import {
@@ -99,7 +100,7 @@ export async function observeHost(wanted: Wanted, puppet: FoundPuppet): Promise<
 
 type PuppetFacts = Pick<
   PreflightFacts,
-  "configuration" | "caDirectory" | "ownCaRules" | "hostCertificate" | "readOnly"
+  "configuration" | "caDirectory" | "ownCaRules" | "caConf" | "hostCertificate" | "readOnly"
 >;
 
 async function observePuppet(
@@ -111,6 +112,7 @@ async function observePuppet(
       configuration: undefined,
       caDirectory: { path: "", state: "absent" },
       ownCaRules: undefined,
+      caConf: undefined,
       hostCertificate: undefined,
       readOnly: [],
     };
@@ -122,9 +124,22 @@ async function observePuppet(
       ? { path: layout.cadir, state: "absent" }
       : await observeCaDirectory(layout),
     ownCaRules: authConf === undefined ? undefined : ownCaRules(authConf),
+    caConf: await observeCaConf(layout),
     hostCertificate: await observeHostCertificate(layout),
     readOnly: await observeReadOnly(layout),
   };
+}
+
+async function observeCaConf(layout: PuppetLayout): Promise<PreflightFacts["caConf"]> {
+  const path = join(layout.puppetserver.confD, "ca.conf");
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  try {
+    readCaConf(text);
+    return { infraCrl: usesInfraCrl(text) };
+  } catch (error) {
+    return { problem: `${path}: ${messageOf(error)}` };
+  }
 }
 
 async function observePorts(): Promise<PreflightFacts["takenPorts"]> {

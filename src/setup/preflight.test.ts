@@ -25,6 +25,7 @@ const GOOD: PreflightFacts = {
   configuration: { runs: true, writes: [{ path: "/c/auth.conf", because: "so" }] },
   caDirectory: { path: "/ca", state: "complete" },
   ownCaRules: [],
+  caConf: { infraCrl: false },
   hostCertificate: { path: "/s1.pem", altNames: ["puppet"], keyFits: true, ours: true },
   readOnly: [],
 };
@@ -157,6 +158,20 @@ const CASES: Case[] = [
     /no key/,
   ],
   ["rules of its own for the CA", { ownCaRules: ["mine"] }, "warning", "setup.ca-rules", /mine/],
+  [
+    "a ca.conf that isn't understood",
+    { caConf: { problem: "/c/ca.conf: line 3: odd" } },
+    "fatal",
+    "ca.conf",
+    /ca\.conf: line 3/,
+  ],
+  [
+    "a CRL of servers only",
+    { caConf: { infraCrl: true } },
+    "warning",
+    "setup.infra-crl",
+    /servers/,
+  ],
   [
     "a directory that the daemon can't write",
     { readOnly: ["/srv/ca"] },

@@ -12,6 +12,7 @@ export function checkPuppet(kind: "init" | "join", facts: PreflightFacts): Check
     checkSharedName(facts),
     checkConfiguration(facts),
     ...(kind === "init" ? [checkCaRules(facts), checkHostCertificate(facts)] : []),
+    checkCaConf(facts, kind),
     checkReadOnly(facts),
     checkCaDirectory(facts, kind),
   ];
@@ -79,6 +80,21 @@ function checkCaRules({ ownCaRules }: PreflightFacts): Check {
     found: `auth.conf has rules of its own: ${ownCaRules.join(", ")}`,
     remedy:
       "They lose their effect: the cluster's CA lets certificates with pp_cli_auth administer it, as stock does.",
+  });
+}
+
+function checkCaConf({ caConf }: PreflightFacts, kind: "init" | "join"): Check {
+  const name = "ca.conf";
+  if (caConf === undefined) return ok(name, "none");
+  if ("problem" in caConf) {
+    const remedy = "Correct that line: the cluster's CA follows this file as stock does.";
+    return bad("fatal", name, { code: "ca.conf", found: caConf.problem, remedy });
+  }
+  if (!caConf.infraCrl || kind === "join") return ok(name, "understood");
+  return bad("warning", name, {
+    code: "setup.infra-crl",
+    found: "enable-infra-crl: agents get a CRL of revoked servers only",
+    remedy: "From the cluster they get the whole CRL, which has those too.",
   });
 }
 

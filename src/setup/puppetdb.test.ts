@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { courierUrls, describeEnable } from "./puppetdb.ts";
+import { planDatabase, revertDatabase } from "./puppetdb-database.ts";
 import { findPuppetdb, planJetty, requireTerminus, revertJetty } from "./puppetdb-files.ts";
 import { editFile } from "../puppetserver/originals.ts";
 
@@ -18,7 +19,8 @@ test("courierUrls names this server, then the next in the circle, however they a
 
 test("describeEnable says what is edited and why, and what isn't here", () => {
   const file = { path: "/etc/puppet/routes.yaml", text: "", because: "facts go to PuppetDB" };
-  const plan = { puppetdb: undefined, jetty: undefined, clients: [], urls: ["a", "b"] };
+  const none = { puppetdb: undefined, jetty: undefined, database: undefined };
+  const plan = { ...none, clients: [], urls: ["a", "b"] };
   const lines = describeEnable({ ...plan, terminus: [file] }).join("\n");
   assert.match(lines, /puppetserver is to use a, then b/);
   assert.match(lines, /1\. edit \/etc\/puppet\/routes\.yaml: facts go to PuppetDB/);
@@ -26,7 +28,7 @@ test("describeEnable says what is edited and why, and what isn't here", () => {
   assert.doesNotMatch(describeEnable({ ...plan, terminus: [] }).join("\n"), /reload/);
 });
 
-test("findPuppetdb finds Debian's and gives its listener back as it was", async (t) => {
+test("findPuppetdb finds Debian's; its listener and its node-ttl come back as they were", async (t) => {
   const root = await mkdtemp(join(tmpdir(), "puppetdb-"));
   t.after(async () => rm(root, { recursive: true }));
   assert.equal(await findPuppetdb(root), undefined);
@@ -43,6 +45,25 @@ test("findPuppetdb finds Debian's and gives its listener back as it was", async 
   assert.equal(await revertJetty(found), true);
   assert.equal(await readFile(wish.path, "utf8"), before);
   assert.equal(await revertJetty(found), false);
+  const database = join(confD, "database.ini");
+  const own = "[database]\nnode-ttl = 2d\npassword = old\n";
+  for (const [between, after] of [
+    [(text: string) => text, own],
+    [(text: string) => text.replace("old", "new"), own.replace("old", "new")],
+  ] as const) {
+    await writeFile(database, own);
+    const planned = await planDatabase(found);
+    assert.equal(planned.nodeTtlS, 2 * 86_400);
+    assert.match(planned.wish?.text ?? "", /^node-ttl = 0s$/m);
+    await editFile(database, planned.wish?.text ?? "");
+    const again = await planDatabase(found);
+    assert.deepEqual([again.wish, again.nodeTtlS], [undefined, 2 * 86_400]);
+    await writeFile(database, between(await readFile(database, "utf8")));
+    assert.equal(await revertDatabase(found), true);
+    assert.equal(await readFile(database, "utf8"), after);
+    assert.equal(await revertDatabase(found), false);
+    assert.deepEqual((await readdir(confD)).toSorted(), ["database.ini", "jetty.ini"]);
+  }
   await writeFile(join(confD, "more.ini"), "[other]\na = b\n[jetty]\nport = 1\n");
   const refused = (error: unknown) =>
     isFault(error, "puppetdb.config-unknown") && error.message.includes("more.ini:3:");

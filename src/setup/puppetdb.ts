@@ -17,6 +17,7 @@ import { editFile } from "../puppetserver/originals.ts";
 import { planPuppetserver } from "../puppetserver/plan.ts";
 import { Done, PuppetdbMark } from "./contract.ts";
 import { callDaemon } from "./daemon-client.ts";
+import { type DatabasePlan, planDatabase, revertDatabase } from "./puppetdb-database.ts";
 import {
   applyTerminus,
   type FileWish,
@@ -49,8 +50,11 @@ export interface PuppetdbHost {
 export interface PuppetdbPlan {
   puppetdb: FoundPuppetdb | undefined;
   jetty: FileWish | undefined;
+  database: DatabasePlan | undefined;
   /** Others than members that PuppetDB's own allowlist lets in. */
   clients: string[];
+  /** Whether its database is every other PuppetDB's too; undefined: as before. */
+  shared?: boolean | undefined;
   urls: string[];
   terminus: FileWish[];
 }
@@ -62,7 +66,7 @@ export interface PuppetdbPlan {
 export async function planEnable(
   node: NodeFile,
   layout: PuppetPlaces,
-  without: boolean,
+  { without, shared }: { without: boolean; shared?: boolean | undefined },
 ): Promise<PuppetdbPlan> {
   if (node.role !== "server") {
     throw new Fault("puppetdb.not-a-server", `only servers run couriers: this is a ${node.role}`);
@@ -81,6 +85,8 @@ export async function planEnable(
   return {
     puppetdb,
     jetty: puppetdb && (await planJetty(puppetdb)),
+    database: puppetdb && (await planDatabase(puppetdb)),
+    shared,
     clients: puppetdb === undefined ? [] : await readAllowed(puppetdb),
     urls,
     terminus: await planTerminus(layout, urls),
@@ -95,11 +101,12 @@ export function courierUrls(own: string, servers: readonly string[]): string[] {
 }
 
 /** What enabling would do, in lines. */
-export function describeEnable({ puppetdb, jetty, urls, terminus }: PuppetdbPlan): string[] {
-  const files = [jetty, ...terminus].filter((wish) => wish !== undefined);
+export function describeEnable(plan: PuppetdbPlan): string[] {
+  const { puppetdb, jetty, database, urls, terminus } = plan;
+  const own = [jetty, database?.wish].filter((wish) => wish !== undefined);
   const acts = [
-    ...files.map(({ path, because }) => `edit ${path}: ${because}`),
-    ...(jetty === undefined ? [] : [`restart ${puppetdb?.unit ?? ""}: half a minute and more`]),
+    ...[...own, ...terminus].map(({ path, because }) => `edit ${path}: ${because}`),
+    ...(own.length === 0 ? [] : [`restart ${puppetdb?.unit ?? ""}: half a minute and more`]),
     puppetdb === undefined
       ? "bring commands to the other servers' PuppetDBs: this server has none"
       : "bring commands to this server's PuppetDB, from every server",
@@ -119,11 +126,11 @@ export function enableSteps(
   plan: PuppetdbPlan,
   onMark: (mark: PuppetdbMark) => void,
 ): Step[] {
-  const { puppetdb, clients } = plan;
+  const { puppetdb, clients, database, shared } = plan;
   const own: Step[] =
     puppetdb === undefined
       ? []
-      : [{ title: "PuppetDB lets go of its port", run: async () => letGo(puppetdb) }];
+      : [{ title: "PuppetDB lets go of its port and of expiry", run: async () => letGo(puppetdb) }];
   const starts: Step[] =
     puppetdb === undefined
       ? []
@@ -133,7 +140,9 @@ export function enableSteps(
     {
       title: "the courier runs",
       run: async () => {
-        const body = { courier: true, puppetdb: puppetdb !== undefined, clients };
+        const { nodeTtlS } = database ?? {};
+        const own = { puppetdb: puppetdb !== undefined, shared };
+        const body = { courier: true, ...own, clients, nodeTtlS };
         onMark(await callDaemon("POST", "/v1/puppetdb", { body, answer: PuppetdbMark }));
         await untilCourier(true);
         return `port ${PORTS.courier}`;
@@ -171,16 +180,16 @@ export function disableSteps(host: PuppetdbHost, force: boolean): Step[] {
         return undefined;
       },
     },
-    { title: "PuppetDB's own listener", run: async () => givePuppetdbBack() },
+    { title: "PuppetDB's own files", run: async () => givePuppetdbBack() },
   ];
 }
 
-/** Puts PuppetDB's listener back, and restarts it where it runs. */
+/** Puts PuppetDB's files back, and restarts it where it runs. */
 export async function givePuppetdbBack(): Promise<string | undefined> {
   const puppetdb = await findPuppetdb();
   if (puppetdb === undefined) return "there is none here";
-  const changed = await revertJetty(puppetdb);
-  if (!changed) return "as it was already";
+  const changed = [await revertJetty(puppetdb), await revertDatabase(puppetdb)];
+  if (!changed.includes(true)) return "as it was already";
   await unit("try-restart", puppetdb.unit, { withinMs: PUPPETDB_START_MS });
   return "put back";
 }
@@ -193,14 +202,17 @@ async function readAllowed({ confD }: FoundPuppetdb): Promise<string[]> {
   return [];
 }
 
-/** Edits jetty.ini, and stops a PuppetDB that runs with the former one. */
+/** Edits its files, and stops a PuppetDB that runs with the former ones. */
 async function letGo(puppetdb: FoundPuppetdb): Promise<string | undefined> {
-  const wish = await planJetty(puppetdb);
-  if (wish !== undefined) await editFile(wish.path, wish.text);
+  const database = await planDatabase(puppetdb);
+  for (const wish of [await planJetty(puppetdb), database.wish]) {
+    if (wish !== undefined) await editFile(wish.path, wish.text);
+  }
   const startedMs = await readStart(puppetdb.unit);
   if (startedMs === undefined) return undefined;
-  const editedMs = (await changedMs(join(puppetdb.confD, "jetty.ini"))) ?? 0;
-  if (startedMs > editedMs) return "it has already";
+  const edited = [join(puppetdb.confD, "jetty.ini"), database.path].map(changedMs);
+  const editedMs = (await Promise.all(edited)).map((ms) => ms ?? 0);
+  if (startedMs > Math.max(...editedMs)) return "it has already";
   await unit("stop", puppetdb.unit);
   return "stopped for a moment";
 }

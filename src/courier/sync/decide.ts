@@ -30,7 +30,7 @@ export interface SyncSight {
   sinceMs: number | undefined;
   /** How many rounds have failed in a row. */
   failures: number;
-  /** Whether it answers without a comparison, which is to be made up for. */
+  /** Whether a comparison is owed: it answers without one, or seems to have lost something. */
   owed: boolean;
   /** Whether an administrator asks for one. */
   asked: boolean;

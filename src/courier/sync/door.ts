@@ -19,7 +19,8 @@ export async function answerSync(
   const { method, path, signal } = request;
   if (method === "GET" && path === "/diff") return readDiff(courier.answering(), signal);
   if (method !== "POST") return undefined;
-  if (path === "/sync") return sync?.ask() ?? { because: "this server has no PuppetDB" };
+  if (path === "/sync")
+    return sync?.ask() ?? { because: "this server has no PuppetDB with a database of its own" };
   if (path !== "/accept") return undefined;
   await sync?.accept();
   return {};

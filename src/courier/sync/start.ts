@@ -11,15 +11,20 @@ export interface Sighted {
   health: Health;
 }
 
-/** `targets`: every PuppetDB. `notReady`: why one can't be compared now; empty: it can. */
+/** `targets`: every PuppetDB; `notReady` and `lost` as in SyncDeps. */
 export async function startOwnSync<T extends Sighted>(
   { id, stateDir, filling }: CourierConfig,
   targets: readonly T[],
-  deps: { notReady: (own: T) => string; log: Log; signal: AbortSignal },
+  deps: {
+    notReady: (own: T) => string;
+    lost: (own: T) => string;
+    log: Log;
+    signal: AbortSignal;
+  },
 ): Promise<Sync | undefined> {
   const own = targets.find(({ client }) => client.id === id);
   if (own === undefined) return undefined;
-  const { notReady, ...rest } = deps;
+  const { notReady, lost, ...rest } = deps;
   const others = targets
     .filter((target) => target !== own)
     .map((target) => ({
@@ -34,5 +39,6 @@ export async function startOwnSync<T extends Sighted>(
     others,
     filling: filling.includes(id),
     notReady: () => notReady(own),
+    lost: () => lost(own),
   });
 }

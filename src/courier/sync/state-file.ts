@@ -14,7 +14,7 @@ const Kept = z.object({
   lacks: z.int(),
   /** When PuppetDB's process started, by its own word: what is known is known of that one. */
   startedMs: z.number().optional(),
-  /** It answers without a comparison, which is to be made up for. */
+  /** A comparison is owed: it answers without one, or seems to have lost something. */
   owed: z.boolean(),
   last: SyncRound.optional(),
 });

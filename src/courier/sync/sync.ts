@@ -39,6 +39,8 @@ export interface SyncDeps {
   filling: boolean;
   /** Why it can't be compared now, but for what the sync knows; empty: it can. */
   notReady: () => string;
+  /** What it seems to have lost; empty: nothing. */
+  lost: () => string;
   log: Log;
   signal: AbortSignal;
 }
@@ -58,6 +60,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
   let asked: string | undefined;
   let running: Running | undefined;
   let failures = 0;
+  let wasLost = false;
   const beganMs = monotonicMs();
   const at = { ended: undefined as number | undefined, others: beganMs, notReady: beganMs };
   const isSole = others.length === 0;
@@ -128,6 +131,9 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
     if (notReady !== "") at.notReady = now;
     if (isSole) return;
     const readyMs = now - at.notReady;
+    const isLost = deps.lost() !== "";
+    if (isLost && !wasLost) await keep({ owed: true });
+    wasLost = isLost;
     await act(
       decideSync({
         standing: kept.standing,

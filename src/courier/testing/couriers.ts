@@ -50,6 +50,10 @@ export class ToyPuppetDb {
   compares = true;
   /** Breaks off after half of an answer to a query. */
   breaksOff = false;
+  /** What it says that it has, when it is counted. */
+  has = { active: 100, deactivated: 0, exported: 300, catalogs: 100 };
+  /** When it got anything of a node, by certname. */
+  heard: Record<string, string> = {};
   readonly #name: string;
   readonly #server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
   port = 0;
@@ -99,6 +103,8 @@ export class ToyPuppetDb {
     } else if (incoming.headers["user-agent"] === "Understudy sync") {
       const isVersion = url.pathname === "/pdb/meta/v1/version";
       outgoing.writeHead(this.compares ? 200 : 500).end(isVersion ? '{"version":"7.12.1"}' : "[]");
+    } else if (url.pathname === "/pdb/query/v4") {
+      outgoing.writeHead(200).end(JSON.stringify(this.#counted(url.searchParams.get("query"))));
     } else {
       outgoing.writeHead(200, { "content-type": "application/json", "x-records": "1" });
       outgoing.write(`[{"by":"${this.#name}",`);
@@ -106,7 +112,31 @@ export class ToyPuppetDb {
       else outgoing.end(`"path":${JSON.stringify(incoming.url)}}]`);
     }
   }
+
+  /** The rows of one of the courier's own queries. */
+  #counted(query: string | null): object[] {
+    if (query?.includes('"facts_timestamp"')) {
+      const none = { catalog_timestamp: null, report_timestamp: null };
+      return Object.entries(this.heard).map(([certname, at]) => ({
+        certname,
+        facts_timestamp: at,
+        ...none,
+      }));
+    }
+    const words = query?.match(/"(?:nodes|resources|catalogs|active|any)"/g)?.join(",") ?? "";
+    const count = this.has[COUNTED[words] ?? "active"];
+    if (!query?.includes('"limit"')) return [{ count }];
+    return count === 0 ? [] : [{ producer_timestamp: "2026-11-20T09:00:00.000Z" }];
+  }
 }
+
+/** As the courier asks for them. */
+const COUNTED: Record<string, keyof ToyPuppetDb["has"]> = {
+  '"nodes","active"': "active",
+  '"nodes","any"': "deactivated",
+  '"resources"': "exported",
+  '"catalogs","any"': "catalogs",
+};
 
 export const SOON = { withinMs: 30_000, everyMs: 100 };
 
