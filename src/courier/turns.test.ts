@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { until } from "../base/retry.ts";
 import type { CommandHead } from "./command.ts";
 import { createPuppetDbClient } from "./puppetdb-client.ts";
-import { ToyPuppetDb } from "./testing/couriers.ts";
+import { ToyPuppetDb } from "./testing/toy-puppetdb.ts";
 import { inTurn } from "./turns.ts";
 
 const SOON = { withinMs: 10_000, everyMs: 5 };
