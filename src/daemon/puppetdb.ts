@@ -69,6 +69,8 @@ export function puppetdbCommands(
       return puppetdb === undefined ? {} : { puppetdb };
     },
     async accept() {
+      // First: the courier starts anew for what the record says, and goes on with what it keeps.
+      await syncing.trust();
       await change((own) => {
         if (own.puppetdb !== undefined) {
           return { ...own, puppetdb: "answers", puppetdbAccepted: isoTime(wallMs()) };
@@ -77,7 +79,6 @@ export function puppetdbCommands(
           hints: ["Install one, then: understudy puppetdb enable"],
         });
       });
-      await syncing.trust();
     },
     async addReceiver(receiver) {
       return changeReceivers(etcd, (all) => withReceiver(all, receiver));

@@ -68,6 +68,19 @@ function pauseMs(failures: number, isOpen: boolean): number {
   return Math.min(isOpen ? OPEN_AGAIN_MS_MAX : EVERY_MS, AGAIN_MS * 2 ** (failures - 1));
 }
 
+/**
+ * What a comparison of nodes makes of a PuppetDB. `lacks`: how many queries miss; `isLevel`:
+ * nothing is left to bring; `accepted`: an administrator takes it as it is. Undefined: nothing new.
+ */
+export function standingAfter(found: {
+  lacks: number;
+  isLevel: boolean;
+  accepted: boolean;
+}): "lacks" | "level" | undefined {
+  if (found.isLevel) return "level";
+  return found.lacks > 0 && !found.accepted ? "lacks" : undefined;
+}
+
 /** Why a PuppetDB may not answer for what is known of its sync; empty: it may. */
 export function judgeStanding(
   standing: SyncStatus["standing"],

@@ -9,7 +9,7 @@ import { pause } from "../../base/retry.ts";
 import type { SyncRound, SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, monotonicMs, wallMs } from "../../host/clock.ts";
 import type { Health, PuppetDbClient } from "../puppetdb-client.ts";
-import { decideSync, judgeStanding, type SyncAct } from "./decide.ts";
+import { decideSync, judgeStanding, standingAfter, type SyncAct } from "./decide.ts";
 import { readStarted } from "./read.ts";
 import { emptyResult, type RoundResult, runRound } from "./round.ts";
 import { type KeptSync, readKeptSync, writeKeptSync } from "./state-file.ts";
@@ -109,10 +109,12 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       if (running !== undefined) running = { id: running.id, what, done, of };
     },
     onNodes: async (lacks: number, isLevel: boolean) => {
-      if (lacks > 0) {
-        change({ standing: "lacks", lacks });
-        await writeKeptSync(path, kept);
-      } else if (isLevel && kept.standing !== "level") await keep({ standing: "level", lacks: 0 });
+      const standing = standingAfter({ lacks, isLevel, accepted: kept.accepted });
+      const isNews = kept.standing !== "level" || kept.accepted;
+      if (standing === "level" && isNews) await keep({ standing, lacks: 0, accepted: false });
+      if (standing !== "lacks") return;
+      change({ standing, lacks });
+      await writeKeptSync(path, kept);
     },
     nowMs: wallMs,
     signal,
@@ -173,7 +175,8 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
         tried.forget();
         const standing = kept.standing === "lacks" ? "lacks" : "unknown";
         if (standing !== kept.standing || startedMs !== kept.startedMs) {
-          await keep({ standing, ...(startedMs === undefined ? {} : { startedMs }) });
+          const started = startedMs === undefined ? {} : { startedMs };
+          await keep({ standing, accepted: false, ...started });
         }
       }
       well = isWell;
@@ -198,7 +201,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       asked ??= randomUUID();
       return { id: asked };
     },
-    accept: async () => keep({ standing: "level", lacks: 0 }),
+    accept: async () => keep({ standing: "level", lacks: 0, accepted: true }),
   };
 }
 
