@@ -7,6 +7,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
+import type { PuppetdbDiff } from "../cluster/sync-status.ts";
 import {
   AddBackend,
   type BackendList,
@@ -31,6 +32,7 @@ import {
   type RemovalDone,
   type RemovalPlan,
   ServerNames,
+  type SyncAsked,
   type TokenList,
   type VotersAnswer,
 } from "../setup/contract.ts";
@@ -86,6 +88,10 @@ export interface PuppetdbCommands {
   set(wish: PuppetdbWish): Promise<PuppetdbMark>;
   /** This server's PuppetDB may answer queries. */
   accept(): Promise<void>;
+  /** Has it compared with the others now, and brought what it lacks. */
+  sync(): Promise<SyncAsked>;
+  /** What differs between all that answer. */
+  diff(): Promise<PuppetdbDiff>;
   /** Where reports go besides; compared by name. */
   addReceiver(receiver: ReportReceiver): Promise<ReportReceiver[]>;
   removeReceiver(name: string): Promise<ReportReceiver[]>;
@@ -213,6 +219,8 @@ export function createLocalApp(deps: LocalDeps): Hono {
     await deps.puppetdb.accept();
     return c.json(done);
   });
+  app.post("/v1/puppetdb/sync", async (c) => c.json(await deps.puppetdb.sync()));
+  app.get("/v1/puppetdb/diff", async (c) => c.json(await deps.puppetdb.diff()));
   app.post("/v1/report-receivers", async (c) => {
     const receiver = await readBody(ReportReceiver, c.req);
     return c.json({ receivers: await deps.puppetdb.addReceiver(receiver) });

@@ -1,5 +1,5 @@
 // understudy puppetdb enable|disable|accept|use|dead|status: this server's courier, and its
-// PuppetDB if it has one.
+// PuppetDB if it has one. sync and diff: puppetdb-sync.ts.
 
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
@@ -9,6 +9,8 @@ import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { Certname } from "../cluster/schema.ts";
 import { ClusterStatus } from "../cluster/status.ts";
+import { renderSync } from "../cluster/sync-status.ts";
+import { wallMs } from "../host/clock.ts";
 import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
 import { Done, type PuppetdbMark } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
@@ -19,6 +21,7 @@ import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
+import { addPuppetdbSync } from "./puppetdb-sync.ts";
 
 const ASK_MS = 10_000;
 
@@ -79,8 +82,9 @@ export function addPuppetdb(program: Command): void {
           member.courier === true ? [{ id: member.id, ...local?.courier }] : [],
         ),
       };
-      createOutput(flags.json === true).result(value, renderPuppetdbStatus(status));
+      createOutput(flags.json === true).result(value, renderPuppetdbStatus(status, wallMs()));
     });
+  addPuppetdbSync(puppetdb);
 }
 
 async function enable(flags: Flags): Promise<void> {
@@ -112,8 +116,8 @@ async function enable(flags: Flags): Promise<void> {
   const lines = [`${node.id} uses PuppetDB through its courier.`];
   if (puppetdb === "fills") {
     lines.push(
-      "Its own PuppetDB takes every command from now on, and answers no queries yet.",
-      "When each agent has run since (half an hour by default): understudy puppetdb accept",
+      "Its own PuppetDB takes every command from now on, and answers no queries yet: it is brought",
+      "what the others have, and answers when it has that: understudy puppetdb status",
     );
   }
   output.result({ id: node.id, puppetdb: puppetdb ?? null, urls: plan.urls }, lines.join("\n"));
@@ -184,7 +188,12 @@ async function readStatus(): Promise<ClusterStatus> {
 }
 
 /** Both tables as text for people. */
-export function renderPuppetdbStatus({ members }: ClusterStatus): string {
+export function renderPuppetdbStatus({ members }: ClusterStatus, nowMs: number): string {
+  const syncs = new Map(members.map(({ member, local }) => [member.id, local?.courier?.sync]));
+  const syncOf = (id: string) => {
+    const sync = syncs.get(id);
+    return sync === undefined ? "-" : renderSync(sync, nowMs);
+  };
   const puppetdbs = sumPuppetdbs(members).map((each) => [
     each.id,
     each.fit ? "fit" : `not fit: ${each.because}`,
@@ -192,6 +201,7 @@ export function renderPuppetdbStatus({ members }: ClusterStatus): string {
     String(each.commands),
     each.commands === 0 ? "-" : renderDuration(Math.round(each.oldestMs / 1000)),
     String(each.deadLetters),
+    syncOf(each.id),
   ]);
   const couriers = members
     .filter(({ member }) => member.courier === true)
@@ -211,7 +221,10 @@ export function renderPuppetdbStatus({ members }: ClusterStatus): string {
     });
   if (couriers.length === 0) return "No server has a courier: understudy puppetdb enable";
   return [
-    renderTable(["PUPPETDB", "STATE", "USED BY", "WAITING", "OLDEST", "DEAD LETTERS"], puppetdbs),
+    renderTable(
+      ["PUPPETDB", "STATE", "USED BY", "WAITING", "OLDEST", "DEAD LETTERS", "SYNC"],
+      puppetdbs,
+    ),
     "",
     renderTable(["COURIER", "RUNS", "REACHES", "1 COPY", "BYTES", "QUERIES GO TO"], couriers),
   ].join("\n");

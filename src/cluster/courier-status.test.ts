@@ -58,6 +58,12 @@ test("courierWarnings tell of one copy and of refused commands, and of nothing w
     "s1's courier has 2 commands with 1 copy: no other courier has taken one.",
     "s1's PuppetDB refused 1 command for good: understudy puppetdb dead list, on each server.",
   ]);
+  const round = { id: "x", by: "timer", startedAt: "", endedAt: "", moved: {}, left: 0 } as const;
+  const last = { ...round, ok: false, because: "s2: no answer", leftAlone: [], others: [] };
+  const sync = { standing: "level", because: "", last } as const;
+  assert.deepEqual(courierWarnings([member("s1", courier({ sync }))]), [
+    "s1's PuppetDB isn't brought level with the others: s2: no answer",
+  ]);
 });
 
 test("sumReceivers adds up what every courier has for a receiver, and a silent one is told of", () => {

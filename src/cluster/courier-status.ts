@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
 import type { MemberAnswer } from "./status.ts";
+import { SyncStatus } from "./sync-status.ts";
 
 /** One PuppetDB as one courier sees it. */
 const PuppetdbSight = z.object({
@@ -39,6 +40,8 @@ export const CourierAnswer = z.object({
   queries: z.string().optional(),
   puppetdbs: z.array(PuppetdbSight),
   receivers: z.array(ReceiverSight).default([]),
+  /** Of its own server's PuppetDB. */
+  sync: SyncStatus.optional(),
   /** SHA-256 of the configuration that it has read. */
   loaded: z.string(),
 });
@@ -116,10 +119,16 @@ export function courierWarnings(members: readonly MemberAnswer[]): string[] {
     const { courier } = local ?? {};
     if (courier === undefined) return [];
     if (!courier.runs) return [`${member.id}'s courier doesn't run: ${courier.because}`];
-    if (courier.singleCopies === 0) return [];
-    return [
-      `${member.id}'s courier has ${countOf(courier.singleCopies)} with 1 copy: no other courier has taken one.`,
-    ];
+    const said: string[] = [];
+    if (courier.singleCopies > 0) {
+      const count = countOf(courier.singleCopies);
+      said.push(`${member.id}'s courier has ${count} with 1 copy: no other courier has taken one.`);
+    }
+    const { last } = courier.sync ?? {};
+    if (last?.ok === false) {
+      said.push(`${member.id}'s PuppetDB isn't brought level with the others: ${last.because}`);
+    }
+    return said;
   });
   const puppetdbs = sumPuppetdbs(members).flatMap(({ id, fit, because, ...rest }) => [
     ...(fit ? [] : [`${id}'s PuppetDB answers no queries: ${because}`]),

@@ -58,8 +58,9 @@ export function renderSync({ running, last }: SyncStatus, nowMs: number): string
   if (running !== undefined) return `${running.what} ${running.done} of ${running.of}`;
   if (last === undefined) return "not yet";
   const ago = renderDuration((nowMs - Date.parse(last.endedAt)) / 1000);
+  if (!last.ok) return `${ago} ago, not whole: ${last.because}`;
   const left = last.left === 0 ? "" : `, ${last.left} left alone`;
-  return `${ago} ago: ${last.ok ? "" : "failed: "}${renderMoved(last.moved)}${left}`;
+  return `${ago} ago: ${renderMoved(last.moved)}${left}`;
 }
 
 /** What differs between PuppetDBs. */

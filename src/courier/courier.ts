@@ -15,7 +15,7 @@ import { type Deletions, openDeletions } from "./deletions.ts";
 import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
-import { createCourierPeers, type PeerState } from "./peers.ts";
+import { createCourierPeers, PeerState } from "./peers.ts";
 import { createPuppetDbTarget } from "./puppetdb-target.ts";
 import { shareDeletions } from "./share-deletions.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
@@ -180,9 +180,18 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     return judgeFit(health, backlog, others);
   };
   const notReady = (target: Target) => caughtUp(target).because;
+  const lost = (target: Target) => guard.because(target.client.id);
+  const own = puppetdbs.find(({ id }) => id === config.id);
   const sync = config.shared
     ? undefined
-    : await startOwnSync(config, targets, { notReady, log, signal });
+    : await startOwnSync(config, targets, {
+        notReady,
+        lost,
+        deletedAt: (certname) => deletions.at(certname),
+        send: async (...args) => (await own?.send(...args)) ?? { status: 0, body: "none here" },
+        log,
+        signal,
+      });
   const look = async (what: string, at: () => Promise<void>) => {
     while (!signal.aborted) {
       await at().catch((error: unknown) => {
@@ -267,7 +276,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
       ...(chosen === undefined ? {} : { queries: chosen }),
       ...guard.state(),
       deletions: deletions.version,
-      ...(sync === undefined ? {} : { sync: sync.status() }),
+      ...(sync === undefined ? {} : { sync: PeerState.shape.sync.parse(sync.status()) }),
     }),
     async status() {
       const puppetdbs = targets.map(async (one) => ({

@@ -5,7 +5,7 @@ import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { type DeliveryAnswer, planDelivery, type Verdict } from "./delivery-plan.ts";
-import type { SpooledHead } from "./frame.ts";
+import type { CommandHead } from "./command.ts";
 import type { Progress } from "./progress.ts";
 import type { Entry, Spool } from "./spool.ts";
 
@@ -24,7 +24,7 @@ export interface DeliveryTarget {
   /** Looks anew, after it took nothing. */
   look(): Promise<unknown>;
   /** Throws what keeps it from being sent now. */
-  send(head: SpooledHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
+  send(head: CommandHead, body: Buffer, signal: AbortSignal): Promise<DeliveryAnswer>;
   /** What its answer to the `tries`th attempt (1: the first) means. */
   judge(answer: DeliveryAnswer, tries: number): Verdict;
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { until } from "../base/retry.ts";
 import type { CommandHead } from "./command.ts";
 import { createPuppetDbClient } from "./puppetdb-client.ts";
-import { ToyPuppetDb } from "./testing/couriers.ts";
+import { ToyPuppetDb } from "./testing/toy-puppetdb.ts";
 import { inTurn } from "./turns.ts";
 
 const SOON = { withinMs: 10_000, everyMs: 5 };
@@ -40,6 +40,22 @@ void test("inTurn has one command of a certname at a time at PuppetDB, whoever s
       toy.got.map((got) => got.query.get("n")),
       ["4", "1", "2", "3"],
     );
+  } finally {
+    client.close();
+    await toy.stop();
+  }
+});
+
+void test("inTurn passes what is no command on as it is, whatever its path", async () => {
+  const toy = new ToyPuppetDb("s1");
+  await toy.start();
+  const client = inTurn(createPuppetDbClient({ id: "s1", url: `http://127.0.0.1:${toy.port}` }));
+  try {
+    for (const path of ["/pdb/query/v4/nodes?certname=a", "/x//?", "/pdb/cmd/v1"]) {
+      const answer = await client.pass({ method: "GET", path, headers: {}, signal });
+      assert.equal(answer.statusCode, 200);
+      answer.resume();
+    }
   } finally {
     client.close();
     await toy.stop();

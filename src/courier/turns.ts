@@ -37,7 +37,7 @@ export function inTurn(client: PuppetDbClient): PuppetDbClient {
 
 /** The certname that a command is about; undefined: it is none. */
 function commandOf({ method, path }: PassOptions): string | undefined {
-  const { pathname, searchParams } = new URL(path, "http://puppetdb");
+  const [pathname, query = ""] = path.split("?", 2);
   if (method !== "POST" || pathname !== COMMANDS) return undefined;
-  return searchParams.get("certname") ?? undefined;
+  return new URLSearchParams(query).get("certname") ?? undefined;
 }

@@ -16,7 +16,7 @@ import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { isActive, unit } from "../host/systemd.ts";
 import { findOwner, type Owner } from "../host/users.ts";
-import { askCourier } from "../setup/courier-client.ts";
+import { askCourierJson } from "../setup/courier-client.ts";
 import { COURIER_FILES, desiredCourier } from "./courier-desired.ts";
 
 const ASK_MS = 1500;
@@ -114,8 +114,7 @@ async function copyCertificates(layout: PuppetLayout, owner: Owner): Promise<voi
   }
 }
 
-/** What the courier says of itself. Throws why it doesn't answer. */
+/** Throws why it doesn't answer. */
 async function ask() {
-  const { text } = await askCourier("/", { withinMs: ASK_MS });
-  return CourierAnswer.parse(JSON.parse(text));
+  return CourierAnswer.parse(await askCourierJson("/", { withinMs: ASK_MS }));
 }

@@ -40,7 +40,7 @@ void test("startServerLoops hands the CA's loops out too: one that keeps failing
       ca,
       edge: edge as unknown as EdgeRunner,
       hostCertificate: { keep: async () => false },
-      courier: { tick: async () => undefined },
+      courier: { tick: async () => undefined, status: async () => undefined },
       onWake: () => undefined,
     },
     {} as Leadership,

@@ -17,6 +17,7 @@ import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
 import { startEjectedLoop } from "./ejected.ts";
 import type { ExpiryWatch } from "./expiry-watch.ts";
+import { startFilledLoop } from "./filled.ts";
 import type { HostCertificate } from "./host-certificate.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { keepRecords } from "./own-record.ts";
@@ -78,7 +79,7 @@ export interface ServerLoopParts {
   ca: Ca;
   edge: EdgeRunner;
   hostCertificate: Pick<HostCertificate, "keep">;
-  courier: Pick<CourierRunner, "tick">;
+  courier: Pick<CourierRunner, "tick" | "status">;
   onWake(wake: () => void): void;
 }
 
@@ -147,8 +148,9 @@ export function startServerLoops(
     courierLoop.wake();
   });
   const ejectedLoop = startEjectedLoop(host, server.ca);
+  const filledLoop = startFilledLoop(host, server.courier);
   const own = [edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop, courierLoop];
-  return [...caLoops, ...own];
+  return [...caLoops, ...own, filledLoop];
 }
 
 interface Changes {

@@ -15,6 +15,7 @@ import {
 } from "../cluster/schema.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
+import { syncCommands } from "./courier-sync.ts";
 
 /** What a server is to run. */
 export interface PuppetdbWish {
@@ -24,30 +25,42 @@ export interface PuppetdbWish {
   shared?: boolean | undefined;
 }
 
-export function puppetdbCommands(host: {
+export interface PuppetdbHost {
   etcd: Etcd;
   node: NodeFile;
-  wakeReload: () => void;
-}): PuppetdbCommands {
-  const { etcd, node } = host;
-  const change = async (by: (own: Member, members: Member[]) => Member) => {
-    for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
-      const { kvs } = await etcd.range(MEMBERS_PREFIX);
-      const members = kvs.map((kv) => parseKept(Member, kv).value);
-      const at = members.findIndex(({ id }) => id === node.id);
-      const [own, key] = [members[at], kvs[at]?.key];
-      if (own === undefined || key === undefined) {
-        throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
-      }
-      const value = JSON.stringify(by(own, members));
-      const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
-      const then = [{ put: key, value }];
-      const done = await etcd.transact({ when, then }, { settle: { key, value } });
-      if (done.ok) return Member.parse(JSON.parse(value));
+}
+
+/** Changes this member, comparing every one that the change was decided on. */
+export async function changeMember(
+  { etcd, node }: PuppetdbHost,
+  by: (own: Member, members: Member[]) => Member,
+): Promise<Member> {
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+    const { kvs } = await etcd.range(MEMBERS_PREFIX);
+    const members = kvs.map((kv) => parseKept(Member, kv).value);
+    const at = members.findIndex(({ id }) => id === node.id);
+    const [own, key] = [members[at], kvs[at]?.key];
+    if (own === undefined || key === undefined) {
+      throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
     }
-    throw conflict(MEMBERS_PREFIX);
-  };
+    const value = JSON.stringify(by(own, members));
+    const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
+    const then = [{ put: key, value }];
+    const done = await etcd.transact({ when, then }, { settle: { key, value } });
+    if (done.ok) return Member.parse(JSON.parse(value));
+  }
+  throw conflict(MEMBERS_PREFIX);
+}
+
+export function puppetdbCommands(
+  host: PuppetdbHost & { wakeReload: () => void },
+): PuppetdbCommands {
+  const { etcd } = host;
+  const change = async (by: (own: Member, members: Member[]) => Member) => changeMember(host, by);
+  const syncing = syncCommands();
   return {
+    sync: async () => syncing.sync(),
+    diff: async () => syncing.diff(),
     async set({ clients, nodeTtlS, ...wish }) {
       if (clients.length > 0 || nodeTtlS !== undefined) {
         await updateSettings(etcd, (settings) => withPuppetdb(settings, { clients, nodeTtlS }));
@@ -56,6 +69,8 @@ export function puppetdbCommands(host: {
       return puppetdb === undefined ? {} : { puppetdb };
     },
     async accept() {
+      // First: the courier starts anew for what the record says, and goes on with what it keeps.
+      await syncing.trust();
       await change((own) => {
         if (own.puppetdb !== undefined) {
           return { ...own, puppetdb: "answers", puppetdbAccepted: isoTime(wallMs()) };

@@ -73,6 +73,10 @@ export type PuppetdbWish = z.infer<typeof PuppetdbWish>;
 export const ReceiverList = z.object({ receivers: z.array(ReportReceiver) });
 export const PuppetdbUse = z.object({ id: Certname });
 
+/** The round of the sync that a command has asked for. */
+export const SyncAsked = z.object({ id: z.string() });
+export type SyncAsked = z.infer<typeof SyncAsked>;
+
 export const PuppetdbMark = z.object({ puppetdb: Member.shape.puppetdb });
 export type PuppetdbMark = z.infer<typeof PuppetdbMark>;
 

@@ -7,10 +7,23 @@ import { PATHS } from "../host/paths.ts";
 
 const ANSWER_BYTES_MAX = 68 * 1024 * 1024;
 
-/** Asks the courier. Throws why it doesn't answer. */
+interface Asking {
+  /** Makes it a POST, with this as JSON. */
+  order?: unknown;
+  withinMs: number;
+}
+
+/** The JSON of its 200. Throws why it doesn't answer, or what it says instead. */
+export async function askCourierJson(path: string, asking: Asking): Promise<unknown> {
+  const { status, text } = await askCourier(path, asking);
+  if (status === 200) return JSON.parse(text);
+  throw new Error(text.slice(0, 300));
+}
+
+/** Throws why it doesn't answer. */
 export async function askCourier(
   path: string,
-  { order, withinMs }: { order?: unknown; withinMs: number },
+  { order, withinMs }: Asking,
 ): Promise<{ status: number; text: string }> {
   const signal = deadline(withinMs);
   const method = order === undefined ? "GET" : "POST";

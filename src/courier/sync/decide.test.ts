@@ -7,6 +7,7 @@ import {
   EVERY_MS,
   judgeStanding,
   OPEN_AGAIN_MS_MAX,
+  standingAfter,
   type SyncSight,
   UNCOMPARED_MS_MAX,
 } from "./decide.ts";
@@ -66,6 +67,14 @@ void test("decideSync lets two that were both down compare with each other", () 
   const back: SyncSight = { ...CALM, standing: "unknown", sinceMs: undefined };
   // Each answers the other's queries for the comparison, whether or not it answers agents.
   assert.equal(decideSync(back).do, "round");
+});
+
+void test("standingAfter keeps back one that queries miss nodes of, unless it is taken as it is", () => {
+  const found = { lacks: 0, isLevel: false, accepted: false };
+  assert.equal(standingAfter(found), undefined);
+  assert.equal(standingAfter({ ...found, isLevel: true }), "level");
+  assert.equal(standingAfter({ ...found, lacks: 1 }), "lacks");
+  assert.equal(standingAfter({ ...found, lacks: 1, accepted: true }), undefined);
 });
 
 void test("judgeStanding lets one answer that is level, or the only one", () => {

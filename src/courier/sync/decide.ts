@@ -30,7 +30,7 @@ export interface SyncSight {
   sinceMs: number | undefined;
   /** How many rounds have failed in a row. */
   failures: number;
-  /** Whether it answers without a comparison, which is to be made up for. */
+  /** Whether a comparison is owed: it answers without one, or seems to have lost something. */
   owed: boolean;
   /** Whether an administrator asks for one. */
   asked: boolean;
@@ -66,6 +66,19 @@ export function decideSync(sight: SyncSight): SyncAct {
 function pauseMs(failures: number, isOpen: boolean): number {
   if (failures === 0) return isOpen ? 0 : EVERY_MS;
   return Math.min(isOpen ? OPEN_AGAIN_MS_MAX : EVERY_MS, AGAIN_MS * 2 ** (failures - 1));
+}
+
+/**
+ * What a comparison of nodes makes of a PuppetDB. `lacks`: how many queries miss; `isLevel`:
+ * nothing is left to bring; `accepted`: an administrator takes it as it is. Undefined: nothing new.
+ */
+export function standingAfter(found: {
+  lacks: number;
+  isLevel: boolean;
+  accepted: boolean;
+}): "lacks" | "level" | undefined {
+  if (found.isLevel) return "level";
+  return found.lacks > 0 && !found.accepted ? "lacks" : undefined;
 }
 
 /** Why a PuppetDB may not answer for what is known of its sync; empty: it may. */

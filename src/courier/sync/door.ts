@@ -12,13 +12,15 @@ export interface Syncing {
 
 /** The answer to a request about the sync; undefined: it is about something else. */
 export async function answerSync(
-  { sync, answering }: Syncing,
+  courier: Syncing,
   request: { method: string; path: string; signal: AbortSignal },
 ): Promise<object | undefined> {
+  const { sync } = courier;
   const { method, path, signal } = request;
-  if (method === "GET" && path === "/diff") return readDiff(answering(), signal);
+  if (method === "GET" && path === "/diff") return readDiff(courier.answering(), signal);
   if (method !== "POST") return undefined;
-  if (path === "/sync") return sync?.ask() ?? { because: "this server has no PuppetDB" };
+  if (path === "/sync")
+    return sync?.ask() ?? { because: "this server has no PuppetDB with a database of its own" };
   if (path !== "/accept") return undefined;
   await sync?.accept();
   return {};

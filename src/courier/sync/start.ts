@@ -3,7 +3,7 @@
 import type { Log } from "../../base/log.ts";
 import type { CourierConfig } from "../config.ts";
 import type { Health, PuppetDbClient } from "../puppetdb-client.ts";
-import { startSync, type Sync } from "./sync.ts";
+import { startSync, type Sync, type SyncDeps } from "./sync.ts";
 
 /** One PuppetDB as the courier knows it; `health`: the newest look. */
 export interface Sighted {
@@ -11,15 +11,25 @@ export interface Sighted {
   health: Health;
 }
 
-/** `targets`: every PuppetDB. `notReady`: why one can't be compared now; empty: it can. */
+/**
+ * `targets`: every PuppetDB; `notReady`, `lost` and `deletedAt` as in SyncDeps; `send` brings this
+ * server's own one a command.
+ */
 export async function startOwnSync<T extends Sighted>(
   { id, stateDir, filling }: CourierConfig,
   targets: readonly T[],
-  deps: { notReady: (own: T) => string; log: Log; signal: AbortSignal },
+  deps: {
+    notReady: (own: T) => string;
+    lost: (own: T) => string;
+    deletedAt: SyncDeps["deletedAt"];
+    send: PuppetDbClient["send"];
+    log: Log;
+    signal: AbortSignal;
+  },
 ): Promise<Sync | undefined> {
   const own = targets.find(({ client }) => client.id === id);
   if (own === undefined) return undefined;
-  const { notReady, ...rest } = deps;
+  const { notReady, lost, send, ...rest } = deps;
   const others = targets
     .filter((target) => target !== own)
     .map((target) => ({
@@ -30,9 +40,10 @@ export async function startOwnSync<T extends Sighted>(
   return startSync({
     ...rest,
     stateDir,
-    here: own.client,
+    here: { ...own.client, send },
     others,
     filling: filling.includes(id),
     notReady: () => notReady(own),
+    lost: () => lost(own),
   });
 }

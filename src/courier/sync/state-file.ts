@@ -14,13 +14,15 @@ const Kept = z.object({
   lacks: z.int(),
   /** When PuppetDB's process started, by its own word: what is known is known of that one. */
   startedMs: z.number().optional(),
-  /** It answers without a comparison, which is to be made up for. */
+  /** A comparison is owed: it answers without one, or seems to have lost something. */
   owed: z.boolean(),
+  /** An administrator takes it as it is, until it was level or down. */
+  accepted: z.boolean(),
   last: SyncRound.optional(),
 });
 export type KeptSync = z.infer<typeof Kept>;
 
-const NOTHING: KeptSync = { standing: "unknown", lacks: 0, owed: false };
+const NOTHING: KeptSync = { standing: "unknown", lacks: 0, owed: false, accepted: false };
 
 /** What can't be read counts for nothing. */
 export async function readKeptSync(path: string, log: Log): Promise<KeptSync> {

@@ -9,7 +9,7 @@ import { pause } from "../../base/retry.ts";
 import type { SyncRound, SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, monotonicMs, wallMs } from "../../host/clock.ts";
 import type { Health, PuppetDbClient } from "../puppetdb-client.ts";
-import { decideSync, judgeStanding, type SyncAct } from "./decide.ts";
+import { decideSync, judgeStanding, standingAfter, type SyncAct } from "./decide.ts";
 import { readStarted } from "./read.ts";
 import { emptyResult, type RoundResult, runRound } from "./round.ts";
 import { type KeptSync, readKeptSync, writeKeptSync } from "./state-file.ts";
@@ -39,6 +39,10 @@ export interface SyncDeps {
   filling: boolean;
   /** Why it can't be compared now, but for what the sync knows; empty: it can. */
   notReady: () => string;
+  /** What it seems to have lost; empty: nothing. */
+  lost: () => string;
+  /** When a node was deleted, milliseconds since the epoch; what is older isn't brought. */
+  deletedAt: (certname: string) => number | undefined;
   log: Log;
   signal: AbortSignal;
 }
@@ -49,13 +53,16 @@ type Running = NonNullable<SyncStatus["running"]>;
 export async function startSync(deps: SyncDeps): Promise<Sync> {
   const { here, others, log, signal } = deps;
   const path = join(deps.stateDir, "sync.json");
-  const tried = createTriedMemory();
+  const tried = createTriedMemory(deps.deletedAt);
   let kept = await readKeptSync(path, log);
+  // What was level before it was to fill is another one.
+  if (deps.filling && kept.standing === "level") kept = { ...kept, standing: "unknown" };
   /** Whether the PuppetDB is the one that `kept` tells of, and well. */
   let well = false;
   let asked: string | undefined;
   let running: Running | undefined;
   let failures = 0;
+  let wasLost = false;
   const beganMs = monotonicMs();
   const at = { ended: undefined as number | undefined, others: beganMs, notReady: beganMs };
   const isSole = others.length === 0;
@@ -104,10 +111,12 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       if (running !== undefined) running = { id: running.id, what, done, of };
     },
     onNodes: async (lacks: number, isLevel: boolean) => {
-      if (lacks > 0) {
-        change({ standing: "lacks", lacks });
-        await writeKeptSync(path, kept);
-      } else if (isLevel && kept.standing !== "level") await keep({ standing: "level", lacks: 0 });
+      const standing = standingAfter({ lacks, isLevel, accepted: kept.accepted });
+      const isNews = kept.standing !== "level" || kept.accepted;
+      if (standing === "level" && isNews) await keep({ standing, lacks: 0, accepted: false });
+      if (standing !== "lacks") return;
+      change({ standing, lacks });
+      await writeKeptSync(path, kept);
     },
     nowMs: wallMs,
     signal,
@@ -126,6 +135,9 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
     if (notReady !== "") at.notReady = now;
     if (isSole) return;
     const readyMs = now - at.notReady;
+    const isLost = deps.lost() !== "";
+    if (isLost && !wasLost) await keep({ owed: true });
+    wasLost = isLost;
     await act(
       decideSync({
         standing: kept.standing,
@@ -165,7 +177,8 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
         tried.forget();
         const standing = kept.standing === "lacks" ? "lacks" : "unknown";
         if (standing !== kept.standing || startedMs !== kept.startedMs) {
-          await keep({ standing, ...(startedMs === undefined ? {} : { startedMs }) });
+          const started = startedMs === undefined ? {} : { startedMs };
+          await keep({ standing, accepted: false, ...started });
         }
       }
       well = isWell;
@@ -190,7 +203,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       asked ??= randomUUID();
       return { id: asked };
     },
-    accept: async () => keep({ standing: "level", lacks: 0 }),
+    accept: async () => keep({ standing: "level", lacks: 0, accepted: true }),
   };
 }
 

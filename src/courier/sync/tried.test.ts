@@ -6,7 +6,7 @@ import { createTriedMemory } from "./tried.ts";
 const item: Item = { kind: "catalog", certname: "a.test", from: "s2", ms: 1, hides: false };
 
 void test("TriedMemory lets nothing be sent again that was taken or refused, until it is newer", () => {
-  const tried = createTriedMemory();
+  const tried = createTriedMemory(() => undefined);
   assert.equal(tried.of(item), undefined);
   tried.note(item, { final: true, because: "not kept" });
   assert.equal(tried.of(item), "not kept");
@@ -18,7 +18,7 @@ void test("TriedMemory lets nothing be sent again that was taken or refused, unt
 });
 
 void test("TriedMemory gives what PuppetDB didn't answer about a second try", () => {
-  const tried = createTriedMemory();
+  const tried = createTriedMemory(() => undefined);
   tried.note(item, { final: false, because: "no answer" });
   assert.equal(tried.of(item), undefined);
   tried.note(item, { final: false, because: "no answer" });
@@ -26,9 +26,16 @@ void test("TriedMemory gives what PuppetDB didn't answer about a second try", ()
 });
 
 void test("TriedMemory tells reports of a node apart", () => {
-  const tried = createTriedMemory();
+  const tried = createTriedMemory(() => undefined);
   const report: Item = { ...item, kind: "report", hash: "1" };
   tried.note(report, { final: true, because: "not kept" });
   assert.equal(tried.of(report), "not kept");
   assert.equal(tried.of({ ...report, hash: "2" }), undefined);
+});
+
+void test("TriedMemory knows which nodes were deleted since", () => {
+  const tried = createTriedMemory((certname) => (certname === "a.test" ? 5 : undefined));
+  for (const ms of [1, 5]) assert.match(tried.of({ ...item, ms }) ?? "", /deleted since/);
+  assert.equal(tried.of({ ...item, ms: 6 }), undefined);
+  assert.equal(tried.of({ ...item, certname: "b.test" }), undefined);
 });

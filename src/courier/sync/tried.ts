@@ -1,4 +1,5 @@
-// What was brought already and may not become level: PuppetDB takes some commands and keeps nothing
+// What isn't to be brought: what is of a node that was deleted since; and what was brought already
+// and may not become level: PuppetDB takes some commands and keeps nothing
 // of them. Remembered until it has started anew, so that nothing goes round for ever.
 
 import type { Item } from "./plan.ts";
@@ -16,10 +17,13 @@ export interface TriedMemory {
   forget(): void;
 }
 
-export function createTriedMemory(): TriedMemory {
+export function createTriedMemory(
+  deletedAt: (certname: string) => number | undefined,
+): TriedMemory {
   const known = new Map<string, { ms: number; tries: number; final: boolean; because: string }>();
   return {
     of(item) {
+      if (item.ms <= (deletedAt(item.certname) ?? -Infinity)) return "its node was deleted since";
       const before = known.get(keyOf(item));
       if (before === undefined || before.ms !== item.ms) return undefined;
       return before.final || before.tries >= TRIES_MAX ? before.because : undefined;

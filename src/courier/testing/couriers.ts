@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,106 +22,7 @@ import { wallMs } from "../../host/clock.ts";
 import { exportPkcs8, generateEcKey } from "../../x509/keys.ts";
 import { createRequest } from "../../x509/request.ts";
 import { renderCourierConfig } from "../config.ts";
-import { type ToyContent, toyRows } from "./toy-rows.ts";
-
-/** A command as a toy got it. */
-export interface Got {
-  query: URLSearchParams;
-  headers: IncomingMessage["headers"];
-  body: Buffer;
-}
-
-/**
- * Stands for a PuppetDB: says that it is well, keeps what it gets, answers queries with its name,
- * and the sync that it has nothing.
- */
-export class ToyPuppetDb {
-  readonly got: Got[] = [];
-  /** What it says of its database. */
-  writable = true;
-  /** How it answers a command; 200 by default. */
-  answer: (got: Got) => { status: number; body: string } = () => ({
-    status: 200,
-    body: '{"uuid":"u","processed":true,"timed_out":false}',
-  });
-  /** How many commands have come, those among them that aren't answered yet. */
-  arrived = 0;
-  /** A command is answered when this is over. */
-  hold: (got: Got) => Promise<void> | undefined = () => undefined;
-  /** Whether it answers the sync. */
-  compares = true;
-  /** Breaks off after half of an answer to a query. */
-  breaksOff = false;
-  /** What it says that it has, when it is counted. */
-  has: ToyContent["has"] = { active: 100, deactivated: 0, exported: 300, catalogs: 100 };
-  /** When it got anything of a node, by certname: what it says when it is asked. */
-  heard: ToyContent["heard"] = {};
-  readonly #name: string;
-  readonly #server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
-  port = 0;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  async start(): Promise<void> {
-    if (this.port === 0) [this.port = 0] = await freePorts(1);
-    this.#server.listen(this.port, "127.0.0.1");
-    await once(this.#server, "listening");
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  certnames(): string[] {
-    return this.got.map(({ query }) => query.get("certname") ?? "");
-  }
-
-  async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const url = new URL(incoming.url ?? "/", "http://toy");
-    if (url.pathname === "/status/v1/services/puppetdb-status") {
-      const status = {
-        "maintenance_mode?": false,
-        "read_db_up?": this.writable,
-        "write_db_up?": this.writable,
-      };
-      const state = this.writable ? "running" : "error";
-      outgoing.writeHead(this.writable ? 200 : 503).end(JSON.stringify({ state, status }));
-    } else if (url.pathname === "/pdb/cmd/v1") {
-      const got = {
-        query: url.searchParams,
-        headers: incoming.headers,
-        body: Buffer.concat(chunks),
-      };
-      this.arrived += 1;
-      await this.hold(got);
-      const { status, body } = this.answer(got);
-      if (status === 200) this.got.push(got);
-      outgoing.writeHead(status).end(body);
-    } else if (incoming.headers["user-agent"] === "Understudy sync") {
-      const isVersion = url.pathname === "/pdb/meta/v1/version";
-      outgoing.writeHead(this.compares ? 200 : 500).end(isVersion ? '{"version":"7.12.1"}' : "[]");
-    } else if (url.pathname === "/pdb/admin/v1/cmd") {
-      const body = Buffer.concat(chunks);
-      const { payload } = JSON.parse(body.toString()) as { payload: { certname: string } };
-      const query = new URLSearchParams({ command: "delete", certname: payload.certname });
-      this.got.push({ query, headers: incoming.headers, body });
-      outgoing.writeHead(200).end(JSON.stringify({ deleted: payload.certname }));
-    } else if (url.pathname === "/pdb/query/v4") {
-      const query = url.searchParams.get("query") ?? "";
-      outgoing.writeHead(200).end(JSON.stringify(toyRows(query, this)));
-    } else {
-      outgoing.writeHead(200, { "content-type": "application/json", "x-records": "1" });
-      outgoing.write(`[{"by":"${this.#name}",`);
-      if (this.breaksOff) setImmediate(() => outgoing.destroy());
-      else outgoing.end(`"path":${JSON.stringify(incoming.url)}}]`);
-    }
-  }
-}
+import { ToyPuppetDb } from "./toy-puppetdb.ts";
 
 export const SOON = { withinMs: 30_000, everyMs: 100 };
 
