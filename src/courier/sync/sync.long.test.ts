@@ -2,10 +2,15 @@
 // nothing before, whatever breaks off or dies meanwhile.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { z } from "zod";
 import { until } from "../../base/retry.ts";
-import type { SyncStatus } from "../../cluster/sync-status.ts";
+import { PuppetdbDiff, type SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, wallMs } from "../../host/clock.ts";
+import { readBody } from "../read-body.ts";
 import { SOON, TestCouriers, untilFit } from "../testing/couriers.ts";
 
 const FULL = "s1.test";
@@ -58,6 +63,16 @@ async function untilLevel(couriers: TestCouriers): Promise<void> {
     };
     await until(`${by} finds all level`, level, SOON);
   }
+}
+
+const Asked = z.object({ id: z.string() });
+
+async function askSocket(socketPath: string, method: string, path: string): Promise<unknown> {
+  const outgoing = request({ socketPath, method, path }).end();
+  const [incoming] = (await once(outgoing, "response")) as [IncomingMessage];
+  const text = (await readBody(incoming, 1_000_000)).toString("utf8");
+  assert.equal(incoming.statusCode, 200, text);
+  return JSON.parse(text);
 }
 
 describe("the sync", { concurrency: true, timeout: 180_000 }, () => {
@@ -122,6 +137,34 @@ describe("the sync", { concurrency: true, timeout: 180_000 }, () => {
     }
     await couriers.start();
     for (const id of [FULL, EMPTY]) await untilFit(couriers, id);
+  });
+
+  test("does what its courier's own socket asks: a round, what differs, an administrator's word", async () => {
+    await using couriers = await makePair();
+    const socketPath = join(couriers.folder, "status.sock");
+    couriers.toy(FULL).compares = false;
+    await couriers.start(FULL);
+    couriers.more = { statusSocket: socketPath };
+    await couriers.start(EMPTY);
+    const ask = async (method: string, path: string) => askSocket(socketPath, method, path);
+    const diff = async () => PuppetdbDiff.parse(await ask("GET", "/diff"));
+    const unread = async () => (await diff()).missing.some(({ id }) => id === FULL);
+    await until("the other can't be read", unread, SOON);
+    await untilSays(couriers, EMPTY, EMPTY, /isn't compared/);
+    await ask("POST", "/accept");
+    const isFit = async () => {
+      const { puppetdbs } = await said(couriers, EMPTY);
+      return puppetdbs.some((each) => each.id === EMPTY && each.fit);
+    };
+    await until("it is taken as it is", isFit, SOON);
+    couriers.toy(FULL).compares = true;
+    const asked = async () => Asked.safeParse(await ask("POST", "/sync")).data;
+    const { id } = await until("a round is taken", asked, SOON);
+    const ended = async () => (await said(couriers, EMPTY)).sync?.last?.id === id;
+    await until("it has ended", ended, SOON);
+    const { compared, total } = await diff();
+    assert.deepEqual([compared, total], [[FULL, EMPTY], 0]);
+    await untilSame(couriers);
   });
 
   test("gives up on what PuppetDB refuses, and says so", async () => {
