@@ -30,6 +30,22 @@ const FULL = local("s1", {
       { id: "s1", fit: true, because: "", commands: 0, oldestMs: 0, deadLetters: 0 },
       { id: "s2", fit: false, because: "down", commands: 3, oldestMs: 1500, deadLetters: 1 },
     ],
+    sync: {
+      standing: "lacks",
+      because: "",
+      last: {
+        id: "1",
+        by: "timer",
+        startedAt: "2026-01-01T00:00:00Z",
+        endedAt: "2026-01-01T00:00:02Z",
+        ok: true,
+        because: "",
+        moved: { report: 5 },
+        left: 0,
+        leftAlone: [],
+        others: [],
+      },
+    },
     receivers: [
       { name: "board", url: "u", because: "down", reports: 2, oldestMs: 10, deadLetters: 0 },
     ],
@@ -48,6 +64,9 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     "understudy_courier_single_copies 2",
     'understudy_puppetdb_used{puppetdb="s2"} 0',
     'understudy_puppetdb_oldest_command_seconds{puppetdb="s2"} 1.5',
+    "understudy_puppetdb_level 0",
+    "understudy_puppetdb_sync_timestamp_seconds 1767225602",
+    'understudy_puppetdb_sync_moved{kind="report"} 5',
     'understudy_receiver_up{receiver="board"} 0',
   ]) {
     assert.ok(text.includes(`\n${line}\n`), line);

@@ -23,6 +23,7 @@ const gauge = (name: string, help: string, values: Metric["values"]): Metric => 
 const seconds = (ms: number) => ms / 1000;
 const backends = (status: LocalStatus) => status.edge?.backends ?? [];
 const puppetdbs = (status: LocalStatus) => status.courier?.puppetdbs ?? [];
+const lastSync = (status: LocalStatus) => status.courier?.sync?.last;
 const receivers = (status: LocalStatus) => status.courier?.receivers ?? [];
 
 /** Every metric, in the order in which they are written. */
@@ -114,6 +115,18 @@ export const METRICS: readonly Metric[] = [
   ),
   gauge("puppetdb_dead_letters", "Commands that it refused for good.", (s) =>
     puppetdbs(s).map(({ id, deadLetters }) => [{ puppetdb: id }, deadLetters]),
+  ),
+  gauge("puppetdb_level", "1 where this server's PuppetDB lacks no node of the others'.", (s) =>
+    one(s.courier?.sync && s.courier.sync.standing === "level"),
+  ),
+  gauge("puppetdb_sync_timestamp_seconds", "When its last sync ended, since the epoch.", (s) =>
+    one(lastSync(s) && seconds(Date.parse(lastSync(s)?.endedAt ?? ""))),
+  ),
+  gauge("puppetdb_sync_whole", "1 where that compared and brought everything.", (s) =>
+    one(lastSync(s)?.ok),
+  ),
+  gauge("puppetdb_sync_moved", "What that brought, by kind.", (s) =>
+    Object.entries(lastSync(s)?.moved ?? {}).map(([kind, count]) => [{ kind }, count]),
   ),
   gauge("receiver_up", "1 where a receiver of reports took the last one.", (s) =>
     receivers(s).map(({ name, because }) => [{ receiver: name }, Number(because === "")]),
