@@ -1,6 +1,6 @@
 // Which PuppetDB queries went to last, and since when: a courier that starts anew goes on with it
-// while it is fit, since another may be a moment behind. And the newest order to use one that was followed: each is
-// followed once, so that queries stay where a later failure has moved them.
+// while it is fit, since another may be a moment behind. And the newest order to use one that was
+// followed: each is followed once, so that queries stay where a later failure has moved them.
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
