@@ -3,14 +3,14 @@
 // is missing from either, and no agent purges what it should keep.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import type { Cluster } from "../cluster.ts";
 import { openCluster } from "../cluster.ts";
 import { type Crew, startCrew } from "../cluster/crew.ts";
-import { explainFailure } from "../cluster/journals.ts";
 import { queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
+import { scenesOn } from "../cluster/scenes.ts";
 import { AUTOSIGNED } from "../cluster/site.ts";
 import type { LabHost } from "../host.ts";
 
@@ -69,16 +69,7 @@ before(async () => {
 
 after(async () => cluster?.down());
 
-/** A test whose failure comes with what the servers said. */
-function scene(title: string, body: () => Promise<void>): void {
-  test(title, async () => {
-    try {
-      await body();
-    } catch (error) {
-      throw await explainFailure(error, cluster.servers);
-    }
-  });
-}
+const scene = scenesOn(() => cluster);
 
 scene(
   "puppetdb enable shows first what it would do, does it on every server, and does it twice",

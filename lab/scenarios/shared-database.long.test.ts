@@ -2,13 +2,13 @@
 // the standby is promoted. No run fails, and no report that was taken is missing.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { type Cluster, openCluster } from "../cluster.ts";
 import { type Crew, startCrew } from "../cluster/crew.ts";
-import { explainFailure } from "../cluster/journals.ts";
 import { promote, queryPuppetdb, startSharedPuppetdbs } from "../cluster/puppetdb.ts";
+import { scenesOn } from "../cluster/scenes.ts";
 import type { LabHost } from "../host.ts";
 
 const ENABLE_MS_MAX = 600_000;
@@ -26,16 +26,7 @@ before(async () => {
 
 after(async () => cluster?.down());
 
-/** A test whose failure comes with what the servers said. */
-function scene(title: string, body: () => Promise<void>): void {
-  test(title, async () => {
-    try {
-      await body();
-    } catch (error) {
-      throw await explainFailure(error, cluster.servers);
-    }
-  });
-}
+const scene = scenesOn(() => cluster);
 
 scene("PuppetDBs share a database all or none, and answer at once", async () => {
   const enable = "understudy puppetdb enable";
