@@ -60,6 +60,20 @@ describe("couriers", { concurrency: true, timeout: 240_000 }, () => {
     await until("s1.test is fit", isFit, SOON);
   });
 
+  test("go on answering when another PuppetDB is added, which is down still", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    await couriers.toy("s2.test").stop();
+    couriers.more = { puppetdbs: ["s1.test"] };
+    await couriers.start();
+    for (const id of couriers.ids) await untilFit(couriers, id);
+    couriers.more = { puppetdbs: ["s1.test", "s2.test"], filling: ["s2.test"] };
+    for (const id of couriers.ids) await couriers.kill(id, "SIGTERM");
+    await couriers.start();
+    // One that nobody finds fit in ten seconds gets 503.
+    const answers = couriers.ids.map(async (id) => couriers.ask(id, "/pdb/query/v4/nodes"));
+    for (const { status, text } of await Promise.all(answers)) assert.equal(status, 200, text);
+  });
+
   test("let a query wait for a PuppetDB that is fit in a moment", async () => {
     await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
     const toy = couriers.toy("s1.test");

@@ -78,9 +78,11 @@ void test("standingAfter keeps back one that queries miss nodes of, unless it is
 });
 
 void test("judgeStanding lets one answer that is level, or the only one", () => {
-  const lacks = { lacks: 3, isSole: false };
+  const lacks = { lacks: 3, isSole: false, isMeasure: false };
   assert.equal(judgeStanding("level", lacks), "");
-  assert.equal(judgeStanding("unknown", { lacks: 0, isSole: true }), "");
+  assert.equal(judgeStanding("unknown", { ...lacks, isSole: true }), "");
+  assert.equal(judgeStanding("unknown", { ...lacks, isMeasure: true }), "");
+  assert.match(judgeStanding("lacks", { ...lacks, isMeasure: true }), /lacks 3 nodes/);
   assert.match(judgeStanding("lacks", lacks), /lacks 3 nodes/);
   assert.match(judgeStanding("unknown", lacks), /isn't compared/);
 });

@@ -81,12 +81,16 @@ export function standingAfter(found: {
   return found.lacks > 0 && !found.accepted ? "lacks" : undefined;
 }
 
-/** Why a PuppetDB may not answer for what is known of its sync; empty: it may. */
+/**
+ * Why a PuppetDB may not answer for what is known of its sync; empty: it may. `isSole`: there is no
+ * other one; `isMeasure`: the others are being filled, by what it has.
+ */
 export function judgeStanding(
   standing: SyncStatus["standing"],
-  { lacks, isSole }: { lacks: number; isSole: boolean },
+  { lacks, isSole, isMeasure }: { lacks: number; isSole: boolean; isMeasure: boolean },
 ): string {
   if (standing === "level" || isSole) return "";
+  if (standing === "unknown" && isMeasure) return "";
   if (standing === "lacks") return `it lacks ${lacks} nodes that another PuppetDB has`;
   return "it isn't compared with the others since it was last down";
 }

@@ -66,6 +66,8 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
   const beganMs = monotonicMs();
   const at = { ended: undefined as number | undefined, others: beganMs, notReady: beganMs };
   const isSole = others.length === 0;
+  /** Whether it is the one that others are measured by: none of them could prove it wrong. */
+  const isMeasure = !deps.filling && others.every(({ filling }) => filling);
 
   const change = (changes: Partial<KeptSync>) => {
     const next = { ...kept, ...changes };
@@ -190,7 +192,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       const shown = running ?? waits;
       return {
         standing,
-        because: judgeStanding(standing, { lacks, isSole }),
+        because: judgeStanding(standing, { lacks, isSole, isMeasure }),
         ...(shown === undefined ? {} : { running: shown }),
         ...(last === undefined ? {} : { last }),
       };

@@ -63,6 +63,8 @@ export class TestCouriers implements AsyncDisposable {
   readonly #running = new Map<string, ChildProcess>();
   readonly output: string[] = [];
   more: Record<string, unknown> = {};
+  /** By courier: the step before which it crashes when it is started next. */
+  readonly crashes = new Map<string, number>();
 
   private constructor(folder: string, ids: string[], ports: number[], puppetdbs: string[]) {
     this.folder = folder;
@@ -91,6 +93,11 @@ export class TestCouriers implements AsyncDisposable {
   /** Starts a courier, or all; resolves when it takes commands. */
   async start(...ids: string[]): Promise<void> {
     await Promise.all((ids.length === 0 ? this.ids : ids).map(async (id) => this.#start(id)));
+  }
+
+  isRunning(id: string): boolean {
+    const child = this.#running.get(id);
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
   async kill(id: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
@@ -263,7 +270,10 @@ export class TestCouriers implements AsyncDisposable {
   async #start(id: string): Promise<void> {
     const path = await this.#writeConfig(id);
     const program = join(import.meta.dirname, "program.ts");
-    const child = spawn(process.execPath, [program, path], { stdio: ["ignore", "pipe", "pipe"] });
+    const crashAt = this.crashes.get(id);
+    this.crashes.delete(id);
+    const argv = [program, path, ...(crashAt === undefined ? [] : [String(crashAt)])];
+    const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] });
     this.#running.set(id, child);
     child.stderr
       .setEncoding("utf8")
