@@ -21,7 +21,7 @@ export const ADVISED_SETTINGS = { http_read_timeout: "2m" };
 /** Between two runs of an agent: three puppetservers share the machine's cores with them. */
 const REST_MS = 1500;
 
-export class Crew {
+export class Crew implements AsyncDisposable {
   readonly agents: readonly Agent[];
   readonly loop: AgentLoop;
 
@@ -63,6 +63,10 @@ export class Crew {
 
   async stop(): Promise<void> {
     await this.loop.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }
 

@@ -41,7 +41,7 @@ scene("PuppetDBs share a database all or none, and answer at once", async () => 
 
 scene("runs go on through a lost primary of PostgreSQL, and no report is lost", async () => {
   const fromMs = wallMs();
-  const crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, AGENTS);
   await rounds(crew, 2);
   await s1.run("systemctl kill --signal SIGKILL postgresql@15-main");
   await promote(s2);
@@ -53,7 +53,7 @@ scene("runs go on through a lost primary of PostgreSQL, and no report is lost", 
 
 scene("a PuppetDB that stops is one of two: the other stores and answers", async () => {
   const fromMs = wallMs();
-  const crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, AGENTS);
   await s1.run("systemctl stop puppetdb");
   await rounds(crew, 2);
   await crew.assertUnharmed(fromMs);
