@@ -12,14 +12,14 @@ import type { SyncStatus } from "../cluster/sync-status.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { type Deletions, openDeletions } from "./deletions.ts";
-import { type Backlog, chooseForQueries, judgeFit, type Judged, judgeSynced } from "./fit.ts";
+import { type Backlog, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
 import { createCourierPeers, PeerState } from "./peers.ts";
 import { createPuppetDbTarget } from "./puppetdb-target.ts";
 import { shareDeletions } from "./share-deletions.ts";
 import { createPuppetDbClient, type Health, type PuppetDbClient } from "./puppetdb-client.ts";
-import { readUsed, rememberUsed } from "./queries-file.ts";
+import { createQueries } from "./queries.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
 import { createSharedTarget, SHARED_DATABASE } from "./shared-target.ts";
 import { type Dead, type Marks, openStream, type Stream } from "./stream.ts";
@@ -214,9 +214,8 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     const because = verdict.fit ? guard.because(id) : verdict.because;
     return { fit: because === "", because };
   };
-  const used = join(config.stateDir, "queries");
-  let { choice: chosen, followed } = await readUsed(used, config.puppetdbs);
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
+  const queries = await createQueries(config, { peers: peers.list, isFit, log });
   return {
     local: local?.client,
     sync,
@@ -235,24 +234,8 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     deletions,
     uploads,
     forQueries() {
-      const elsewhere = peers.list.flatMap((peer) => {
-        const said = peer.reachable() ? peer.state()?.queries : undefined;
-        return said === undefined ? [] : [said];
-      });
-      const { use } = config;
-      const told = use !== undefined && use.at !== followed ? use.id : undefined;
-      const now = { told, here: chosen, elsewhere, nowMs: wallMs() };
-      const next = chooseForQueries(config.puppetdbs, isFit, now);
-      if (use !== undefined && next?.id === told) followed = use.at;
-      if (next?.id !== chosen?.id) {
-        const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
-        log.info("queries go to another PuppetDB", { from, to });
-      }
-      if (next !== undefined && next.atMs !== chosen?.atMs) {
-        void rememberUsed(used, { choice: next, followed }, log);
-      }
-      chosen = next;
-      const target = targets.find(({ client }) => client.id === next?.id);
+      const chosen = queries.choose();
+      const target = targets.find(({ client }) => client.id === chosen);
       if (target !== undefined) return { client: target.client };
       const why = targets.map((one) => `${one.client.id}: ${judged(one).because}`);
       return { because: `no PuppetDB is fit to answer. ${why.join("; ")}` };
@@ -273,7 +256,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         ...(forReceivers && { uploads: forReceivers.origin }),
       },
       backlog: Object.fromEntries(targets.map((one) => [one.client.id, one.backlog])),
-      ...(chosen === undefined ? {} : { queries: chosen }),
+      queries: queries.chosen(),
       ...guard.state(),
       deletions: deletions.version,
       ...(sync === undefined ? {} : { sync: PeerState.shape.sync.parse(sync.status()) }),
@@ -291,7 +274,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
         singleCopies: commands.singleCopies(),
         spoolBytes: commands.bytes,
         puppetdbs: await Promise.all(puppetdbs),
-        queries: chosen?.id,
+        queries: queries.chosen()?.id,
         receivers: forReceivers === undefined ? [] : await statusOf(receivers, forReceivers),
         ...(sync === undefined ? {} : { sync: sync.status() }),
       };

@@ -1,0 +1,48 @@
+// Which PuppetDB this courier's queries go to, over time: what it decides, what others have decided
+// since, what somebody orders.
+
+import { join } from "node:path";
+import type { Log } from "../base/log.ts";
+import { wallMs } from "../host/clock.ts";
+import type { CourierConfig } from "./config.ts";
+import { type Choice, chooseForQueries } from "./fit.ts";
+import type { Peer } from "./peers.ts";
+import { readUsed, rememberUsed } from "./queries-file.ts";
+
+export interface Queries {
+  /** The one that a query goes to now; undefined: none is fit. */
+  choose(): string | undefined;
+  /** The one that was chosen last. */
+  chosen(): Choice | undefined;
+}
+
+/** Goes on with what the file in `config.stateDir` says. */
+export async function createQueries(
+  { stateDir, puppetdbs, use }: Pick<CourierConfig, "stateDir" | "puppetdbs" | "use">,
+  { peers, isFit, log }: { peers: readonly Peer[]; isFit: (id: string) => boolean; log: Log },
+): Promise<Queries> {
+  const path = join(stateDir, "queries");
+  let { choice: chosen, followed } = await readUsed(path, puppetdbs);
+  return {
+    chosen: () => chosen,
+    choose() {
+      const elsewhere = peers.flatMap((peer) => {
+        const said = peer.reachable() ? peer.state()?.queries : undefined;
+        return said === undefined ? [] : [said];
+      });
+      const told = use !== undefined && use.at !== followed ? use.id : undefined;
+      const now = { told, here: chosen, elsewhere, nowMs: wallMs() };
+      const next = chooseForQueries(puppetdbs, isFit, now);
+      if (use !== undefined && next?.id === told) followed = use.at;
+      if (next?.id !== chosen?.id) {
+        const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
+        log.info("queries go to another PuppetDB", { from, to });
+      }
+      if (next !== undefined && next.atMs !== chosen?.atMs) {
+        void rememberUsed(path, { choice: next, followed }, log);
+      }
+      chosen = next;
+      return next?.id;
+    },
+  };
+}
