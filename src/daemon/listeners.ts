@@ -25,6 +25,7 @@ import {
   type MembershipDeps,
   sealKeys,
   setVoters,
+  untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
@@ -79,7 +80,10 @@ export async function listenForCommands(
       await writeNodeFile(core.node);
     },
     ca: server && caCommands(server.ca),
-    planRemoval: async (id) => planRemoval(await shared.status(), id),
+    planRemoval: async (id) => {
+      await untilSeen(core, id);
+      return planRemoval(await shared.status(), id);
+    },
     remove: async (id) => removeMember(membership, id),
     planLeave: async () => planRemoval(await shared.status(), core.node.id, "itself"),
     startLeaving: async () => startLeaving(membership),

@@ -4,6 +4,7 @@
 import { createPublicKey } from "node:crypto";
 import type { Caller } from "../api/member-app.ts";
 import { Fault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
 import { readMember } from "../cluster/members.ts";
 import { AUTHORITIES, authorityHash } from "../cluster/pki.ts";
 import { readClusterRecord, updateMember, updateSettings } from "../cluster/record.ts";
@@ -11,12 +12,17 @@ import { ALT_NAMES_MAX, type Role, type Settings } from "../cluster/schema.ts";
 import { seal } from "../cluster/seal.ts";
 import { countServers, describeVoters } from "../cluster/status.ts";
 import { createToken, finishToken } from "../cluster/tokens.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import { PORTS } from "../host/paths.ts";
 import type { CreatedToken, VotersAnswer } from "../setup/contract.ts";
 import type { JoinKeys } from "../setup/join-protocol.ts";
 import { exportPkcs8 } from "../x509/keys.ts";
 import type { RemovalDeps } from "./removal.ts";
+
+/** More than the view's timer needs. */
+const SEEN_MS_MAX = 6000;
 
 export interface MembershipDeps extends RemovalDeps {
   /** The Puppet CA's private key, PEM, for a new server. */
@@ -62,6 +68,18 @@ export async function sealKeys(deps: MembershipDeps, caller: Caller): Promise<un
   deps.log.notice(`CA keys sealed for ${caller.id}`);
   const reader = createPublicKey({ key: caller.publicKey, format: "der", type: "spki" });
   return { sealed: seal(JSON.stringify(keys), reader) };
+}
+
+/** The view may be a moment behind the record: waits until it has a member that the record has. */
+export async function untilSeen(
+  { etcd, keeper }: { etcd: Etcd; keeper: Pick<ViewKeeper, "current" | "loop"> },
+  id: string,
+): Promise<void> {
+  const isSeen = () => keeper.current()?.members.some((member) => member.id === id) ?? false;
+  if (isSeen() || (await readMember(etcd, id).catch(() => undefined)) === undefined) return;
+  keeper.loop.wake();
+  // Where it doesn't come, what is asked for is refused, as for a member that nobody knows.
+  await until("the view", isSeen, { withinMs: SEEN_MS_MAX, everyMs: 100 }).catch(() => undefined);
 }
 
 /** Setup went through: this member counts, and its token is spent. */
