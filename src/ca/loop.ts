@@ -22,6 +22,9 @@ const UPKEEP_EVERY_MS = 600_000;
 /** How old a CRL gets before it is signed anew, by whoever is first. */
 export const CRL_REFRESH_MS = 30 * 24 * 3600 * 1000;
 
+/** A watch that ended sooner had none to watch at. */
+const WATCHED_MS = 1000;
+
 /** Starts the loops, which end when `signal` aborts. */
 export function startLoops(core: Core, signal: AbortSignal): Loop[] {
   const { log } = core.deps;
@@ -30,8 +33,12 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
   let repairedLoads = 0;
   const watch = () => {
     watching = true;
-    watchRecord(core, signal, () => {
+    const beganMs = monotonicMs();
+    watchRecord(core, signal, (why) => {
       watching = false;
+      // One that found nobody is left to the timer, or this goes round while etcd is down.
+      if (monotonicMs() - beganMs < WATCHED_MS) return;
+      log.info("the watch on the CA's record ended", { why });
       connect.wake();
     });
   };
@@ -95,7 +102,7 @@ export function startLoops(core: Core, signal: AbortSignal): Loop[] {
 }
 
 /** Takes every change in as etcd tells of it, until `onLost`. */
-function watchRecord(core: Core, signal: AbortSignal, onLost: () => void): void {
+function watchRecord(core: Core, signal: AbortSignal, onLost: (why: string) => void): void {
   core.deps.etcd.watch(CA_PREFIX, {
     fromRevision: core.mirror.revision + 1,
     signal,
@@ -105,8 +112,7 @@ function watchRecord(core: Core, signal: AbortSignal, onLost: () => void): void 
     },
     onLost(why, compacted) {
       if (compacted) core.loaded = false;
-      core.deps.log.info("the watch on the CA's record ended", { why, compacted });
-      onLost();
+      onLost(why);
     },
   });
 }
