@@ -78,7 +78,7 @@ test("sumReceivers adds up what every courier has for a receiver, and a silent o
   ];
   assert.deepEqual(sumReceivers(members), [{ ...down, reports: 3 }, other]);
   assert.deepEqual(courierWarnings(members).slice(1), [
-    "3 reports wait for a: it answers 502",
-    "a refused 1 reports for good: see reports.md.",
+    "a lacks 3 reports: it answers 502",
+    "a refused 1 report for good: see reports.md.",
   ]);
 });

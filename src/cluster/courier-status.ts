@@ -139,10 +139,10 @@ export function courierWarnings(members: readonly MemberAnswer[]): string[] {
         ]),
   ]);
   const receivers = sumReceivers(members).flatMap(({ name, because, reports, deadLetters }) => [
-    ...(because === "" ? [] : [`${reports} reports wait for ${name}: ${because}`]),
+    ...(because === "" ? [] : [`${name} lacks ${countOf(reports, "report")}: ${because}`]),
     ...(deadLetters === 0
       ? []
-      : [`${name} refused ${deadLetters} reports for good: see reports.md.`]),
+      : [`${name} refused ${countOf(deadLetters, "report")} for good: see reports.md.`]),
   ]);
   return [...couriers, ...puppetdbs, ...receivers];
 }
@@ -154,6 +154,6 @@ export function renderPuppetdb({ fit, commands, oldestMs }: Omit<PuppetdbSum, "i
   return `${state}, ${commands} wait for ${renderDuration(Math.round(oldestMs / 1000))}`;
 }
 
-function countOf(commands: number): string {
-  return commands === 1 ? "1 command" : `${commands} commands`;
+function countOf(count: number, what = "command"): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
