@@ -16,11 +16,12 @@ import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { live } from "./daemon/life.ts";
 import { listenForCommands, listenForEdges, listenForMembers } from "./daemon/listeners.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
-import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
+import { allHaveLooked, hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { localAddresses } from "./host/network.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -45,6 +46,7 @@ async function assemble(log: Log, stop: AbortController) {
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
+    note: (note) => core.history.note(note),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
     requireSigner: async () => {
@@ -84,6 +86,18 @@ async function assemble(log: Log, stop: AbortController) {
   const leadership = createLeadership(core.etcd, core.node.id);
   core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
   if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
+  const looked = allHaveLooked([...core.loops], monotonicMs());
+  const leads = () => leadership.holds();
+  core.loops.push(
+    ...core.history.start({
+      ready: () => looked(monotonicMs()),
+      leads,
+      hint: () => hintOf(server),
+      look: async () => {
+        return { local: await local(), leads: leads(), answering: core.neighbours.answering() };
+      },
+    }),
+  );
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -93,12 +107,20 @@ async function assemble(log: Log, stop: AbortController) {
     id: core.node.id,
     hung: () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs()),
     async close() {
+      await core.history.close();
       await Promise.all(listeners.map(async (listener) => listener.close()));
       await server?.ca.close();
       core.peers.close();
       core.etcd.close();
     },
   };
+}
+
+/** What tells at once that something has changed that history tells. */
+function hintOf(server: ServerParts | undefined): string {
+  const { active, backends = [] } = server?.edge.status() ?? {};
+  const addresses = localAddresses().map(({ address }) => address);
+  return JSON.stringify([addresses, active, backends.map(({ name, state }) => [name, state])]);
 }
 
 function warningsOf(core: Core, server: ServerParts | undefined): string[] {

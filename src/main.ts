@@ -30,6 +30,7 @@ const COMMANDS: Record<string, Adder> = {
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
+  history: async (to) => (await import("./cli/history.ts")).addHistory(to),
   metrics: async (to) => (await import("./cli/metrics.ts")).addMetrics(to),
   eject: async (to) => (await import("./cli/eject.ts")).addEject(to),
   ca: async (to) => (await import("./cli/ca.ts")).addCa(to, subword),

@@ -1,13 +1,16 @@
 // The API behind the daemon's root-only socket: what the commands of this server ask. A site map;
 // what the routes do is done elsewhere.
 
-import { Hono } from "hono";
+import { Hono, type Context } from "hono";
+import { routePath } from "hono/route";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
+import { monotonicMs } from "../host/clock.ts";
+import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import {
   AddBackend,
   type BackendList,
@@ -25,7 +28,10 @@ import {
   type EjectPlan,
   EjectWish,
   type EndedAnswer,
+  FinishWish,
   type HandedOverAnswer,
+  type HistoryAnswer,
+  HistoryWish,
   type PuppetdbMark,
   PuppetdbUse,
   PuppetdbWish,
@@ -38,6 +44,7 @@ import {
 } from "../setup/contract.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
+import { aboutOf, type Deed } from "./told.ts";
 
 /** What the routes need; the daemon gives it. */
 export interface LocalDeps {
@@ -57,7 +64,7 @@ export interface LocalDeps {
    */
   reissue(altNames: string[]): Promise<ServerNames>;
   /** Setup has gone through: this member is a full one. */
-  finish(): Promise<void>;
+  finish(wish: FinishWish): Promise<void>;
   ca: CaCommands | undefined;
   planRemoval(id: string): Promise<z.infer<typeof RemovalPlan>>;
   remove(id: string): Promise<z.infer<typeof RemovalDone>>;
@@ -71,6 +78,9 @@ export interface LocalDeps {
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
+  /** Hears of every call that changes something, once it is over. */
+  tell(deed: Deed): void;
+  history(wish: HistoryWish): Promise<HistoryAnswer>;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -134,9 +144,18 @@ export function createLocalApp(deps: LocalDeps): Hono {
   const app = new Hono();
   const done = { done: true as const };
   app.onError((error) => answerFault(error, deps.log));
+  app.use(async (c, next) => {
+    const startMs = monotonicMs();
+    await next();
+    if (c.req.method !== "GET") deps.tell(await deedOf(c, monotonicMs() - startMs));
+  });
 
   app.get("/v1/local", async (c) => c.json(await deps.local()));
   app.get("/v1/status", async (c) => c.json(await deps.cluster()));
+
+  app.get("/v1/history", async (c) => {
+    return c.json(await deps.history(checked(HistoryWish, c.req.query())));
+  });
 
   app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));
   app.post("/v1/tokens", async (c) =>
@@ -180,7 +199,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
     return c.json(await deps.reissue((await readBody(ServerNames, c.req)).altNames));
   });
   app.post("/v1/finish", async (c) => {
-    await deps.finish();
+    await deps.finish(await readBody(FinishWish, c.req));
     return c.json(done);
   });
 
@@ -240,6 +259,21 @@ export function createLocalApp(deps: LocalDeps): Hono {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
   });
   return app;
+}
+
+/** What a call was, by what was asked and answered. */
+async function deedOf(c: Context, tookMs: number): Promise<Deed> {
+  const { error } = c;
+  const code = error instanceof Fault ? error.code : "internal";
+  return {
+    who: actorFrom(c.req.header(ACTOR_HEADER)),
+    from: "socket",
+    what: `${c.req.method} ${routePath(c, -1)}`,
+    about: aboutOf(c.req.param(), await c.req.text()),
+    outcome: error === undefined ? "done" : "failed",
+    code: error === undefined ? "" : code,
+    tookMs,
+  };
 }
 
 function authority(deps: LocalDeps): CaCommands {

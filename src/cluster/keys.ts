@@ -13,6 +13,8 @@ export const LEADER_KEY = `${KEY_PREFIX}leader`;
 /** Whose puppetserver loads a new certificate now. */
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
+/** What happened: told, and never acted upon, so that nothing waits for it or is woken by it. */
+export const HISTORY_PREFIX = `${KEY_PREFIX}history/`;
 
 /** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */
 export const EJECTED_KEY = `${KEY_PREFIX}ca/ejected`;

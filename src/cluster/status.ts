@@ -82,6 +82,8 @@ export const LocalStatus = z.object({
       certificates: z.int(),
       crlNumber: z.int(),
       crlNextUpdate: z.string(),
+      /** Certificates that were ever revoked. */
+      revocations: z.int().optional(),
       nextExpiry: z.object({ what: z.string(), at: z.string() }).optional(),
       directoryBehind: z.string(),
       /** Keys of the record that can't be understood here. */

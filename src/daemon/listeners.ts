@@ -5,6 +5,7 @@ import type { ServerOptions } from "node:https";
 import { createLocalApp } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
+import { tellDeed } from "../api/told.ts";
 import { Fault } from "../base/fault.ts";
 import { refuseEjected } from "../ca/ejected.ts";
 import { writeNodeFile } from "../cluster/node-file.ts";
@@ -74,10 +75,23 @@ export async function listenForCommands(
       await server?.hostCertificate.reissue(settings);
       return { altNames: namesOfServer(settings, core.node.id) };
     },
-    finish: async () => {
+    finish: async ({ stages }) => {
       await finishMember(membership);
+      core.history.note({
+        kind: "member",
+        what: `${core.node.id} is set up: ${core.node.startedBy ?? "setup"} went through`,
+        by: "root",
+        stages,
+      });
       core.node = { ...core.node, phase: "ready" };
       await writeNodeFile(core.node);
+    },
+    tell: (deed) => {
+      const told = tellDeed(deed);
+      if (told !== undefined) core.history.note(told);
+    },
+    history: async ({ kinds, ...wish }) => {
+      return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
     ca: server && caCommands(server.ca),
     planRemoval: async (id) => {
@@ -113,6 +127,7 @@ export async function listenForMembers(
     log,
     revokedSerials: () => refusals.serials("control"),
     local: shared.local,
+    evidence: (wish) => core.history.evidence(wish, core.acts.list()),
     admit: async (start) => {
       const ca = requireCa(server);
       // Before anything is made for who needs a certificate of the cluster's CA.

@@ -1,6 +1,7 @@
 // The loops of a daemon: each brings one thing to what the record wants, on a timer and when woken.
 // Any error from etcd means "the record is unknown": the loop fails, and everything stays as it is.
 
+import type { Acts } from "../base/acts.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
@@ -47,6 +48,7 @@ export interface LoopHost {
   leaves: OwnLeaves;
   takenOut: { because: string };
   voters: Voters;
+  acts: Acts;
   log: Log;
   signal: AbortSignal;
 }
@@ -106,7 +108,7 @@ export function startServerLoops(
       if (view === undefined || !edge.status().active) return;
       const isolated = !keeper.record().reachable;
       await vipChanges.act([view.settings, view.members, isolated], async () =>
-        keepVip(view, { node, isolated, log }),
+        keepVip(view, { node, isolated, log, acts: host.acts }),
       );
     },
   });
@@ -178,7 +180,9 @@ async function keepOwnEtcd(host: LoopHost, changes: Changes): Promise<void> {
   // Read anew: data must never be set aside on the word of an old list.
   const members = (await etcd.members.list()).map(({ id, ...rest }) => ({ etcdId: id, ...rest }));
   await changes.act(members, async () => {
-    for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
+    const actions = planOwnEtcd(node.address, await observeOwnEtcd(members));
+    host.acts.note("own etcd", actions);
+    for (const action of actions) {
       await applyOwnEtcd(action, { ...node, owner: owners.etcd }, log);
     }
   });

@@ -19,10 +19,14 @@ const ASK_MS = 3000;
 const SILENT_MS = 60_000;
 /** A clock reading older than this says nothing about now. */
 const CLOCK_MS = 15_000;
+/** Silence that is told in the history: three rounds. */
+const QUIET_MS = 15_000;
 
 export interface Neighbours {
   /** Whether the member answered lately; this member itself always does. */
   reachable(id: string): boolean;
+  /** The other members that have been asked for a while, and whether each answered lately. */
+  answering(): ReadonlyMap<string, boolean>;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
   loop: Loop;
@@ -39,6 +43,8 @@ export function createNeighbours(options: {
 }): Neighbours {
   const { id, keeper, peers } = options;
   const seen = new Map<string, { atMs: number; offsetMs: number }>();
+  /** Since when each is asked. */
+  const asked = new Map<string, number>();
   const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
   const loop = startLoop({
     name: "neighbours",
@@ -47,6 +53,10 @@ export function createNeighbours(options: {
     signal: options.signal,
     body: async (signal) => {
       const others = (keeper.current()?.members ?? []).filter((member) => member.id !== id);
+      for (const member of others) asked.set(member.id, asked.get(member.id) ?? monotonicMs());
+      for (const name of asked.keys()) {
+        if (!others.some((member) => member.id === name)) asked.delete(name);
+      }
       await Promise.all(
         others.map(async (member) => {
           const sentMs = wallMs();
@@ -66,6 +76,13 @@ export function createNeighbours(options: {
   return {
     loop,
     reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
+    answering() {
+      const lately = new Set(within(QUIET_MS).map(([name]) => name));
+      const known = [...asked].filter(
+        ([name, sinceMs]) => lately.has(name) || monotonicMs() - sinceMs > QUIET_MS,
+      );
+      return new Map(known.map(([name]) => [name, lately.has(name)]));
+    },
     clockOffsetMs() {
       return clockOffsetMs(within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs));
     },

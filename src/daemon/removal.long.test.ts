@@ -80,6 +80,7 @@ function depsOf(by: string, more: Partial<RemovalDeps> = {}): RemovalDeps {
       return judgeStatus(clusterOf(by, answers, voting.length));
     },
     wake: () => undefined,
+    note: () => undefined,
     etcdOf: ({ id }) => {
       const seat = seats.get(id);
       return { peerUrl: seat?.peerUrl ?? "", clientUrl: seat?.clientUrl ?? "" };

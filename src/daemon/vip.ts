@@ -1,6 +1,7 @@
 // Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The
 // judgement is vip/plan.ts.
 
+import type { Acts } from "../base/acts.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -55,7 +56,7 @@ function noInterface(missing: readonly string[]): Fault {
  */
 export async function keepVip(
   view: View,
-  { node, isolated, log }: { node: NodeFile; isolated: boolean; log: Log },
+  { node, isolated, log, acts }: { node: NodeFile; isolated: boolean; log: Log; acts: Acts },
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -82,7 +83,9 @@ export async function keepVip(
       othersReady: peers.some((member) => member.phase === "ready"),
     }),
   };
-  for (const action of planVip(desired, await observeVip())) {
+  const actions = planVip(desired, await observeVip());
+  acts.note("virtual IPs", actions);
+  for (const action of actions) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }

@@ -1,6 +1,7 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
+import { ENTRIES_MAX, HistoryEntry, StageValue } from "../cluster/history/entry.ts";
 import {
   ALT_NAMES_MAX,
   AltName,
@@ -11,6 +12,30 @@ import {
   Role,
   ReportReceiver,
 } from "../cluster/schema.ts";
+
+/** Which part of the history is asked for; what is left out doesn't matter. */
+export const HistoryWish = z.object({
+  sinceMs: z.coerce.number().int().min(0).optional(),
+  untilMs: z.coerce.number().int().min(0).optional(),
+  /** Kinds, parted by commas. */
+  kinds: z.string().max(1000).optional(),
+  /** The newest so many. */
+  limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(100),
+});
+export type HistoryWish = z.infer<typeof HistoryWish>;
+
+export const HistoryAnswer = z.object({
+  entries: z.array(HistoryEntry),
+  /** How many older ones there would be. */
+  more: z.int(),
+  /** Why these are only what this member has told; empty: they are the cluster's. */
+  because: z.string(),
+});
+export type HistoryAnswer = z.infer<typeof HistoryAnswer>;
+
+/** What the steps of a setup took. */
+export const FinishWish = z.object({ stages: z.array(StageValue).max(100).default([]) });
+export type FinishWish = z.infer<typeof FinishWish>;
 
 export const Done = z.object({ done: z.literal(true) });
 

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aboutOf, type Deed, tellDeed } from "./told.ts";
+
+const DEED: Deed = {
+  who: "alice",
+  from: "socket",
+  what: "POST /v1/members/remove",
+  about: "s3",
+  outcome: "done",
+  code: "",
+  tookMs: 1200,
+};
+
+test("tellDeed tells what was done, by whom and how long it took", () => {
+  assert.deepEqual(tellDeed(DEED), {
+    kind: "command",
+    what: "removed s3",
+    because: "",
+    by: "alice",
+    stages: [{ what: "all of it", ms: 1200 }],
+  });
+});
+
+test("tellDeed tells what was refused, from where, and what it has no words for", () => {
+  const refused = tellDeed({
+    ...DEED,
+    from: "10.0.0.7",
+    outcome: "failed",
+    code: "etcd.no-quorum",
+  });
+  assert.equal(refused?.what, "tried, and was refused: removed s3");
+  assert.equal(refused?.because, "etcd.no-quorum");
+  assert.equal(refused?.by, "alice from 10.0.0.7");
+  assert.equal(tellDeed({ ...DEED, what: "POST /v1/new", about: "" })?.what, "POST /v1/new");
+});
+
+test("tellDeed leaves out reading, plans, and what the CA's own record has", () => {
+  for (const what of ["GET /v1/status", "POST /v1/eject/plan", "POST /v1/ca/sign"]) {
+    assert.equal(tellDeed({ ...DEED, what }), undefined, what);
+  }
+});
+
+test("aboutOf names what is changed and no secret, of many a few", () => {
+  const names = Array.from({ length: 8 }, (_, index) => `n${index}`);
+  assert.equal(aboutOf({ id: "s3" }, "{}"), "s3");
+  assert.equal(
+    aboutOf({}, JSON.stringify({ names, secret: "x" })),
+    "n0, n1, n2, n3, n4 and 3 more",
+  );
+  assert.equal(aboutOf({}, JSON.stringify({ voters: 5, pem: "KEY" })), "5");
+  for (const odd of ["", "null", "[1]", "no json", '{"names":{}}'])
+    assert.equal(aboutOf({}, odd), "");
+});
