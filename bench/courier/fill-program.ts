@@ -1,6 +1,6 @@
-// Started by rebuild.ts in the network of a PuppetDB: sends it a catalog, facts and a report of each
-// of some nodes, as fast as it takes them, and waits until it has stored all. Arguments: its base
-// URL, how many nodes. Output: the milliseconds that took.
+// Started by rebuild.ts in the network of a PuppetDB: sends it a catalog, facts and a report of
+// each of some nodes, as fast as it takes them, and waits until it has stored all. Arguments: its
+// base URL, how many nodes. Output: the milliseconds that took.
 
 import { randomUUID } from "node:crypto";
 import { messageOf } from "../../src/base/fault.ts";

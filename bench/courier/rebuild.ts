@@ -1,6 +1,6 @@
-// How fast an empty PuppetDB is brought level with a full one, beside the rate at which it takes the
-// same commands straight. On two PuppetDBs of one host, without anything else: the one that is read
-// from costs processor time of the same cores.
+// How fast an empty PuppetDB is brought level with a full one, beside the rate at which it takes
+// the same commands straight. On two PuppetDBs of one host, without anything else: the one that is
+// read from costs processor time of the same cores.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// Databases of PostgreSQL on a lab host as its administrator handles them. Each belongs to a role of
-// its own name.
+// Databases of PostgreSQL on a lab host as its administrator handles them. Each belongs to a role
+// of its own name.
 
 import type { LabHost } from "../host.ts";
 
