@@ -6,9 +6,11 @@ import { routePath } from "hono/route";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import type { Incident } from "../cluster/history/incident.ts";
 import { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
+import type { Explanation } from "../cluster/why/explain.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import {
@@ -32,6 +34,7 @@ import {
   type HandedOverAnswer,
   type HistoryAnswer,
   HistoryWish,
+  IncidentWish,
   type PuppetdbMark,
   PuppetdbUse,
   PuppetdbWish,
@@ -41,6 +44,7 @@ import {
   type SyncAsked,
   type TokenList,
   type VotersAnswer,
+  WhyWish,
 } from "../setup/contract.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
@@ -81,6 +85,8 @@ export interface LocalDeps {
   /** Hears of every call that changes something, once it is over. */
   tell(deed: Deed): void;
   history(wish: HistoryWish): Promise<HistoryAnswer>;
+  why(about: string): Promise<Explanation>;
+  incident(wish: IncidentWish): Promise<Incident>;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -155,6 +161,13 @@ export function createLocalApp(deps: LocalDeps): Hono {
 
   app.get("/v1/history", async (c) => {
     return c.json(await deps.history(checked(HistoryWish, c.req.query())));
+  });
+
+  app.get("/v1/why", async (c) => {
+    return c.json(await deps.why(checked(WhyWish, c.req.query()).about));
+  });
+  app.get("/v1/incident", async (c) => {
+    return c.json(await deps.incident(checked(IncidentWish, c.req.query())));
   });
 
   app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));

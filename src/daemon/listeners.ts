@@ -29,6 +29,7 @@ import {
   untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
+import { createInquiry } from "./inquiry.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
@@ -51,6 +52,7 @@ export async function listenForCommands(
 ) {
   const { etcd, log } = core;
   const { membership } = shared;
+  const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   const app = createLocalApp({
     log,
     local: shared.local,
@@ -93,6 +95,8 @@ export async function listenForCommands(
     history: async ({ kinds, ...wish }) => {
       return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
+    why: async (about) => inquiry.why(about),
+    incident: async (wish) => inquiry.incident(wish),
     ca: server && caCommands(server.ca),
     planRemoval: async (id) => {
       await untilSeen(core, id);

@@ -33,6 +33,16 @@ export const HistoryAnswer = z.object({
 });
 export type HistoryAnswer = z.infer<typeof HistoryAnswer>;
 
+/** What is to be explained: a topic, or a member. */
+export const WhyWish = z.object({ about: z.string().min(1).max(253) });
+
+/** Of which time a timeline is asked for. */
+export const IncidentWish = z.object({
+  sinceMs: z.coerce.number().int().min(0),
+  untilMs: z.coerce.number().int().min(0).optional(),
+});
+export type IncidentWish = z.infer<typeof IncidentWish>;
+
 /** What the steps of a setup took. */
 export const FinishWish = z.object({ stages: z.array(StageValue).max(100).default([]) });
 export type FinishWish = z.infer<typeof FinishWish>;
