@@ -127,7 +127,14 @@ function mergeSights(
     }
     const { kind, what, because, by, stages, leftOut } = entry;
     const line: IncidentLine = {
-      ...{ atMs, member, kind, what, because, by, uncorrected, alsoSeenBy: [] },
+      atMs,
+      member,
+      kind,
+      what,
+      because,
+      by,
+      uncorrected,
+      alsoSeenBy: [],
       ...(stages && { stages }),
       ...(leftOut !== undefined && { leftOut }),
     };

@@ -59,10 +59,8 @@ export function warned({ status }: Case, wanted: (text: string) => boolean): Lin
 /** Whether `text` names `id`, and not only another one that begins or ends like it. */
 export function names(text: string, id: string): boolean {
   for (let at = text.indexOf(id); at !== -1; at = text.indexOf(id, at + 1)) {
-    const [before = "", after = ""] = [
-      text[at - 1],
-      text.slice(at + id.length, at + id.length + 2),
-    ];
+    const before = text.slice(Math.max(0, at - 1), at);
+    const after = text.slice(at + id.length, at + id.length + 2);
     // "s1." may end a sentence; "s1.lab" is another name.
     if (!/[\w.-]/.test(before) && !/^(?:[\w-]|\.[\w-])/.test(after)) return true;
   }
