@@ -4,8 +4,8 @@
 
 import { readFile } from "node:fs/promises";
 import { createLog, type Log } from "./base/log.ts";
-import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
+import { requireClock } from "./cluster/clock.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -26,8 +26,6 @@ import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
 
-const SECOND_MS = 1000;
-
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
 export async function runDaemon(): Promise<void> {
   const log = createLog((line) => process.stderr.write(`${line}\n`));
@@ -46,6 +44,7 @@ async function assemble(log: Log, stop: AbortController) {
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
+    requireClock: (what) => requireClock(core.neighbours.clockOffsetMs(), what),
     note: (note) => core.history.note(note),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
@@ -79,6 +78,7 @@ async function assemble(log: Log, stop: AbortController) {
       edge: () => server?.edge.status(),
       ca: () => server && caStatus(server.ca),
       courier: async () => server?.courier.status(),
+      clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
     });
@@ -94,7 +94,8 @@ async function assemble(log: Log, stop: AbortController) {
       leads,
       hint: () => hintOf(server),
       look: async () => {
-        return { local: await local(), leads: leads(), answering: core.neighbours.answering() };
+        const said = { leads: leads(), answering: core.neighbours.answering() };
+        return { ...said, local: await local() };
       },
     }),
   );
@@ -125,14 +126,10 @@ function hintOf(server: ServerParts | undefined): string {
 
 function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   const problem = server?.copier.problem() ?? "";
-  const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
   const { reachable } = core.keeper.record();
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
     ...(problem === "" ? [] : [problem]),
-    ...(Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS
-      ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]
-      : []),
   ];
 }

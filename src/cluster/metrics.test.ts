@@ -11,6 +11,7 @@ const LINE =
 
 const FULL = local("s1", {
   edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  clock: { offsetMs: -1500, others: [{ id: "s2", offsetMs: 250 }] },
   expiries: [
     {
       kind: "leaf",
@@ -59,6 +60,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     "understudy_record_reachable 1",
     'understudy_address_held{address="10.0.0.10"} 1',
     "understudy_edge_replays_total 7",
+    "understudy_clock_offset_seconds -1.5",
+    'understudy_clock_difference_seconds{member="s2"} 0.25',
     'understudy_puppetserver_up{puppetserver="s2"} 0',
     'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',
     "understudy_courier_single_copies 2",

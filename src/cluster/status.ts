@@ -4,13 +4,13 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { ClockStatus, clockWarning } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
-const CLOCK_WARN_MS = 5000;
 const ALARMS: Record<string, string> = {
   NOSPACE: "its database is full",
   CORRUPT: "a member's data differs from the others'",
@@ -99,6 +99,8 @@ export const LocalStatus = z.object({
     .optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
+  /** How far clocks are apart, as this member finds. */
+  clock: ClockStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
@@ -279,10 +281,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
     if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
   }
   if (local.ca !== undefined) warnings.push(...caWarnings(id, local.ca));
-  const offsetMs = local.wallMs - nowMs;
-  if (Math.abs(offsetMs) > CLOCK_WARN_MS) {
-    warnings.push(`${id}'s clock is ${Math.round(offsetMs / 1000)} s off this server's.`);
-  }
+  // What an older version, or a member that can ask nobody, doesn't know.
+  const clock = clockWarning(id, local.clock?.offsetMs ?? local.wallMs - nowMs);
+  if (clock !== undefined) warnings.push(`${clock}.`);
   return warnings;
 }
 

@@ -3,13 +3,13 @@
 
 import { messageOf } from "../base/fault.ts";
 import type { Acts } from "../base/acts.ts";
+import { nearOffsetMs } from "../cluster/clock.ts";
 import { type Evidence, Evidence as EvidenceSchema } from "../cluster/history/evidence.ts";
 import {
   type Asked,
   buildTimeline,
   correctEvidence,
   type Incident,
-  ownOffsetMs,
 } from "../cluster/history/incident.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
@@ -98,7 +98,7 @@ async function askAll(
   );
   const asked = [own, ...found.flat()];
   // Which clock is right: most clocks, not this one.
-  const ownMs = ownOffsetMs(found.flat().map(({ offsetMs }) => offsetMs));
+  const ownMs = nearOffsetMs(found.flat().map(({ offsetMs }) => -offsetMs));
   return {
     missing,
     ownMs,

@@ -134,6 +134,7 @@ export async function listenForMembers(
     evidence: (wish) => core.history.evidence(wish, core.acts.list()),
     admit: async (start) => {
       const ca = requireCa(server);
+      membership.requireClock("certificates that it dated would be refused: it admits nobody");
       // Before anything is made for who needs a certificate of the cluster's CA.
       refuseEjected(ca.ejected() ?? keeper.current()?.ejected);
       return admit(
@@ -161,7 +162,10 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
-    renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
+    renewLeaf: async (id, wanted) => {
+      membership.requireClock("certificates that it dated would be refused");
+      return signLeaf(core.etcd, requireView(core), id, wanted);
+    },
   });
   // The token exchange of join comes without a certificate; every other route asks for one.
   const readTls = async () => tlsOf("control", { requestCert: true, rejectUnauthorized: false });

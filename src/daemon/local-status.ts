@@ -2,6 +2,7 @@
 // that can't be read says why, and never keeps the rest from being said.
 
 import { messageOf } from "../base/fault.ts";
+import type { ClockStatus } from "../cluster/clock.ts";
 import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
@@ -22,6 +23,7 @@ export interface LocalParts {
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
+  clock: () => ClockStatus;
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -58,6 +60,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
+    clock: parts.clock(),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };

@@ -2,9 +2,9 @@
 // apart.
 
 import { isFault } from "../base/fault.ts";
-import { clockOffsetMs } from "../ca/clock.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
+import { clockOffsetMs, type ClockStatus } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -29,6 +29,8 @@ export interface Neighbours {
   answering(): ReadonlyMap<string, boolean>;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
+  /** The same with how far it is off each other's. */
+  clock(): ClockStatus;
   loop: Loop;
 }
 
@@ -73,6 +75,9 @@ export function createNeighbours(options: {
       );
     },
   });
+  const offsets = () =>
+    within(CLOCK_MS).map(([id, { offsetMs }]) => ({ id, offsetMs: Math.round(offsetMs) }));
+  const ownOffsetMs = () => clockOffsetMs(offsets().map(({ offsetMs }) => offsetMs));
   return {
     loop,
     reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
@@ -83,8 +88,10 @@ export function createNeighbours(options: {
       );
       return new Map(known.map(([name]) => [name, lately.has(name)]));
     },
-    clockOffsetMs() {
-      return clockOffsetMs(within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs));
+    clockOffsetMs: ownOffsetMs,
+    clock() {
+      const offsetMs = ownOffsetMs();
+      return { others: offsets(), ...(offsetMs !== undefined && { offsetMs }) };
     },
   };
 }

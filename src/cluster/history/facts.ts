@@ -4,6 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { judgeOffset, renderOffset } from "../clock.ts";
 import type { LocalStatus } from "../status.ts";
 import { NOT_READ_YET } from "../view-keeper.ts";
 import type { View } from "../view.ts";
@@ -32,13 +33,11 @@ export interface FactSources {
   leads: boolean;
   /** The other members that have been asked, and whether each has answered lately. */
   answering: ReadonlyMap<string, boolean>;
-  /** Whether this clock is right; absent: nobody can tell. */
-  clock?: Fact;
 }
 
 /** All that can be told now. `before`: what was known. */
 export function gatherFacts(sources: FactSources, before: Facts): Facts {
-  const { local, view, leads, answering, clock } = sources;
+  const { local, view, leads, answering } = sources;
   const { record } = local;
   const facts: Facts = {
     ...(record.because === NOT_READ_YET
@@ -48,7 +47,7 @@ export function gatherFacts(sources: FactSources, before: Facts): Facts {
     "etcd ": { state: local.etcd.runs, because: local.etcd.because },
     "version ": { state: local.version },
     ...(local.etcd.runs === "no" ? {} : { "alarms ": { state: local.etcd.alarms.join(" ") } }),
-    ...(clock === undefined ? {} : { "clock ": clock }),
+    ...ofClock(local),
     ...ofEdge(local),
     ...ofCa(local),
     ...ofCourier(local),
@@ -80,6 +79,12 @@ export function keepFacts(before: Facts, now: Facts): Facts {
 }
 
 export const GONE = "gone";
+
+function ofClock({ clock }: LocalStatus): Facts {
+  if (clock?.offsetMs === undefined) return {};
+  const because = `${renderOffset(clock.offsetMs)} the others'`;
+  return { "clock ": { state: judgeOffset(clock.offsetMs), because } };
+}
 
 function ofEdge({ edge }: LocalStatus): Facts {
   if (edge === undefined) return {};

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Draft, entryOf } from "./entry.ts";
-import { type Asked, buildTimeline, ownOffsetMs } from "./incident.ts";
+import { type Asked, buildTimeline } from "./incident.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
 const SPAN = { sinceMs: NOW_MS, untilMs: NOW_MS + 3_600_000 };
@@ -75,18 +75,4 @@ test("buildTimeline shows what loops planned, and nothing of another time", () =
   const lines = buildTimeline([own], [], SPAN);
   assert.deepEqual(told(lines), ["-61 s1 reload", "4 s1 within"]);
   assert.equal(lines[0]?.times, 3);
-});
-
-test("ownOffsetMs goes by most clocks, and by this one where they are split", () => {
-  const cases: [number[], number][] = [
-    [[], 0],
-    [[600], 0],
-    [[600, 610], -600],
-    [[600, 0], 0],
-    [[600, -600], 0],
-    [[600, 610, 620], -600],
-  ];
-  for (const [others, expected] of cases) {
-    assert.equal(ownOffsetMs(others) + 0, expected, JSON.stringify(others));
-  }
 });

@@ -57,17 +57,6 @@ export const Incident = z.object({
 });
 export type Incident = z.infer<typeof Incident>;
 
-/**
- * How far this clock is off most clocks, milliseconds. `others`: each one's minus this. Where they
- * are split in halves nobody knows which is right, and this one counts as right.
- */
-export function ownOffsetMs(others: readonly number[]): number {
-  const sorted = [0, ...others].toSorted((a, b) => a - b);
-  const middles = [Math.floor((sorted.length - 1) / 2), Math.floor(sorted.length / 2)];
-  const [low = 0, high = 0] = middles.map((at) => sorted[at] ?? 0);
-  return -(Math.abs(low) < Math.abs(high) ? low : high);
-}
-
 /** The same with its times by most clocks. */
 export function correctEvidence({ evidence, offsetMs }: Asked): Evidence {
   const shift = (ms: number) => Math.max(0, Math.round(ms - offsetMs));

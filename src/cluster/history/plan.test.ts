@@ -164,6 +164,18 @@ const CASES: [string, Partial<FactSources>, Partial<FactSources>, (string | RegE
     here({ etcd: { ...local("s1").etcd, runs: "leader" } }),
     ["etcd: s1's etcd leads"],
   ],
+  [
+    "a clock that goes wrong, in steps",
+    here({ clock: { offsetMs: 200, others: [] } }),
+    here({ clock: { offsetMs: -12_000, others: [] } }),
+    ["clock: s1's clock is off: it is to be set: 12 s behind the others'"],
+  ],
+  [
+    "nothing of a clock that varies, nor while nobody can tell",
+    here({ clock: { offsetMs: 11_000, others: [] } }),
+    here({ clock: { offsetMs: 40_000, others: [] } }),
+    [],
+  ],
   ["another version", {}, here({ version: "2.0.0" }), ["version: s1 runs 2.0.0: it was 1.0.0"]],
   [
     "a PuppetDB of its own that was accepted",

@@ -139,8 +139,8 @@ const TOPICS: Record<string, Topic> = {
   clock: {
     tell: ({ self, to }) => ({
       kind: "clock",
-      what: `${self}'s clock is ${to.state}`,
-      ...because(to),
+      what: `${self}'s clock is ${CLOCKS[to.state] ?? to.state}`,
+      ...(to.state === "right" ? {} : because(to)),
     }),
   },
   version: {
@@ -216,6 +216,12 @@ const TOPICS: Record<string, Topic> = {
   },
   unfit: { shared: true, tell: tellUnfit },
   setting: { shared: true, appears: true, tell: tellSetting },
+};
+
+const CLOCKS: Record<string, string> = {
+  right: "right again",
+  off: "off: it is to be set",
+  wrong: "wrong: it signs nothing",
 };
 
 function tellEtcd({ self, from, to }: Turn): Told | undefined {
