@@ -11,6 +11,7 @@ const LINE =
 
 const FULL = local("s1", {
   edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  history: { waiting: 3 },
   clock: { offsetMs: -1500, others: [{ id: "s2", offsetMs: 250 }] },
   expiries: [
     {

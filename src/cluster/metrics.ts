@@ -46,6 +46,9 @@ export const METRICS: readonly Metric[] = [
   gauge("clock_difference_seconds", "How far this clock is off that member's.", ({ clock }) =>
     (clock?.others ?? []).map(({ id, offsetMs }) => [{ member: id }, seconds(offsetMs)]),
   ),
+  gauge("history_waiting_entries", "What this member has yet to tell in the record.", (s) =>
+    one(s.history?.waiting),
+  ),
   gauge("etcd_voter", "1 where etcd votes here.", ({ etcd }) =>
     one(etcd.runs === "leader" || etcd.runs === "voter"),
   ),

@@ -101,6 +101,8 @@ export const LocalStatus = z.object({
   courier: CourierStatus.optional(),
   /** How far clocks are apart, as this member finds. */
   clock: ClockStatus.optional(),
+  /** What of the history isn't in the record yet. */
+  history: z.object({ waiting: z.int() }).optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */

@@ -24,6 +24,7 @@ export interface LocalParts {
   ca: () => LocalStatus["ca"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
   clock: () => ClockStatus;
+  history: { waiting(): number };
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -61,6 +62,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
     clock: parts.clock(),
+    history: { waiting: parts.history.waiting() },
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
