@@ -105,6 +105,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["../docs/errors.md", `${DOC}/errors.md`],
     ["../docs/metrics.md", `${DOC}/metrics.md`],
     ["../docs/history.md", `${DOC}/history.md`],
+    ["../docs/settings.md", `${DOC}/settings.md`],
     ["files/alerts.yml", `${DOC}/alerts.yml`],
     ["../docs/ports.md", `${DOC}/ports.md`],
     ["../docs/ca.md", `${DOC}/ca.md`],

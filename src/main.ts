@@ -31,6 +31,7 @@ const COMMANDS: Record<string, Adder> = {
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
   history: async (to) => (await import("./cli/history.ts")).addHistory(to),
+  config: async (to) => (await import("./cli/config.ts")).addConfig(to),
   why: async (to) => (await import("./cli/why.ts")).addWhy(to),
   incident: async (to) => (await import("./cli/incident.ts")).addIncident(to),
   metrics: async (to) => (await import("./cli/metrics.ts")).addMetrics(to),

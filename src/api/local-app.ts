@@ -25,6 +25,10 @@ import {
   CaQuery,
   type CaShown,
   type CaVerified,
+  ConfigChange,
+  type ConfigChanged,
+  type ConfigFormer,
+  type ConfigShown,
   CreateToken,
   type CreatedToken,
   type EjectPlan,
@@ -85,8 +89,19 @@ export interface LocalDeps {
   /** Hears of every call that changes something, once it is over. */
   tell(deed: Deed): void;
   history(wish: HistoryWish): Promise<HistoryAnswer>;
+  config: ConfigCommands;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;
+}
+
+/** The cluster's settings. */
+export interface ConfigCommands {
+  show(): Promise<ConfigShown>;
+  former(): Promise<ConfigFormer>;
+  formerAt(revision: number): Promise<ConfigShown>;
+  /** What a change would be; asked before it is done. */
+  plan(wish: ConfigChange): Promise<ConfigChanged>;
+  change(wish: ConfigChange): Promise<ConfigChanged>;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -168,6 +183,18 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.get("/v1/incident", async (c) => {
     return c.json(await deps.incident(checked(IncidentWish, c.req.query())));
+  });
+
+  app.get("/v1/config", async (c) => c.json(await deps.config.show()));
+  app.get("/v1/config/former", async (c) => c.json(await deps.config.former()));
+  app.get("/v1/config/former/:revision", async (c) => {
+    return c.json(await deps.config.formerAt(Number(c.req.param("revision"))));
+  });
+  app.post("/v1/config/plan", async (c) => {
+    return c.json(await deps.config.plan(await readBody(ConfigChange, c.req)));
+  });
+  app.post("/v1/config", async (c) => {
+    return c.json(await deps.config.change(await readBody(ConfigChange, c.req)));
   });
 
   app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));

@@ -23,6 +23,7 @@ export interface Deed {
 const SILENT = new Set([
   "POST /v1/ca/sign",
   "POST /v1/ca/generate",
+  "POST /v1/config/plan",
   "POST /v1/eject/plan",
   "POST /v1/finish",
   "POST /v1/leave/plan",
@@ -35,6 +36,7 @@ const SILENT = new Set([
 const WORDS: Record<string, string> = {
   "POST /v1/tokens": "made a join token",
   "DELETE /v1/tokens/:id": "ended the join token",
+  "POST /v1/config": "changed settings",
   "POST /v1/ca/crl/refresh": "had the CRL signed anew",
   "POST /v1/ca/crl/import": "took newer CRLs of the CAs above in",
   "POST /v1/ca/revoke": "revoked",

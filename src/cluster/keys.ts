@@ -5,6 +5,8 @@ export const KEY_PREFIX = "understudy/";
 
 export const META_KEY = `${KEY_PREFIX}meta`;
 export const SETTINGS_KEY = `${KEY_PREFIX}settings`;
+/** What the settings were, by the revision at which they were written. */
+export const FORMER_SETTINGS_PREFIX = `${KEY_PREFIX}former-settings/`;
 export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
 /** Where two joins with one address meet: `addresses/<address>` holds the member's id. */
 export const ADDRESSES_PREFIX = `${KEY_PREFIX}addresses/`;

@@ -18,6 +18,7 @@ import { voterEndpoints } from "../cluster/view.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
+import { configCommands } from "./config.ts";
 import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
 import {
   addNames,
@@ -95,6 +96,7 @@ export async function listenForCommands(
     history: async ({ kinds, ...wish }) => {
       return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
+    config: configCommands({ ...core, wake: () => membership.wake() }),
     why: async (about) => inquiry.why(about),
     incident: async (wish) => inquiry.incident(wish),
     ca: server && caCommands(server.ca),

@@ -11,6 +11,7 @@ import {
   Member,
   Role,
   ReportReceiver,
+  Settings,
 } from "../cluster/schema.ts";
 
 /** Which part of the history is asked for; what is left out doesn't matter. */
@@ -42,6 +43,29 @@ export const IncidentWish = z.object({
   untilMs: z.coerce.number().int().min(0).optional(),
 });
 export type IncidentWish = z.infer<typeof IncidentWish>;
+
+/** The settings as they are, or were, with the revision at which they were written. */
+export const ConfigShown = z.object({ revision: z.int(), settings: Settings });
+export type ConfigShown = z.infer<typeof ConfigShown>;
+
+const SettingChanges = z.array(z.object({ key: z.string(), from: z.string(), to: z.string() }));
+
+/** Former settings, oldest first, and what the change after each was. */
+export const ConfigFormer = z.object({
+  former: z.array(z.object({ revision: z.int(), until: z.string(), changes: SettingChanges })),
+});
+export type ConfigFormer = z.infer<typeof ConfigFormer>;
+
+/** All settings that people may change, as they are to be. */
+export const ConfigChange = z.object({
+  /** That they were when this was decided. */
+  revision: z.int(),
+  settings: z.record(z.string().max(100), z.unknown()),
+});
+export type ConfigChange = z.infer<typeof ConfigChange>;
+
+export const ConfigChanged = z.object({ revision: z.int(), changes: SettingChanges });
+export type ConfigChanged = z.infer<typeof ConfigChanged>;
 
 /** What the steps of a setup took. */
 export const FinishWish = z.object({ stages: z.array(StageValue).max(100).default([]) });
