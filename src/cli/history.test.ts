@@ -54,6 +54,7 @@ for (const flags of [
   { until: "2026-13-45" },
   { since: "" },
   { kind: ["Member"] },
+  { kind: ["member,adress"] },
   { limit: "0" },
   { limit: "10001" },
   { limit: "x" },

@@ -47,7 +47,7 @@ export function readQuery(flags: Flags, nowMs: number): string {
   if (flags.since !== undefined) query.set("sinceMs", String(readWhen(flags.since, nowMs)));
   if (flags.until !== undefined) query.set("untilMs", String(readWhen(flags.until, nowMs)));
   const kinds = (flags.kind ?? []).flatMap((text) => text.split(","));
-  const unknown = kinds.find((kind) => !/^[a-z-]{1,40}$/.test(kind));
+  const unknown = kinds.find((kind) => !Object.hasOwn(KINDS, kind));
   if (unknown !== undefined) {
     throw new Fault("cli.option", `--kind "${unknown}" is no kind`, {
       hints: [`There are: ${Object.keys(KINDS).join(", ")}`],

@@ -67,7 +67,7 @@ export type Kind = keyof typeof KINDS;
 
 /** Something to be told, before it has its member and number. */
 export interface Draft {
-  kind: string;
+  kind: Kind;
   what: string;
   because?: string;
   by?: string;

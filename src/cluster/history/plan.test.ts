@@ -87,6 +87,12 @@ const CASES: [string, Partial<FactSources>, Partial<FactSources>, (string | RegE
     ],
   ],
   [
+    "an order to send queries somewhere",
+    {},
+    { view: view({ settings: { ...settings, puppetdbUse: { id: "s2", at: "now" } } }) },
+    ["puppetdb: queries were ordered to go to s2's PuppetDB"],
+  ],
+  [
     "puppetserver down, as this edge saw it",
     withBackend("up"),
     withBackend("down", "refused"),

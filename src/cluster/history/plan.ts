@@ -2,7 +2,7 @@
 // members see carries what it is of and as what, so that the record has it once; what only one can
 // know (its own address, its own edge) has no such mark.
 
-import type { Draft, Kind } from "./entry.ts";
+import type { Draft } from "./entry.ts";
 import { type Fact, type Facts, GONE } from "./facts.ts";
 import type { Change } from "./limit.ts";
 
@@ -18,7 +18,7 @@ interface Turn {
   to: Fact;
 }
 
-type Told = Omit<Draft, "atMs" | "seen" | "kind"> & { kind: Kind };
+type Told = Omit<Draft, "atMs" | "seen">;
 
 interface Topic {
   /** Whether other members see the same. */
@@ -264,6 +264,10 @@ function tellUnfit({ name, to }: Turn): Told | undefined {
 }
 
 function tellSetting({ name, from, to }: Turn): Told {
+  const [, chosen] = /^\{"id":"([^"]+)"/.exec(name === "puppetdbUse" ? to.state : "") ?? [];
+  if (chosen !== undefined) {
+    return { kind: "puppetdb", what: `queries were ordered to go to ${chosen}'s PuppetDB` };
+  }
   const kind = name.startsWith("puppetdb") ? "puppetdb" : "setting";
   const now = to.state === GONE ? "not set" : to.state;
   const was = from === undefined ? "it wasn't set" : `it was ${from.state}`;

@@ -4,7 +4,7 @@ import { isFault } from "../../base/fault.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../../etcd/testing/cluster.ts";
 import type { Etcd } from "../../etcd/types.ts";
 import { HISTORY_PREFIX, META_KEY } from "../keys.ts";
-import { entryKey, entryOf, type HistoryEntry } from "./entry.ts";
+import { type Draft, entryKey, entryOf, type HistoryEntry } from "./entry.ts";
 import { ENTRIES_AGE_MS, planPrune, pruneEntries, readEntries, sendEntries } from "./shared.ts";
 
 const META = "the record";
@@ -29,7 +29,7 @@ interface Given {
   member?: string;
   number?: number;
   atMs?: number;
-  kind?: string;
+  kind?: Draft["kind"];
   state?: string;
 }
 

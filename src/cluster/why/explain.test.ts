@@ -31,7 +31,11 @@ function from(
   };
 }
 
-const moved = { kind: "address", what: "s2 holds 10.0.0.10 no more", by: "keepalived" };
+const moved: Partial<Draft> = {
+  kind: "address",
+  what: "s2 holds 10.0.0.10 no more",
+  by: "keepalived",
+};
 const reluctant = {
   loop: "virtual IPs",
   do: "set-priority",
@@ -206,7 +210,9 @@ test("explain puts what happened in order before what is so now, and is bounded"
 
 test("explain shows once what several members saw", () => {
   const seen = { subject: "puppetserver s3", state: "down" };
-  const told = [{ kind: "puppetserver", what: "puppetserver s3 is down, was up", seen }];
+  const told: Partial<Draft>[] = [
+    { kind: "puppetserver", what: "puppetserver s3 is down, was up", seen },
+  ];
   const evidence = ["s1", "s2"].map((member) => from(member, told));
   const lines = explain("s3", { status: judge(three()), evidence }, []).evidence;
   assert.equal(lines.filter(({ what }) => what.includes("is down, was up")).length, 1);
