@@ -10,7 +10,11 @@ const LINE =
   /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
 
 const FULL = local("s1", {
-  edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  edge: edge({
+    replays: 7,
+    load: { slot: 1, now: 1.5, past: [] },
+    backends: [row("s1"), row("s2", { state: "down" })],
+  }),
   expiries: [
     {
       kind: "leaf",
