@@ -57,7 +57,8 @@ export function gatherFacts(sources: FactSources, before: Facts): Facts {
   const here = new Set(local.addresses);
   for (const vip of view.settings.virtualIps) {
     const address = vip.split("/")[0] ?? vip;
-    facts[`address ${address}`] = { state: yes(here.has(address)) };
+    const because = here.has(address) ? "" : whyAway(local);
+    facts[`address ${address}`] = { state: yes(here.has(address)), because };
   }
   return { ...facts, ...ofView(view), ...gone(view, before) };
 }
@@ -76,6 +77,12 @@ export function keepFacts(before: Facts, now: Facts): Facts {
   const old = all.filter(([subject]) => !(subject in now)).slice(0, surplus);
   const dropped = new Set(old.map(([subject]) => subject));
   return Object.fromEntries(all.filter(([subject]) => !dropped.has(subject)));
+}
+
+/** What makes keepalived give an address up, as far as it is so here now. */
+function whyAway({ edge, record }: LocalStatus): string {
+  if (edge?.active === false) return `its edge is down: ${edge.because}`;
+  return record.reachable ? "" : "it can't reach the record, so it is last in line";
 }
 
 export const GONE = "gone";
@@ -105,7 +112,8 @@ function ofCa({ ca }: LocalStatus): Facts {
     "ca ": { state: yes(ca.serving), because: ca.because },
     "ca-of ": { state: ca.ejected === undefined ? "cluster" : ca.ejected.to },
   };
-  if (ca.crlNumber > 0 && ca.revocations !== undefined) {
+  // What stock's CA revokes isn't counted here.
+  if (ca.ejected === undefined && ca.crlNumber > 0 && ca.revocations !== undefined) {
     facts["crl "] = { state: String(ca.crlNumber), count: ca.revocations };
   }
   return facts;

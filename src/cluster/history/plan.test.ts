@@ -50,6 +50,15 @@ const without = (id: string) => view().members.filter((each) => each.id !== id);
 const CASES: [string, Partial<FactSources>, Partial<FactSources>, (string | RegExp)[]][] = [
   ["nothing where nothing changed", {}, {}, []],
   ["an address that goes", {}, here({ addresses: [] }), ["address: s1 holds 10.0.0.10 no more"]],
+  [
+    "an address that goes, and why it may have",
+    {},
+    here({ addresses: [], edge: edge({ active: false, because: "HAProxy doesn't answer" }) }),
+    [
+      "edge: s1's edge is down: HAProxy doesn't answer",
+      "address: s1 holds 10.0.0.10 no more: its edge is down: HAProxy doesn't answer",
+    ],
+  ],
   ["an address that comes", here({ addresses: [] }), {}, ["address: s1 holds 10.0.0.10"]],
   ["a new leader", {}, { leads: true }, ["leader: s1 runs the cluster's chores"]],
   [

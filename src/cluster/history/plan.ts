@@ -63,6 +63,7 @@ const TOPICS: Record<string, Topic> = {
     tell: ({ self, name, to }) => ({
       kind: "address",
       what: to.state === "yes" ? `${self} holds ${name}` : `${self} holds ${name} no more`,
+      ...because(to),
       by: "keepalived",
     }),
   },
