@@ -304,12 +304,14 @@ export function createLocalApp(deps: LocalDeps): Hono {
 /** What a call was, by what was asked and answered. */
 async function deedOf(c: Context, tookMs: number): Promise<Deed> {
   const { error } = c;
+  // Which settings changed says the answer only.
+  const answer = c.req.path === "/v1/config" ? await c.res.clone().text() : "";
   const code = error instanceof Fault ? error.code : "internal";
   return {
     who: actorFrom(c.req.header(ACTOR_HEADER)),
     from: "socket",
     what: `${c.req.method} ${routePath(c, -1)}`,
-    about: aboutOf(c.req.param(), await c.req.text()),
+    about: aboutOf(c.req.param(), await c.req.text(), answer),
     outcome: error === undefined ? "done" : "failed",
     code: error === undefined ? "" : code,
     tookMs,

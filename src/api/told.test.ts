@@ -22,6 +22,10 @@ test("tellDeed tells what was done, by whom and how long it took", () => {
   });
 });
 
+test("tellDeed gives no figure of what was quick", () => {
+  assert.deepEqual(tellDeed({ ...DEED, tookMs: 30 })?.stages, []);
+});
+
 test("tellDeed tells what was refused, from where, and what it has no words for", () => {
   const refused = tellDeed({
     ...DEED,
@@ -49,6 +53,8 @@ test("aboutOf names what is changed and no secret, of many a few", () => {
     "n0, n1, n2, n3, n4 and 3 more",
   );
   assert.equal(aboutOf({}, JSON.stringify({ voters: 5, pem: "KEY" })), "5");
+  const changes = [{ key: "voters" }, { key: "virtualIps" }];
+  assert.equal(aboutOf({}, "{}", JSON.stringify({ changes })), "voters, virtualIps");
   for (const odd of ["", "null", "[1]", "no json", '{"names":{}}'])
     assert.equal(aboutOf({}, odd), "");
 });

@@ -57,6 +57,9 @@ const WORDS: Record<string, string> = {
   "POST /v1/voters": "set how many vote:",
 };
 
+/** What takes longer is told with how long it took. */
+const TOLD_MS_MIN = 1000;
+
 /** What is told of a deed; nothing where it is no history. */
 export function tellDeed(
   deed: Deed,
@@ -65,12 +68,14 @@ export function tellDeed(
   const words = WORDS[deed.what] ?? deed.what;
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
+  const { tookMs } = deed;
   return {
     kind: "command",
     what: `${tried}${words} ${deed.about}`.trim(),
     because: deed.code,
     by: `${deed.who}${from}`,
-    stages: [{ what: "all of it", ms: deed.tookMs }],
+    // What was quick needs no figure.
+    stages: tookMs < TOLD_MS_MIN ? [] : [{ what: "all of it", ms: tookMs }],
   };
 }
 
@@ -78,9 +83,13 @@ export function tellDeed(
 const TELLING = ["id", "name", "names", "serials", "altNames", "role", "voters"] as const;
 const NAMED_MAX = 5;
 
-/** What a request is done to, by its path's parameters and its body. */
-export function aboutOf(params: Record<string, string>, body: string): string {
+/** What a request is done to, by its path's parameters, its body, and what changed by the answer. */
+export function aboutOf(params: Record<string, string>, body: string, answer = ""): string {
   const parts = Object.values(params);
+  const { changes } = parse(answer);
+  if (Array.isArray(changes)) {
+    parts.push(listOf(changes.map((change: { key?: unknown }) => String(change?.key))));
+  }
   const values = parse(body);
   for (const key of TELLING) {
     const value = values[key];

@@ -33,11 +33,9 @@ export function renderExplanation({ verdict, evidence, todo, missing }: Explanat
   ]);
   const lines = [oneLine(verdict, 2 * TEXT_MAX)];
   if (rows.length > 0) lines.push("", renderTable(["TIME (UTC)", "SOURCE", "EVIDENCE"], rows));
+  if (missing.length > 0) lines.push("");
   for (const { member, because } of missing) {
-    lines.push(
-      "",
-      `! ${oneLine(member, TEXT_MAX)} couldn't be asked: ${oneLine(because, TEXT_MAX)}`,
-    );
+    lines.push(`! ${oneLine(member, TEXT_MAX)} couldn't be asked: ${oneLine(because, TEXT_MAX)}`);
   }
   if (todo.length > 0) lines.push("", ...todo.map((text) => `→ ${oneLine(text, TEXT_MAX)}`));
   return lines.join("\n");
