@@ -4,11 +4,13 @@
 
 import { readFile } from "node:fs/promises";
 import { createLog, type Log } from "./base/log.ts";
+import type { Loop } from "./base/loop.ts";
 import { caLayout } from "./ca/layout.ts";
 import { requireClock } from "./cluster/clock.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
+import type { LocalStatus } from "./cluster/status.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
@@ -86,19 +88,7 @@ async function assemble(log: Log, stop: AbortController) {
   const leadership = createLeadership(core.etcd, core.node.id);
   core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
   if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
-  const looked = allHaveLooked([...core.loops], monotonicMs());
-  const leads = () => leadership.holds();
-  core.loops.push(
-    ...core.history.start({
-      ready: () => looked(monotonicMs()),
-      leads,
-      hint: () => hintOf(server),
-      look: async () => {
-        const said = { leads: leads(), answering: core.neighbours.answering() };
-        return { ...said, local: await local() };
-      },
-    }),
-  );
+  core.loops.push(...startHistory(core, server, { local, leads: () => leadership.holds() }));
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -115,6 +105,25 @@ async function assemble(log: Log, stop: AbortController) {
       core.etcd.close();
     },
   };
+}
+
+/** Has the history look at what this member says of itself, once all loops have looked. */
+function startHistory(
+  core: Core,
+  server: ServerParts | undefined,
+  { local, leads }: { local: () => Promise<LocalStatus>; leads: () => boolean },
+): Loop[] {
+  const { history, neighbours } = core;
+  const looked = allHaveLooked([...core.loops], monotonicMs());
+  return history.start({
+    ready: () => looked(monotonicMs()),
+    leads,
+    hint: () => hintOf(server),
+    look: async () => {
+      const said = { leads: leads(), answering: neighbours.answering() };
+      return { ...said, local: await local() };
+    },
+  });
 }
 
 /** What tells at once that something has changed that history tells. */

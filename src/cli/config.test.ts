@@ -37,12 +37,15 @@ for (const text of ["", "[]", "null", "{", '{"voters": 3', "// only a comment"])
 
 test("renderShown and renderChanges show values as people type them", () => {
   const shown = renderShown({
+    because: "",
     revision: 1,
     settings: { ...SETTINGS, puppetdbNodeTtlS: 1_209_600 },
   });
   assert.match(shown, /^virtualIps +10\.0\.0\.10\/24 +addresses that/m);
   assert.match(shown, /^puppetdbNodeTtlS +14d /m);
   assert.match(shown, /^puppetdbClients +not set /m);
+  const old = renderShown({ because: "no quorum", revision: 0, settings: SETTINGS });
+  assert.match(old, /^! As this member last read them: .*\(no quorum\)\.$/m);
   const changes = [{ key: "voters", from: "3", to: "5\u001b[1m" }];
   assert.equal(renderChanges(changes), "  voters: 3 → 5\\u{1b}[1m");
   assert.equal(renderChanges([]), "Nothing differs.");

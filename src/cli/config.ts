@@ -50,6 +50,7 @@ export function addConfig(program: Command): void {
     .description("put one setting back to what it is without anybody's word")
     .option("--dry-run", "only say what would change")
     .option("--json", "print JSON")
+    .addHelpText("after", CHANGE_CODES)
     .action(async (key: string, flags: Flags) => changeOne(key, defaultOf(requireKey(key)), flags));
   config
     .command("edit")
@@ -57,6 +58,7 @@ export function addConfig(program: Command): void {
     .option("--file <file>", "begin with this text, as one that was kept")
     .option("--dry-run", "only say what would change")
     .option("--json", "print JSON")
+    .addHelpText("after", CHANGE_CODES)
     .action(async (flags: Flags & { file?: string }) => {
       const output = createOutput(flags.json === true);
       const done = await editSettings(flags, output, async (wish) => change(wish, flags));
@@ -69,6 +71,7 @@ export function addConfig(program: Command): void {
     .description("make the settings what they were once")
     .option("--dry-run", "only say what would change")
     .option("--json", "print JSON")
+    .addHelpText("after", `\n  understudy config rollback 4711\n${CHANGE_CODES}`)
     .action(async (text: string, flags: Flags) => {
       const { revision } = await readShown();
       const { settings } = await readFormer(text);
@@ -82,6 +85,7 @@ function addReading(config: Command): void {
     .command("show")
     .description("every setting, what it is, and how it is typed")
     .option("--json", "print JSON")
+    .addHelpText("after", READ_CODES)
     .action(async (flags: Flags) => {
       const shown = await readShown();
       createOutput(flags.json === true).result(shown, renderShown(shown));
@@ -91,6 +95,7 @@ function addReading(config: Command): void {
     .argument("[revision]", "a former state; else the one before the last change")
     .description("what is otherwise now than it was")
     .option("--json", "print JSON")
+    .addHelpText("after", READ_CODES)
     .action(async (text: string | undefined, flags: Flags) => {
       const { former } = await readHistory();
       const last = former.at(-1);
@@ -156,13 +161,15 @@ function print(output: Output, done: ConfigChanged, flags: Flags): void {
 }
 
 /** The settings as a table. */
-export function renderShown({ settings }: ConfigShown): string {
+export function renderShown({ settings, because }: ConfigShown): string {
   const rows = SETTING_KEYS.map((key) => [
     key,
     oneLine(renderSetting(key, settings[key]), TEXT_MAX),
     CATALOG[key].what,
   ]);
-  return renderTable(["SETTING", "VALUE", "WHAT"], rows);
+  const table = renderTable(["SETTING", "VALUE", "WHAT"], rows);
+  if (because === "") return table;
+  return `${table}\n\n! As this member last read them: the record can't be read (${oneLine(because, TEXT_MAX)}).`;
 }
 
 /** Changes as lines. */
@@ -183,14 +190,15 @@ function renderFormer({ former }: ConfigFormer): string {
   return renderTable(["REVISION", "UNTIL", "THEN CHANGED"], rows);
 }
 
+const READ_CODES = "\nExit code: 0 answered, 1 this server's daemon can't be asked.";
+const CHANGE_CODES = "\nExit code: 0 changed, or so already; 1 refused, with the rule.";
+
+const [FIRST_FORM = [], ...FORM_ROWS] = SETTING_KEYS.map((key) => [`  ${key}`, CATALOG[key].form]);
+
 const SET_HELP = `
 Settings:
-${renderTable(
-  ["", ""],
-  SETTING_KEYS.map((key) => [`  ${key}`, CATALOG[key].form]),
-).trimStart()}
+${renderTable(FIRST_FORM, FORM_ROWS)}
 
   understudy config set virtualIps 10.0.0.10/24 10.0.1.10/24
   understudy config set puppetdbNodeTtlS 14d
-
-Exit code: 0 changed, or so already; 1 refused, with the rule.`;
+${CHANGE_CODES}`;

@@ -122,12 +122,14 @@ function renderMs(ms: number): string {
   return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : renderDuration(ms / 1000);
 }
 
+const [FIRST_KIND = [], ...KIND_ROWS] = Object.entries(KINDS).map(([kind, what]) => [
+  `  ${kind}`,
+  what,
+]);
+
 const HELP = `
 Kinds:
-${renderTable(
-  ["", ""],
-  Object.entries(KINDS).map(([kind, what]) => [`  ${kind}`, what]),
-).trimStart()}
+${renderTable(FIRST_KIND, KIND_ROWS)}
 
   understudy history --since 2h
   understudy history --since 7d --kind address member

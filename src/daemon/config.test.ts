@@ -3,8 +3,10 @@ import { after, before, beforeEach, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { FORMER_SETTINGS_PREFIX, SETTINGS_KEY } from "../cluster/keys.ts";
 import { updateSettings } from "../cluster/record.ts";
+import { Settings } from "../cluster/schema.ts";
 import { editableOf } from "../cluster/settings/catalog.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
+import type { View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import type { LocalAddress } from "../host/network.ts";
 import { createTestSite } from "../setup/testing/site.ts";
@@ -26,12 +28,13 @@ beforeEach(async () => {
 });
 
 /** The commands of one member; its interface is on 10.0.0.0/24. */
-function member() {
+function member(seen?: View) {
   let woken = 0;
   const local: LocalAddress[] = [{ interface: "eth0", address: "10.0.0.1", prefix: 24, family: 4 }];
   const config = configCommands({
     etcd,
     node: { role: "server" },
+    keeper: { current: () => seen },
     wake: () => (woken += 1),
     addresses: async () => local,
   });
@@ -149,4 +152,23 @@ test("what a newer version has added to the settings stays", async () => {
   await config.change(await edit({ voters: 5 }));
   const kept = JSON.parse((await etcd.get(SETTINGS_KEY))?.value ?? "{}") as Record<string, unknown>;
   assert.deepEqual([kept["toCome"], kept["voters"]], [{ deep: [1] }, 5]);
+});
+
+test("without etcd, config.show gives what was last read, and change refuses", async () => {
+  const gone = await startEtcdCluster();
+  const away = gone.client({ attemptMs: 200 });
+  await gone.close();
+  const settings = Settings.parse({ sharedName: "puppet.lab.test" });
+  const config = configCommands({
+    etcd: away,
+    node: { role: "witness" },
+    keeper: { current: () => ({ settings }) as View },
+    wake: () => undefined,
+  });
+  const shown = await config.show();
+  assert.deepEqual([shown.revision, shown.settings], [0, settings]);
+  assert.notEqual(shown.because, "");
+  await assert.rejects(config.change({ revision: 0, settings: {} }), (error) =>
+    isFault(error, "etcd"),
+  );
 });

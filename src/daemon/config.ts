@@ -2,12 +2,13 @@
 // each change means to the parts is theirs: they follow the view.
 
 import type { ConfigCommands } from "../api/local-app.ts";
-import { Fault } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { readMembers } from "../cluster/members.ts";
 import { updateSettings } from "../cluster/record.ts";
 import type { Settings } from "../cluster/schema.ts";
 import { diffSettings, withWish } from "../cluster/settings/catalog.ts";
 import { readFormer, readSettings } from "../cluster/settings/former.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { configuredAddresses, type LocalAddress } from "../host/network.ts";
 import type { ConfigChange } from "../setup/contract.ts";
@@ -16,6 +17,7 @@ import { placeAddresses } from "./vip.ts";
 export interface ConfigHost {
   etcd: Etcd;
   node: { role: string };
+  keeper: Pick<ViewKeeper, "current">;
   /** The record has changed: look now. */
   wake(): void;
   /** This server's addresses; the real ones, if not given. */
@@ -35,8 +37,14 @@ export function configCommands(host: ConfigHost): ConfigCommands {
   };
   return {
     async show() {
-      const { value, modRevision } = await readSettings(etcd);
-      return { revision: modRevision, settings: value };
+      try {
+        const { value, modRevision } = await readSettings(etcd);
+        return { revision: modRevision, settings: value, because: "" };
+      } catch (error) {
+        const settings = host.keeper.current()?.settings;
+        if (settings === undefined) throw error;
+        return { revision: 0, settings, because: messageOf(error) };
+      }
     },
     async former() {
       const now = await readSettings(etcd);
@@ -51,7 +59,7 @@ export function configCommands(host: ConfigHost): ConfigCommands {
     },
     async formerAt(revision) {
       const found = (await readFormer(etcd)).find((each) => each.revision === revision);
-      if (found !== undefined) return { revision, settings: found.settings };
+      if (found !== undefined) return { revision, settings: found.settings, because: "" };
       throw new Fault("config.no-former", `no former settings of revision ${revision} are kept`, {
         hints: ["Those there are: understudy config history"],
       });

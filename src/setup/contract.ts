@@ -45,7 +45,13 @@ export const IncidentWish = z.object({
 export type IncidentWish = z.infer<typeof IncidentWish>;
 
 /** The settings as they are, or were, with the revision at which they were written. */
-export const ConfigShown = z.object({ revision: z.int(), settings: Settings });
+export const ConfigShown = z.object({
+  /** 0: not known. */
+  revision: z.int(),
+  settings: Settings,
+  /** Why these are only what this member has last read; empty: they are as they are. */
+  because: z.string().default(""),
+});
 export type ConfigShown = z.infer<typeof ConfigShown>;
 
 const SettingChanges = z.array(z.object({ key: z.string(), from: z.string(), to: z.string() }));

@@ -35,26 +35,12 @@ export interface OwnFile {
 /** Opens what is in `folder`, which is made if need be. Never throws: an odd file is as none. */
 export async function openOwnFile(folder: string, log: Log): Promise<OwnFile> {
   const paths = { log: join(folder, "entries"), mark: join(folder, "state.json") };
-  let troubled = false;
-  const attempt = async (act: () => Promise<void>) => {
-    try {
-      await act();
-      troubled = false;
-    } catch (error) {
-      if (!troubled) log.warn("the history's own file can't be written", { why: messageOf(error) });
-      troubled = true;
-    }
-  };
+  const attempt = createAttempt(log);
   await attempt(async () => makeFolder(folder, { mode: 0o700 }));
-  const text = (await readIfThere(paths.log).catch(() => undefined)) ?? "";
-  const lines = text.split("\n").filter((line) => line !== "");
-  let entries = lines.flatMap(readEntry).slice(-OWN_ENTRIES_MAX);
-  let lineCount = lines.length;
-  // A torn last line must not swallow the next one.
-  const torn = text !== "" && !text.endsWith("\n");
-  const mark = readMark(await readIfThere(paths.mark).catch(() => undefined));
+  const kept = await readKept(paths);
+  const { mark } = kept;
+  let { entries, lineCount, torn } = kept;
   let next = Math.max(mark.next, ...entries.map(({ number }) => number + 1));
-
   let waiting: HistoryEntry[] = [];
   let turn: Promise<void> = Promise.resolve();
   const inTurn = (act: () => Promise<void>) => {
@@ -64,15 +50,17 @@ export async function openOwnFile(folder: string, log: Log): Promise<OwnFile> {
     const batch = waiting;
     if (batch.length === 0) return;
     waiting = [];
-    const head = lineCount === lines.length && torn ? "\n" : "";
-    await appendSynced(paths.log, head + batch.map((each) => `${JSON.stringify(each)}\n`).join(""));
+    const text = renderLines(batch);
+    // A torn line must not swallow the next one.
+    const head = torn ? "\n" : "";
+    torn = true;
+    await appendSynced(paths.log, head + text);
+    torn = false;
     lineCount += batch.length;
     if (lineCount <= OWN_ENTRIES_MAX + SURPLUS_LINES_MAX) return;
-    const kept = [...entries];
-    await writeFileAtomic(paths.log, kept.map((each) => `${JSON.stringify(each)}\n`).join(""), {
-      mode: 0o600,
-    });
-    lineCount = kept.length;
+    const all = [...entries];
+    await writeFileAtomic(paths.log, renderLines(all), { mode: 0o600 });
+    lineCount = all.length;
   };
   const keepMark = async () => {
     await writeIfChanged(paths.mark, `${JSON.stringify({ ...mark, next })}\n`, { mode: 0o600 });
@@ -104,6 +92,35 @@ export async function openOwnFile(folder: string, log: Log): Promise<OwnFile> {
       await turn;
     },
   };
+}
+
+/** Logs what failed, once until it works again. */
+function createAttempt(log: Log): (act: () => Promise<void>) => Promise<void> {
+  let troubled = false;
+  return async (act) => {
+    try {
+      await act();
+      troubled = false;
+    } catch (error) {
+      if (!troubled) log.warn("the history's own file can't be written", { why: messageOf(error) });
+      troubled = true;
+    }
+  };
+}
+
+async function readKept(paths: { log: string; mark: string }) {
+  const text = (await readIfThere(paths.log).catch(() => undefined)) ?? "";
+  const lines = text.split("\n").filter((line) => line !== "");
+  return {
+    entries: lines.flatMap(readEntry).slice(-OWN_ENTRIES_MAX),
+    lineCount: lines.length,
+    torn: text !== "" && !text.endsWith("\n"),
+    mark: readMark(await readIfThere(paths.mark).catch(() => undefined)),
+  };
+}
+
+function renderLines(entries: readonly HistoryEntry[]): string {
+  return entries.map((each) => `${JSON.stringify(each)}\n`).join("");
 }
 
 async function appendSynced(path: string, text: string): Promise<void> {

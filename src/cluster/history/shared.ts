@@ -24,7 +24,7 @@ const SEEN_PREFIX = `${HISTORY_PREFIX}seen/`;
 const SAME_MS = 120_000;
 /** How many states are remembered of a subject, and for how long. */
 const SIGHTS_MAX = 8;
-const SIGHT_AGE_MS = 86_400_000;
+const SIGHT_AGE_MS = 30 * 86_400_000;
 /** etcd takes 128 operations in one transaction; each entry is two at most. */
 const BATCH_MAX = 40;
 const DELETES_MAX = 100;
@@ -188,7 +188,7 @@ export function planPrune(
   return doomed.slice(0, PRUNE_MAX);
 }
 
-/** Forgets subjects of which nothing was seen for a day. */
+/** Forgets subjects of which nothing was seen for long: late senders have told it by then. */
 async function pruneSeen(etcd: Etcd, nowMs: number): Promise<void> {
   for (const [subject, { sights, modRevision }] of await readSeen(etcd)) {
     const newestMs = sights.at(-1)?.atMs ?? 0;
