@@ -16,7 +16,8 @@ export interface Deed {
   outcome: "done" | "failed" | "refused";
   /** The code of what went wrong; empty when nothing did. */
   code: string;
-  tookMs: number;
+  /** How long it took; absent: not measured. */
+  tookMs?: number;
 }
 
 /** Asked in the course of something that is told itself, or changing nothing. */
@@ -68,7 +69,7 @@ export function tellDeed(
   const words = WORDS[deed.what] ?? deed.what;
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
-  const { tookMs } = deed;
+  const { tookMs = 0 } = deed;
   return {
     kind: "command",
     what: `${tried}${words} ${deed.about}`.trim(),
