@@ -20,10 +20,13 @@ import {
 export const ENTRIES_AGE_MS = 400 * 86_400_000;
 
 const SEEN_PREFIX = `${HISTORY_PREFIX}seen/`;
-/** The same state of the same thing within so long is one event: clocks and looks differ. */
-const SAME_MS = 120_000;
-/** How many states are remembered of a subject, and for how long. */
-const SIGHTS_MAX = 8;
+/**
+ * The same state of the same thing within so long is one event: looks and clocks differ. More would
+ * take the next time that it comes to be so for the first.
+ */
+const SAME_MS = 30_000;
+/** How many states are remembered of a subject (more than are told in a day), and for how long. */
+const SIGHTS_MAX = 64;
 const SIGHT_AGE_MS = 30 * 86_400_000;
 /** etcd takes 128 operations in one transaction; each entry is two at most. */
 const BATCH_MAX = 40;
