@@ -28,6 +28,7 @@ const FAILURES = { burst: 10, perS: 0.2, keysMax: 10_000 };
 /** Those that are audited, of all addresses together. */
 const FAILURES_TOLD = { burst: 100, perS: 1, keysMax: 1 };
 
+const READS = new Set(["GET", "HEAD"]);
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const SIGN_IN_HINTS = [
   "Send the header Authorization: Bearer TOKEN",
@@ -76,6 +77,8 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   app.use(async (c, next) => {
     await next();
     for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
+    // What was refused may have a body that nobody has read: the connection ends with it.
+    if (c.res.status >= 400 && !READS.has(c.req.method)) c.res.headers.set("connection", "close");
     if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
   });
   app.onError((error) => answerFault(error, deps.log));
