@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { auditToLog } from "./api/audit.ts";
 import { createLog, type Log } from "./base/log.ts";
+import { shareNext } from "./base/share-next.ts";
 import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
 import { createLeadership } from "./cluster/leader.ts";
@@ -28,6 +29,7 @@ import type { MembershipDeps } from "./daemon/membership.ts";
 import { startPeople } from "./daemon/people.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { PATHS } from "./host/paths.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -55,18 +57,24 @@ async function assemble(log: Log, stop: AbortController) {
     ofCa: () => server?.ca.state().expiries ?? [],
     wallMs,
   });
+  const parts = {
+    edge: () => server?.edge.status(),
+    ca: () => server && caStatus(server.ca),
+    courier: async () => server?.courier.status(),
+  };
   const local = async () =>
     readLocalStatus({
       ...core,
+      ...parts,
       node: () => core.node,
-      edge: () => server?.edge.status(),
-      ca: () => server && caStatus(server.ca),
-      courier: async () => server?.courier.status(),
-      api: () => people?.status(),
+      api: () => people.status(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
     });
-  const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
+  // However many ask at the same moment, members are asked once.
+  const status = shareNext(async () =>
+    readClusterStatus(core.node.id, core.keeper, core.peers, local),
+  );
   const leadership = createLeadership(core.etcd, core.node.id);
   core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
   if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
@@ -74,8 +82,13 @@ async function assemble(log: Log, stop: AbortController) {
   const access = () => people.access;
   const commands = commandsOf(core, server, { membership, local, status, access });
   const audit = auditToLog(log);
-  const leads = () => leadership.holds();
-  const people = await startPeople({ core, server, commands, audit, hung, leads });
+  const people = await startPeople({
+    core,
+    commands,
+    audit,
+    file: PATHS.accessFile,
+    parts: { ...parts, hung, leads: () => leadership.holds() },
+  });
   core.loops.push(people.access.loop, people.loop);
   const listeners = [
     ...(await listenForCommands(commands, audit)),

@@ -53,6 +53,8 @@ export interface PeopleDeps {
   tokens: () => AccessList;
   /** Told of every token that is let in. */
   used: (name: string) => void;
+  /** Told of every token that isn't. */
+  refused: () => void;
   health: (check: HealthCheck) => Health;
   /** Whether this address may read the metrics without a token. */
   readsMetrics: (address: string) => boolean;
@@ -123,7 +125,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
 }
 
 /** Judges tokens; who has none that is good gets a Fault `access.…`. */
-function createSignIn({ audit, tokens, used, wallMs, monotonicMs }: PeopleDeps) {
+function createSignIn({ audit, tokens, used, refused, wallMs, monotonicMs }: PeopleDeps) {
   const requests = createRateLimiter(REQUESTS);
   const failures = createRateLimiter(FAILURES);
   const told = createRateLimiter(FAILURES_TOLD);
@@ -137,6 +139,7 @@ function createSignIn({ audit, tokens, used, wallMs, monotonicMs }: PeopleDeps) 
     }
     const { code, because } = said;
     if (code !== "access.required") {
+      refused();
       if (!failures.take(sourceOf(from), monotonicMs())) throw tooFast("too many wrong tokens");
       if (told.take("all", monotonicMs())) {
         const what = `${c.req.method} ${c.req.path}`;

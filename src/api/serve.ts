@@ -31,7 +31,7 @@ const STRANGERS = {
 } as const;
 const STRANGERS_HANDSHAKE_MS = 10_000;
 /** Longest silence on a connection, also of a slow reader. */
-const STRANGERS_IDLE_MS = 120_000;
+const STRANGERS_IDLE_MS = 300_000;
 const STRANGERS_HEADERS_MAX = 64;
 const STRANGERS_CONNECTIONS_MAX = 500;
 /** How many connections begin: a TLS handshake costs this process milliseconds. */

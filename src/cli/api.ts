@@ -123,6 +123,7 @@ const LISTEN_HELP = `
   understudy api listen --metrics-from 10.0.0.0/24 --health        for Prometheus and load balancers
   understudy api listen --cert /etc/ssl/puppet.pem --key /etc/ssl/private/puppet.key
 
+Files of a certificate must be readable to the daemon: not below /home, /root or /tmp.
 What isn't given is as by default, also when something else was set before. Every member takes it
 within seconds, none is restarted, and agents notice nothing. Who may use it: understudy access create.
 

@@ -108,6 +108,8 @@ export const LocalStatus = z.object({
       because: z.string(),
       /** The last change of the access tokens that is known here. */
       accessRevision: z.int(),
+      /** How many sign-ins were refused here since the daemon's start. */
+      refused: z.int().default(0),
       /** When tokens were last let in here since the daemon's start, to the hour. */
       uses: z.array(z.object({ name: z.string(), at: z.string() })).default([]),
     })

@@ -13,7 +13,7 @@ import { accessCommands, judgeRevoked, requireOwnPorts } from "./access.ts";
 
 type Api = NonNullable<LocalStatus["api"]>;
 const api = (more: Partial<Api> = {}): Api => {
-  return { url: "", because: "", accessRevision: 0, uses: [], ...more };
+  return { url: "", because: "", accessRevision: 0, refused: 0, uses: [], ...more };
 };
 const SETTINGS = ApiSettings.parse({});
 
@@ -67,7 +67,9 @@ test("requireOwnPorts refuses ports that Understudy has, and one port for two th
   for (const [wish, message] of [
     [{ port: 8140 }, /8140 is Understudy's own \(edge\)/],
     [{ healthPort: 9141 }, /9141 is Understudy's own \(etcdClient\)/],
-    [{ port: 444, healthPort: 444 }, /can't share 444/],
+    [{ port: 4444, healthPort: 4444 }, /can't share 4444/],
+    [{ port: 443 }, /443 is below 1024/],
+    [{ healthPort: 80 }, /80 is below 1024/],
   ] as const) {
     assert.throws(
       () => requireOwnPorts({ ...SETTINGS, ...wish }),
@@ -75,7 +77,7 @@ test("requireOwnPorts refuses ports that Understudy has, and one port for two th
     );
   }
   requireOwnPorts({ ...SETTINGS, healthPort: 9144 });
-  requireOwnPorts({ ...SETTINGS, port: 443 });
+  requireOwnPorts({ ...SETTINGS, port: 8443 });
 });
 
 test("accessCommands: the settings are the record's, and each member tells what became of them", async () => {

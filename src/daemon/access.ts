@@ -83,8 +83,15 @@ export function accessCommands(
   };
 }
 
-/** Throws Fault `api.settings` where a port is one of ours, or twice the same. */
+/** Below it the daemon has no right to listen. */
+const PORT_MIN = 1024;
+
+/** Throws Fault `api.settings` where a port is one of ours, too low, or twice the same. */
 export function requireOwnPorts({ port, healthPort }: ApiSettings): void {
+  const low = [port, healthPort].find((each) => each !== undefined && each < PORT_MIN);
+  if (low !== undefined) {
+    throw new Fault("api.settings", `port ${low} is below ${PORT_MIN}: the daemon may not take it`);
+  }
   const { api, health, ...ours } = PORTS;
   const taken = Object.entries(ours).find(([, each]) => each === port || each === healthPort);
   if (taken !== undefined) {

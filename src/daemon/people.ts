@@ -13,9 +13,7 @@ import type { ApiSettings } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { canonicalAddress, parseCidr, inSubnet, sameAddress } from "../host/network.ts";
-import { PATHS } from "../host/paths.ts";
-import { caStatus } from "./ca.ts";
-import type { Core, ServerParts } from "./core.ts";
+import type { Core } from "./core.ts";
 import { createPeopleListener } from "./people-listener.ts";
 
 const TICK_MS = 3000;
@@ -28,23 +26,32 @@ export interface People {
   close(): Promise<void>;
 }
 
-interface PeopleHost {
-  core: Core;
-  server: ServerParts | undefined;
-  commands: LocalDeps;
-  audit: Audit;
+/** What the health endpoints are answered from, as the parts remember it. */
+export interface PeopleParts {
+  edge: () => LocalStatus["edge"];
+  ca: () => LocalStatus["ca"];
+  courier: () => Promise<LocalStatus["courier"]>;
   /** Why this daemon is to be started anew; empty: there is no reason. */
   hung: () => string;
   leads: () => boolean;
 }
 
+interface PeopleHost {
+  core: Pick<Core, "node" | "keeper" | "layout" | "etcd" | "log" | "signal">;
+  /** Where the tokens are kept for a start without etcd. */
+  file: string;
+  parts: PeopleParts;
+  commands: LocalDeps;
+  audit: Audit;
+}
+
 export async function startPeople(host: PeopleHost): Promise<People> {
-  const { core, commands, audit } = host;
+  const { core, file, commands, audit } = host;
   const { keeper, layout, log, signal } = core;
   const reachable = () => keeper.record().reachable;
-  const file = PATHS.accessFile;
   const access = await startAccessKeeper({ etcd: core.etcd, file, reachable, log, signal });
   const uses = new Map<string, string>();
+  let refused = 0;
   const health = createHealth(host);
   let settings: ApiSettings | undefined;
   let because = "";
@@ -56,6 +63,9 @@ export async function startPeople(host: PeopleHost): Promise<People> {
     health: (check) => health.judge(check),
     tokens: () => access.current(),
     used: (name) => uses.set(name, isoTime(Math.floor(wallMs() / HOUR_MS) * HOUR_MS)),
+    refused: () => {
+      refused += 1;
+    },
     readsMetrics: (address) => isAmong(address, settings?.metricsFrom ?? []),
     wallMs,
     monotonicMs,
@@ -95,6 +105,7 @@ export async function startPeople(host: PeopleHost): Promise<People> {
         url: listener.isOpen() && settings ? urlOf(core.node.id, settings) : "",
         because,
         accessRevision: access.revision(),
+        refused,
         uses: known,
       };
     },
@@ -102,29 +113,29 @@ export async function startPeople(host: PeopleHost): Promise<People> {
   };
 }
 
-/** What the health endpoints are answered from: nothing is asked when they are. */
-function createHealth({ core, server, hung, leads }: PeopleHost) {
+/** Nothing is asked when a health endpoint is: what takes time is looked at on each tick. */
+function createHealth({ core, parts }: PeopleHost) {
+  const { node, keeper } = core;
   const startedMs = monotonicMs();
   let courier: LocalStatus["courier"];
   return {
     async look() {
-      courier = await server?.courier.status();
+      courier = await parts.courier();
     },
     judge(check: HealthCheck): Health {
-      const { node, keeper } = core;
       const own = keeper.current()?.members.find(({ id }) => id === node.id);
-      const ca = server && caStatus(server.ca);
+      const ca = parts.ca();
       return judgeHealth(check, {
-        hung: hung(),
+        hung: parts.hung(),
         loopAgeMs: monotonicMs() - (keeper.loop.last()?.endedMs ?? startedMs),
         role: node.role,
-        phase: node.phase,
+        phase: core.node.phase,
         leaving: own?.phase === "leaving",
         unfit: own?.backends.find(({ unfit }) => unfit !== "")?.unfit ?? "",
-        edge: server?.edge.status(),
+        edge: parts.edge(),
         ca: ca && { serving: ca.serving, ejected: ca.ejected !== undefined },
         courier,
-        leads: leads(),
+        leads: parts.leads(),
       });
     },
   };

@@ -55,6 +55,7 @@ export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
     audit: auditToLog(log),
     tokens: () => list,
     used: () => undefined,
+    refused: () => undefined,
     health: (check) => ({ ok: check !== "leader", because: `as ${check} is` }),
     readsMetrics: () => false,
     wallMs: () => clock.wallMs,
