@@ -100,6 +100,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/sysusers.conf", "usr/lib/sysusers.d/understudy.conf"],
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
+    ["../docs/api.md", `${DOC}/api.md`],
     ["../docs/backup.md", `${DOC}/backup.md`],
     ["../docs/eject.md", `${DOC}/eject.md`],
     ["../docs/errors.md", `${DOC}/errors.md`],

@@ -237,6 +237,11 @@ test("the people's API ends connections with huge headers, and with what is no H
   assert.equal((await people.ask("GET", "/health/live")).status, 200);
 });
 
+test("the health endpoints answer HTTP/1.0 without a host, as load balancers ask", async () => {
+  assert.match(await raw("GET /health/live HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /);
+  assert.match(await raw("HEAD /health/leader HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 503 /);
+});
+
 test("10,000 wrong tokens are refused, most of them unheard; a right one gets in all the while", async () => {
   const { ask, tokens, lines, addToken } = people;
   const counts = new Map<number, number>();

@@ -159,7 +159,12 @@ function describe({ address, port }: Where): string {
 }
 
 function listenerOf(app: App): RequestListener {
-  const handle = getRequestListener((request, env) => app.fetch(request, env as HttpBindings));
+  // Load balancers ask by HTTP/1.0, in which no host need be named.
+  const options = { hostname: "localhost" };
+  const handle = getRequestListener(
+    (request, env) => app.fetch(request, env as HttpBindings),
+    options,
+  );
   return (incoming, outgoing) => void handle(incoming, outgoing);
 }
 
