@@ -1,6 +1,7 @@
 // The longer outages behind couriers, on three servers with two PuppetDBs, while agents run that
-// purge what they don't collect: a PuppetDB killed with a query in it, both down, one wiped, one
-// restored from an old dump, a server away for many runs, a full disk under a spool. Whatever was
+// purge what they don't collect: an enable cut short, a PuppetDB killed with a query in it, both
+// down, one wiped, one restored from an old dump, a server away for many runs, a full disk under a
+// spool, a server that leaves. Whatever was
 // acknowledged is in both afterwards, and nothing that is exported was purged.
 
 import assert from "node:assert/strict";
@@ -11,6 +12,7 @@ import { wallMs } from "../../src/host/clock.ts";
 import { type Cluster, findHolder, openCluster } from "../cluster.ts";
 import { curlCourier, factsOf, postFacts, unfit } from "../cluster/courier.ts";
 import { startCrew } from "../cluster/crew.ts";
+import { cutShort, type Interruption } from "../cluster/cut-short.ts";
 import { assertCollected, EXPORTERS, rounds, settle, writeExports } from "../cluster/exports.ts";
 import { dumpDatabase, restoreDatabase, wipeDatabase } from "../cluster/database.ts";
 import { DATABASE, queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
@@ -22,6 +24,12 @@ const SLOW_MS_MAX = 600_000;
 const FIT_MS_MAX = 240_000;
 const DUMP = "/srv/puppetdb.dump";
 const POSTGRESQL = "postgresql@15-main";
+/** Where `puppetdb enable` is ended, once each. */
+const CUTS: Interruption[] = [
+  [/✓ PuppetDB lets go/, "SIGKILL"],
+  [/✓ the courier runs/, "power cut"],
+  [/✓ puppetserver's files/, "SIGKILL"],
+];
 const Status = z.object({
   puppetdbs: z.array(z.object({ id: z.string(), usedBy: z.array(z.string()) })),
 });
@@ -34,6 +42,8 @@ let s2: LabHost;
 let s3: LabHost;
 /** Since when both PuppetDBs get everything. */
 let bothMs: number;
+/** What an enable changes on s3, as it was. */
+let stock: string;
 /** Whose database is in DUMP, as it was before one was wiped. */
 let dumped: LabHost;
 
@@ -41,20 +51,28 @@ before(async () => {
   cluster = await openCluster({ servers: 3, agentHosts: 1, prepare: writeExports });
   [s1, s2, s3] = cluster.servers as [LabHost, LabHost, LabHost];
   await Promise.all([s1, s2].map(startPuppetdb));
-  for (const server of cluster.servers) {
-    const without = server === s3 ? " --without-puppetdb" : "";
-    await server.run(`understudy puppetdb enable${without}`, { withinMs: SLOW_MS_MAX });
-  }
-  await untilFit();
-  bothMs = wallMs();
-  await using crew = await startCrew(cluster, EXPORTERS);
-  await rounds(crew, 1);
-  await settle(cluster, crew, bothMs);
+  stock = await sumsOf(s3);
 });
 
 after(async () => cluster?.down());
 
 const scene = scenesOn(() => cluster);
+
+scene("an enable that is killed or loses power is finished by the same command", async () => {
+  for (const server of cluster.servers) {
+    const without = server === s3 ? " --without-puppetdb" : "";
+    const enable = `understudy puppetdb enable${without}`;
+    for (const cut of server === s3 ? [] : CUTS) await cutShort(server, enable, cut);
+    await server.run(enable, { withinMs: SLOW_MS_MAX });
+  }
+  await cluster.untilWhole();
+  await untilFit();
+  bothMs = wallMs();
+  await using crew = await startCrew(cluster, EXPORTERS);
+  await rounds(crew, 1);
+  await crew.assertUnharmed(bothMs);
+  await settle(cluster, crew, bothMs);
+});
 
 scene("a PuppetDB that is killed with a query in it answers none of it cut short", async () => {
   const fromMs = wallMs();
@@ -183,6 +201,22 @@ scene("a courier whose disk is full says so, keeps no half command, and runs go 
   }
   await untilSame([s1, s2], bothMs);
 });
+
+scene("a server that leaves has its files back, and the others' couriers go on", async () => {
+  const fromMs = wallMs();
+  await using crew = await startCrew(cluster, EXPORTERS);
+  await rounds(crew, 1);
+  await s3.run("understudy leave --yes", { withinMs: SLOW_MS_MAX });
+  assert.equal(await sumsOf(s3), stock);
+  await rounds(crew, 1);
+  await crew.assertUnharmed(fromMs);
+  await settle(cluster, crew, bothMs);
+});
+
+async function sumsOf(server: LabHost): Promise<string> {
+  const files = "puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml";
+  return server.run(`cd /etc && sha256sum ${files} 2>/dev/null || true`);
+}
 
 async function untilFit(): Promise<void> {
   const all = async () => (await unfit(s3)).length === 0;
