@@ -11,6 +11,7 @@ const ENTRY: AuditEntry = {
   about: "web.test",
   outcome: "done",
   code: "",
+  tookMs: 12,
 };
 
 function lineOf(entry: AuditEntry): { level: string; fields: Record<string, unknown> } {
@@ -29,14 +30,8 @@ test("auditToLog makes one line with fields of each entry; what was refused is a
   const { level, fields } = lineOf(ENTRY);
   assert.equal(level, "<5>");
   assert.equal(fields["message"], "ops from 10.0.0.5: POST /v1/ca/sign web.test: done");
-  const { audit, who, role, from, what, about, outcome } = fields;
-  assert.deepEqual(
-    { audit, who, role, from, what, about, outcome, code: fields["code"] },
-    {
-      audit: true,
-      ...ENTRY,
-    },
-  );
+  const { message: _message, level: _level, ...rest } = fields;
+  assert.deepEqual(rest, { audit: true, ...ENTRY });
   const refused = lineOf({ ...ENTRY, outcome: "refused", code: "access.role" });
   assert.deepEqual(
     [refused.level, refused.fields["message"]],

@@ -3,12 +3,13 @@
 
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { monotonicMs } from "../host/clock.ts";
 
 /** Longest text of a stranger in an entry, characters. */
 const ABOUT_CHARS_MAX = 300;
 
 export interface AuditCaller {
-  /** The name of the token, or `root` for commands on this server; `-` for nobody known. */
+  /** The token's name; for commands `root`, and in brackets who became it; `-`: nobody known. */
   who: string;
   /** The token's role, or `root`; `-` for nobody known. */
   role: string;
@@ -24,6 +25,7 @@ export interface AuditEntry extends AuditCaller {
   outcome: "done" | "failed" | "refused";
   /** The code of what went wrong; empty when nothing did. */
   code: string;
+  tookMs: number;
 }
 
 /** Where entries go. */
@@ -35,10 +37,20 @@ export interface Audit {
 export function auditToLog(log: Log): Audit {
   return {
     note(entry) {
-      const { who, from, outcome, code } = entry;
+      const { who, from, outcome, code, tookMs } = entry;
       const [what, about] = [clip(entry.what), clip(entry.about)];
       const why = code === "" ? "" : ` (${code})`;
-      const fields = { audit: true, who, role: entry.role, from, what, about, outcome, code };
+      const fields = {
+        audit: true,
+        who,
+        role: entry.role,
+        from,
+        what,
+        about,
+        outcome,
+        code,
+        tookMs,
+      };
       const line = `${who} from ${from}: ${what}${about === "" ? "" : ` ${about}`}: ${outcome}${why}`;
       if (outcome === "done") log.notice(line, fields);
       else log.warn(line, fields);
@@ -57,8 +69,16 @@ export async function audited<T>(
   call: (about: (text: string) => void) => Promise<T>,
 ): Promise<T> {
   let about = "";
+  const startMs = monotonicMs();
   const note = (outcome: AuditEntry["outcome"], code = "") => {
-    audit.note({ ...caller, what: `${method} ${path}`, about, outcome, code });
+    audit.note({
+      ...caller,
+      what: `${method} ${path}`,
+      about,
+      outcome,
+      code,
+      tookMs: monotonicMs() - startMs,
+    });
   };
   try {
     const answer = await call((text) => (about = text));

@@ -7,6 +7,7 @@ import type { Log } from "../base/log.ts";
 import type { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
+import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import type {
   AccessMade,
   AccessRevoked,
@@ -141,14 +142,15 @@ export interface CaCommands {
   clean(names: string[]): Promise<CaOutcome>;
 }
 
-/** Commands run as root: everything is theirs. */
-const ROOT = { who: "root", role: "root", from: "socket" };
-
 export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
   const app = new Hono();
   app.onError((error) => answerFault(error, deps.log));
   for (const route of ROUTES) {
-    serveRoute(app, route, deps, async (_c, call) => audited(audit, ROOT, route, call));
+    serveRoute(app, route, deps, async (c, call) => {
+      // Commands run as root: everything is theirs, whoever became it.
+      const who = actorFrom(c.req.header(ACTOR_HEADER));
+      return audited(audit, { who, role: "root", from: "socket" }, route, call);
+    });
   }
   return app;
 }

@@ -143,7 +143,16 @@ function createSignIn({ audit, tokens, used, refused, wallMs, monotonicMs }: Peo
       if (!failures.take(sourceOf(from), monotonicMs())) throw tooFast("too many wrong tokens");
       if (told.take("all", monotonicMs())) {
         const what = `${c.req.method} ${c.req.path}`;
-        audit.note({ who: "-", role: "-", from, what, about: "", outcome: "refused", code });
+        audit.note({
+          who: "-",
+          role: "-",
+          from,
+          what,
+          about: "",
+          outcome: "refused",
+          code,
+          tookMs: 0,
+        });
       }
     }
     throw new Fault(code, because, { hints: SIGN_IN_HINTS });

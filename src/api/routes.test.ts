@@ -6,6 +6,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { ACTOR_HEADER } from "../setup/actor.ts";
 import type { AuditEntry } from "./audit.ts";
 import { createLocalApp } from "./local-app.ts";
 import { ROUTES } from "./routes.ts";
@@ -28,9 +29,9 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function ask(method: string, path: string, body?: unknown) {
+async function ask(method: string, path: string, body?: unknown, actor = "") {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const headers = { "content-type": "application/json" };
+    const headers = { "content-type": "application/json", [ACTOR_HEADER]: actor };
     const outgoing = request({ socketPath, method, path, headers }, (incoming) => {
       let text = "";
       incoming.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -76,11 +77,28 @@ test("the commands' socket is root's, and answers for every route as it is decla
 test("the commands' socket has what changes something audited, as root's", async () => {
   entries.length = 0;
   await ask("GET", "/v1/local");
-  await ask("DELETE", "/v1/tokens/ab%20cd");
+  await ask("DELETE", "/v1/tokens/ab%20cd", undefined, "alice");
   assert.equal((await ask("POST", "/v1/ca/sign", { names: 7 })).status, 400);
-  const root = { who: "root", role: "root", from: "socket" };
-  assert.deepEqual(entries, [
-    { ...root, what: "DELETE /v1/tokens/:id", about: "ab cd", outcome: "done", code: "" },
-    { ...root, what: "POST /v1/ca/sign", about: "", outcome: "failed", code: "api.malformed" },
-  ]);
+  const root = { role: "root", from: "socket" };
+  assert.deepEqual(
+    entries.map(({ tookMs: _tookMs, ...rest }) => rest),
+    [
+      {
+        ...root,
+        who: "root (alice)",
+        what: "DELETE /v1/tokens/:id",
+        about: "ab cd",
+        outcome: "done",
+        code: "",
+      },
+      {
+        ...root,
+        who: "root",
+        what: "POST /v1/ca/sign",
+        about: "",
+        outcome: "failed",
+        code: "api.malformed",
+      },
+    ],
+  );
 });
