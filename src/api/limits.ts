@@ -2,6 +2,7 @@
 // time. The table is bounded: whoever came longest ago is forgotten first. Pure; time comes in.
 
 import { isIPv6 } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
 
 export interface RateLimit {
   /** How many at once. */
@@ -41,6 +42,11 @@ export function createRateLimiter({ burst, perS, keysMax }: RateLimit): RateLimi
 /** An address as logs show it: IPv4 over an IPv6 socket is IPv4. */
 export function plainAddress(address: string | undefined): string {
   return address?.replace(/^::ffff:(?=\d+\.)/i, "") ?? "unknown";
+}
+
+/** The address of who asks. */
+export function addressOf({ incoming }: HttpBindings): string {
+  return plainAddress(incoming.socket.remoteAddress);
 }
 
 /** What limits count an address as: one host has a whole /64 of IPv6. */

@@ -102,6 +102,7 @@ function describeHealth(check: (typeof HEALTH_CHECKS)[number]): Json {
     responses: {
       200: { description: "it is so", ...json(HealthAnswer) },
       503: { description: "it isn't so", ...json(HealthAnswer) },
+      429: { description: "too many checks from this address", ...json(HealthAnswer) },
     },
   };
 }

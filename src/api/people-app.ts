@@ -12,7 +12,7 @@ import type { Health, HealthCheck } from "../cluster/health.ts";
 import { renderMetrics } from "../cluster/metrics.ts";
 import { type Audit, type AuditCaller, audited } from "./audit.ts";
 import { serveHealth } from "./health-app.ts";
-import { createRateLimiter, plainAddress, sourceOf } from "./limits.ts";
+import { addressOf, createRateLimiter, sourceOf } from "./limits.ts";
 import type { LocalDeps } from "./local-app.ts";
 import { METRICS_PATH, OPENAPI_PATH, renderOpenApi } from "./openapi.ts";
 import { type Route, serveRoute } from "./route.ts";
@@ -25,7 +25,9 @@ const PATH_CHARS_MAX = 200;
 const REQUESTS = { burst: 100, perS: 20, keysMax: 1000 };
 /** Sign-ins of one address that fail. A right token is never kept out by them. */
 const FAILURES = { burst: 10, perS: 0.2, keysMax: 10_000 };
-/** Those that are audited, of all addresses together. */
+/** Requests of one address without a good token. */
+const STRANGERS = { burst: 200, perS: 50, keysMax: 10_000 };
+/** Failures that are audited, of all addresses together. */
 const FAILURES_TOLD = { burst: 100, perS: 1, keysMax: 1 };
 
 const READS = new Set(["GET", "HEAD"]);
@@ -75,12 +77,12 @@ export const OFFERED: readonly Route[] = ROUTES.filter(({ offer }) => offer !== 
 export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   const app = new Hono<Env>();
   const signIn = createSignIn(deps);
+  const requests = createRateLimiter(REQUESTS);
   const document = renderOpenApi(OFFERED);
   app.use(async (c, next) => {
     await next();
     for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
-    // What was refused may have a body that nobody has read: the connection ends with it.
-    if (c.res.status >= 400 && !READS.has(c.req.method)) c.res.headers.set("connection", "close");
+    if (endsConnection(c)) c.res.headers.set("connection", "close");
     if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
   });
   app.onError((error) => answerFault(error, deps.log));
@@ -94,12 +96,15 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   const metrics = async (c: Context<Env>) =>
     c.text(renderMetrics(await deps.commands.local()), 200, { "content-type": METRICS_TYPE });
   app.get(METRICS_PATH, async (c, next) => {
-    return deps.readsMetrics(addressOf(c)) ? metrics(c) : next();
+    return deps.readsMetrics(addressOf(c.env)) ? metrics(c) : next();
   });
 
   // From here on everybody is known, and nothing of a body is read before.
   app.use(async (c, next) => {
-    c.set("caller", signIn(c));
+    const caller = signIn(c);
+    c.set("caller", caller);
+    if (!requests.take(caller.who, deps.monotonicMs()))
+      throw tooFast(`${caller.who} asks too often`);
     await next();
   });
   app.use(
@@ -124,20 +129,30 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   return app;
 }
 
+/**
+ * What was refused may have a body that nobody has read. And a stranger who asks too often has to
+ * knock again, which is limited where nothing was spent on him yet.
+ */
+function endsConnection(c: Context<Env>): boolean {
+  const { status } = c.res;
+  if (status >= 400 && !READS.has(c.req.method)) return true;
+  return status === 429 && c.get("caller") === undefined;
+}
+
 /** Judges tokens; who has none that is good gets a Fault `access.…`. */
 function createSignIn({ audit, tokens, used, refused, wallMs, monotonicMs }: PeopleDeps) {
-  const requests = createRateLimiter(REQUESTS);
   const failures = createRateLimiter(FAILURES);
   const told = createRateLimiter(FAILURES_TOLD);
+  const strangers = createRateLimiter(STRANGERS);
   return (c: Context<Env>): Caller => {
-    const from = addressOf(c);
+    const from = addressOf(c.env);
     const said = decideSignIn(tokens(), c.req.header("authorization"), wallMs());
     if (said.ok) {
-      if (!requests.take(said.name, monotonicMs())) throw tooFast(`${said.name} asks too often`);
       used(said.name);
       return { who: said.name, role: said.role, from };
     }
     const { code, because } = said;
+    if (!strangers.take(sourceOf(from), monotonicMs())) throw tooFast("too many requests");
     if (code !== "access.required") {
       refused();
       if (!failures.take(sourceOf(from), monotonicMs())) throw tooFast("too many wrong tokens");
@@ -167,8 +182,4 @@ function requireRole({ who, role }: Caller, { offer }: Route): void {
 
 function tooFast(why: string): Fault {
   return new Fault("access.too-fast", `${why}: wait some seconds`);
-}
-
-function addressOf(c: Context<Env>): string {
-  return plainAddress(c.env.incoming.socket.remoteAddress);
 }

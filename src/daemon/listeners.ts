@@ -102,10 +102,7 @@ export function commandsOf(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    access: accessCommands(core, shared.access, {
-      status: shared.status,
-      confirmCopies: async (revision) => membership.confirmCopies(revision),
-    }),
+    access: accessCommands(core, shared.access, { ...shared, ...membership }),
   };
 }
 

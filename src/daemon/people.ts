@@ -7,6 +7,7 @@ import type { LocalDeps } from "../api/local-app.ts";
 import { createPeopleApp } from "../api/people-app.ts";
 import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
+import type { AccessList } from "../cluster/access.ts";
 import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
 import { type Health, type HealthCheck, judgeHealth } from "../cluster/health.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
@@ -50,8 +51,7 @@ export async function startPeople(host: PeopleHost): Promise<People> {
   const { keeper, layout, log, signal } = core;
   const reachable = () => keeper.record().reachable;
   const access = await startAccessKeeper({ etcd: core.etcd, file, reachable, log, signal });
-  const uses = new Map<string, string>();
-  let refused = 0;
+  const signIns = createSignIns();
   const health = createHealth(host);
   let settings: ApiSettings | undefined;
   let because = "";
@@ -62,10 +62,8 @@ export async function startPeople(host: PeopleHost): Promise<People> {
     commands,
     health: (check) => health.judge(check),
     tokens: () => access.current(),
-    used: (name) => uses.set(name, isoTime(Math.floor(wallMs() / HOUR_MS) * HOUR_MS)),
-    refused: () => {
-      refused += 1;
-    },
+    used: (name) => signIns.used(name),
+    refused: () => signIns.refused(),
     readsMetrics: (address) => isAmong(address, settings?.metricsFrom ?? []),
     wallMs,
     monotonicMs,
@@ -94,22 +92,34 @@ export async function startPeople(host: PeopleHost): Promise<People> {
   return {
     access,
     loop,
-    status() {
-      // Of tokens that there are no more nobody wants to know.
-      const known = access.current().tokens.flatMap(({ name }) => {
+    status: () => ({
+      ...(settings && { settings }),
+      url: listener.isOpen() && settings ? urlOf(core.node.id, settings) : "",
+      because,
+      accessRevision: access.revision(),
+      ...signIns.told(access.current()),
+    }),
+    close: async () => listener.close(),
+  };
+}
+
+/** Who signed in since the daemon's start. */
+function createSignIns() {
+  const uses = new Map<string, string>();
+  let refused = 0;
+  return {
+    used: (name: string) => uses.set(name, isoTime(Math.floor(wallMs() / HOUR_MS) * HOUR_MS)),
+    refused: () => {
+      refused += 1;
+    },
+    /** Of tokens that there are no more nobody wants to know. */
+    told({ tokens }: AccessList) {
+      const known = tokens.flatMap(({ name }) => {
         const at = uses.get(name);
         return at === undefined ? [] : [{ name, at }];
       });
-      return {
-        ...(settings && { settings }),
-        url: listener.isOpen() && settings ? urlOf(core.node.id, settings) : "",
-        because,
-        accessRevision: access.revision(),
-        refused,
-        uses: known,
-      };
+      return { refused, uses: known };
     },
-    close: async () => listener.close(),
   };
 }
 

@@ -66,7 +66,15 @@ export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
   const { ca, cert, key } = createTestTls();
   const where = { address: "127.0.0.1", port };
   const listener = await listenWithTls(app, { ...where, tls: { cert, key }, strangers: true });
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, ca, servername: CONTROL_HOSTNAME });
+  const agents: Agent[] = [];
+  /** Somebody with an address of his own, whom limits count apart. */
+  const from = (localAddress: string) => {
+    const identity = { ca, servername: CONTROL_HOSTNAME, localAddress };
+    const made = new Agent({ keepAlive: true, maxSockets: 4, ...identity });
+    agents.push(made);
+    return made;
+  };
+  const agent = from("127.0.0.1");
   const ask = async (
     method: string,
     path: string,
@@ -87,10 +95,10 @@ export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
     return send({ agent, host: "127.0.0.1", port, method, path, headers: sent, ...rest }, text);
   };
   const close = async () => {
-    agent.destroy();
+    for (const each of agents) each.destroy();
     await listener.close();
   };
-  return { ask, addToken, list, tokens, clock, lines, calls, port, ca, close };
+  return { ask, from, addToken, list, tokens, clock, lines, calls, port, ca, close };
 }
 
 async function send(options: RequestOptions, body: string | undefined): Promise<Answer> {
