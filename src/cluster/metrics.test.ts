@@ -18,7 +18,11 @@ const FULL = local("s1", {
     refused: 3,
     uses: [],
   },
-  edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  edge: edge({
+    replays: 7,
+    load: { slot: 1, now: 1.5, past: [] },
+    backends: [row("s1"), row("s2", { state: "down" })],
+  }),
   expiries: [
     {
       kind: "leaf",
