@@ -4,12 +4,13 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
-import { ApiSettings, Ejected, Member, Meta, Role, Settings } from "./schema.ts";
+import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
 const CLOCK_WARN_MS = 5000;
@@ -109,22 +110,7 @@ export const LocalStatus = z.object({
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
   /** The API for people; absent: a version without one. */
-  api: z
-    .object({
-      /** The settings that it was last brought to; absent: it is off. */
-      settings: ApiSettings.optional(),
-      /** Where it listens; empty: it doesn't. */
-      url: z.string(),
-      /** Why it isn't as it is set. */
-      because: z.string(),
-      /** The last change of the access tokens that is known here. */
-      accessRevision: z.int(),
-      /** How many sign-ins were refused here since the daemon's start. */
-      refused: z.int().default(0),
-      /** When tokens were last let in here since the daemon's start, to the hour. */
-      uses: z.array(z.object({ name: z.string(), at: z.string() })).default([]),
-    })
-    .optional(),
+  api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */

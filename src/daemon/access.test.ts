@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import type { ApiStatus } from "../cluster/api-status.ts";
 import type { AccessKeeper } from "../cluster/access-store.ts";
 import { readClusterRecord } from "../cluster/record.ts";
 import { ApiSettings } from "../cluster/schema.ts";
-import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
 import { answer, judge, local, silent } from "../cluster/testing/status.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { createTestSite, FIRST } from "../setup/testing/site.ts";
 import { accessCommands, judgeRevoked, requireOwnPorts } from "./access.ts";
 
-type Api = NonNullable<LocalStatus["api"]>;
-const api = (more: Partial<Api> = {}): Api => {
+const api = (more: Partial<ApiStatus> = {}): ApiStatus => {
   return { url: "", because: "", accessRevision: 0, refused: 0, uses: [], ...more };
 };
 const SETTINGS = ApiSettings.parse({});

@@ -10,6 +10,7 @@ import {
   revokeAccess,
   type AccessKeeper,
 } from "../cluster/access-store.ts";
+import type { ApiStatus } from "../cluster/api-status.ts";
 import { updateSettings } from "../cluster/record.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
@@ -138,10 +139,7 @@ function describeApi({ members }: ClusterStatus, settings: ApiSettings | undefin
 }
 
 /** Whether a member has acted on `wanted`, however that came out. */
-function hasTaken(
-  api: NonNullable<ClusterStatus["members"][number]["local"]>["api"],
-  wanted: ApiSettings | undefined,
-): boolean {
+function hasTaken(api: ApiStatus | undefined, wanted: ApiSettings | undefined): boolean {
   return api === undefined || JSON.stringify(api.settings) === JSON.stringify(wanted);
 }
 

@@ -9,6 +9,7 @@ import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { AccessList } from "../cluster/access.ts";
 import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
+import type { ApiStatus } from "../cluster/api-status.ts";
 import { type Health, type HealthCheck, judgeHealth } from "../cluster/health.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
@@ -23,7 +24,7 @@ const HOUR_MS = 3_600_000;
 export interface People {
   access: AccessKeeper;
   loop: Loop;
-  status(): NonNullable<LocalStatus["api"]>;
+  status(): ApiStatus;
   close(): Promise<void>;
 }
 
