@@ -77,7 +77,7 @@ export async function audited<T>(
       about,
       outcome,
       code,
-      tookMs: monotonicMs() - startMs,
+      tookMs: Math.round(monotonicMs() - startMs),
     });
   };
   try {

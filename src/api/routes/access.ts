@@ -53,6 +53,7 @@ export const accessRoutes = [
     summary: "put the API on the network, on every member",
     body: ApiWish,
     answer: ApiShown,
+    about: ({ body }) => `port ${body.port}`,
     run: async (deps, { body }) => deps.access.listen(body),
   }),
   route({
