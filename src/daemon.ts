@@ -8,6 +8,7 @@ import { createLog, type Log } from "./base/log.ts";
 import { shareNext } from "./base/share-next.ts";
 import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
+import { accessExpiries } from "./cluster/access.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -29,7 +30,6 @@ import type { MembershipDeps } from "./daemon/membership.ts";
 import { startPeople } from "./daemon/people.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
-import { PATHS } from "./host/paths.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -55,6 +55,8 @@ async function assemble(log: Log, stop: AbortController) {
     ...core,
     hostcert: core.layout.hostcert,
     ofCa: () => server?.ca.state().expiries ?? [],
+    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
+    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
     wallMs,
   });
   const parts = {
@@ -79,17 +81,11 @@ async function assemble(log: Log, stop: AbortController) {
   core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
   if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
-  const access = () => people.access;
-  const commands = commandsOf(core, server, { membership, local, status, access });
+  const commands = commandsOf(core, server, { membership, local, status });
   const audit = auditToLog(log);
-  const people = await startPeople({
-    core,
-    commands,
-    audit,
-    file: PATHS.accessFile,
-    parts: { ...parts, hung, leads: () => leadership.holds() },
-  });
-  core.loops.push(people.access.loop, people.loop);
+  const leads = () => leadership.holds();
+  const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
+  core.loops.push(people.loop);
   const listeners = [
     ...(await listenForCommands(commands, audit)),
     ...(await listenForMembers(core, server, { membership, local })),

@@ -5,6 +5,7 @@ import { isFault } from "../base/fault.ts";
 import {
   ACCESS_ROLES,
   ACCESS_TOKENS_MAX,
+  accessExpiries,
   AccessList,
   type AccessRole,
   decideSignIn,
@@ -108,4 +109,21 @@ test("withoutAccessToken ends one token, and says when there is none", () => {
     () => withoutAccessToken({ tokens: [b] }, "a"),
     (error) => isFault(error, "access.not-found"),
   );
+});
+
+test("accessExpiries tells of tokens that last, until they have ended", () => {
+  const day = 24 * HOUR_MS;
+  const list = {
+    tokens: [
+      make("grafana", "viewer", 90 * day).token,
+      make("month", "viewer", 30 * day).token,
+      make("today", "admin", 12 * HOUR_MS).token,
+      { ...make("odd").token, createdAt: "once" },
+    ],
+  };
+  const ends = (nowMs: number) => accessExpiries(list, nowMs).map(({ what, to }) => [what, to]);
+  const grafana = ["grafana", "2027-02-18T12:00:00.000Z"];
+  assert.deepEqual(ends(NOW_MS), [grafana, ["month", "2026-12-20T12:00:00.000Z"]]);
+  assert.deepEqual(ends(NOW_MS + 30 * day), [grafana]);
+  assert.deepEqual(ends(NOW_MS + 90 * day), []);
 });

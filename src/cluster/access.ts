@@ -5,6 +5,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
+import type { Expiry, ExpiryKind } from "./expiry.ts";
 
 /** From the least to the most that a token may be for. */
 export const ACCESS_ROLES = ["viewer", "operator", "admin"] as const;
@@ -129,6 +130,19 @@ export function decideSignIn(
 /** Whether a token for `role` may do what one for `needed` may. */
 export function mayDo(role: AccessRole, needed: AccessRole): boolean {
   return ACCESS_ROLES.indexOf(role) >= ACCESS_ROLES.indexOf(needed);
+}
+
+/** A token of a shorter life is somebody's for the day: its end is no news. */
+const LASTING_MS = 30 * 86_400_000;
+
+/** Tokens whose end somebody should know of in time; what has ended nobody waits for. */
+export function accessExpiries({ tokens }: AccessList, nowMs: number): Expiry[] {
+  return tokens.flatMap(({ name, createdAt, expiresAtMs }) => {
+    const lasts = expiresAtMs - Date.parse(createdAt);
+    if (!(lasts >= LASTING_MS) || expiresAtMs <= nowMs) return [];
+    const to = new Date(expiresAtMs).toISOString();
+    return [{ kind: "access-token" satisfies ExpiryKind, what: name, from: createdAt, to }];
+  });
 }
 
 function hashOf(secret: string): string {

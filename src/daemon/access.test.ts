@@ -29,7 +29,7 @@ after(async () => cluster.close());
 function create(said: () => Promise<ClusterStatus>) {
   const woken: string[] = [];
   const loop = (name: string) => ({ wake: () => woken.push(name) });
-  const kept: AccessKeeper = {
+  const access: AccessKeeper = {
     current: () => ({ tokens: [] }),
     revision: () => 0,
     loop: loop("access") as unknown as AccessKeeper["loop"],
@@ -39,8 +39,8 @@ function create(said: () => Promise<ClusterStatus>) {
     record: () => ({ reachable: true, because: "", ageMs: 0, ageIsMost: false }),
   };
   type Host = Parameters<typeof accessCommands>[0];
-  const host = { etcd, node: { id: FIRST }, keeper } as unknown as Host;
-  const commands = accessCommands(host, () => kept, {
+  const host = { etcd, node: { id: FIRST }, keeper, access } as unknown as Host;
+  const commands = accessCommands(host, {
     status: said,
     confirmCopies: async () => ({ copies: 2 }),
   });

@@ -4,12 +4,7 @@
 import type { AccessCommands } from "../api/local-app.ts";
 import { Fault, isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
-import {
-  createAccess,
-  readAccess,
-  revokeAccess,
-  type AccessKeeper,
-} from "../cluster/access-store.ts";
+import { createAccess, readAccess, revokeAccess } from "../cluster/access-store.ts";
 import type { ApiStatus } from "../cluster/api-status.ts";
 import { updateSettings } from "../cluster/record.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
@@ -24,8 +19,7 @@ const SEEN_MS_MAX = 6000;
 const ASK_EVERY_MS = 300;
 
 export function accessCommands(
-  { etcd, node, keeper }: Pick<Core, "etcd" | "node" | "keeper">,
-  access: () => AccessKeeper,
+  { etcd, node, keeper, access }: Pick<Core, "etcd" | "node" | "keeper" | "access">,
   shared: {
     status: () => Promise<ClusterStatus>;
     confirmCopies: (revision: number) => Promise<{ copies: number }>;
@@ -43,21 +37,21 @@ export function accessCommands(
       const status = await shared.status().catch(() => undefined);
       const nowMs = wallMs();
       const reachable = keeper.record().reachable;
-      const kept = access().current();
+      const kept = access.current();
       const { tokens } = reachable ? await readAccess(etcd).catch(() => kept) : kept;
       return { tokens: tokens.map((token) => describeToken(token, status, nowMs)) };
     },
     async create(wish) {
       const nowMs = wallMs();
       const { text, revision } = await createAccess(etcd, { ...wish, createdBy: node.id, nowMs });
-      access().loop.wake();
+      access.loop.wake();
       const { copies } = await shared.confirmCopies(revision);
       const { name, role, validMs } = wish;
       return { name, role, token: text, expiresAt: isoTime(nowMs + validMs), copies };
     },
     async revoke(name) {
       const { revision } = await revokeAccess(etcd, name);
-      access().loop.wake();
+      access.loop.wake();
       const status = await settled(shared.status, (seen) =>
         seen.members.every(
           ({ local }) => local === undefined || (local.api?.accessRevision ?? revision) >= revision,

@@ -8,7 +8,6 @@ import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
 import { Fault } from "../base/fault.ts";
 import { refuseEjected } from "../ca/ejected.ts";
-import type { AccessKeeper } from "../cluster/access-store.ts";
 import { writeNodeFile } from "../cluster/node-file.ts";
 import type { LeafName } from "../cluster/pki.ts";
 import { readLeaf, requireAuthorities } from "../cluster/pki-store.ts";
@@ -50,7 +49,7 @@ type Shared = {
 export function commandsOf(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared & { status: LocalDeps["cluster"]; access: () => AccessKeeper },
+  shared: Shared & { status: LocalDeps["cluster"] },
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
@@ -102,7 +101,7 @@ export function commandsOf(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    access: accessCommands(core, shared.access, { ...shared, ...membership }),
+    access: accessCommands(core, { ...shared, ...membership }),
   };
 }
 

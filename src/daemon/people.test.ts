@@ -13,7 +13,7 @@ import { createTestTls } from "../api/testing/people.ts";
 import { createLog } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
 import { until } from "../base/retry.ts";
-import { createAccess, revokeAccess } from "../cluster/access-store.ts";
+import { createAccess, revokeAccess, startAccessKeeper } from "../cluster/access-store.ts";
 import { CONTROL_HOSTNAME } from "../cluster/pki.ts";
 import { updateSettings } from "../cluster/record.ts";
 import { ApiSettings } from "../cluster/schema.ts";
@@ -76,16 +76,22 @@ async function start(kept?: View) {
   };
   type Host = Parameters<typeof startPeople>[0];
   const layout = { hostcert: join(folder, "own.crt"), hostprivkey: join(folder, "own.key") };
-  const people = await startPeople({
+  const access = await startAccessKeeper({
+    etcd,
+    file: join(folder, "access.json"),
+    reachable: () => because === "",
+    log,
+    signal,
+  });
+  const people = startPeople({
     core: {
+      access,
       node: { id: FIRST, role: "server", phase: "ready" },
       keeper,
       layout,
-      etcd,
       log,
       signal,
     },
-    file: join(folder, "access.json"),
     commands: createTestCommands().commands,
     audit: auditToLog(log),
     parts: {
@@ -98,7 +104,7 @@ async function start(kept?: View) {
   } as unknown as Host);
   const end = async () => {
     stop.abort();
-    await Promise.all([people.loop.ended, people.access.loop.ended, loop.ended]);
+    await Promise.all([people.loop.ended, access.loop.ended, loop.ended]);
     await people.close();
   };
   return { people, end, view: () => view };

@@ -8,7 +8,6 @@ import { createPeopleApp } from "../api/people-app.ts";
 import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { AccessList } from "../cluster/access.ts";
-import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
 import type { ApiStatus } from "../cluster/api-status.ts";
 import { type Health, type HealthCheck, judgeHealth } from "../cluster/health.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
@@ -22,7 +21,6 @@ const TICK_MS = 3000;
 const HOUR_MS = 3_600_000;
 
 export interface People {
-  access: AccessKeeper;
   loop: Loop;
   status(): ApiStatus;
   close(): Promise<void>;
@@ -39,19 +37,15 @@ export interface PeopleParts {
 }
 
 interface PeopleHost {
-  core: Pick<Core, "node" | "keeper" | "layout" | "etcd" | "log" | "signal">;
-  /** Where the tokens are kept for a start without etcd. */
-  file: string;
+  core: Pick<Core, "node" | "keeper" | "layout" | "access" | "log" | "signal">;
   parts: PeopleParts;
   commands: LocalDeps;
   audit: Audit;
 }
 
-export async function startPeople(host: PeopleHost): Promise<People> {
-  const { core, file, commands, audit } = host;
-  const { keeper, layout, log, signal } = core;
-  const reachable = () => keeper.record().reachable;
-  const access = await startAccessKeeper({ etcd: core.etcd, file, reachable, log, signal });
+export function startPeople(host: PeopleHost): People {
+  const { core, commands, audit } = host;
+  const { keeper, access, layout, log, signal } = core;
   const signIns = createSignIns();
   const health = createHealth(host);
   let settings: ApiSettings | undefined;
@@ -91,7 +85,6 @@ export async function startPeople(host: PeopleHost): Promise<People> {
   });
   keeper.onChange(() => loop.wake());
   return {
-    access,
     loop,
     status: () => ({
       ...(settings && { settings }),
