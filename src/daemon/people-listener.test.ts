@@ -133,7 +133,7 @@ test("createPeopleListener goes on with what is open when its certificate can't 
 });
 
 test("createPeopleListener says who is in the way, and opens as soon as nobody is", async () => {
-  const { listener } = await create("taken");
+  const { listener, lines } = await create("taken");
   const [port = 0] = await freePorts(1);
   const squatter = createServer();
   await new Promise<void>((resolve) => squatter.listen(port, "127.0.0.1", () => resolve()));
@@ -142,6 +142,7 @@ test("createPeopleListener says who is in the way, and opens as soon as nobody i
     (error) => isFault(error, "api.listen") && error.message.includes(String(port)),
   );
   assert.equal(listener.isOpen(), false);
+  assert.deepEqual(lines, [], "the loop tells of it, once");
   await new Promise((resolve) => squatter.close(resolve));
   await listener.tick(wish({ port }));
   assert.ok((await shownAt(port)) !== undefined);

@@ -76,7 +76,6 @@ export function createPeopleListener(options: {
     wanted: ApiSettings | undefined,
     tls: Tls | undefined,
   ) => {
-    log.notice(`API for people: ${action.do}: ${action.because}`);
     if (action.do === "close-api") {
       await api?.listener.close();
       api = undefined;
@@ -117,7 +116,12 @@ export function createPeopleListener(options: {
               return undefined;
             });
       for (const action of planPeople(wanted, { api, health }, tls?.hash)) {
-        await apply(action, wanted, tls).catch((error: unknown) => failures.push(error));
+        try {
+          await apply(action, wanted, tls);
+          log.notice(`API for people: ${action.do}: ${action.because}`);
+        } catch (error) {
+          failures.push(error);
+        }
       }
       if (failures.length > 0) throw failures[0];
     },

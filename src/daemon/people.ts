@@ -13,7 +13,7 @@ import { type Health, type HealthCheck, judgeHealth } from "../cluster/health.ts
 import type { ApiSettings } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
-import { canonicalAddress, parseCidr, inSubnet, sameAddress } from "../host/network.ts";
+import { inNetworks } from "../host/network.ts";
 import type { Core } from "./core.ts";
 import { createPeopleListener } from "./people-listener.ts";
 
@@ -59,7 +59,7 @@ export function startPeople(host: PeopleHost): People {
     tokens: () => access.current(),
     used: (name) => signIns.used(name),
     refused: () => signIns.refused(),
-    readsMetrics: (address) => isAmong(address, settings?.metricsFrom ?? []),
+    readsMetrics: (address) => inNetworks(address, settings?.metricsFrom ?? []),
     wallMs,
     monotonicMs,
   });
@@ -73,13 +73,15 @@ export function startPeople(host: PeopleHost): People {
     signal,
     body: async () => {
       await health.look();
-      settings = keeper.current()?.settings.api;
+      const wanted = keeper.current()?.settings.api;
       try {
-        await listener.tick(settings);
+        await listener.tick(wanted);
         because = "";
       } catch (error) {
         because = messageOf(error);
         throw error;
+      } finally {
+        settings = wanted;
       }
     },
   });
@@ -143,13 +145,6 @@ function createHealth({ core, parts }: PeopleHost) {
       });
     },
   };
-}
-
-function isAmong(address: string, networks: readonly string[]): boolean {
-  const plain = canonicalAddress(address);
-  return networks.some((network) =>
-    network.includes("/") ? inSubnet(plain, parseCidr(network)) : sameAddress(plain, network),
-  );
 }
 
 /** By name, since that is what the Puppet certificate is for. */

@@ -50,6 +50,18 @@ export function canonicalAddress(address: string): string {
   return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
+/** Whether `address` is one of `networks`, addresses or ADDRESS/PREFIX, or lies in one. */
+export function inNetworks(address: string, networks: readonly string[]): boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [base = "", prefix] = network.split("/");
+    const family = isIPv4(base) ? "ipv4" : "ipv6";
+    if (prefix === undefined) list.addAddress(base, family);
+    else list.addSubnet(base, Number(prefix), family);
+  }
+  return isIP(address) !== 0 && list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+}
+
 /** Whether `address` lies in the subnet of `cidr`. Another family: no. */
 export function inSubnet(address: string, cidr: Cidr): boolean {
   if (isIP(address) !== cidr.family) return false;
