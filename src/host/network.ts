@@ -52,14 +52,17 @@ export function canonicalAddress(address: string): string {
 
 /** Whether `address` is one of `networks`, addresses or ADDRESS/PREFIX, or lies in one. */
 export function inNetworks(address: string, networks: readonly string[]): boolean {
+  if (isIP(address) === 0) return false;
   const list = new BlockList();
+  const family = isIPv4(address) ? "ipv4" : "ipv6";
   for (const network of networks) {
     const [base = "", prefix] = network.split("/");
-    const family = isIPv4(base) ? "ipv4" : "ipv6";
+    // To Node an IPv4 address lies in IPv6 networks too.
+    if (isIP(base) !== isIP(address)) continue;
     if (prefix === undefined) list.addAddress(base, family);
     else list.addSubnet(base, Number(prefix), family);
   }
-  return isIP(address) !== 0 && list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+  return list.check(address, family);
 }
 
 /** Whether `address` lies in the subnet of `cidr`. Another family: no. */
