@@ -2,23 +2,7 @@
 // signing is in the CA's own record; every other change is told, refused ones too.
 
 import type { Stage } from "../base/stages.ts";
-
-/** A call that changes something, and how it came out. */
-export interface Deed {
-  /** The user or token. */
-  who: string;
-  /** Where from: an address, or `socket` for commands on this server. */
-  from: string;
-  /** Method and route, as in "POST /v1/members/remove". */
-  what: string;
-  /** What it was done to. */
-  about: string;
-  outcome: "done" | "failed" | "refused";
-  /** The code of what went wrong; empty when nothing did. */
-  code: string;
-  /** How long it took; absent: not measured. */
-  tookMs?: number;
-}
+import type { AuditEntry } from "./audit.ts";
 
 /** Asked in the course of something that is told itself, or changing nothing. */
 const SILENT = new Set([
@@ -63,13 +47,13 @@ const TOLD_MS_MIN = 1000;
 
 /** What is told of a deed; nothing where it is no history. */
 export function tellDeed(
-  deed: Deed,
+  deed: AuditEntry,
 ): { kind: "command"; what: string; because: string; by: string; stages: Stage[] } | undefined {
   if (deed.what.startsWith("GET ") || SILENT.has(deed.what)) return undefined;
   const words = WORDS[deed.what] ?? deed.what;
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
-  const { tookMs = 0 } = deed;
+  const { tookMs } = deed;
   return {
     kind: "command",
     what: `${tried}${words} ${deed.about}`.trim(),
@@ -78,40 +62,4 @@ export function tellDeed(
     // What was quick needs no figure.
     stages: tookMs < TOLD_MS_MIN ? [] : [{ what: "all of it", ms: tookMs }],
   };
-}
-
-/** Parts of a request's body that tell what it is about; never a secret. */
-const TELLING = ["id", "name", "names", "serials", "altNames", "role", "voters"] as const;
-const NAMED_MAX = 5;
-
-/** What a request is done to, by its path's parameters, its body, and what changed by the answer. */
-export function aboutOf(params: Record<string, string>, body: string, answer = ""): string {
-  const parts = Object.values(params);
-  const { changes } = parse(answer);
-  if (Array.isArray(changes)) {
-    parts.push(listOf(changes.map((change: { key?: unknown }) => String(change?.key))));
-  }
-  const values = parse(body);
-  for (const key of TELLING) {
-    const value = values[key];
-    const all = Array.isArray(value) ? value.map(String) : [];
-    if (typeof value === "string" || typeof value === "number") parts.push(String(value));
-    if (all.length > 0) parts.push(listOf(all));
-  }
-  return parts.join(" ");
-}
-
-/** "a, b and 3 more". */
-function listOf(all: readonly string[]): string {
-  const shown = all.slice(0, NAMED_MAX).join(", ");
-  return all.length > NAMED_MAX ? `${shown} and ${all.length - NAMED_MAX} more` : shown;
-}
-
-function parse(body: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }

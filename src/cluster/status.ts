@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { ClockStatus, clockWarning } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
@@ -114,6 +115,8 @@ export const LocalStatus = z.object({
   clock: ClockStatus.optional(),
   /** What of the history isn't in the record yet. */
   history: z.object({ waiting: z.int() }).optional(),
+  /** The API for people; absent: a version without one. */
+  api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */

@@ -2,6 +2,8 @@
 // of themselves, on this member's disk at once and in the record when that answers. Nothing waits
 // for it: telling never throws, and a record without quorum only means that it is sent later.
 
+import type { Audit } from "../api/audit.ts";
+import { tellDeed } from "../api/told.ts";
 import type { Act } from "../base/acts.ts";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
@@ -85,6 +87,16 @@ export interface HistorySources {
 /** So many starts and stops are told within RESTARTS_MS; further ones aren't. */
 const RESTARTS_MAX = 8;
 const RESTARTS_MS = 600_000;
+
+/** What the API's calls tell it. */
+export function auditToHistory(history: Pick<History, "note">): Audit {
+  return {
+    note(entry) {
+      const told = tellDeed(entry);
+      if (told !== undefined) history.note(told);
+    },
+  };
+}
 
 export interface HistoryHost {
   id: string;

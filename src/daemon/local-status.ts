@@ -25,6 +25,7 @@ export interface LocalParts {
   courier: () => Promise<LocalStatus["courier"]>;
   clock: () => ClockStatus;
   history: { waiting(): number };
+  api: () => LocalStatus["api"];
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -38,6 +39,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
+  const api = parts.api();
   return {
     id: node.id,
     role: node.role,
@@ -63,6 +65,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...withCourier(await courier),
     clock: parts.clock(),
     history: { waiting: parts.history.waiting() },
+    ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
