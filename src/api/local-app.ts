@@ -170,10 +170,14 @@ export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
   const app = new Hono();
   app.onError((error) => answerFault(error, deps.log));
   for (const route of ROUTES) {
-    serveRoute(app, route, deps, async (c, call) => {
-      // Commands run as root: everything is theirs, whoever became it.
-      const who = actorFrom(c.req.header(ACTOR_HEADER));
-      return audited(audit, { who, role: "root", from: "socket" }, route, call);
+    serveRoute(app, route, {
+      deps,
+      network: false,
+      async around(c, call) {
+        // Commands run as root: everything is theirs, whoever became it.
+        const who = actorFrom(c.req.header(ACTOR_HEADER));
+        return audited(audit, { who, role: "root", from: "socket" }, route, call);
+      },
     });
   }
   return app;

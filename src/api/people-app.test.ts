@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
 import { after, before, beforeEach, test } from "node:test";
+import { until } from "../base/retry.ts";
 import { CONTROL_HOSTNAME } from "../cluster/pki.ts";
+import { createTestCommands } from "./testing/commands.ts";
 import { NOW_MS, startTestPeople } from "./testing/people.ts";
 
 const FAR_MS = 3_600_000;
@@ -91,7 +93,8 @@ test("the people's API lets each role do what it is for; changes and refusals ar
     assert.equal(said.status, status, `${role} ${method} ${path}: ${said.text}`);
     if (status === 403) assert.equal(codeOf(said), "access.role");
   }
-  assert.deepEqual(calls, ["sign web.test", "sign web.test", "revoke web.test"]);
+  const done = ["sign web.test", "sign web.test", "revoke web.test"];
+  assert.deepEqual(calls, ["list 5", ...done]);
   const audit = lines.map((line) => JSON.parse(line.slice(3)) as Record<string, string>);
   assert.deepEqual(
     audit.map(({ who, role, what, about, outcome, from }) =>
@@ -220,6 +223,58 @@ test("the people's API refuses what isn't understood, and bodies that are too la
   const streamed = await ask("POST", "/v1/ca/sign", { token, raw: large, headers: chunked });
   assert.equal(streamed.status, 413);
   assert.deepEqual(calls, []);
+});
+
+test("the people's API bounds lists, whatever is asked for", async () => {
+  const { ask, tokens, calls } = people;
+  for (const query of ["", "?limit=7", "?limit=5000", "?limit=1000000"]) {
+    assert.equal((await ask("GET", `/v1/ca${query}`, { token: tokens.viewer })).status, 200);
+  }
+  assert.deepEqual(calls, ["list 1000", "list 7", "list 5000", "list 10000"]);
+});
+
+test("the people's API answers one token a bounded number of requests at once", async () => {
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const { commands } = createTestCommands();
+  const cluster = async () => gate.then(async () => commands.cluster());
+  const busy = await startTestPeople({ commands: { ...commands, cluster } });
+  try {
+    const { ask, tokens } = busy;
+    const agent = busy.from("127.0.0.6", 30);
+    const ends: number[] = [];
+    const all = Array.from({ length: 20 }, async () => {
+      ends.push((await ask("GET", "/v1/status", { token: tokens.viewer, agent })).status);
+    });
+    await until("those beyond", () => ends.length === 4, { withinMs: 20_000 });
+    assert.deepEqual(ends, [429, 429, 429, 429]);
+    assert.equal((await ask("GET", "/v1/local", { token: tokens.admin })).status, 200);
+    open();
+    await Promise.all(all);
+    assert.equal(ends.filter((status) => status === 200).length, 16);
+    assert.equal((await ask("GET", "/v1/status", { token: tokens.viewer })).status, 200);
+  } finally {
+    await busy.close();
+  }
+});
+
+test("the people's API outlives methods and targets that no client sends", async () => {
+  const good = `Host: x\r\nAuthorization: Bearer ${people.tokens.viewer}\r\n`;
+  for (const line of [
+    "TRACE /v1/local",
+    "CONNECT evil.test:443",
+    "OPTIONS *",
+    "GET http://evil.test/v1/eject",
+    "GET //evil.test/v1/local",
+    "GET /v1/local#x",
+    "GET /%",
+    "GET /v1/ca?pattern=%zz&limit=1&limit=x",
+    "BREW /v1/ca/sign",
+  ]) {
+    const answer = await raw(`${line} HTTP/1.1\r\n${good}Connection: close\r\n\r\n`);
+    assert.doesNotMatch(answer, /^HTTP\/1\.1 5/, line);
+  }
+  assert.equal((await people.ask("GET", "/health/live")).status, 200);
 });
 
 test("the people's API reads no body of who has no token", async () => {

@@ -23,6 +23,8 @@ const BODY_BYTES_MAX = 1024 * 1024;
 const PATH_CHARS_MAX = 200;
 /** Requests of one token. */
 const REQUESTS = { burst: 100, perS: 20, keysMax: 1000 };
+/** Requests of one token that are being answered. */
+const RUNNING_MAX = 16;
 /** Sign-ins of one address that fail. A right token is never kept out by them. */
 const FAILURES = { burst: 10, perS: 0.2, keysMax: 10_000 };
 /** Requests of one address without a good token. */
@@ -77,7 +79,7 @@ export const OFFERED: readonly Route[] = ROUTES.filter(({ offer }) => offer !== 
 export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   const app = new Hono<Env>();
   const signIn = createSignIn(deps);
-  const requests = createRateLimiter(REQUESTS);
+  const requireRate = createRate(deps);
   const document = renderOpenApi(OFFERED);
   app.use(async (c, next) => {
     await next();
@@ -103,8 +105,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   app.use(async (c, next) => {
     const caller = signIn(c);
     c.set("caller", caller);
-    if (!requests.take(caller.who, deps.monotonicMs()))
-      throw tooFast(`${caller.who} asks too often`);
+    requireRate(caller.who, c.env.outgoing);
     await next();
   });
   app.use(
@@ -118,12 +119,16 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   app.get(METRICS_PATH, metrics);
   app.get(OPENAPI_PATH, (c) => c.json(document));
   for (const route of OFFERED) {
-    serveRoute(app, route, deps.commands, async (c, call) => {
-      const caller = c.get("caller");
-      return audited(deps.audit, caller, route, async (about) => {
-        requireRole(caller, route);
-        return call(about);
-      });
+    serveRoute(app, route, {
+      deps: deps.commands,
+      network: true,
+      async around(c, call) {
+        const caller = c.get("caller");
+        return audited(deps.audit, caller, route, async (about) => {
+          requireRole(caller, route);
+          return call(about);
+        });
+      },
     });
   }
   return app;
@@ -171,6 +176,26 @@ function createSignIn({ audit, tokens, used, refused, wallMs, monotonicMs }: Peo
       }
     }
     throw new Fault(code, because, { hints: SIGN_IN_HINTS });
+  };
+}
+
+/**
+ * How often a token may ask, and how much is answered to it at once: a slow reader counts until it
+ * has read. Throws Fault `access.too-fast`.
+ */
+function createRate({ monotonicMs }: PeopleDeps) {
+  const requests = createRateLimiter(REQUESTS);
+  const running = new Map<string, number>();
+  return (who: string, outgoing: HttpBindings["outgoing"]): void => {
+    if (!requests.take(who, monotonicMs())) throw tooFast(`${who} asks too often`);
+    const count = running.get(who) ?? 0;
+    if (count >= RUNNING_MAX) throw tooFast(`${who} has ${count} requests under way`);
+    running.set(who, count + 1);
+    outgoing.once("close", () => {
+      const left = (running.get(who) ?? 1) - 1;
+      if (left > 0) running.set(who, left);
+      else running.delete(who);
+    });
   };
 }
 

@@ -44,6 +44,8 @@ interface Declared<
   answer: A;
   /** What it is done to, for the audit; never a secret. */
   about?(input: Input<P, z.infer<Q>, z.infer<B>>): string;
+  /** What of a query is answered at once over the network, where many may ask. */
+  bound?(query: z.infer<Q>): z.infer<Q>;
   run(deps: LocalDeps, input: Input<P, z.infer<Q>, z.infer<B>>): z.infer<A> | Promise<z.infer<A>>;
 }
 
@@ -57,6 +59,7 @@ export interface Route {
   body?: z.ZodType;
   answer: z.ZodType;
   about?(input: AnyInput): string;
+  bound?(query: unknown): unknown;
   run(deps: LocalDeps, input: AnyInput): unknown;
 }
 
@@ -83,18 +86,18 @@ export type Around<E extends Env> = (
   call: (about: (text: string) => void) => Promise<unknown>,
 ) => Promise<unknown>;
 
-/** Adds `route` to `app`. */
+/** Adds `route` to `app`, whose callers come over the network or not. */
 export function serveRoute<E extends Env>(
   app: Hono<E>,
   route: Route,
-  deps: LocalDeps,
-  around: Around<E>,
+  { deps, network, around }: { deps: LocalDeps; network: boolean; around: Around<E> },
 ): void {
   app.on(route.method, route.path, async (c) => {
     const answer = await around(c, async (about) => {
+      const query = route.query === undefined ? {} : checked(route.query, c.req.query());
       const input = {
         params: c.req.param(),
-        query: route.query === undefined ? {} : checked(route.query, c.req.query()),
+        query: network && route.bound !== undefined ? route.bound(query) : query,
         body: route.body === undefined ? undefined : await readBody(route.body, c.req),
       };
       about(route.about?.(input) ?? Object.values(input.params).join(" "));

@@ -37,7 +37,10 @@ before(async () => {
   await writeFile(join(folder, "own.key"), tls.key);
   agent = new Agent({ ca: tls.ca, servername: CONTROL_HOSTNAME, keepAlive: true });
 });
+/** What ends each that was started; twice is as once. */
+const ends: (() => Promise<void>)[] = [];
 after(async () => {
+  for (const end of ends) await end();
   agent.destroy();
   await cluster.close();
   await rm(folder, { recursive: true });
@@ -107,6 +110,7 @@ async function start(kept?: View) {
     await Promise.all([people.loop.ended, access.loop.ended, loop.ended]);
     await people.close();
   };
+  ends.push(end);
   return { people, end, view: () => view };
 }
 

@@ -16,6 +16,10 @@ import {
 import type { CaCommands, LocalDeps } from "../local-app.ts";
 import { route } from "../route.ts";
 
+/** How many entries a list has over the network unless more are asked for, and at most. */
+const LISTED = 1000;
+const LISTED_MAX = 10_000;
+
 export const caRoutes = [
   route({
     method: "GET",
@@ -23,6 +27,7 @@ export const caRoutes = [
     offer: "viewer",
     summary: "requests and certificates, as this server's authority has them",
     query: CaQuery,
+    bound: (query) => ({ ...query, limit: Math.min(query.limit ?? LISTED, LISTED_MAX) }),
     answer: CaList,
     run: (deps, { query }) => authority(deps).list(query),
   }),

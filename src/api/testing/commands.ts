@@ -90,7 +90,10 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
 
 function caOf(called: (...words: unknown[]) => void): NonNullable<LocalDeps["ca"]> {
   return {
-    list: () => ({ total: 0, entries: [] }),
+    list: ({ limit }) => {
+      called("list", limit);
+      return { total: 0, entries: [] };
+    },
     show: () => ({ certificates: [] }),
     crls: () => CRLS,
     refreshCrl: async () => ({ ...CRLS, signed: true }),

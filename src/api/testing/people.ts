@@ -68,9 +68,9 @@ export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
   const listener = await listenWithTls(app, { ...where, tls: { cert, key }, strangers: true });
   const agents: Agent[] = [];
   /** Somebody with an address of his own, whom limits count apart. */
-  const from = (localAddress: string) => {
+  const from = (localAddress: string, maxSockets = 4) => {
     const identity = { ca, servername: CONTROL_HOSTNAME, localAddress };
-    const made = new Agent({ keepAlive: true, maxSockets: 4, ...identity });
+    const made = new Agent({ keepAlive: true, maxSockets, ...identity });
     agents.push(made);
     return made;
   };
