@@ -4,10 +4,10 @@ import { Fault } from "../base/fault.ts";
 import { createLog } from "../base/log.ts";
 import { ACTOR_HEADER } from "../setup/actor.ts";
 import { createLocalApp, type LocalDeps } from "./local-app.ts";
-import type { Deed } from "./told.ts";
+import type { AuditEntry } from "./audit.ts";
 
 function setUp() {
-  const deeds: Deed[] = [];
+  const deeds: AuditEntry[] = [];
   const deps: Partial<LocalDeps> = {
     log: createLog(() => undefined),
     remove: async (id) => {
@@ -16,9 +16,9 @@ function setUp() {
     },
     revokeToken: async () => undefined,
     listTokens: async () => ({ tokens: [] }),
-    tell: (deed) => deeds.push({ ...deed, tookMs: 0 }),
   };
-  const app = createLocalApp(deps as LocalDeps);
+  const audit = { note: (entry: AuditEntry) => deeds.push({ ...entry, tookMs: 0 }) };
+  const app = createLocalApp(deps as LocalDeps, audit);
   const call = async (method: string, path: string, body?: unknown, who = "") => {
     const headers = who === "" ? {} : { [ACTOR_HEADER]: who };
     const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
@@ -34,6 +34,7 @@ test("the local app tells what was done, by whom and to what", async () => {
   assert.deepEqual(deeds, [
     {
       who: "root (jürgen)",
+      role: "root",
       from: "socket",
       what: "POST /v1/members/remove",
       about: "s3",
@@ -43,6 +44,7 @@ test("the local app tells what was done, by whom and to what", async () => {
     },
     {
       who: "root",
+      role: "root",
       from: "socket",
       what: "DELETE /v1/tokens/:id",
       about: "0123456789ab",
@@ -56,7 +58,7 @@ test("the local app tells what was done, by whom and to what", async () => {
 test("the local app tells what failed with its code, also before it was understood", async () => {
   const { deeds, call } = setUp();
   assert.equal(await call("POST", "/v1/members/remove", { id: "s9" }, "%zz"), 404);
-  assert.equal(await call("POST", "/v1/members/remove", "no object"), 409);
+  assert.equal(await call("POST", "/v1/members/remove", "no object"), 400);
   assert.deepEqual(
     deeds.map(({ who, outcome, code, about }) => [who, outcome, code, about]),
     [

@@ -27,6 +27,9 @@ function outcome(name: string): CaOutcome {
   };
 }
 
+const CONFIG = { revision: 7, settings: judge(three()).settings, because: "" };
+const CHANGES = [{ key: "voters", from: "3", to: "5" }];
+
 /** The commands, and a line for each call of one that changes something. */
 export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
   const calls: string[] = [];
@@ -75,6 +78,22 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       removeReceiver: async () => [RECEIVER],
       use: async (id) => void called("use", id),
       loadAnew: () => void called("loadAnew"),
+    },
+    history: async () => ({ entries: [], more: 0, because: "" }),
+    why: async (about) => ({ about, verdict: "It is so.", evidence: [], todo: [], missing: [] }),
+    incident: async ({ sinceMs, untilMs = sinceMs }) => ({
+      ...{ sinceMs, untilMs, answeredBy: "s1", members: [], missing: [], lines: [] },
+      recordBecause: "",
+    }),
+    config: {
+      show: async () => CONFIG,
+      former: async () => ({ former: [] }),
+      formerAt: async () => CONFIG,
+      plan: async ({ revision }) => ({ revision, changes: CHANGES }),
+      change: async ({ revision }) => {
+        called("config.change");
+        return { revision: revision + 1, changes: CHANGES };
+      },
     },
     access: {
       list: async () => ({ tokens: [] }),
