@@ -14,6 +14,12 @@ import type { Explanation } from "../cluster/why/explain.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import {
+  ConfigChange,
+  type ConfigChanged,
+  type ConfigFormer,
+  type ConfigShown,
+} from "../setup/config-contract.ts";
+import {
   AddBackend,
   type BackendList,
   type CaCertificate,
@@ -25,20 +31,12 @@ import {
   CaQuery,
   type CaShown,
   type CaVerified,
-  ConfigChange,
-  type ConfigChanged,
-  type ConfigFormer,
-  type ConfigShown,
   CreateToken,
   type CreatedToken,
   type EjectPlan,
   EjectWish,
   type EndedAnswer,
-  FinishWish,
   type HandedOverAnswer,
-  type HistoryAnswer,
-  HistoryWish,
-  IncidentWish,
   type PuppetdbMark,
   PuppetdbUse,
   PuppetdbWish,
@@ -48,8 +46,14 @@ import {
   type SyncAsked,
   type TokenList,
   type VotersAnswer,
-  WhyWish,
 } from "../setup/contract.ts";
+import {
+  FinishWish,
+  type HistoryAnswer,
+  HistoryWish,
+  IncidentWish,
+  WhyWish,
+} from "../setup/history-contract.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 import { aboutOf, type Deed } from "./told.ts";
