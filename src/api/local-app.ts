@@ -11,6 +11,12 @@ import type { PuppetdbDiff } from "../cluster/sync-status.ts";
 import type { Explanation } from "../cluster/why/explain.ts";
 import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import type {
+  ConfigChange,
+  ConfigChanged,
+  ConfigFormer,
+  ConfigShown,
+} from "../setup/config-contract.ts";
+import type {
   AccessMade,
   AccessRevoked,
   AccessTokens,
@@ -26,19 +32,11 @@ import type {
   CaQuery,
   CaShown,
   CaVerified,
-  ConfigChange,
-  ConfigChanged,
-  ConfigFormer,
-  ConfigShown,
   CreatedToken,
   CreateToken,
   EjectPlan,
   EndedAnswer,
-  FinishWish,
   HandedOverAnswer,
-  HistoryAnswer,
-  HistoryWish,
-  IncidentWish,
   PuppetdbMark,
   PuppetdbWish,
   RemovalDone,
@@ -48,6 +46,12 @@ import type {
   TokenList,
   VotersAnswer,
 } from "../setup/contract.ts";
+import type {
+  FinishWish,
+  HistoryAnswer,
+  HistoryWish,
+  IncidentWish,
+} from "../setup/history-contract.ts";
 import { type Audit, audited } from "./audit.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";

@@ -29,6 +29,8 @@ const BODIES: Record<string, unknown> = {
   "post /v1/ca/revoke": { names: [], serials: ["1F"] },
   "post /v1/ca/clean": { names: ["web.test"] },
   "post /v1/voters": { voters: 3 },
+  "post /v1/config": { revision: 7, settings: { voters: 5 } },
+  "post /v1/config/plan": { revision: 7, settings: { voters: 5 } },
   "post /v1/puppetdb/use": { id: "s1.test" },
   "post /v1/report-receivers": { name: "foreman", url: "https://foreman.test/reports" },
 };

@@ -57,6 +57,8 @@ const BODY = {
   courier: true,
   puppetdb: true,
   url: "https://foreman.test/",
+  revision: 7,
+  settings: { voters: 5 },
 };
 
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {
@@ -79,6 +81,7 @@ test("the commands' socket has what changes something audited, as root's", async
   await ask("GET", "/v1/local");
   await ask("DELETE", "/v1/tokens/ab%20cd", undefined, "alice");
   assert.equal((await ask("POST", "/v1/ca/sign", { names: 7 })).status, 400);
+  await ask("POST", "/v1/config", { revision: 7, settings: {} });
   const root = { role: "root", from: "socket" };
   assert.deepEqual(
     entries.map(({ tookMs: _tookMs, ...rest }) => rest),
@@ -98,6 +101,14 @@ test("the commands' socket has what changes something audited, as root's", async
         about: "",
         outcome: "failed",
         code: "api.malformed",
+      },
+      {
+        ...root,
+        who: "root",
+        what: "POST /v1/config",
+        about: "voters",
+        outcome: "done",
+        code: "",
       },
     ],
   );

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import { CATALOG, editableOf, SETTING_KEYS } from "../cluster/settings/catalog.ts";
 import type { Settings } from "../cluster/schema.ts";
-import { type ConfigChange, type ConfigChanged, ConfigShown } from "../setup/contract.ts";
+import { type ConfigChange, type ConfigChanged, ConfigShown } from "../setup/config-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import type { Output } from "./output.ts";
 

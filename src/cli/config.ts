@@ -14,7 +14,12 @@ import {
   SETTING_KEYS,
   type SettingChange,
 } from "../cluster/settings/catalog.ts";
-import { type ConfigChange, ConfigChanged, ConfigFormer, ConfigShown } from "../setup/contract.ts";
+import {
+  type ConfigChange,
+  ConfigChanged,
+  ConfigFormer,
+  ConfigShown,
+} from "../setup/config-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { editSettings } from "./config-edit.ts";
 import { createOutput, type Output } from "./output.ts";

@@ -7,7 +7,7 @@ import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { ENTRIES_MAX, type HistoryEntry, KINDS } from "../cluster/history/entry.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { HistoryAnswer } from "../setup/contract.ts";
+import { HistoryAnswer } from "../setup/history-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput } from "./output.ts";
 

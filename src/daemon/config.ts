@@ -11,7 +11,7 @@ import { readFormer, readSettings } from "../cluster/settings/former.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { configuredAddresses, type LocalAddress } from "../host/network.ts";
-import type { ConfigChange } from "../setup/contract.ts";
+import type { ConfigChange } from "../setup/config-contract.ts";
 import { placeAddresses } from "./vip.ts";
 
 export interface ConfigHost {

@@ -16,11 +16,14 @@ import type { ClusterStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { type Explanation, explain } from "../cluster/why/explain.ts";
 import { wallMs } from "../host/clock.ts";
+import type { IncidentWish } from "../setup/history-contract.ts";
 import type { History } from "./history.ts";
 
 const ASK_MS = 3000;
 /** How far back `why` looks. */
 const WHY_MS = 24 * 3_600_000;
+/** What an incident is of where nobody says. */
+const INCIDENT_MS = 3_600_000;
 /** How much of the record `incident` reads. */
 const RECORD_MAX = 10_000;
 
@@ -36,7 +39,7 @@ export interface InquiryHost {
 export interface Inquiry {
   /** Throws Fault `member.not-found`, `member.ambiguous`, `cluster.no-record`. */
   why(about: string): Promise<Explanation>;
-  incident(wish: { sinceMs: number; untilMs?: number | undefined }): Promise<Incident>;
+  incident(wish: IncidentWish): Promise<Incident>;
 }
 
 export function createInquiry(host: InquiryHost): Inquiry {
@@ -50,7 +53,7 @@ export function createInquiry(host: InquiryHost): Inquiry {
       ]);
       return explain(about, { status, evidence: asked.map(correctEvidence) }, missing);
     },
-    async incident({ sinceMs, untilMs = wallMs() }) {
+    async incident({ untilMs = wallMs(), sinceMs = untilMs - INCIDENT_MS }) {
       const [{ asked, missing, ownMs }, record] = await Promise.all([
         askAll(host, sinceMs),
         host.history.read({ sinceMs, untilMs, limit: RECORD_MAX }),

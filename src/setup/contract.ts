@@ -2,7 +2,6 @@
 
 import { z } from "zod";
 import { AccessName, AccessRole } from "../cluster/access.ts";
-import { ENTRIES_MAX, HistoryEntry, StageValue } from "../cluster/history/entry.ts";
 import {
   ALT_NAMES_MAX,
   AltName,
@@ -13,71 +12,7 @@ import {
   Member,
   Role,
   ReportReceiver,
-  Settings,
 } from "../cluster/schema.ts";
-
-/** Which part of the history is asked for; what is left out doesn't matter. */
-export const HistoryWish = z.object({
-  sinceMs: z.coerce.number().int().min(0).optional(),
-  untilMs: z.coerce.number().int().min(0).optional(),
-  /** Kinds, parted by commas. */
-  kinds: z.string().max(1000).optional(),
-  /** The newest so many. */
-  limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(100),
-});
-export type HistoryWish = z.infer<typeof HistoryWish>;
-
-export const HistoryAnswer = z.object({
-  entries: z.array(HistoryEntry),
-  /** How many older ones there would be. */
-  more: z.int(),
-  /** Why these are only what this member has told; empty: they are the cluster's. */
-  because: z.string(),
-});
-export type HistoryAnswer = z.infer<typeof HistoryAnswer>;
-
-/** What is to be explained: a topic, or a member. */
-export const WhyWish = z.object({ about: z.string().min(1).max(253) });
-
-/** Of which time a timeline is asked for. */
-export const IncidentWish = z.object({
-  sinceMs: z.coerce.number().int().min(0),
-  untilMs: z.coerce.number().int().min(0).optional(),
-});
-export type IncidentWish = z.infer<typeof IncidentWish>;
-
-/** The settings as they are, or were, with the revision at which they were written. */
-export const ConfigShown = z.object({
-  /** 0: not known. */
-  revision: z.int(),
-  settings: Settings,
-  /** Why these are only what this member has last read; empty: they are as they are. */
-  because: z.string().default(""),
-});
-export type ConfigShown = z.infer<typeof ConfigShown>;
-
-const SettingChanges = z.array(z.object({ key: z.string(), from: z.string(), to: z.string() }));
-
-/** Former settings, oldest first, and what the change after each was. */
-export const ConfigFormer = z.object({
-  former: z.array(z.object({ revision: z.int(), until: z.string(), changes: SettingChanges })),
-});
-export type ConfigFormer = z.infer<typeof ConfigFormer>;
-
-/** All settings that people may change, as they are to be. */
-export const ConfigChange = z.object({
-  /** That they were when this was decided. */
-  revision: z.int(),
-  settings: z.record(z.string().max(100), z.unknown()),
-});
-export type ConfigChange = z.infer<typeof ConfigChange>;
-
-export const ConfigChanged = z.object({ revision: z.int(), changes: SettingChanges });
-export type ConfigChanged = z.infer<typeof ConfigChanged>;
-
-/** What the steps of a setup took. */
-export const FinishWish = z.object({ stages: z.array(StageValue).max(100).default([]) });
-export type FinishWish = z.infer<typeof FinishWish>;
 
 export const Done = z.object({ done: z.literal(true) });
 

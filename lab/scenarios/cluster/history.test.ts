@@ -8,7 +8,7 @@ import { until } from "../../../src/base/retry.ts";
 import { Incident } from "../../../src/cluster/history/incident.ts";
 import { Explanation } from "../../../src/cluster/why/explain.ts";
 import { wallMs } from "../../../src/host/clock.ts";
-import { HistoryAnswer } from "../../../src/setup/contract.ts";
+import { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { bootDead } from "../../cluster.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { bootAgain, cutHolder } from "../../cluster/power-cut.ts";

@@ -2,7 +2,7 @@
 
 import { Incident } from "../../cluster/history/incident.ts";
 import { Explanation } from "../../cluster/why/explain.ts";
-import { HistoryAnswer, HistoryWish, IncidentWish, WhyWish } from "../../setup/contract.ts";
+import { HistoryAnswer, HistoryWish, IncidentWish, WhyWish } from "../../setup/history-contract.ts";
 import { route } from "../route.ts";
 
 /** Over the network a part at a time: entries at once. */

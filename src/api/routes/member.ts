@@ -9,12 +9,12 @@ import {
   EjectPlan,
   EjectWish,
   EndedAnswer,
-  FinishWish,
   HandedOverAnswer,
   RemovalDone,
   RemovalPlan,
   ServerNames,
 } from "../../setup/contract.ts";
+import { FinishWish } from "../../setup/history-contract.ts";
 import { route } from "../route.ts";
 
 const MemberId = z.object({ id: z.string().max(253) });

@@ -1,7 +1,12 @@
 // The cluster's settings. They decide who is let in to PuppetDB and where reports go, so that
 // changing them is an admin's.
 
-import { ConfigChange, ConfigChanged, ConfigFormer, ConfigShown } from "../../setup/contract.ts";
+import {
+  ConfigChange,
+  ConfigChanged,
+  ConfigFormer,
+  ConfigShown,
+} from "../../setup/config-contract.ts";
 import { route } from "../route.ts";
 
 export const settingsRoutes = [
