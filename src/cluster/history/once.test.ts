@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { entryOf, type HistoryEntry } from "./entry.ts";
 import { planSend } from "./shared.ts";
 
