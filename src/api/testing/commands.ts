@@ -82,7 +82,12 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     history: async () => ({ entries: [], more: 0, because: "" }),
     why: async (about) => ({ about, verdict: "It is so.", evidence: [], todo: [], missing: [] }),
     incident: async ({ sinceMs = 0, untilMs = 0 }) => ({
-      ...{ sinceMs, untilMs, answeredBy: "s1", members: [], missing: [], lines: [] },
+      sinceMs,
+      untilMs,
+      answeredBy: "s1",
+      members: [],
+      missing: [],
+      lines: [],
       recordBecause: "",
     }),
     config: {
