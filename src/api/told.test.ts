@@ -41,6 +41,11 @@ test("tellDeed tells what was refused, from where, and what it has no words for"
   assert.equal(tellDeed({ ...DEED, what: "POST /v1/new", about: "" })?.what, "POST /v1/new");
 });
 
+test("tellDeed leaves out strangers", () => {
+  const knock = { ...DEED, who: "-", outcome: "refused", code: "access.refused" } as const;
+  assert.equal(tellDeed(knock), undefined);
+});
+
 test("tellDeed leaves out reading, plans, and what the CA's own record has", () => {
   for (const what of ["GET /v1/status", "POST /v1/eject/plan", "POST /v1/ca/sign"]) {
     assert.equal(tellDeed({ ...DEED, what }), undefined, what);

@@ -42,6 +42,8 @@ const WORDS: Record<string, string> = {
   "POST /v1/voters": "set how many vote:",
 };
 
+/** Whoever wasn't known. */
+const NOBODY = "-";
 /** What takes longer is told with how long it took. */
 const TOLD_MS_MIN = 1000;
 
@@ -50,6 +52,8 @@ export function tellDeed(
   deed: AuditEntry,
 ): { kind: "command"; what: string; because: string; by: string; stages: Stage[] } | undefined {
   if (deed.what.startsWith("GET ") || SILENT.has(deed.what)) return undefined;
+  // Strangers don't write history, however often they knock.
+  if (deed.who === NOBODY) return undefined;
   const words = WORDS[deed.what] ?? deed.what;
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
