@@ -120,8 +120,8 @@ async function contentOf(host: LabHost, fromMs: number): Promise<string[]> {
 }
 
 /**
- * Waits until these PuppetDBs have the same since `fromMs`; returns that. Fault `lab.puppetdb-differ`
- * with what not all of them have.
+ * Waits until these PuppetDBs have the same since `fromMs`; returns that. Fault
+ * `lab.puppetdb-differ` with what not all of them have.
  */
 export async function untilSame(hosts: readonly LabHost[], fromMs: number): Promise<string[]> {
   const seen = new Map<string, string[]>();
