@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AuditEntry } from "./audit.ts";
+import { ROUTES } from "./routes.ts";
 import { tellDeed } from "./told.ts";
 
 const DEED: AuditEntry = {
@@ -39,6 +40,13 @@ test("tellDeed tells what was refused, from where, and what it has no words for"
   assert.equal(refused?.because, "etcd.no-quorum");
   assert.equal(refused?.by, "alice from 10.0.0.7");
   assert.equal(tellDeed({ ...DEED, what: "POST /v1/new", about: "" })?.what, "POST /v1/new");
+});
+
+test("tellDeed has words for every route that changes something", () => {
+  for (const { method, path } of ROUTES) {
+    const told = tellDeed({ ...DEED, what: `${method} ${path}` });
+    assert.doesNotMatch(told?.what ?? "", /\/v1\//, `${method} ${path}`);
+  }
 });
 
 test("tellDeed leaves out strangers", () => {

@@ -19,6 +19,11 @@ const SILENT = new Set([
 ]);
 
 const WORDS: Record<string, string> = {
+  "POST /v1/access": "made an access token:",
+  "DELETE /v1/access/:name": "ended the access token",
+  "POST /v1/api": "put the API on the network",
+  "DELETE /v1/api": "took the API off the network",
+  "POST /v1/etcd/make-room": "had etcd's database give back what it doesn't need",
   "POST /v1/tokens": "made a join token",
   "DELETE /v1/tokens/:id": "ended the join token",
   "POST /v1/config": "changed settings",

@@ -4,18 +4,22 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { QUOTA_BYTES } from "../etcd/server.ts";
 import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { ClockStatus, clockWarning } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
+import { poisonWarnings, revocationWarnings } from "./edge-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
+/** The part of etcd's quota from which on somebody should do something. */
+const NEARLY_FULL = 0.8;
 const ALARMS: Record<string, string> = {
-  NOSPACE: "its database is full",
+  NOSPACE: "its database is full (understudy member compact)",
   CORRUPT: "a member's data differs from the others'",
 };
 
@@ -292,6 +296,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   if (local.etcd.because !== "" && isVoting(local)) {
     warnings.push(`${id}'s etcd: ${local.etcd.because}`);
   }
+  if (local.etcd.dbSizeBytes > QUOTA_BYTES * NEARLY_FULL) {
+    warnings.push(`${id}'s etcd has a nearly full database: understudy member compact`);
+  }
   warnings.push(...ejectionWarnings(local));
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
   for (const { unfit } of answer.member.backends) {
@@ -363,28 +370,6 @@ function addressWarnings(facts: Facts): string[] {
     if (holders.length === 0) return [`Nobody that answers holds ${address}.`];
     const names = holders.map(({ member }) => member.id).join(" and ");
     return [`${address} is held by ${names} at once: is the network between them cut?`];
-  });
-}
-
-function revocationWarnings(servers: MemberAnswer[]): string[] {
-  const newest = Math.max(0, ...servers.map(({ local }) => local?.ca?.crlNumber ?? 0));
-  return servers.flatMap(({ member, local }) => {
-    const confirmed = local?.edge?.confirmedCrl;
-    if (confirmed === undefined || confirmed >= newest) return [];
-    return [
-      `${member.id}'s edge has confirmed revocations up to CRL ${confirmed}, not ${newest} yet.`,
-    ];
-  });
-}
-
-function poisonWarnings(servers: MemberAnswer[]): string[] {
-  const found = servers.flatMap(({ local }) => local?.edge?.poisonous ?? []);
-  // Each edge has its own list; the newest entry of a node comes last.
-  const sorted = found.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  const latest = new Map(sorted.map((each) => [each.certname, each]));
-  return [...latest.values()].map(({ certname, at, servers }) => {
-    const whom = servers.length === 0 ? "its puppetservers" : servers.join(" and ");
-    return `The catalog of ${certname} took ${whom} down (last ${at}): it isn't replayed for an hour. Look at what it compiles.`;
   });
 }
 

@@ -32,6 +32,7 @@ import {
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
 import { createInquiry } from "./inquiry.ts";
+import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
@@ -110,6 +111,7 @@ export function commandsOf(
       return askToLeave(membership).finally(() => (core.asked.out = false));
     },
     setVoters: async (count) => setVoters(membership, count),
+    makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
