@@ -12,6 +12,8 @@ export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
 /** Whose puppetserver loads a new certificate now. */
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
+/** Planned work: who is drained, and the roll under way. */
+export const WORK_KEY = `${KEY_PREFIX}work`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
 /** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */

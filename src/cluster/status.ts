@@ -49,6 +49,8 @@ export const LocalStatus = z.object({
   }),
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
+  /** Whether an administrator keeps work from it now. */
+  drained: z.boolean().optional(),
   edge: z
     .object({
       active: z.boolean(),
@@ -62,6 +64,9 @@ export const LocalStatus = z.object({
       stockCa: z.object({ of: z.string(), up: z.boolean() }).optional(),
       /** Requests that wait at this edge because every puppetserver is busy. */
       waiting: z.int().default(0),
+      /** Agents' connections here, and workers that only end those that they had. */
+      connections: z.int().optional(),
+      formerWorkers: z.int().optional(),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
       poisonous: z.array(
         z.object({

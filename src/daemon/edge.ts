@@ -9,6 +9,7 @@ import type { EdgeReport } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
+import { outNow } from "../cluster/work.ts";
 import { edgesOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { keepPoison } from "../edge/apply.ts";
@@ -18,7 +19,7 @@ import { settleEdge } from "../edge/loop.ts";
 import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
-import { isoTime } from "../host/clock.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import { hasIpv6 } from "../host/network.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -124,6 +125,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       ...(own && { certificate: { names: own.names, endsAt: isoTime(own.endsMs) } }),
       ...(stockOf !== undefined && { stockCa: { of: stockOf, up: state?.authority === true } }),
       waiting: state?.waiting ?? 0,
+      connections: state?.connections ?? 0,
+      formerWorkers: state?.workers.filter(({ former }) => former).length ?? 0,
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
         at: isoTime(each.at * 1000),
@@ -165,6 +168,7 @@ function configOf(host: EdgeHost, view: View, ipv6: boolean, own: EdgeIdentity):
     puppetCaFile: PUPPET_CA,
     issuers: own.issuers,
     ejected: host.ca.ejected() ?? view.ejected,
+    out: outNow(view.work, wallMs()).map(({ id }) => id),
   });
 }
 

@@ -6,11 +6,12 @@ import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import { drainOf } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
-import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { VERSION } from "../version.ts";
+import { heldHere } from "./vip-drain.ts";
 
 const ETCD_MS = 1500;
 
@@ -30,8 +31,6 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const node = parts.node();
   const view = parts.keeper.current();
   const record = parts.keeper.record();
-  const mine = new Set(localAddresses().map((each) => each.address));
-  const addresses = (view?.settings.virtualIps ?? []).map((vip) => vip.split("/")[0] ?? vip);
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
@@ -54,7 +53,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       )),
       planning: parts.voters.planning(),
     },
-    addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
+    addresses: heldHere(view?.settings.virtualIps ?? []),
+    drained: view !== undefined && drainOf(view.work, node.id, wallMs()) !== undefined,
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),

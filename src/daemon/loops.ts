@@ -6,6 +6,7 @@ import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
 import type { Leadership } from "../cluster/leader.ts";
 import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "../cluster/own-etcd.ts";
+import type { Peers } from "../cluster/peer.ts";
 import type { PkiOwners } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
@@ -24,6 +25,7 @@ import { keepRecords } from "./own-record.ts";
 import type { OwnLeaves } from "./own-leaves.ts";
 import type { Refusals } from "./pki-loop.ts";
 import { keepVip } from "./vip.ts";
+import { createAddressDrain } from "./vip-drain.ts";
 
 const UPKEEP_TICK_MS = 5000;
 /** What the view wakes, or what changes with a puppetserver's configuration or its disk only. */
@@ -41,6 +43,7 @@ export interface LoopHost {
   layout: PuppetLayout;
   owners: PkiOwners;
   etcd: Etcd;
+  peers: Peers;
   keeper: ViewKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
@@ -97,6 +100,7 @@ export function startServerLoops(
     body: async () => edge.tick(),
   });
   const vipChanges = createChanges(UNIT_EVERY_TICKS);
+  const drain = createAddressDrain(host);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
     ...named(host, "virtual IPs"),
@@ -105,9 +109,8 @@ export function startServerLoops(
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
       if (view === undefined || !edge.status().active) return;
       const isolated = !keeper.record().reachable;
-      await vipChanges.act([view.settings, view.members, isolated], async () =>
-        keepVip(view, { node, isolated, log }),
-      );
+      const given = [view.settings, view.members, isolated, drain.changes(view)];
+      await vipChanges.act(given, async () => keepVip(view, { node, isolated, drain, log }));
     },
   });
   const etcdLoop = startLoop({

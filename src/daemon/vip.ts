@@ -20,6 +20,7 @@ import { vipPaths } from "../vip/paths.ts";
 import { planVip } from "../vip/plan.ts";
 import { decideStanding } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
+import type { AddressDrain } from "./vip-drain.ts";
 
 /**
  * Which of the wanted addresses (ADDRESS/PREFIX) go to which interface here, and which to none.
@@ -55,7 +56,12 @@ function noInterface(missing: readonly string[]): Fault {
  */
 export async function keepVip(
   view: View,
-  { node, isolated, log }: { node: NodeFile; isolated: boolean; log: Log },
+  {
+    node,
+    isolated,
+    drain,
+    log,
+  }: { node: NodeFile; isolated: boolean; drain: AddressDrain; log: Log },
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -73,18 +79,20 @@ export async function keepVip(
     edgeWatch: paths.edgeWatch,
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
+  const standing = decideStanding({
+    isolated,
+    wantsAway: own?.phase === "leaving",
+    ...(await drain.facts(view)),
+  });
   const desired = {
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
-    standing: decideStanding({
-      isolated,
-      wantsAway: own?.phase === "leaving",
-      othersReady: peers.some((member) => member.phase === "ready"),
-    }),
+    standing,
   };
   for (const action of planVip(desired, await observeVip())) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }
+  await drain.settle(view, standing);
   if (missing.length > 0) throw noInterface(missing);
 }
