@@ -27,6 +27,8 @@ const COMMANDS: Record<string, Adder> = {
   token: async (to) => (await import("./cli/token.ts")).addToken(to),
   member: addMemberCommands,
   leave: addMemberCommands,
+  drain: addDrainCommands,
+  undrain: addDrainCommands,
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
@@ -56,6 +58,10 @@ try {
   } else {
     process.exitCode = reportFailure(error, process.argv.includes("--json"));
   }
+}
+
+async function addDrainCommands(to: Command): Promise<void> {
+  (await import("./cli/drain.ts")).addDrain(to);
 }
 
 async function addMemberCommands(to: Command): Promise<void> {

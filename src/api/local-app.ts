@@ -38,6 +38,7 @@ import {
 } from "../setup/contract.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
+import { addWorkRoutes, type DrainCommands } from "./work-routes.ts";
 
 /** What the routes need; the daemon gives it. */
 export interface LocalDeps {
@@ -71,6 +72,7 @@ export interface LocalDeps {
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
+  drains: DrainCommands;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -236,6 +238,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
     deps.puppetdb.loadAnew();
     return c.json(done);
   });
+  addWorkRoutes(app, deps.drains);
   app.post("/v1/voters", async (c) => {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
   });

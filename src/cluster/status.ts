@@ -9,6 +9,8 @@ import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
+import { NO_WORK, Work } from "./work.ts";
+import { workNotes, workWarnings } from "./work-status.ts";
 
 const CLOCK_WARN_MS = 5000;
 const ALARMS: Record<string, string> = {
@@ -135,13 +137,19 @@ export const ClusterStatus = z.object({
     /** The view is from disk, where only its last change is dated: it may be younger. */
     viewAgeIsMost: z.boolean().default(false),
   }),
+  /** Planned work, ended or not. */
+  work: Work.default(NO_WORK),
   toleratedFailures: z.int(),
   verdict: z.string(),
+  /** What is so by an administrator's wish. */
+  notes: z.array(z.string()).default([]),
   warnings: z.array(z.string()),
 });
 export type ClusterStatus = z.infer<typeof ClusterStatus>;
 
-type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "warnings"> & { nowMs: number };
+type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "notes" | "warnings"> & {
+  nowMs: number;
+};
 
 /** Judges the answers: how many failures are tolerated now, the verdict, and warnings in words. */
 export function judgeStatus(facts: Facts): ClusterStatus {
@@ -163,6 +171,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
     ...courierWarnings(facts.members),
+    ...workWarnings(facts.work, facts.members, nowMs),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>
@@ -180,6 +189,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...status,
     toleratedFailures: tolerance.failures,
     verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
+    notes: workNotes(facts.work, facts.members, nowMs),
     warnings,
   };
 }

@@ -27,9 +27,11 @@ import {
   setVoters,
   untilSeen,
 } from "./membership.ts";
+import { drainCommands } from "./drain.ts";
 import { ejectCommands } from "./eject.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
+import { runningRequests } from "./own-record.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { wallMs } from "../host/clock.ts";
@@ -93,6 +95,12 @@ export async function listenForCommands(
     },
     setVoters: async (count) => setVoters(membership, count),
     backends: backendCommands(core),
+    drains: drainCommands({
+      ...core,
+      status: shared.status,
+      running: async (member) => runningRequests(member, core.node),
+      wake: () => core.keeper.loop.wake(),
+    }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,

@@ -1,6 +1,6 @@
-// What a drain means for the addresses of this server: they go to another one that answers, and this
-// one is last in line from then on. Danger: an address must not be given up to nobody, so the others
-// are asked first, and who got it back because nobody took it keeps it for a while.
+// What a drain means for the addresses of this server: they go to another one that answers, and
+// this one is last in line from then on. Danger: an address must not be given up to nobody, so the
+// others are asked first, and who got it back because nobody took it keeps it for a while.
 
 import { pause } from "../base/retry.ts";
 import type { Peers } from "../cluster/peer.ts";

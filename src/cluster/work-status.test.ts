@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judge, NOW_MS, three } from "./testing/status.ts";
+import type { Drain } from "./work.ts";
+import { shortName } from "./work-status.ts";
+
+process.env["TZ"] = "UTC";
+const at = (seconds: number) => new Date(NOW_MS + seconds * 1000).toISOString();
+const drain = (more: Partial<Drain> = {}): Drain => ({
+  id: "s3",
+  by: "ops",
+  at: at(-60),
+  reason: "kernel update",
+  until: at(3 * 3600),
+  ...more,
+});
+const said = (drains: Drain[]) => judge(three(), {}, { drains });
+
+test("status tells who drained what until when and why, and how that is undone", () => {
+  const status = said([drain()]);
+  assert.deepEqual(status.notes, [
+    's3 is drained by ops until 15:00: "kernel update" Undo: understudy undrain s3',
+  ]);
+  assert.match(status.verdict, /Every promise holds/, "it is somebody's wish");
+  assert.deepEqual(said([drain({ until: at(-1) })]).notes, [], "it has ended");
+  const { notes } = said([drain({ reason: "", until: undefined } as Partial<Drain>)]);
+  assert.deepEqual(notes, ["s3 is drained by ops. Undo: understudy undrain s3"]);
+});
+
+test("status warns of a drain without an end that lasts, and of an address that nobody takes", () => {
+  const { until: _, ...endless } = drain();
+  const week = said([{ ...endless, at: at(-8 * 86_400) }]).warnings;
+  assert.deepEqual(week, ["s3 has been drained for 8d, without an end: is it forgotten?"]);
+  assert.deepEqual(said([drain({ at: at(-8 * 86_400) })]).warnings, []);
+  const held = said([drain({ id: "s1" })]).warnings;
+  assert.deepEqual(held, ["s1 is drained, and holds 10.0.0.10: no other server takes it."]);
+  assert.deepEqual(said([drain({ id: "s1", at: at(-5) })]).warnings, []);
+});
+
+test("shortName is the first label where it is nobody else's", () => {
+  const ids = ["s1.lab.test", "s2.lab.test", "s2.other.test", "s3"];
+  assert.deepEqual(
+    ids.map((id) => shortName(id, ids)),
+    ["s1", "s2.lab.test", "s2.other.test", "s3"],
+  );
+});

@@ -1,0 +1,67 @@
+// The shapes that the daemon's local API and the commands share, for planned work.
+
+import { z } from "zod";
+import { Drain } from "../cluster/work.ts";
+
+/** A member as people type it: its name, or the first label of it. */
+export const MemberName = z.string().min(1).max(253);
+
+/** What somebody gives as a reason: one line, for people. */
+export const Reason = z
+  .string()
+  .max(200)
+  .regex(/^\P{C}*$/u, { error: "one line of text, without control characters" });
+
+/** Who asks, as far as the command knows. */
+const By = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^\P{C}*$/u);
+
+export const DrainWish = z.object({
+  name: MemberName,
+  by: By,
+  reason: Reason.default(""),
+  /** When it ends by itself; absent: it doesn't. */
+  until: z.iso.datetime().optional(),
+  /** Also where nobody else is ready to take the agents. */
+  force: z.boolean().default(false),
+});
+export type DrainWish = z.infer<typeof DrainWish>;
+
+export const DrainName = z.object({ name: MemberName });
+
+export const UndrainWish = z.object({ name: MemberName, by: By });
+export type UndrainWish = z.infer<typeof UndrainWish>;
+
+/** What draining a member means; asked before it is done. */
+export const DrainPlan = z.object({
+  id: z.string(),
+  /** Why it isn't done without --force; empty when it is. */
+  refused: z.string(),
+  topology: z.array(z.object({ id: z.string(), now: z.string(), then: z.string() })),
+  steps: z.array(z.object({ what: z.string(), because: z.string() })),
+  /** JRubies that take requests now and then; requests that run and that wait. */
+  capacity: z.object({ now: z.int(), left: z.int(), busy: z.int(), waiting: z.int() }),
+  risks: z.array(z.string()),
+});
+export type DrainPlan = z.infer<typeof DrainPlan>;
+
+/** A drain that is in force, or was until now. */
+export const DrainAnswer = z.object({ id: z.string(), drain: Drain.optional() });
+export type DrainAnswer = z.infer<typeof DrainAnswer>;
+
+/** How far a drain has come. */
+export const DrainProgress = z.object({
+  id: z.string(),
+  drained: z.boolean(),
+  /** Requests that its puppetservers still work on. */
+  requests: z.int(),
+  addresses: z.array(z.string()),
+  /** What keeps it from being drained, in words. */
+  left: z.array(z.string()),
+  /** Servers that can't be asked: their edges may send it requests. */
+  silent: z.array(z.string()),
+});
+export type DrainProgress = z.infer<typeof DrainProgress>;
