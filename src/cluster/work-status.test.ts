@@ -23,7 +23,7 @@ test("status tells who drained what until when and why, and how that is undone",
   ]);
   assert.match(status.verdict, /Every promise holds/, "it is somebody's wish");
   assert.deepEqual(said([drain({ until: at(-1) })]).notes, [], "it has ended");
-  const { notes } = said([drain({ reason: "", until: undefined } as Partial<Drain>)]);
+  const { notes } = said([drain({ reason: "", until: undefined })]);
   assert.deepEqual(notes, ["s3 is drained by ops. Undo: understudy undrain s3"]);
 });
 

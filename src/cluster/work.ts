@@ -24,6 +24,7 @@ export type Drain = z.infer<typeof Drain>;
 /**
  * Where a roll is with its server. `drain`: nothing new goes there, what runs is waited for;
  * `act`: it is done; `return`: it must answer again; `back`: edges must send it requests again.
+ * What each step waits for is roll.ts.
  */
 export const RollStep = z.enum(["drain", "act", "return", "back"]);
 export type RollStep = z.infer<typeof RollStep>;

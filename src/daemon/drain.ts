@@ -53,7 +53,7 @@ export function drainCommands(host: DrainHost): DrainCommands {
         // Judged anew with what the record says now: another one may be drained since.
         const plan = planDrain({ ...status, work }, id, nowMs);
         if (plan.refused !== "" && !force) {
-          const hints = [...renderDrainPlan(plan).split("\n").slice(0, -1)];
+          const hints = renderDrainPlan(plan).split("\n").slice(0, -1);
           throw new Fault("drain.refused", plan.refused, {
             hints: [...hints, "If that is meant: the same command with --force"],
           });
