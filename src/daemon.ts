@@ -21,6 +21,8 @@ import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { startRollLoop } from "./daemon/roll.ts";
+import { rollHands } from "./daemon/roll-hands.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -83,7 +85,11 @@ async function assemble(log: Log, stop: AbortController) {
   const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
   const leadership = createLeadership(core.etcd, core.node.id);
   core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
-  if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
+  if (server !== undefined) {
+    core.loops.push(...startServerLoops(core, server, leadership));
+    const leads = () => leadership.holds();
+    core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
+  }
   const listeners = [
     ...(await listenForCommands(core, server, { membership, local, status })),
     ...(await listenForMembers(core, server, { membership, local })),

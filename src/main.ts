@@ -29,6 +29,7 @@ const COMMANDS: Record<string, Adder> = {
   leave: addMemberCommands,
   drain: addDrainCommands,
   undrain: addDrainCommands,
+  restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),

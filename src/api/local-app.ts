@@ -38,7 +38,7 @@ import {
 } from "../setup/contract.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
-import { addWorkRoutes, type DrainCommands } from "./work-routes.ts";
+import { addWorkRoutes, type WorkCommands } from "./work-routes.ts";
 
 /** What the routes need; the daemon gives it. */
 export interface LocalDeps {
@@ -72,7 +72,7 @@ export interface LocalDeps {
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
-  drains: DrainCommands;
+  work: WorkCommands;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -238,7 +238,7 @@ export function createLocalApp(deps: LocalDeps): Hono {
     deps.puppetdb.loadAnew();
     return c.json(done);
   });
-  addWorkRoutes(app, deps.drains);
+  addWorkRoutes(app, deps.work);
   app.post("/v1/voters", async (c) => {
     return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
   });

@@ -7,6 +7,12 @@ import {
   type DrainPlan,
   type DrainProgress,
   DrainWish,
+  type RollAnswer,
+  RollMeant,
+  type RollPlan,
+  type RollStarted,
+  RollWish,
+  StopRoll,
   UndrainWish,
 } from "../setup/work-contract.ts";
 import { readBody } from "./body.ts";
@@ -21,7 +27,32 @@ export interface DrainCommands {
   progress(name: string): Promise<DrainProgress>;
 }
 
-export function addWorkRoutes(app: Hono, drains: DrainCommands): void {
+/** Puppetservers that restart one after another. */
+export interface RollCommands {
+  /** What it will mean; asked before it begins. */
+  plan(wish: Pick<RollWish, "names" | "rest">): Promise<RollPlan>;
+  begin(wish: RollWish): Promise<RollStarted>;
+  /** The newest one, as the record has it now. */
+  show(): Promise<RollAnswer>;
+  /** It ends when the server under way is back. */
+  stop(by: string): Promise<RollAnswer>;
+}
+
+/** Work that an administrator plans. */
+export interface WorkCommands {
+  drains: DrainCommands;
+  roll: RollCommands;
+}
+
+export function addWorkRoutes(app: Hono, { drains, roll }: WorkCommands): void {
+  app.post("/v1/roll/plan", async (c) => {
+    return c.json(await roll.plan(await readBody(RollMeant, c.req)));
+  });
+  app.post("/v1/roll", async (c) => c.json(await roll.begin(await readBody(RollWish, c.req))));
+  app.get("/v1/roll", async (c) => c.json(await roll.show()));
+  app.post("/v1/roll/stop", async (c) => {
+    return c.json(await roll.stop((await readBody(StopRoll, c.req)).by));
+  });
   app.post("/v1/drains/plan", async (c) => {
     return c.json(await drains.plan((await readBody(DrainName, c.req)).name));
   });

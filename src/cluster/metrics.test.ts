@@ -10,7 +10,8 @@ const LINE =
   /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
 
 const FULL = local("s1", {
-  edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  drained: true,
+  edge: edge({ replays: 7, connections: 3, backends: [row("s1"), row("s2", { state: "down" })] }),
   expiries: [
     {
       kind: "leaf",
@@ -58,6 +59,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     'understudy_info{version="1.0.0",role="server",phase="ready"} 1',
     "understudy_record_reachable 1",
     'understudy_address_held{address="10.0.0.10"} 1',
+    "understudy_drained 1",
+    "understudy_edge_connections 3",
     "understudy_edge_replays_total 7",
     'understudy_puppetserver_up{puppetserver="s2"} 0',
     'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',

@@ -53,6 +53,9 @@ export const METRICS: readonly Metric[] = [
   gauge("address_held", "1 for each virtual address that is here now.", ({ addresses }) =>
     addresses.map((address) => [{ address }, 1]),
   ),
+  gauge("drained", "1 while an administrator keeps agents' work from this member.", (s) =>
+    one(s.drained),
+  ),
   gauge("edge_up", "1 while HAProxy takes agents here.", ({ edge }) => one(edge?.active)),
   gauge("edge_waiting_requests", "Requests that wait for a puppetserver.", (s) =>
     one(s.edge?.waiting),
@@ -68,6 +71,9 @@ export const METRICS: readonly Metric[] = [
   ),
   gauge("edge_poisonous_nodes", "Nodes whose catalogs ended a puppetserver twice.", ({ edge }) =>
     one(edge?.poisonous.length),
+  ),
+  gauge("edge_connections", "Agents' connections to HAProxy's current worker.", (s) =>
+    one(s.edge?.connections),
   ),
   gauge("puppetserver_up", "1 where this edge sends requests to it.", (s) =>
     backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "up")]),

@@ -125,6 +125,11 @@ export async function updateSettings(
   return update(etcd, SETTINGS_KEY, Settings, (settings) => settings && change(settings));
 }
 
+export async function readWork(etcd: Etcd): Promise<Work> {
+  const kv = await etcd.get(WORK_KEY);
+  return kv === undefined ? NO_WORK : parseKept(Work, kv).value;
+}
+
 /** Changes the planned work by `change`, which may throw why not. Returns what is so then. */
 export async function updateWork(etcd: Etcd, change: (work: Work) => Work): Promise<Work> {
   let after = NO_WORK;

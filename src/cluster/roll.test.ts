@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import {
   ACT_MS,
   BACK_MS,
   DRAIN_MS,
   DRIVEN_MS,
   isSamePoint,
+  LOADING_MS,
   PATIENCE_MS,
   planRoll,
   RETURN_MS,
@@ -64,6 +65,12 @@ const lapsed = { until: ago(0) };
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["waits while another one loads by itself", roll(), { busyElsewhere: "s2" }, undefined],
+  [
+    "halts where that never ends",
+    roll({ at: ago(LOADING_MS) }),
+    { busyElsewhere: "s2" },
+    "end halted",
+  ],
   ["waits a moment for somebody else to serve", roll(), { others: 0 }, undefined],
   ["halts without anybody else", roll({ at: ago(PATIENCE_MS) }), { others: 0 }, "end halted"],
   ["goes on without anybody else by force", roll({ force: true }), { others: 0 }, "begin"],

@@ -1,7 +1,7 @@
-// What a roll does next. Pure: the roll as the record has it, and what is seen of its server, in; one
-// action out. The idea: everything that counts is in the record or can be seen, so that whoever
-// leads goes on where another one stopped, at any point. Danger: two may drive it for a moment; each
-// change compares the step that it was decided on, and an act that was done isn't done again.
+// What a roll does next. Pure: the roll as the record has it, and what is seen of its server, in;
+// one action out. The idea: everything that counts is in the record or can be seen, so that whoever
+// leads goes on where another one stopped, at any point. Danger: two may drive it for a moment;
+// each change compares the step that it was decided on, and an act that was done isn't done again.
 
 import { renderDuration } from "../base/duration.ts";
 import { isoTime } from "../host/clock.ts";
@@ -16,6 +16,8 @@ export const RETURN_MS = 300_000;
 export const BACK_MS = 120_000;
 /** How long there may be nobody else who takes requests, and no answer of a daemon. */
 export const PATIENCE_MS = 60_000;
+/** A puppetserver that loads by itself is drained and reloaded in less. */
+export const LOADING_MS = 900_000;
 /** For how long a server stays drained when nobody drives the roll any more. */
 export const DRIVEN_MS = 120_000;
 
@@ -80,8 +82,12 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   if (id === undefined) return { do: "end", how: "done", because: "every server is done" };
   if (roll.stop) return { do: "end", how: "stopped", because: "somebody stopped it" };
   if (!seen.member) return { do: "skip", id, because: "it is no member any more" };
-  if (seen.busyElsewhere !== "") return undefined;
   const idleMs = nowMs - Date.parse(roll.done.at(-1)?.at ?? roll.at);
+  if (seen.busyElsewhere !== "") {
+    return idleMs < LOADING_MS
+      ? undefined
+      : halt(`${seen.busyElsewhere}'s is loading for too long`);
+  }
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
   const was = seen.unit?.invocation ?? "";

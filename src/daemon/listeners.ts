@@ -27,13 +27,13 @@ import {
   setVoters,
   untilSeen,
 } from "./membership.ts";
-import { drainCommands } from "./drain.ts";
 import { ejectCommands } from "./eject.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
-import { runningRequests } from "./own-record.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
+import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { workCommands } from "./work.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -95,12 +95,7 @@ export async function listenForCommands(
     },
     setVoters: async (count) => setVoters(membership, count),
     backends: backendCommands(core),
-    drains: drainCommands({
-      ...core,
-      status: shared.status,
-      running: async (member) => runningRequests(member, core.node),
-      wake: () => core.keeper.loop.wake(),
-    }),
+    work: workCommands(core, shared.status),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
@@ -117,6 +112,7 @@ export async function listenForMembers(
 ) {
   const { keeper, refusals, log } = core;
   const { membership } = shared;
+  const unitName = core.layout.puppetserver.unit;
   const app = createMemberApp({
     log,
     revokedSerials: () => refusals.serials("control"),
@@ -150,6 +146,8 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
+    puppetserverUnit: async () => readPuppetserverUnit(unitName),
+    restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.

@@ -243,6 +243,6 @@ export function renderDrainPlan(plan: DrainPlan): string {
   ].join("\n");
 }
 
-function countOf(count: number, what: string): string {
+export function countOf(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -1,7 +1,7 @@
 // The shapes that the daemon's local API and the commands share, for planned work.
 
 import { z } from "zod";
-import { Drain } from "../cluster/work.ts";
+import { Drain, Roll } from "../cluster/work.ts";
 
 /** A member as people type it: its name, or the first label of it. */
 export const MemberName = z.string().min(1).max(253);
@@ -65,3 +65,39 @@ export const DrainProgress = z.object({
   silent: z.array(z.string()),
 });
 export type DrainProgress = z.infer<typeof DrainProgress>;
+
+export const RollWish = z.object({
+  /** Members as people type them; empty: every one that has a puppetserver. */
+  names: z.array(MemberName).max(100).default([]),
+  /** Only those that the last one left when it halted or was stopped. */
+  rest: z.boolean().default(false),
+  by: By,
+  reason: Reason.default(""),
+  force: z.boolean().default(false),
+});
+export type RollWish = z.infer<typeof RollWish>;
+
+export const RollMeant = RollWish.pick({ names: true, rest: true });
+export const StopRoll = z.object({ by: By });
+
+/** What a roll would do; asked before it begins. */
+export const RollPlan = z.object({
+  ids: z.array(z.string()),
+  /** Why it isn't done without --force; empty when it is. */
+  refused: z.string(),
+  steps: z.array(z.object({ id: z.string(), left: z.int(), now: z.int() })),
+  busy: z.int(),
+  waiting: z.int(),
+  risks: z.array(z.string()),
+});
+export type RollPlan = z.infer<typeof RollPlan>;
+
+/** The newest roll, if there was one lately. */
+export const RollAnswer = z.object({ roll: Roll.optional() });
+export type RollAnswer = z.infer<typeof RollAnswer>;
+export const RollStarted = z.object({
+  roll: Roll,
+  /** It was under way already. */
+  already: z.boolean(),
+});
+export type RollStarted = z.infer<typeof RollStarted>;

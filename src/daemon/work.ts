@@ -1,0 +1,19 @@
+// The commands of planned work, with what they need of a running daemon.
+
+import type { WorkCommands } from "../api/work-routes.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import type { Core } from "./core.ts";
+import { drainCommands } from "./drain.ts";
+import { runningRequests } from "./own-record.ts";
+import { rollCommands } from "./roll-commands.ts";
+
+export function workCommands(core: Core, status: () => Promise<ClusterStatus>): WorkCommands {
+  const { node, keeper } = core;
+  const wake = () => keeper.loop.wake();
+  const running = async (member: Parameters<typeof runningRequests>[0]) =>
+    runningRequests(member, node);
+  return {
+    drains: drainCommands({ ...core, status, running, wake }),
+    roll: rollCommands({ ...core, status, wake }),
+  };
+}
