@@ -52,8 +52,8 @@ export type RollAction =
   | { do: "end"; how: "done" | "stopped" | "halted"; because: string };
 
 /**
- * Whoever drove it has been away, and edges have sent its server requests again: what was seen of it
- * before counts no more.
+ * Whoever drove it has been away, and edges have sent its server requests again: what was seen of
+ * it before counts no more.
  */
 const DRAIN_ANEW: RollAction = {
   do: "advance",

@@ -31,8 +31,8 @@ export interface RestartHost {
 }
 
 /**
- * Has systemd restart puppetserver, if the record says that this member's turn has come, and doesn't
- * wait for it. Throws Fault `roll.not-now`.
+ * Has systemd restart puppetserver, if the record says that this member's turn has come, and
+ * doesn't wait for it. Throws Fault `roll.not-now`.
  */
 export async function restartPuppetserver(
   { id, etcd, unitName, log }: RestartHost,
