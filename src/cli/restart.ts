@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { Fault, isFault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { Roll } from "../cluster/work.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { readWho } from "../host/who.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnd, renderRollPlan, tellRoll } from "../setup/roll-plan.ts";
@@ -102,10 +102,15 @@ async function watch(
   let roll = first;
   let before: Roll | undefined;
   let stopping = false;
+  let alone = false;
   let heardMs = monotonicMs();
   for (;;) {
     for (const line of tellRoll(before, roll)) output.progress(line);
     before = roll;
+    if (!alone && roll.end === undefined && Date.parse(roll.until) < wallMs() - AWAY_MS) {
+      output.progress("! nobody drives it now. Is there a leader? understudy status");
+      alone = true;
+    }
     if (roll.end !== undefined) return { roll, left: "" };
     if (asked.toLeave()) return { roll, left: `It goes on without this command: ${SEE}` };
     if (asked.toStop() && !stopping) {

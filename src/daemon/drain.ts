@@ -4,13 +4,14 @@
 import type { DrainCommands } from "../api/work-routes.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { findMember } from "../cluster/find-member.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { Member, NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { drainOf, withDrain, withoutDrain } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { findMember, judgeDrained, planDrain, renderDrainPlan } from "../setup/drain-plan.ts";
+import { judgeDrained, planDrain, renderDrainPlan } from "../setup/drain-plan.ts";
 
 export interface DrainHost {
   etcd: Etcd;

@@ -12,35 +12,12 @@ import {
   silent,
   three,
 } from "../cluster/testing/status.ts";
-import { findMember, judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
+import { judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
 
 const plan = (members: MemberAnswer[], id = "s1", drained: string[] = []) => {
   const drains = drained.map((each) => ({ id: each, by: "ops", at: "", reason: "" }));
   return planDrain(judge(members, {}, { drains }), id, NOW_MS);
 };
-
-test("findMember takes a whole name, or a first label that only one has", () => {
-  const ids = ["s1.lab.test", "s2.lab.test", "s2.other.test", "s2"];
-  assert.equal(findMember(ids, "s1"), "s1.lab.test");
-  assert.equal(findMember(ids, "s2"), "s2");
-  assert.equal(findMember(ids, "s2.lab"), "s2.lab.test");
-  assert.equal(findMember(ids, "s2.other.test"), "s2.other.test");
-  for (const [name, code] of [
-    ["s", "member.not-found"],
-    ["s1.", "member.not-found"],
-    ["", "member.not-found"],
-  ] as const) {
-    assert.throws(
-      () => findMember(ids, name),
-      (error) => isFault(error, code),
-      name,
-    );
-  }
-  assert.throws(
-    () => findMember(ids.slice(0, 3), "s2"),
-    (error) => isFault(error, "member.ambiguous") && error.message.includes("s2.lab.test or"),
-  );
-});
 
 test("planDrain says where addresses and requests go, and what capacity is left", () => {
   const said = plan(three());

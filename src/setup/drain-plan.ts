@@ -11,21 +11,6 @@ import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
 
-/** The member that `name` means: its whole name, or the first label where only one has it. */
-export function findMember(ids: readonly string[], name: string): string {
-  const found = ids.filter((id) => id === name || id.startsWith(`${name}.`));
-  const [id] = found.includes(name) ? [name] : found;
-  if (id === undefined) {
-    throw new Fault("member.not-found", `${name} is no member of this cluster`, {
-      hints: ["See: understudy member list"],
-    });
-  }
-  if (found.length === 1 || id === name) return id;
-  throw new Fault("member.ambiguous", `"${name}" may be ${found.join(" or ")}`, {
-    hints: ["Type the whole name."],
-  });
-}
-
 /**
  * What draining `id` means now. `refused`: why it isn't done without --force. Throws Fault
  * `drain.refused` where there is nothing to drain.

@@ -4,9 +4,10 @@
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
 import { STEPS } from "../cluster/work-status.ts";
+import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import type { Roll } from "../cluster/work.ts";
-import { capacityWithout, countOf, findMember } from "./drain-plan.ts";
+import { capacityWithout, countOf } from "./drain-plan.ts";
 import type { RollPlan } from "./work-contract.ts";
 
 /**
