@@ -29,6 +29,8 @@ const COMMANDS: Record<string, Adder> = {
   leave: addMemberCommands,
   drain: addDrainCommands,
   undrain: addDrainCommands,
+  pause: addPauseCommands,
+  resume: addPauseCommands,
   restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
@@ -63,6 +65,10 @@ try {
 
 async function addDrainCommands(to: Command): Promise<void> {
   (await import("./cli/drain.ts")).addDrain(to);
+}
+
+async function addPauseCommands(to: Command): Promise<void> {
+  (await import("./cli/pause.ts")).addPause(to);
 }
 
 async function addMemberCommands(to: Command): Promise<void> {

@@ -7,6 +7,9 @@ import {
   type DrainPlan,
   type DrainProgress,
   DrainWish,
+  type PauseAnswer,
+  PauseWish,
+  ResumeWish,
   type RollAnswer,
   RollMeant,
   type RollPlan,
@@ -38,13 +41,25 @@ export interface RollCommands {
   stop(by: string): Promise<RollAnswer>;
 }
 
+/** What Understudy is to leave alone for a while. */
+export interface PauseCommands {
+  pause(wish: PauseWish): Promise<PauseAnswer>;
+  /** Answers with what was paused. */
+  resume(wish: ResumeWish): Promise<PauseAnswer>;
+}
+
 /** Work that an administrator plans. */
 export interface WorkCommands {
+  pauses: PauseCommands;
   drains: DrainCommands;
   roll: RollCommands;
 }
 
-export function addWorkRoutes(app: Hono, { drains, roll }: WorkCommands): void {
+export function addWorkRoutes(app: Hono, { drains, roll, pauses }: WorkCommands): void {
+  app.post("/v1/pauses", async (c) => c.json(await pauses.pause(await readBody(PauseWish, c.req))));
+  app.post("/v1/pauses/end", async (c) => {
+    return c.json(await pauses.resume(await readBody(ResumeWish, c.req)));
+  });
   app.post("/v1/roll/plan", async (c) => {
     return c.json(await roll.plan(await readBody(RollMeant, c.req)));
   });

@@ -11,6 +11,7 @@ const LINE =
 
 const FULL = local("s1", {
   drained: true,
+  paused: ["chores"],
   edge: edge({ replays: 7, connections: 3, backends: [row("s1"), row("s2", { state: "down" })] }),
   expiries: [
     {
@@ -60,6 +61,7 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     "understudy_record_reachable 1",
     'understudy_address_held{address="10.0.0.10"} 1',
     "understudy_drained 1",
+    'understudy_paused{scope="chores"} 1',
     "understudy_edge_connections 3",
     "understudy_edge_replays_total 7",
     'understudy_puppetserver_up{puppetserver="s2"} 0',

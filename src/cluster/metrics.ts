@@ -56,6 +56,9 @@ export const METRICS: readonly Metric[] = [
   gauge("drained", "1 while an administrator keeps agents' work from this member.", (s) =>
     one(s.drained),
   ),
+  gauge("paused", "1 for each scope in which Understudy is told to leave this member alone.", (s) =>
+    (s.paused ?? []).map((scope) => [{ scope }, 1]),
+  ),
   gauge("edge_up", "1 while HAProxy takes agents here.", ({ edge }) => one(edge?.active)),
   gauge("edge_waiting_requests", "Requests that wait for a puppetserver.", (s) =>
     one(s.edge?.waiting),
@@ -77,6 +80,9 @@ export const METRICS: readonly Metric[] = [
   ),
   gauge("puppetserver_up", "1 where this edge sends requests to it.", (s) =>
     backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "up")]),
+  ),
+  gauge("puppetserver_drained", "1 where this edge asks it only when no other is up.", (s) =>
+    backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "drained")]),
   ),
   gauge("puppetserver_busy_requests", "Requests of this edge that it works on.", (s) =>
     backends(s).map(({ name, busy }) => [{ puppetserver: name }, busy]),

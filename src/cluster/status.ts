@@ -53,6 +53,8 @@ export const LocalStatus = z.object({
   addresses: z.array(z.string()),
   /** Whether an administrator keeps work from it now. */
   drained: z.boolean().optional(),
+  /** What of Understudy is paused for it. */
+  paused: z.array(z.string()).optional(),
   edge: z
     .object({
       active: z.boolean(),

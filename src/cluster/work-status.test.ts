@@ -37,6 +37,33 @@ test("status warns of a drain without an end that lasts, and of an address that 
   assert.deepEqual(said([drain({ id: "s1", at: at(-5) })]).warnings, []);
 });
 
+test("status tells what is paused, what that means and how it ends; after a day it asks", () => {
+  const pause = {
+    scope: "addresses",
+    by: "ops",
+    at: at(-60),
+    reason: "switch",
+    until: at(3 * 3600),
+  };
+  const judged = (more: Partial<typeof pause> & { id?: string }) =>
+    judge(three(), {}, { drains: [], pauses: [{ ...pause, ...more }] });
+  const { notes, warnings, verdict } = judged({});
+  assert.match(
+    notes[0] ?? "",
+    /^Moves of addresses are paused by ops until 15:00: "switch" \(.*keepalived still/,
+  );
+  assert.match(notes[0] ?? "", /Undo: understudy resume --scope addresses$/);
+  assert.deepEqual(warnings, []);
+  assert.match(verdict, /Every promise holds/);
+  assert.match(
+    judged({ scope: "server", id: "s2" }).notes[0] ?? "",
+    /^s2 is paused .* --scope s2$/,
+  );
+  assert.match(judged({ scope: "newer" }).notes[0] ?? "", /^newer are paused by ops/);
+  const long = judged({ at: at(-90_000) }).warnings;
+  assert.deepEqual(long, ["Moves of addresses are paused for 1d 1h in a row: is it forgotten?"]);
+});
+
 test("shortName is the first label where it is nobody else's", () => {
   const ids = ["s1.lab.test", "s2.lab.test", "s2.other.test", "s3"];
   assert.deepEqual(

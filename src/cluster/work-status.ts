@@ -4,10 +4,24 @@
 import { renderDuration } from "../base/duration.ts";
 import { renderLocalTime } from "../base/local-time.ts";
 import type { MemberAnswer } from "./status.ts";
-import { type Drain, drainOf, type Roll, rollUnderWay, type RollStep, type Work } from "./work.ts";
+import {
+  type Drain,
+  drainOf,
+  type Pause,
+  PAUSE_SCOPES,
+  pausesNow,
+  type PauseScope,
+  type Roll,
+  rollUnderWay,
+  type RollStep,
+  type Work,
+} from "./work.ts";
 
 /** A drain without an end is forgotten, rather than meant, after so long. */
 const FORGOTTEN_MS = 7 * 86_400_000;
+
+/** A pause that was made longer again and again is one that nobody ends. */
+const OVERDUE_MS = 86_400_000;
 
 /** How each step is told. */
 export const STEPS: Record<RollStep, string> = {
@@ -24,6 +38,7 @@ export function workNotes(work: Work, members: readonly MemberAnswer[], nowMs: n
   const roll = rollUnderWay(work);
   return [
     ...drains.flatMap((drain) => describeDrain(drain, ids, nowMs)),
+    ...pausesNow(work, nowMs).map((pause) => describePause(pause, ids, nowMs)),
     ...(roll === undefined ? [] : [describeRoll(roll)]),
   ];
 }
@@ -49,6 +64,12 @@ export function workWarnings(
       if (addresses.length === 0 || nowMs - Date.parse(at) < 15_000) return [];
       return [`${id} is drained, and holds ${addresses.join(", ")}: no other server takes it.`];
     }),
+    ...pausesNow(work, nowMs).flatMap(({ scope, id, at }) => {
+      const forMs = nowMs - Date.parse(at);
+      if (forMs < OVERDUE_MS) return [];
+      const since = renderDuration(forMs / 1000);
+      return [`${whatIsPaused(scope, id)} paused for ${since} in a row: is it forgotten?`];
+    }),
     ...haltedRoll(work.roll),
   ];
 }
@@ -64,6 +85,30 @@ function describeDrain({ id, by, reason, until }: Drain, ids: readonly string[],
   const end = until === undefined ? "" : ` until ${renderLocalTime(Date.parse(until), nowMs)}`;
   const why = reason === "" ? "" : `: "${reason}"`;
   return `${id} is drained by ${by}${end}${why}${why === "" ? "." : ""} Undo: understudy undrain ${shortName(id, ids)}`;
+}
+
+/** What a pause means: what goes on all the same is said with it. */
+const PAUSED: Record<PauseScope, string> = {
+  addresses: "the daemons move no address; keepalived still takes a dead server's",
+  chores: "etcd's voters stay, no certificate of servers is renewed, no puppetserver reloads",
+  server: "nothing of Understudy's changes its configuration; revocations go on",
+};
+
+function whatIsPaused(scope: string, id: string | undefined): string {
+  if (scope === "server") return `${id ?? "?"} is`;
+  return scope === "addresses" ? "Moves of addresses are" : `${scope} are`;
+}
+
+function describePause(
+  { scope, id, by, until, reason }: Pause,
+  ids: readonly string[],
+  nowMs: number,
+) {
+  const means = PAUSE_SCOPES.find((each) => each === scope);
+  const what = means === undefined ? "" : ` (${PAUSED[means]})`;
+  const end = renderLocalTime(Date.parse(until), nowMs);
+  const undo = scope === "server" && id !== undefined ? shortName(id, ids) : scope;
+  return `${whatIsPaused(scope, id)} paused by ${by} until ${end}: "${reason}"${what}. Undo: understudy resume --scope ${undo}`;
 }
 
 function describeRoll({ by, ids, done, now, stop }: Roll): string {

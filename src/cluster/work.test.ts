@@ -4,8 +4,8 @@ import { isFault } from "../base/fault.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { WORK_KEY } from "./keys.ts";
 import { updateWork } from "./record.ts";
-import { type Drain, drainOf, NO_WORK, outNow, type Roll, type Work } from "./work.ts";
-import { withDrain, withoutDrain, withoutEnded } from "./work.ts";
+import { type Drain, drainOf, isPaused, NO_WORK, outNow, type Pause, type Roll } from "./work.ts";
+import { type Work, withDrain, withoutDrain, withoutEnded, withPause } from "./work.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
 const at = (seconds: number) => new Date(NOW_MS + seconds * 1000).toISOString();
@@ -104,6 +104,43 @@ test("withoutEnded keeps what clocks may still see as in force, and nothing of f
   assert.ok(withoutEnded({ drains: [], roll: roll() }, [], NOW_MS).roll, "it is under way");
 });
 
+const pause = (scope: string, more: Partial<Pause> = {}): Pause => ({
+  scope,
+  by: "ops",
+  at: at(0),
+  reason: "why",
+  until: at(60),
+  ...more,
+});
+
+test("isPaused: a server as a whole, or one scope of all, until its end", () => {
+  const work = (...pauses: Pause[]): Work => ({ drains: [], pauses });
+  const of = (given: Work, scope?: "addresses" | "chores") =>
+    ["s1", "s2"].filter((id) => isPaused(given, id, NOW_MS, scope));
+  assert.deepEqual(of(NO_WORK, "chores"), []);
+  assert.deepEqual(of(work(pause("chores")), "chores"), ["s1", "s2"]);
+  assert.deepEqual(of(work(pause("chores")), "addresses"), []);
+  assert.deepEqual(of(work(pause("chores"))), [], "it isn't left alone as a whole");
+  const server = work(pause("server", { id: "s1" }));
+  assert.deepEqual([of(server), of(server, "addresses")], [["s1"], ["s1"]]);
+  assert.deepEqual(of(work(pause("chores", { until: at(0) })), "chores"), []);
+  assert.deepEqual(of(work(pause("something newer")), "chores"), []);
+});
+
+test("withPause that is said again is as old as the first, unless that had ended", () => {
+  const first = withPause(NO_WORK, pause("chores", { at: at(-50) }), NOW_MS);
+  const again = withPause(first, pause("chores", { reason: "more", until: at(600) }), NOW_MS);
+  assert.deepEqual(again.pauses, [
+    pause("chores", { at: at(-50), reason: "more", until: at(600) }),
+  ]);
+  const later = NOW_MS + 61_000;
+  assert.equal(withPause(first, pause("chores"), later).pauses?.[0]?.at, at(0));
+  const two = withPause(first, pause("server", { id: "s1" }), NOW_MS);
+  assert.equal(two.pauses?.length, 2);
+  assert.equal(withoutEnded(two, ["s2"], NOW_MS).pauses?.length, 1, "s1 is gone");
+  assert.deepEqual(withoutEnded(two, ["s1"], NOW_MS + 700_000).pauses, []);
+});
+
 test("updateWork: of two changes at once each is decided on what the other left", async () => {
   const client = etcd.client();
   const ids = ["s1", "s2", "s3", "s4"];
@@ -126,9 +163,9 @@ test("updateWork leaves what a newer member wrote", async () => {
   const client = etcd.client();
   await client.transact({
     when: [],
-    then: [{ put: WORK_KEY, value: JSON.stringify({ drains: [], pauses: [1] }) }],
+    then: [{ put: WORK_KEY, value: JSON.stringify({ drains: [], newer: [1] }) }],
   });
   await updateWork(client, (work) => withDrain(work, drain("s1")));
-  const kept = JSON.parse((await client.get(WORK_KEY))?.value ?? "{}") as { pauses?: unknown };
-  assert.deepEqual(kept.pauses, [1]);
+  const kept = JSON.parse((await client.get(WORK_KEY))?.value ?? "{}") as { newer?: unknown };
+  assert.deepEqual(kept.newer, [1]);
 });

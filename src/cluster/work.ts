@@ -1,12 +1,14 @@
-// Planned work that the record knows of: who is drained, and the roll that takes one server after
-// another. One key, so that whoever decides on one compares all the others. The idea: each has an
-// end, and every member judges by its own clock what has ended; that needs no leader and no etcd.
+// Planned work that the record knows of: who is drained, what is paused, and the roll that takes
+// one server after another. One key, so that whoever decides on one compares all the others. The
+// idea: each has an end, and every member judges by its own clock what has ended; that needs no
+// leader and no etcd.
 
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 
 /** As many as there may be members. */
 const DRAINS_MAX = 100;
+const PAUSES_MAX = 110;
 /** What has ended is kept for so long: members' clocks differ, and people look what became of it. */
 const KEPT_MS = 600_000;
 
@@ -68,9 +70,28 @@ export const Roll = z.object({
 });
 export type Roll = z.infer<typeof Roll>;
 
+/** What of ours may be paused: for a server, nothing of ours changes its configuration. */
+export const PAUSE_SCOPES = ["addresses", "chores", "server"] as const;
+export type PauseScope = (typeof PAUSE_SCOPES)[number];
+
+/** Something that Understudy leaves alone for a while. */
+export const Pause = z.object({
+  /** One of the above; a newer member may know more. */
+  scope: z.string(),
+  /** The server, of that scope. */
+  id: z.string().optional(),
+  by: z.string(),
+  /** Since when, without a gap. */
+  at: z.string(),
+  reason: z.string(),
+  until: z.string(),
+});
+export type Pause = z.infer<typeof Pause>;
+
 /** A newer member's fields stay as they are. */
 export const Work = z.looseObject({
   drains: z.array(Drain).max(DRAINS_MAX).default([]),
+  pauses: z.array(Pause).max(PAUSES_MAX).optional(),
   /** The newest one. */
   roll: Roll.optional(),
 });
@@ -122,18 +143,57 @@ export function withoutDrain(work: Work, id: string): Work {
   return { ...work, drains: work.drains.filter((drain) => drain.id !== id) };
 }
 
+/** Whether the server `id` is to be left alone: as a whole, or in this scope. */
+export function isPaused(
+  work: Work,
+  id: string,
+  nowMs: number,
+  scope?: Exclude<PauseScope, "server">,
+): boolean {
+  return pausesNow(work, nowMs).some((pause) =>
+    pause.scope === "server" ? pause.id === id : pause.scope === scope,
+  );
+}
+
+export function pausesNow({ pauses = [] }: Work, nowMs: number): Pause[] {
+  return pauses.filter((pause) => isInForce(pause, nowMs));
+}
+
+/** `work` with this pause; one that goes on is as old as it was. Throws Fault `pause.too-many`. */
+export function withPause(work: Work, pause: Pause, nowMs: number): Work {
+  const isSame = (each: Pause) => each.scope === pause.scope && each.id === pause.id;
+  const before = pausesNow(work, nowMs).find(isSame);
+  const others = (work.pauses ?? []).filter((each) => !isSame(each));
+  if (others.length >= PAUSES_MAX) {
+    throw new Fault("pause.too-many", `${PAUSES_MAX} pauses are in the record, and no more may be`);
+  }
+  return { ...work, pauses: [...others, { ...pause, at: before?.at ?? pause.at }] };
+}
+
+/** `work` without the pauses that `meant` says. */
+export function withoutPauses(work: Work, meant: (pause: Pause) => boolean): Work {
+  return { ...work, pauses: (work.pauses ?? []).filter((pause) => !meant(pause)) };
+}
+
 /** `work` without what ended long ago, or belongs to nobody in `members`. */
 export function withoutEnded(work: Work, members: readonly string[], nowMs: number): Work {
   const drains = work.drains.filter(
     ({ id, until }) =>
       members.includes(id) && (until === undefined || Date.parse(until) > nowMs - KEPT_MS),
   );
-  const { roll, ...rest } = work;
+  const { roll, pauses, ...rest } = work;
+  const isKept = ({ until, id }: Pause) =>
+    Date.parse(until) > nowMs - KEPT_MS && (id === undefined || members.includes(id));
   const isOld = roll?.end !== undefined && Date.parse(roll.end.at) < nowMs - 6 * KEPT_MS;
-  return { ...rest, drains, ...(roll === undefined || isOld ? {} : { roll }) };
+  return {
+    ...rest,
+    drains,
+    ...(pauses === undefined ? {} : { pauses: pauses.filter(isKept) }),
+    ...(roll === undefined || isOld ? {} : { roll }),
+  };
 }
 
-function isInForce({ until }: Drain, nowMs: number): boolean {
+function isInForce({ until }: { until?: string | undefined }, nowMs: number): boolean {
   return until === undefined || Date.parse(until) > nowMs;
 }
 

@@ -9,7 +9,7 @@ import type { EdgeReport } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
-import { outNow } from "../cluster/work.ts";
+import { isPaused, outNow } from "../cluster/work.ts";
 import { edgesOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { keepPoison } from "../edge/apply.ts";
@@ -20,6 +20,7 @@ import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
+import { exists } from "../host/files.ts";
 import { hasIpv6 } from "../host/network.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -88,6 +89,10 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     // Where nothing was to be done, it is as it was found.
     if (before.running && actions.length === 0) seen = before;
   };
+  /** Revocations go on: they are no configuration. */
+  const leaveAlone = async () => {
+    configured ||= await exists(runtime.paths.config);
+  };
   const ensureUnits = async () => {
     ticks += 1;
     // Asking systemd costs a process each time; HAProxy's own answer says as much.
@@ -105,7 +110,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       // HAProxy serves on with what it has while it can take nothing new: each part is done and
       // looked at though another one fails.
       seen = undefined;
-      const failures = [await failureOf(configure(view))];
+      const paused = isPaused(view.work, node.id, wallMs());
+      const failures = [await failureOf(paused ? leaveAlone() : configure(view))];
       if (configured) {
         failures.push(await failureOf(ensureUnits()));
         failures.push(await failureOf(look()));

@@ -6,7 +6,8 @@ import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { drainOf } from "../cluster/work.ts";
+import type { View } from "../cluster/view.ts";
+import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
@@ -54,12 +55,21 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       planning: parts.voters.planning(),
     },
     addresses: heldHere(view?.settings.virtualIps ?? []),
-    drained: view !== undefined && drainOf(view.work, node.id, wallMs()) !== undefined,
+    ...(view === undefined ? {} : workHere(view, node.id)),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
+  };
+}
+
+function workHere({ work }: View, id: string): Pick<LocalStatus, "drained" | "paused"> {
+  const nowMs = wallMs();
+  const here = pausesNow(work, nowMs).filter((pause) => pause.id === undefined || pause.id === id);
+  return {
+    drained: drainOf(work, id, nowMs) !== undefined,
+    paused: here.map(({ scope }) => scope),
   };
 }
 

@@ -12,7 +12,9 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Voters } from "../cluster/voters-loop.ts";
+import { isPaused } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
@@ -70,7 +72,10 @@ export function startMemberLoops(
     startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
     startLoop({
       ...named(host, OWN_CERTIFICATES, LEAVES_TICK_MS),
-      body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
+      body: async () =>
+        withRecord(host, async (view) => {
+          if (!isPaused(view.work, host.node.id, wallMs(), "chores")) await host.leaves.tick(view);
+        }),
     }),
     recordLoop,
     startLoop({ ...named(host, "expiry watch", EXPIRY_TICK_MS), body: async () => expiry.tick() }),
@@ -99,6 +104,10 @@ export function startServerLoops(
     ...named(host, "edge"),
     body: async () => edge.tick(),
   });
+  const paused = (scope?: "addresses" | "chores") => {
+    const view = keeper.current();
+    return view !== undefined && isPaused(view.work, node.id, wallMs(), scope);
+  };
   const vipChanges = createChanges(UNIT_EVERY_TICKS);
   const drain = createAddressDrain(host);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
@@ -107,7 +116,7 @@ export function startServerLoops(
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
-      if (view === undefined || !edge.status().active) return;
+      if (view === undefined || !edge.status().active || paused("addresses")) return;
       const isolated = !keeper.record().reachable;
       const given = [view.settings, view.members, isolated, drain.changes(view)];
       await vipChanges.act(given, async () => keepVip(view, { node, isolated, drain, log }));
@@ -115,13 +124,17 @@ export function startServerLoops(
   });
   const etcdLoop = startLoop({
     ...named(host, "own etcd"),
-    body: async () => withRecord(host, async () => keepOwnEtcd(host, etcdChanges)),
+    body: async () =>
+      withRecord(host, async () => {
+        if (!paused()) await keepOwnEtcd(host, etcdChanges);
+      }),
   });
   const votersLoop = startLoop({
     ...named(host, "voters"),
     body: async () =>
       withRecord(host, async (view) => {
-        if (!(await leadership.tick())) host.voters.rest();
+        // It leads all the same: what somebody waits for goes on.
+        if (!(await leadership.tick()) || paused("chores")) host.voters.rest();
         else await host.voters.step(view, (id) => host.neighbours.reachable(id));
       }),
   });
@@ -130,7 +143,7 @@ export function startServerLoops(
     body: async () => {
       await withRecord(host, async ({ settings }) => {
         // Stock's CA is asked by an administrator: status warns in time.
-        if (server.ca.ejected() !== undefined) return;
+        if (server.ca.ejected() !== undefined || paused("chores")) return;
         if (await hostCertificate.keep(settings)) edgeLoop.wake();
       });
     },
@@ -139,7 +152,8 @@ export function startServerLoops(
     ...named(host, "courier"),
     body: async () => {
       const view = keeper.current();
-      if (view !== undefined) await server.courier.tick(view, keeper.record().reachable);
+      if (view !== undefined && !paused())
+        await server.courier.tick(view, keeper.record().reachable);
     },
   });
   server.onWake(() => edgeLoop.wake());

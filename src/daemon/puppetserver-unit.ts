@@ -6,7 +6,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { readWork } from "../cluster/record.ts";
 import type { NodeFile } from "../cluster/schema.ts";
-import type { Roll } from "../cluster/work.ts";
+import { isPaused, type Roll } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -39,8 +39,11 @@ export async function restartPuppetserver(
   asked: { key: string; was: string },
 ): Promise<PuppetserverUnit> {
   // Read anew: the view may be a moment behind whoever asks.
-  const { roll } = await readWork(etcd);
-  const because = whyNotNow(roll, { ...asked, id, nowMs: wallMs() });
+  const work = await readWork(etcd);
+  const { roll } = work;
+  const because = isPaused(work, id, wallMs())
+    ? `${id} is paused`
+    : whyNotNow(roll, { ...asked, id, nowMs: wallMs() });
   if (because !== "") throw new Fault("roll.not-now", because);
   const before = await readPuppetserverUnit(unitName);
   if (before.invocation !== asked.was) return before;

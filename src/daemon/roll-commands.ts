@@ -26,7 +26,7 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
   return {
     async plan(wish) {
       const status = await host.status();
-      return planRestarts(status, rollIds(status, wish));
+      return planRestarts(status, rollIds(status, wish), wallMs());
     },
     async begin({ by, reason, force, ...wish }) {
       const status = await host.status();
@@ -36,7 +36,7 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
         // Somebody was quicker: both watch that one.
         if (rollUnderWay(work) !== undefined) return work;
         const ids = rollIds({ ...status, work }, wish);
-        const plan = planRestarts(status, ids);
+        const plan = planRestarts({ ...status, work }, ids, nowMs);
         if (plan.refused !== "" && !force) throw refused(plan.refused, renderRollPlan(plan));
         if (ids.length === 0) throw refused("no member has a puppetserver that edges know", "");
         const fresh: Roll = {

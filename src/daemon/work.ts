@@ -2,9 +2,10 @@
 
 import type { WorkCommands } from "../api/work-routes.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import type { Core } from "./core.ts";
+import { type Core, requireView } from "./core.ts";
 import { drainCommands } from "./drain.ts";
 import { runningRequests } from "./own-record.ts";
+import { pauseCommands } from "./pause.ts";
 import { rollCommands } from "./roll-commands.ts";
 
 export function workCommands(core: Core, status: () => Promise<ClusterStatus>): WorkCommands {
@@ -14,6 +15,11 @@ export function workCommands(core: Core, status: () => Promise<ClusterStatus>): 
     runningRequests(member, node);
   return {
     drains: drainCommands({ ...core, status, running, wake }),
+    pauses: pauseCommands({
+      ...core,
+      ids: () => requireView(core).members.map(({ id }) => id),
+      wake,
+    }),
     roll: rollCommands({ ...core, status, wake }),
   };
 }

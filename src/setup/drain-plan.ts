@@ -6,7 +6,7 @@ import { renderTable } from "../base/table.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf } from "../cluster/work.ts";
+import { drainOf, isPaused } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
@@ -28,7 +28,7 @@ export function planDrain(status: ClusterStatus, id: string, nowMs: number): Dra
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
-    risks: risksOf(status, target, heirs, capacity),
+    risks: risksOf(status, target, heirs, capacity, nowMs),
   };
 }
 
@@ -152,6 +152,7 @@ function risksOf(
   { member, local }: MemberAnswer,
   heirs: readonly string[],
   { left, now, busy, waiting }: DrainPlan["capacity"],
+  nowMs: number,
 ): string[] {
   const { id, role } = member;
   const risks: string[] = [];
@@ -167,6 +168,9 @@ function risksOf(
     );
   }
   if (local === undefined) risks.push(`${id} doesn't answer: what runs there can't be seen`);
+  if ((local?.addresses.length ?? 0) > 0 && isPaused(status.work, id, nowMs, "addresses")) {
+    risks.push(`moves of addresses are paused: its addresses stay until they aren't any more`);
+  }
   const { voters, answering } = status.etcd;
   const votes = local?.etcd.runs === "leader" || local?.etcd.runs === "voter";
   if (votes && voters > 1 && answering - 1 < quorumOf(voters)) {

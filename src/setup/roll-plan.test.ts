@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { answer, edge, judge, local, row, silent, three } from "../cluster/testing/status.ts";
+import {
+  answer,
+  edge,
+  judge,
+  local,
+  NOW_MS,
+  row,
+  silent,
+  three,
+} from "../cluster/testing/status.ts";
 import type { Roll } from "../cluster/work.ts";
 import { describeEnd, planRestarts, renderRollPlan, rollIds, tellRoll } from "./roll-plan.ts";
 
@@ -40,21 +49,21 @@ test("rollIds: every member with a puppetserver, those that were named, or the r
 });
 
 test("planRestarts says what capacity is left at each, and refuses where nobody else serves", () => {
-  const plan = planRestarts(judge(three()), ["s1", "s2", "s3"]);
+  const plan = planRestarts(judge(three()), ["s1", "s2", "s3"], NOW_MS);
   assert.equal(plan.refused, "");
   assert.deepEqual(plan.steps[1], { id: "s2", left: 8, now: 12 });
   assert.match(renderRollPlan(plan), /^2 +s2 +8 of 12$/m);
   const only = edge({ backends: [row("s1")] });
   const single = [answer("s1", local("s1", { edge: only }))];
-  assert.match(planRestarts(judge(single), ["s1"]).refused, /no other puppetserver/);
+  assert.match(planRestarts(judge(single), ["s1"], NOW_MS).refused, /no other puppetserver/);
   const dead = [...three().slice(0, 2), silent("s3")];
-  assert.match(planRestarts(judge(dead), ["s1", "s3"]).refused, /s3 can't be asked/);
+  assert.match(planRestarts(judge(dead), ["s1", "s3"], NOW_MS).refused, /s3 can't be asked/);
 });
 
 test("planRestarts says what would wait", () => {
   const rows = [row("s1", { busy: 4 }), row("s2", { busy: 3 })];
   const two = ["s1", "s2"].map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
-  const { risks } = planRestarts(judge(two), ["s1", "s2"]);
+  const { risks } = planRestarts(judge(two), ["s1", "s2"], NOW_MS);
   assert.match(risks[0] ?? "", /^10 of the requests that run now would wait while s1's/);
 });
 

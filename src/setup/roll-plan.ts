@@ -6,7 +6,7 @@ import { renderTable } from "../base/table.ts";
 import { STEPS } from "../cluster/work-status.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import type { Roll } from "../cluster/work.ts";
+import { isPaused, type Roll } from "../cluster/work.ts";
 import { capacityWithout, countOf } from "./drain-plan.ts";
 import type { RollPlan } from "./work-contract.ts";
 
@@ -38,7 +38,15 @@ export function rollIds(
 }
 
 /** What restarting those of `ids` means. */
-export function planRestarts(status: ClusterStatus, ids: readonly string[]): RollPlan {
+export function planRestarts(
+  status: ClusterStatus,
+  ids: readonly string[],
+  nowMs: number,
+): RollPlan {
+  const paused = ids.find((id) => isPaused(status.work, id, nowMs));
+  if (paused !== undefined) {
+    throw new Fault("roll.refused", `${paused} is paused`, { hints: ["understudy resume"] });
+  }
   const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));
   const { busy = 0, waiting = 0 } = without[0] ?? {};

@@ -1,7 +1,7 @@
 // The shapes that the daemon's local API and the commands share, for planned work.
 
 import { z } from "zod";
-import { Drain, Roll } from "../cluster/work.ts";
+import { Drain, Pause, Roll } from "../cluster/work.ts";
 
 /** A member as people type it: its name, or the first label of it. */
 export const MemberName = z.string().min(1).max(253);
@@ -101,3 +101,20 @@ export const RollStarted = z.object({
   already: z.boolean(),
 });
 export type RollStarted = z.infer<typeof RollStarted>;
+
+export const PauseWish = z.object({
+  /** Scopes of the cluster, or members as people type them. */
+  scopes: z.array(MemberName).min(1).max(10),
+  by: By,
+  reason: Reason.min(1, { error: "say why: somebody else reads it at night" }),
+  until: z.iso.datetime(),
+});
+export type PauseWish = z.infer<typeof PauseWish>;
+
+/** Empty: everything that is paused. */
+export const ResumeWish = z.object({ scopes: z.array(MemberName).max(10).default([]), by: By });
+export type ResumeWish = z.infer<typeof ResumeWish>;
+
+/** The pauses that are in force, or that were until now. */
+export const PauseAnswer = z.object({ pauses: z.array(Pause) });
+export type PauseAnswer = z.infer<typeof PauseAnswer>;
