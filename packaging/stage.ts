@@ -101,6 +101,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
     ["../docs/backup.md", `${DOC}/backup.md`],
+    ["../docs/day-two.md", `${DOC}/day-two.md`],
     ["../docs/eject.md", `${DOC}/eject.md`],
     ["../docs/errors.md", `${DOC}/errors.md`],
     ["../docs/metrics.md", `${DOC}/metrics.md`],

@@ -65,7 +65,10 @@ test("planDrain says what is at risk", () => {
     const { risks } = plan(members);
     assert.equal(risks.filter((each) => risk.test(each)).length, 1, `${what}: ${risks.join("|")}`);
   }
-  assert.deepEqual(plan(three()).risks, []);
+  assert.deepEqual(plan(three(), "s2").risks, []);
+  assert.deepEqual(plan(three("s1", { edge: edge({ connections: 5 }) })).risks, [
+    "connections that are open to 10.0.0.10 break when it moves (5 now)",
+  ]);
   const status = judge(three(), { answering: 2 });
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);
 });

@@ -161,6 +161,11 @@ function risksOf(
   else if (now > 0 && left * 2 < now) {
     risks.push(`less than half of the JRubies is left: runs take longer, requests may wait`);
   }
+  const { addresses = [], edge } = local ?? {};
+  if (addresses.length > 0 && heirs.length > 0) {
+    const open = edge?.connections === undefined ? "" : ` (${edge.connections} now)`;
+    risks.push(`connections that are open to ${addresses.join(", ")} break when it moves${open}`);
+  }
   if (heirs.length === 1) risks.push(`only ${heirs[0]} takes agents then`);
   if (role === "server" && status.settings.virtualIps.length === 0) {
     risks.push(
@@ -168,7 +173,7 @@ function risksOf(
     );
   }
   if (local === undefined) risks.push(`${id} doesn't answer: what runs there can't be seen`);
-  if ((local?.addresses.length ?? 0) > 0 && isPaused(status.work, id, nowMs, "addresses")) {
+  if (addresses.length > 0 && isPaused(status.work, id, nowMs, "addresses")) {
     risks.push(`moves of addresses are paused: its addresses stay until they aren't any more`);
   }
   const { voters, answering } = status.etcd;
