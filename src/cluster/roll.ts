@@ -80,7 +80,7 @@ export function planRoll(roll: Roll, seen: RollSeen, nowMs: number): RollAction 
 function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undefined {
   const id = rollTarget(roll);
   if (id === undefined) return { do: "end", how: "done", because: "every server is done" };
-  if (roll.stop) return { do: "end", how: "stopped", because: "somebody stopped it" };
+  if (roll.stop) return stopped(roll);
   if (!seen.member) return { do: "skip", id, because: "it is no member any more" };
   const idleMs = nowMs - Date.parse(roll.done.at(-1)?.at ?? roll.at);
   if (seen.busyElsewhere !== "") {
@@ -126,7 +126,7 @@ function planStep(
 }
 
 function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | undefined {
-  if (roll.stop) return { do: "end", how: "stopped", because: "before anything was done to it" };
+  if (roll.stop) return stopped(roll);
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return forMs < PATIENCE_MS ? undefined : halt(lacks);
   if (!seen.sent && seen.running === 0) {
@@ -200,6 +200,10 @@ export function isSamePoint(a: Roll | undefined, b: Roll): boolean {
     a.now?.since === b.now?.since &&
     (a.end === undefined) === (b.end === undefined)
   );
+}
+
+function stopped({ stopBy = "somebody" }: Roll): RollAction {
+  return { do: "end", how: "stopped", because: `by ${stopBy}` };
 }
 
 function halt(because: string): RollAction {

@@ -59,6 +59,7 @@ export const Roll = z.object({
   until: z.string(),
   /** Somebody wants it to end when the server under way is back. */
   stop: z.boolean().default(false),
+  stopBy: z.string().optional(),
   /** Absent while it is under way. */
   end: z
     .object({

@@ -66,7 +66,9 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
     async stop(by) {
       const { roll } = await updateWork(etcd, (work) => {
         const current = rollUnderWay(work);
-        return current === undefined ? work : { ...work, roll: { ...current, stop: true } };
+        return current === undefined
+          ? work
+          : { ...work, roll: { ...current, stop: true, stopBy: by } };
       });
       host.wake();
       log.notice(`the roll was stopped by ${by}`);

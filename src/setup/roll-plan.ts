@@ -123,7 +123,9 @@ export function describeEnd({ ids, done, now, end }: Roll): string[] {
     ];
   }
   return [
-    `It ${end.how === "halted" ? "halted" : "was stopped"}${now === undefined ? "" : ` at ${now.id}`}: ${end.because}`,
+    end.how === "halted"
+      ? `It halted${now === undefined ? "" : ` at ${now.id}`}: ${end.because}`
+      : `It was stopped ${end.because}.`,
     `Done: ${done.map(({ id }) => id).join(", ") || "none"}. Not done: ${left.join(", ")}.`,
     "No server is kept from requests by it any more: edges use each one that answers.",
     "To take the rest: understudy restart puppetserver --rest",
