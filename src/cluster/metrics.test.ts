@@ -12,7 +12,12 @@ const LINE =
 const FULL = local("s1", {
   drained: true,
   paused: ["chores"],
-  edge: edge({ replays: 7, connections: 3, backends: [row("s1"), row("s2", { state: "down" })] }),
+  edge: edge({
+    replays: 7,
+    connections: 3,
+    load: { slot: 1, now: 1.5, past: [] },
+    backends: [row("s1"), row("s2", { state: "down" })],
+  }),
   expiries: [
     {
       kind: "leaf",

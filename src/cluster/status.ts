@@ -4,9 +4,12 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
+import { ejectionWarnings } from "./ejection-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
+import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 import { NO_WORK, Work } from "./work.ts";
@@ -25,6 +28,13 @@ export const BackendStatus = z.object({
   jrubies: z.int(),
   /** Requests of this edge that it works on. */
   busy: z.int(),
+  /** Requests of this edge that wait for it. */
+  queued: z.int().default(0),
+  /** Requests of this edge since its daemon started, and per second between the last two looks. */
+  total: z.int().default(0),
+  perS: z.number().default(0),
+  /** How long it takes to answer, mean of this edge's last 1024 requests, milliseconds. */
+  responseMs: z.number().default(0),
   because: z.string().default(""),
 });
 export type BackendStatus = z.infer<typeof BackendStatus>;
@@ -71,6 +81,8 @@ export const LocalStatus = z.object({
       /** Agents' connections here, and workers that only end those that they had. */
       connections: z.int().optional(),
       formerWorkers: z.int().optional(),
+      /** How much work this edge had for puppetservers of late; absent: not known. */
+      load: EdgeLoad.optional(),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
       poisonous: z.array(
         z.object({
@@ -174,6 +186,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...poisonWarnings(servers),
     ...courierWarnings(facts.members),
     ...workWarnings(facts.work, facts.members, nowMs),
+    ...capacityWarnings(facts.members),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>
@@ -318,30 +331,6 @@ function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): string[] {
     warnings.push(`${id}'s CA directory has ${files} that the record doesn't know: left alone.`);
   }
   return warnings;
-}
-
-/** Where the CA went, as the first member tells that knows it. */
-export function ejectedIn(members: readonly MemberAnswer[]): Ejected | undefined {
-  return members.flatMap(({ local }) => local?.ca?.ejected ?? [])[0];
-}
-
-function ejectionWarnings({ id, ca, edge }: LocalStatus): string[] {
-  const ejected = ca?.ejected;
-  if (ejected === undefined) return [];
-  const { to, handedOver } = ejected;
-  if (to !== id && handedOver) {
-    return [
-      `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (docs/eject.md).`,
-    ];
-  }
-  if (to === id && !handedOver) {
-    return [
-      `The CA was ejected to ${id}, and nobody signs yet: there, once more, understudy eject`,
-    ];
-  }
-  if (edge?.active !== true || edge.stockCa?.up === true) return [];
-  const again = to === id ? " If eject was interrupted there: understudy eject" : "";
-  return [`${id}'s edge gets no answer from the CA of ${to}: is its puppetserver up?${again}`];
 }
 
 /** "1 file (/a)", "3 files (/a, …)". */

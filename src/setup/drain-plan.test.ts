@@ -73,6 +73,17 @@ test("planDrain says what is at risk", () => {
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);
 });
 
+test("planDrain says when the busiest half hour wouldn't be carried", () => {
+  const load = (seen: number) => ({ slot: 1, now: 0, past: [seen] });
+  const risks = (seen: number) =>
+    plan(
+      [answer("s1"), answer("s2", local("s2", { edge: edge({ load: load(seen) }) })), answer("s3")],
+      "s2",
+    ).risks;
+  assert.deepEqual(risks(6.4), []);
+  assert.match(risks(6.5).join("|"), /asked for 6\.5 JRubies at once: with 8/);
+});
+
 test("planDrain has nothing to drain at a witness, and at who leaves anyway", () => {
   const witness = answer("w1", local("w1", { role: "witness" }));
   const leaving = answer("s3", local("s3"), { phase: "leaving" });

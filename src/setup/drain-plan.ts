@@ -3,6 +3,7 @@
 
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
+import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
@@ -160,6 +161,12 @@ function risksOf(
   if (more > 0) risks.push(`${more} of the requests that run now would wait at the edges`);
   else if (now > 0 && left * 2 < now) {
     risks.push(`less than half of the JRubies is left: runs take longer, requests may wait`);
+  }
+  const { busiest } = judgeCapacity(status.members);
+  if (busiest !== undefined && left > 0 && left * BUSY_MAX < busiest.load) {
+    risks.push(
+      `the busiest half hour of the last day asked for ${busiest.load.toFixed(1)} JRubies at once: with ${left} agents queue up then`,
+    );
   }
   const { addresses = [], edge } = local ?? {};
   if (addresses.length > 0 && heirs.length > 0) {

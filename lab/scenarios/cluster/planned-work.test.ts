@@ -1,6 +1,6 @@
-// What administrators plan, under agents that run all the while: a drained server loses power, boots
-// and is drained still; every puppetserver restarts in turn while the daemons that drive it are
-// killed. No run fails.
+// What administrators plan, under agents that run all the while: a drained server loses power,
+// boots and is drained still; every puppetserver restarts in turn while the daemons that drive it
+// are killed. No run fails.
 
 import assert from "node:assert/strict";
 import type { ClusterStatus } from "../../../src/cluster/status.ts";
