@@ -12,7 +12,7 @@ import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
-import { NO_WORK, Work } from "./work.ts";
+import { NO_WORK, rollUnderWay, Work } from "./work.ts";
 import { workNotes, workWarnings } from "./work-status.ts";
 
 const CLOCK_WARN_MS = 5000;
@@ -180,7 +180,10 @@ export function judgeStatus(facts: Facts): ClusterStatus {
       })),
       nowMs,
     ),
-    ...puppetserverWarnings(puppetservers),
+    // One that restarts by somebody's wish is expected to be away.
+    ...puppetserverWarnings(
+      puppetservers.filter(({ member }) => member !== rollUnderWay(facts.work)?.now?.id),
+    ),
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge, NOW_MS, three } from "./testing/status.ts";
-import type { Drain } from "./work.ts";
+import { answer, edge, judge, local, NOW_MS, row, three } from "./testing/status.ts";
+import type { Drain, Roll } from "./work.ts";
 import { shortName } from "./work-status.ts";
 
 process.env["TZ"] = "UTC";
@@ -62,6 +62,33 @@ test("status tells what is paused, what that means and how it ends; after a day 
   assert.match(judged({ scope: "newer" }).notes[0] ?? "", /^newer are paused by ops/);
   const long = judged({ at: at(-90_000) }).warnings;
   assert.deepEqual(long, ["Moves of addresses are paused for 1d 1h in a row: is it forgotten?"]);
+});
+
+test("status tells where a roll is, doesn't warn of the one that restarts, and names where it halted", () => {
+  const roll: Roll = {
+    key: "k",
+    does: "restart",
+    by: "ops",
+    at: at(-60),
+    reason: "",
+    ids: ["s1", "s2", "s3"],
+    force: false,
+    done: [{ id: "s1", at: at(-30), note: "" }],
+    now: { id: "s2", step: "act", since: at(-5), was: "1", note: "" },
+    until: at(60),
+    stop: false,
+  };
+  const down = edge({ backends: [row("s1"), row("s2", { state: "down" }), row("s3")] });
+  const members = ["s1", "s2", "s3"].map((id) => answer(id, local(id, { edge: down })));
+  const { notes, warnings } = judge(members, {}, { drains: [], roll });
+  assert.deepEqual(notes, [
+    "puppetservers restart one after another for ops, 1 of 3 done: s2, it restarts.",
+  ]);
+  assert.deepEqual(warnings, []);
+  const end = { how: "halted" as const, at: at(0), because: "it doesn't answer" };
+  const halted = judge(members, {}, { drains: [], roll: { ...roll, end } });
+  assert.match(halted.warnings.join("|"), /s2's puppetserver is down/);
+  assert.match(halted.warnings.join("|"), /halted at s2, with 1 of 3 done: it doesn't answer/);
 });
 
 test("shortName is the first label where it is nobody else's", () => {

@@ -118,6 +118,11 @@ test("judgeDrained tells what is still open", () => {
     assert.equal(progress.drained, false, what);
     assert.match(progress.left.join("|"), left, what);
   }
+  const gone = judged([
+    answer("s1", local("s1", { edge: edge({ backends: drained }) })),
+    silent("s3"),
+  ]);
+  assert.match(gone.left.join("|"), /^it doesn't answer/);
   const holder = judgeDrained(judge(three()), "s1", 0);
   assert.match(holder.left.join("|"), /still holds 10\.0\.0\.10/);
   assert.deepEqual(judged([silent("s1"), answer("s3", local("s3", { addresses: [] }))]).silent, [

@@ -179,7 +179,11 @@ function risksOf(
       `there is no virtual IP: agents go on to come to its edge by DNS or a balancer, and are served; before it is switched off take it out there`,
     );
   }
-  if (local === undefined) risks.push(`${id} doesn't answer: what runs there can't be seen`);
+  if (local === undefined) {
+    risks.push(
+      `${id} doesn't answer: what runs there can't be seen, an address that it holds stays`,
+    );
+  }
   if (addresses.length > 0 && isPaused(status.work, id, nowMs, "addresses")) {
     risks.push(`moves of addresses are paused: its addresses stay until they aren't any more`);
   }
@@ -219,9 +223,13 @@ export function judgeDrained(
     ...addresses.map((address) => `it still holds ${address}`),
     ...(open === 0 ? [] : [`${countOf(open, "connection")} of agents to its edge`]),
     ...(formerWorkers === 0 ? [] : [`its edge still ends what it had before`]),
+    // Its own daemon has it give addresses up.
+    ...(target?.member.role === "server" && target.local === undefined
+      ? [`it doesn't answer: whether it holds an address can't be told`]
+      : []),
   ];
   const silent = status.members.flatMap(({ member, local }) =>
-    member.role === "server" && local === undefined ? [member.id] : [],
+    member.role === "server" && local === undefined && member.id !== id ? [member.id] : [],
   );
   return { id, drained: left.length === 0, requests, addresses, left, silent };
 }
