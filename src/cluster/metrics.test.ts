@@ -122,3 +122,12 @@ test("docs/metrics.md lists every metric, and rules know no others", () => {
     [],
   );
 });
+
+test("docs/alerts.md says of every rule what to do, in their order", () => {
+  const rules = readFileSync(join(ROOT, "packaging", "files", "alerts.yml"), "utf8");
+  const docs = readFileSync(join(ROOT, "docs", "alerts.md"), "utf8");
+  const names = (text: string, line: RegExp) => [...text.matchAll(line)].map(([, name]) => name);
+  const ruled = names(rules, /^ +- alert: (\w+)$/gm);
+  assert.ok(ruled.length > 10);
+  assert.deepEqual(names(docs, /^\| `(\w+)` \| .+ \| .+ \|$/gm), ruled);
+});
