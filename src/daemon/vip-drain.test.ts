@@ -12,8 +12,12 @@ test("createOffers: addresses that come back at once were taken by nobody, and s
   offers.gaveUp(SECOND);
   assert.equal(offers.see(away, 2 * SECOND), false);
   assert.equal(offers.see(held, 5 * SECOND), true);
-  assert.equal(offers.see(held, 500 * SECOND), true);
-  assert.equal(offers.see(held, 606 * SECOND), false, "offered again");
+  assert.equal(offers.see(held, 64 * SECOND), true);
+  assert.equal(offers.see(held, 66 * SECOND), false, "offered again");
+  offers.gaveUp(66 * SECOND);
+  assert.equal(offers.see(held, 70 * SECOND), true);
+  assert.equal(offers.see(held, 600 * SECOND), true, "for longer");
+  assert.equal(offers.see(held, 671 * SECOND), false);
 });
 
 test("createOffers: addresses that come back later were another's meanwhile", () => {

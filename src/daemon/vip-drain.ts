@@ -19,8 +19,10 @@ const GONE_MS = 5000;
 const LOOK_MS = 50;
 /** An address that is back so soon was taken by nobody. */
 const BACK_MS = 30_000;
-/** How long it is kept then, before it is offered again. */
-const KEEP_MS = 600_000;
+/** How long it is kept then before it is offered again: the others may just have come up. */
+const KEEP_MS = 60_000;
+/** The same for each further time: each one costs agents their connections. */
+const KEEP_LONGER_MS = 600_000;
 
 /** The cluster's virtual addresses that are on this server now. */
 export function heldHere(virtualIps: readonly string[]): string[] {
@@ -95,7 +97,9 @@ export function createOffers() {
   let gaveMs: number | undefined;
   let gone = false;
   let keptMs: number | undefined;
-  const kept = (nowMs: number) => keptMs !== undefined && nowMs - keptMs < KEEP_MS;
+  let times = 0;
+  const kept = (nowMs: number) =>
+    keptMs !== undefined && nowMs - keptMs < (times > 1 ? KEEP_LONGER_MS : KEEP_MS);
   return {
     kept,
     gaveUp(nowMs: number) {
@@ -107,9 +111,13 @@ export function createOffers() {
       if (!drained) {
         gaveMs = keptMs = undefined;
         gone = false;
+        times = 0;
       } else if (holds && gone) {
         gone = false;
-        if (gaveMs !== undefined && nowMs - gaveMs < BACK_MS) keptMs = nowMs;
+        if (gaveMs !== undefined && nowMs - gaveMs < BACK_MS) {
+          keptMs = nowMs;
+          times += 1;
+        }
       }
       return kept(nowMs);
     },
