@@ -130,12 +130,15 @@ export async function readWork(etcd: Etcd): Promise<Work> {
   return kv === undefined ? NO_WORK : parseKept(Work, kv).value;
 }
 
-/** Changes the planned work by `change`, which may throw why not. Returns what is so then. */
+/**
+ * Changes the planned work by `change`, which may throw why not, or give back what it got. Returns
+ * what is so then.
+ */
 export async function updateWork(etcd: Etcd, change: (work: Work) => Work): Promise<Work> {
   let after = NO_WORK;
   await update(etcd, WORK_KEY, Work, (before = NO_WORK) => {
     after = change(before);
-    return after;
+    return after === before ? undefined : after;
   });
   return after;
 }

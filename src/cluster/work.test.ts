@@ -168,4 +168,12 @@ test("updateWork leaves what a newer member wrote", async () => {
   await updateWork(client, (work) => withDrain(work, drain("s1")));
   const kept = JSON.parse((await client.get(WORK_KEY))?.value ?? "{}") as { newer?: unknown };
   assert.deepEqual(kept.newer, [1]);
+  // What changes nothing is no write, in whatever order a newer member wrote it.
+  const put = async () => {
+    const value = JSON.stringify({ newer: [1], drains: [] });
+    return client.transact({ when: [], then: [{ put: WORK_KEY, value }] });
+  };
+  const { revision } = await put();
+  await updateWork(client, (work) => withoutEnded(work, [], NOW_MS));
+  assert.equal((await client.get(WORK_KEY))?.modRevision, revision);
 });

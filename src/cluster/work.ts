@@ -11,6 +11,7 @@ const DRAINS_MAX = 100;
 const PAUSES_MAX = 110;
 /** What has ended is kept for so long: members' clocks differ, and people look what became of it. */
 const KEPT_MS = 600_000;
+const ROLL_KEPT_MS = 3_600_000;
 
 /** One member that an administrator keeps agents' work from. */
 export const Drain = z.object({
@@ -176,21 +177,22 @@ export function withoutPauses(work: Work, meant: (pause: Pause) => boolean): Wor
   return { ...work, pauses: (work.pauses ?? []).filter((pause) => !meant(pause)) };
 }
 
-/** `work` without what ended long ago, or belongs to nobody in `members`. */
+/**
+ * `work` without what ended long ago, or belongs to nobody in `members`; itself where there is
+ * nothing of that.
+ */
 export function withoutEnded(work: Work, members: readonly string[], nowMs: number): Work {
-  const drains = work.drains.filter(
-    ({ id, until }) =>
-      members.includes(id) && (until === undefined || Date.parse(until) > nowMs - KEPT_MS),
-  );
-  const { roll, pauses, ...rest } = work;
-  const isKept = ({ until, id }: Pause) =>
-    Date.parse(until) > nowMs - KEPT_MS && (id === undefined || members.includes(id));
-  const isOld = roll?.end !== undefined && Date.parse(roll.end.at) < nowMs - 6 * KEPT_MS;
+  const isKept = ({ until, id }: { until?: string | undefined; id?: string | undefined }) =>
+    (until === undefined || Date.parse(until) > nowMs - KEPT_MS) &&
+    (id === undefined || members.includes(id));
+  const { drains, pauses = [], roll } = work;
+  const isOld = roll?.end !== undefined && Date.parse(roll.end.at) < nowMs - ROLL_KEPT_MS;
+  if (!isOld && [...drains, ...pauses].every(isKept)) return work;
+  const { roll: _, ...rest } = work;
   return {
-    ...rest,
-    drains,
-    ...(pauses === undefined ? {} : { pauses: pauses.filter(isKept) }),
-    ...(roll === undefined || isOld ? {} : { roll }),
+    ...(isOld ? rest : work),
+    drains: drains.filter(isKept),
+    pauses: pauses.filter(isKept),
   };
 }
 

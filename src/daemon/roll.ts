@@ -49,7 +49,7 @@ async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
   if (view === undefined) return;
   const ids = view.members.map(({ id }) => id);
   const tidy = (work: typeof view.work) => withoutEnded(work, ids, wallMs());
-  if (JSON.stringify(tidy(view.work)) === JSON.stringify(view.work)) return;
+  if (tidy(view.work) === view.work) return;
   await updateWork(etcd, tidy);
 }
 
