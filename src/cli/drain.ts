@@ -6,7 +6,6 @@ import { Fault } from "../base/fault.ts";
 import { parseLocalTime, renderLocalTime } from "../base/local-time.ts";
 import { pause } from "../base/retry.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
-import { readWho } from "../host/who.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { renderDrainPlan } from "../setup/drain-plan.ts";
 import {
@@ -78,13 +77,12 @@ async function drain(name: string, flags: Flags): Promise<void> {
   };
   const waitMs = flags.wait === false ? 0 : parseDuration(flags.wait) * 1000;
   if (flags.dryRun === true) {
-    const body = { name };
-    const plan = await callDaemon("POST", "/v1/drains/plan", { body, answer: DrainPlan });
+    const plan = await callDaemon("GET", `${pathOf(name)}/plan`, { answer: DrainPlan });
     output.result(plan, renderDrainPlan(plan));
     if (plan.refused !== "" && flags.force !== true) process.exitCode = EXIT.failed;
     return;
   }
-  const body = { ...wish, by: await readWho(), force: flags.force === true };
+  const body = { ...wish, force: flags.force === true };
   const said = await callDaemon("POST", "/v1/drains", { body, answer: DrainAnswer });
   const { id } = said;
   const undo = `Undo: understudy undrain ${name}`;
@@ -103,8 +101,8 @@ async function drain(name: string, flags: Flags): Promise<void> {
 
 async function undrain(name: string, flags: { json?: boolean }): Promise<void> {
   const output = createOutput(flags.json === true);
-  const body = { name: check(MemberName, "server", name), by: await readWho() };
-  const said = await callDaemon("POST", "/v1/drains/end", { body, answer: DrainAnswer });
+  const path = pathOf(check(MemberName, "server", name));
+  const said = await callDaemon("DELETE", path, { answer: DrainAnswer });
   const text =
     said.drain === undefined
       ? `${said.id} wasn't drained.`
@@ -131,8 +129,11 @@ function describeEnd(until: string | undefined, nowMs: number): string {
 }
 
 async function ask(name: string): Promise<DrainProgress> {
-  const options = { body: { name }, answer: DrainProgress, withinMs: ASK_MS };
-  return callDaemon("POST", "/v1/drains/progress", options);
+  return callDaemon("GET", pathOf(name), { answer: DrainProgress, withinMs: ASK_MS });
+}
+
+function pathOf(name: string): string {
+  return `/v1/drains/${encodeURIComponent(name)}`;
 }
 
 /** Waits until nothing runs there, `waitMs` have passed or somebody interrupts it. */

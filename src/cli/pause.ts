@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { renderLocalTime } from "../base/local-time.ts";
 import { wallMs } from "../host/clock.ts";
-import { readWho } from "../host/who.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { PauseAnswer, PauseWish } from "../setup/work-contract.ts";
 import { endOf } from "./drain.ts";
@@ -73,7 +72,7 @@ async function pause(flags: Flags): Promise<void> {
     throw new Fault("cli.option", "a pause lasts a week at most: say it again before it ends");
   }
   const reason = check(PauseWish.shape.reason, "--reason", flags.reason);
-  const body = { scopes, by: await readWho(), reason, until };
+  const body = { scopes, reason, until };
   const said = await callDaemon("POST", "/v1/pauses", { body, answer: PauseAnswer });
   const end = renderLocalTime(Date.parse(until), nowMs);
   const undo = "Undo: understudy resume";
@@ -82,7 +81,7 @@ async function pause(flags: Flags): Promise<void> {
 
 async function resume(flags: Pick<Flags, "scope" | "json">): Promise<void> {
   const output = createOutput(flags.json === true);
-  const body = { scopes: flags.scope, by: await readWho() };
+  const body = { scopes: flags.scope };
   const said = await callDaemon("POST", "/v1/pauses/end", { body, answer: PauseAnswer });
   const names = said.pauses.map(({ scope, id }) => id ?? scope);
   output.result(said, names.length === 0 ? "Nothing was paused." : `${names.join(", ")}: resumed.`);

@@ -5,7 +5,6 @@ import { Fault, isFault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { Roll } from "../cluster/work.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { readWho } from "../host/who.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnd, renderRollPlan, tellRoll } from "../setup/roll-plan.ts";
 import { MemberName, Reason, RollAnswer, RollPlan, RollStarted } from "../setup/work-contract.ts";
@@ -64,14 +63,13 @@ async function restartPuppetserver(name: string | undefined, flags: Flags): Prom
     return;
   }
   const reason = check(Reason, "--reason", flags.reason ?? "");
-  const by = await readWho();
-  const body = { ...meant, by, reason, force: flags.force === true };
+  const body = { ...meant, reason, force: flags.force === true };
   const started = await callDaemon("POST", "/v1/roll", { body, answer: RollStarted });
   if (started.already) {
     const { by: whose, ids } = started.roll;
     output.progress(`One is under way already, for ${whose}: ${ids.join(", ")}. This is that one.`);
   }
-  const { roll, left } = await watch(started.roll, by, output);
+  const { roll, left } = await watch(started.roll, output);
   const lines = left === "" ? describeEnd(roll) : [left];
   if (roll.end?.how === "halted" && left === "") {
     throw new Fault("roll.halted", lines[0] ?? "it halted", { hints: lines.slice(1) });
@@ -93,11 +91,7 @@ export function meantBy(name: string | undefined, { rolling, rest }: Flags) {
 }
 
 /** Follows the roll to its end. `left`: what is said when it goes on without this command. */
-async function watch(
-  first: Roll,
-  by: string,
-  output: Output,
-): Promise<{ roll: Roll; left: string }> {
+async function watch(first: Roll, output: Output): Promise<{ roll: Roll; left: string }> {
   const asked = createAsked();
   let roll = first;
   let before: Roll | undefined;
@@ -114,7 +108,7 @@ async function watch(
     if (roll.end !== undefined) return { roll, left: "" };
     if (asked.toLeave()) return { roll, left: `It goes on without this command: ${SEE}` };
     if (asked.toStop() && !stopping) {
-      await callDaemon("POST", "/v1/roll/stop", { body: { by }, answer: RollAnswer });
+      await callDaemon("DELETE", "/v1/roll", { answer: RollAnswer });
       stopping = true;
       output.progress("   … it ends when the server under way is back; once more leaves it alone");
     }

@@ -12,6 +12,14 @@ const LINE =
 const FULL = local("s1", {
   drained: true,
   paused: ["chores"],
+  api: {
+    settings: { port: 9143, metricsFrom: [] },
+    url: "https://s1:9143",
+    because: "",
+    accessRevision: 5,
+    refused: 3,
+    uses: [],
+  },
   edge: edge({
     replays: 7,
     connections: 3,
@@ -64,6 +72,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
   for (const line of [
     'understudy_info{version="1.0.0",role="server",phase="ready"} 1',
     "understudy_record_reachable 1",
+    "understudy_api_up 1",
+    "understudy_api_refused_total 3",
     'understudy_address_held{address="10.0.0.10"} 1',
     "understudy_drained 1",
     'understudy_paused{scope="chores"} 1',

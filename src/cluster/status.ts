@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { ejectionWarnings } from "./ejection-status.ts";
@@ -118,6 +119,8 @@ export const LocalStatus = z.object({
     .optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
+  /** The API for people; absent: a version without one. */
+  api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */

@@ -20,7 +20,7 @@ beforeEach(async () => {
   await etcd.client().transact({ when: [], then: [{ delete: WORK_KEY }] });
 });
 
-const wish = { by: "ops", reason: "", force: false };
+const wish = { reason: "", force: false };
 const refused = (error: unknown) => isFault(error, "drain.refused");
 
 /** The daemon of one member of a cluster of two. Its view is never newer than the record. */
@@ -45,20 +45,20 @@ async function out(): Promise<string[]> {
 
 test("drain and undrain may be said twice; the first time counts, the newest reason is kept", async () => {
   const commands = daemon();
-  const first = await commands.drain({ ...wish, name: "s2" });
-  const again = await commands.drain({ ...wish, name: "s2", reason: "kernel" });
+  const first = await commands.drain({ ...wish, name: "s2" }, "ops");
+  const again = await commands.drain({ ...wish, name: "s2", reason: "kernel" }, "ops");
   assert.equal(again.drain?.at, first.drain?.at);
   assert.equal(again.drain?.reason, "kernel");
   assert.deepEqual(await out(), ["s2"]);
-  assert.equal((await commands.undrain({ name: "s2", by: "ops" })).drain?.reason, "kernel");
-  assert.equal((await commands.undrain({ name: "s2", by: "ops" })).drain, undefined);
+  assert.equal((await commands.undrain("s2", "ops")).drain?.reason, "kernel");
+  assert.equal((await commands.undrain("s2", "ops")).drain, undefined);
   assert.deepEqual(await out(), []);
 });
 
 test("of two servers that are drained at once from two members one is refused", async () => {
   const both = await Promise.allSettled([
-    daemon().drain({ ...wish, name: "s1" }),
-    daemon().drain({ ...wish, name: "s2" }),
+    daemon().drain({ ...wish, name: "s1" }, "ops"),
+    daemon().drain({ ...wish, name: "s2" }, "ops"),
   ]);
   const reasons = both.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
   assert.equal(reasons.length, 1);
@@ -68,15 +68,15 @@ test("of two servers that are drained at once from two members one is refused", 
 
 test("drain --force takes the last one too, and says nothing is refused", async () => {
   const commands = daemon();
-  await commands.drain({ ...wish, name: "s1" });
-  await assert.rejects(commands.drain({ ...wish, name: "s2" }), refused);
-  await commands.drain({ ...wish, name: "s2", force: true });
+  await commands.drain({ ...wish, name: "s1" }, "ops");
+  await assert.rejects(commands.drain({ ...wish, name: "s2" }, "ops"), refused);
+  await commands.drain({ ...wish, name: "s2", force: true }, "ops");
   assert.deepEqual((await out()).toSorted(), ["s1", "s2"]);
 });
 
 test("drain refuses an end that is over, and changes nothing", async () => {
   const commands = daemon();
   const until = new Date(Date.now() - 1000).toISOString();
-  await assert.rejects(commands.drain({ ...wish, name: "s1", until }), refused);
+  await assert.rejects(commands.drain({ ...wish, name: "s1", until }, "ops"), refused);
   assert.deepEqual(await out(), []);
 });

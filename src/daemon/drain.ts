@@ -1,7 +1,7 @@
 // The commands that drain a member and end that: one compared change of the record each, decided on
 // what the cluster is now. Edges, addresses and couriers follow with the view.
 
-import type { DrainCommands } from "../api/work-routes.ts";
+import type { DrainCommands } from "../api/work-commands.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { findMember } from "../cluster/find-member.ts";
@@ -36,7 +36,7 @@ export function drainCommands(host: DrainHost): DrainCommands {
       const status = await host.status();
       return planDrain(status, find(status, name), wallMs());
     },
-    async drain({ name, by, reason, until, force }) {
+    async drain({ name, reason, until, force }, by) {
       const status = await host.status();
       const id = find(status, name);
       const nowMs = wallMs();
@@ -67,7 +67,7 @@ export function drainCommands(host: DrainHost): DrainCommands {
       log.notice(`${id} is drained by ${by}`, { reason, until: until ?? "" });
       return { id, drain: drainOf(after, id, nowMs) };
     },
-    async undrain({ name, by }) {
+    async undrain(name, by) {
       const status = await host.status();
       const id = find(status, name);
       const nowMs = wallMs();

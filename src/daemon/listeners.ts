@@ -2,7 +2,8 @@
 // edges. Renewed certificates are taken by `reloads`.
 
 import type { ServerOptions } from "node:https";
-import { createLocalApp } from "../api/local-app.ts";
+import type { Audit } from "../api/audit.ts";
+import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
 import { Fault } from "../base/fault.ts";
@@ -14,6 +15,7 @@ import { readClusterRecord } from "../cluster/record.ts";
 import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
+import { accessCommands } from "./access.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
@@ -42,17 +44,18 @@ import { planRemoval } from "../setup/removal.ts";
 
 type Shared = {
   membership: MembershipDeps;
-  local: Parameters<typeof createLocalApp>[0]["local"];
+  local: LocalDeps["local"];
 };
 
-export async function listenForCommands(
+/** What can be asked of this daemon, by its own commands and in part by people. */
+export function commandsOf(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared & { status: Parameters<typeof createLocalApp>[0]["cluster"] },
-) {
+  shared: Shared & { status: LocalDeps["cluster"] },
+): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
-  const app = createLocalApp({
+  return {
     log,
     local: shared.local,
     cluster: shared.status,
@@ -101,7 +104,12 @@ export async function listenForCommands(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-  });
+    access: accessCommands(core, { ...shared, ...membership }),
+  };
+}
+
+export async function listenForCommands(commands: LocalDeps, audit: Audit) {
+  const app = createLocalApp(commands, audit);
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }
 

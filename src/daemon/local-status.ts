@@ -24,6 +24,7 @@ export interface LocalParts {
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
+  api: () => LocalStatus["api"];
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -35,6 +36,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
+  const api = parts.api();
   return {
     id: node.id,
     role: node.role,
@@ -59,6 +61,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
+    ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };

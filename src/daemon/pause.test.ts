@@ -32,12 +32,14 @@ test("parseScope takes scopes of the cluster, else members' names", () => {
 });
 
 test("pause and resume: several scopes are one change, what isn't named stays", async () => {
-  const { pauses } = await commands().pause({
-    scopes: ["addresses", "s1"],
-    by: "ops",
-    reason: "why",
-    until: soon(),
-  });
+  const { pauses } = await commands().pause(
+    {
+      scopes: ["addresses", "s1"],
+      reason: "why",
+      until: soon(),
+    },
+    "ops",
+  );
   assert.deepEqual(
     pauses.map(({ scope, id }) => [scope, id]),
     [
@@ -45,17 +47,17 @@ test("pause and resume: several scopes are one change, what isn't named stays", 
       ["server", "s1.test"],
     ],
   );
-  const ended = await commands().resume({ scopes: ["s1"], by: "ops" });
+  const ended = await commands().resume({ scopes: ["s1"] }, "ops");
   assert.equal(ended.pauses.length, 1);
   const work = await readWork(etcd.client());
   assert.equal(isPaused(work, "s1.test", Date.now()), false);
   assert.equal(isPaused(work, "s1.test", Date.now(), "addresses"), true);
-  assert.equal((await commands().resume({ scopes: [], by: "ops" })).pauses.length, 1);
-  assert.equal((await commands().resume({ scopes: [], by: "ops" })).pauses.length, 0);
+  assert.equal((await commands().resume({ scopes: [] }, "ops")).pauses.length, 1);
+  assert.equal((await commands().resume({ scopes: [] }, "ops")).pauses.length, 0);
 });
 
 test("pause refuses an end that is over", async () => {
   const until = new Date(Date.now() - 1000).toISOString();
-  const wish = { scopes: ["chores"], by: "ops", reason: "why", until };
-  await assert.rejects(commands().pause(wish), (error) => isFault(error, "pause.refused"));
+  const wish = { scopes: ["chores"], reason: "why", until };
+  await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
 });

@@ -1,7 +1,7 @@
 // The commands that pause what Understudy does by itself, and end that: one compared change of the
 // record each. The loops look at it before they act.
 
-import type { PauseCommands } from "../api/work-routes.ts";
+import type { PauseCommands } from "../api/work-commands.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { findMember } from "../cluster/find-member.ts";
@@ -21,7 +21,7 @@ export interface PauseHost {
 export function pauseCommands(host: PauseHost): PauseCommands {
   const { etcd, log } = host;
   return {
-    async pause({ scopes, by, reason, until }) {
+    async pause({ scopes, reason, until }, by) {
       const nowMs = wallMs();
       if (Date.parse(until) <= nowMs) {
         throw new Fault("pause.refused", `${until} is over by this server's clock`);
@@ -38,7 +38,7 @@ export function pauseCommands(host: PauseHost): PauseCommands {
       log.notice(`${scopes.join(", ")} paused by ${by}`, { reason, until });
       return { pauses: pausesNow(work, nowMs).filter((pause) => meant.some(isSame(pause))) };
     },
-    async resume({ scopes, by }) {
+    async resume({ scopes }, by) {
       const nowMs = wallMs();
       const meant = scopes.map((scope) => parseScope(scope, host.ids()));
       const ends = (pause: Pause) => meant.length === 0 || meant.some(isSame(pause));

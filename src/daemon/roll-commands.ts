@@ -2,7 +2,7 @@
 // drives it, so it outlives the command, this daemon and this server.
 
 import { randomUUID } from "node:crypto";
-import type { RollCommands } from "../api/work-routes.ts";
+import type { RollCommands } from "../api/work-commands.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
@@ -28,7 +28,7 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
       const status = await host.status();
       return planRestarts(status, rollIds(status, wish), wallMs());
     },
-    async begin({ by, reason, force, ...wish }) {
+    async begin({ reason, force, ...wish }, by) {
       const status = await host.status();
       const nowMs = wallMs();
       const key = randomUUID();

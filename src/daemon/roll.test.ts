@@ -87,7 +87,7 @@ function createWorld() {
   return { commands, drive, restarted, broken };
 }
 
-const wish = { names: [], rest: false, by: "ops", reason: "", force: false };
+const wish = { names: [], rest: false, reason: "", force: false };
 const ended = async () => {
   const { roll } = await readWork(etcd.client());
   return roll?.end === undefined ? undefined : roll;
@@ -103,7 +103,10 @@ async function untilEnded(drivers: { refresh(): Promise<void> }[]): Promise<Roll
 
 test("startRollLoop takes each server once, also with two drivers; begun twice it is one roll", async () => {
   const world = createWorld();
-  const [one, two] = await Promise.all([world.commands.begin(wish), world.commands.begin(wish)]);
+  const [one, two] = await Promise.all([
+    world.commands.begin(wish, "ops"),
+    world.commands.begin(wish, "ops"),
+  ]);
   assert.equal(one.roll.key, two.roll.key);
   assert.notEqual(one.already, two.already);
   const drivers = [world.drive(), world.drive()];
@@ -115,7 +118,7 @@ test("startRollLoop takes each server once, also with two drivers; begun twice i
 
 test("startRollLoop goes on where a former driver stopped", async () => {
   const world = createWorld();
-  await world.commands.begin(wish);
+  await world.commands.begin(wish, "ops");
   const first = world.drive();
   await until("the first restart", () => world.restarted.length > 0, WAIT);
   await first.end();
@@ -128,14 +131,14 @@ test("startRollLoop goes on where a former driver stopped", async () => {
 test("startRollLoop halts at the first that fails, and --rest takes those that were left", async () => {
   const world = createWorld();
   world.broken.add("s2");
-  await world.commands.begin(wish);
+  await world.commands.begin(wish, "ops");
   const driver = world.drive();
   const halted = await untilEnded([driver]);
   assert.equal(halted.end?.how, "halted");
   assert.deepEqual(world.restarted, ["s1", "s2"]);
   assert.equal(isOut({ drains: [], roll: halted }, "s2", Date.now()), false);
   world.broken.clear();
-  const { roll } = await world.commands.begin({ ...wish, rest: true });
+  const { roll } = await world.commands.begin({ ...wish, rest: true }, "ops");
   assert.deepEqual(roll.ids, ["s2", "s3"]);
   assert.equal((await untilEnded([driver])).end?.how, "done");
   assert.deepEqual(world.restarted, ["s1", "s2", "s2", "s3"]);
@@ -144,7 +147,7 @@ test("startRollLoop halts at the first that fails, and --rest takes those that w
 
 test("a roll that is stopped before it began does nothing", async () => {
   const world = createWorld();
-  await world.commands.begin(wish);
+  await world.commands.begin(wish, "ops");
   await world.commands.stop("ops");
   const driver = world.drive();
   assert.equal((await untilEnded([driver])).end?.how, "stopped");

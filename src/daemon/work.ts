@@ -1,6 +1,6 @@
 // The commands of planned work, with what they need of a running daemon.
 
-import type { WorkCommands } from "../api/work-routes.ts";
+import type { WorkCommands } from "../api/work-commands.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { type Core, requireView } from "./core.ts";
 import { drainCommands } from "./drain.ts";

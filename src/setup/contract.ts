@@ -1,9 +1,11 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
+import { AccessName, AccessRole } from "../cluster/access.ts";
 import {
   ALT_NAMES_MAX,
   AltName,
+  ApiSettings,
   Backend,
   Certname,
   IpAddress,
@@ -282,3 +284,70 @@ export const HandedOverAnswer = z.object({
   crlNumber: z.int(),
 });
 export type HandedOverAnswer = z.infer<typeof HandedOverAnswer>;
+
+/** A token for the API on the network. */
+export const AccessWish = z.object({
+  name: AccessName,
+  role: AccessRole,
+  /** How long it is good, milliseconds. */
+  validMs: z
+    .int()
+    .min(60_000)
+    .max(730 * 86_400_000),
+});
+export type AccessWish = z.infer<typeof AccessWish>;
+
+export const AccessMade = z.object({
+  name: AccessName,
+  role: AccessRole,
+  expiresAt: z.string(),
+  /** Told this once. */
+  token: z.string(),
+  /** Servers that keep a durable copy of it. */
+  copies: z.int(),
+});
+export type AccessMade = z.infer<typeof AccessMade>;
+
+export const AccessTokens = z.object({
+  tokens: z.array(
+    z.object({
+      name: z.string(),
+      role: z.string(),
+      createdAt: z.string(),
+      createdBy: z.string(),
+      expiresAt: z.string(),
+      expired: z.boolean(),
+      /** When a member that answers last let it in, to the hour; absent: none knows. */
+      usedAt: z.string().optional(),
+    }),
+  ),
+});
+export type AccessTokens = z.infer<typeof AccessTokens>;
+
+export const AccessRevoked = z.object({
+  name: z.string(),
+  /** Members that refuse it now. */
+  confirmed: z.array(z.string()),
+  /** Members that may still let it in. */
+  missing: z.array(z.object({ member: z.string(), because: z.string() })),
+});
+export type AccessRevoked = z.infer<typeof AccessRevoked>;
+
+/** How the API is to be on the network; what isn't given is as by default. */
+export const ApiWish = ApiSettings;
+export type ApiWish = z.infer<typeof ApiWish>;
+
+/** The API on the network as it is set, and as it is on every member. */
+export const ApiShown = z.object({
+  settings: ApiSettings.optional(),
+  members: z.array(
+    z.object({
+      member: z.string(),
+      /** Where it listens; empty: it doesn't. */
+      url: z.string(),
+      /** Why it doesn't, or doesn't as it is set. */
+      because: z.string(),
+    }),
+  ),
+});
+export type ApiShown = z.infer<typeof ApiShown>;

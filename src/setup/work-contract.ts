@@ -6,22 +6,17 @@ import { Drain, Pause, Roll } from "../cluster/work.ts";
 /** A member as people type it: its name, or the first label of it. */
 export const MemberName = z.string().min(1).max(253);
 
+/** No control characters, nor what turns the direction of a line or hides in it. */
+const HARMLESS = /^[ -~\u00a1-\u200a\u2010-\u2027\u202f-\u205f\u2070-\ufefe]*$/;
+
 /** What somebody gives as a reason: one line, for people. */
 export const Reason = z
   .string()
   .max(200)
-  .regex(/^\P{C}*$/u, { error: "one line of text, without control characters" });
-
-/** Who asks, as far as the command knows. */
-const By = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^\P{C}*$/u);
+  .regex(HARMLESS, { error: "one line of text, without control characters" });
 
 export const DrainWish = z.object({
   name: MemberName,
-  by: By,
   reason: Reason.default(""),
   /** When it ends by itself; absent: it doesn't. */
   until: z.iso.datetime().optional(),
@@ -29,11 +24,6 @@ export const DrainWish = z.object({
   force: z.boolean().default(false),
 });
 export type DrainWish = z.infer<typeof DrainWish>;
-
-export const DrainName = z.object({ name: MemberName });
-
-export const UndrainWish = z.object({ name: MemberName, by: By });
-export type UndrainWish = z.infer<typeof UndrainWish>;
 
 /** What draining a member means; asked before it is done. */
 export const DrainPlan = z.object({
@@ -71,14 +61,13 @@ export const RollWish = z.object({
   names: z.array(MemberName).max(100).default([]),
   /** Only those that the last one left when it halted or was stopped. */
   rest: z.boolean().default(false),
-  by: By,
   reason: Reason.default(""),
   force: z.boolean().default(false),
 });
 export type RollWish = z.infer<typeof RollWish>;
 
 export const RollMeant = RollWish.pick({ names: true, rest: true });
-export const StopRoll = z.object({ by: By });
+export type RollMeant = z.infer<typeof RollMeant>;
 
 /** What a roll would do; asked before it begins. */
 export const RollPlan = z.object({
@@ -105,14 +94,13 @@ export type RollStarted = z.infer<typeof RollStarted>;
 export const PauseWish = z.object({
   /** Scopes of the cluster, or members as people type them. */
   scopes: z.array(MemberName).min(1).max(10),
-  by: By,
   reason: Reason.min(1, { error: "say why: somebody else reads it at night" }),
   until: z.iso.datetime(),
 });
 export type PauseWish = z.infer<typeof PauseWish>;
 
 /** Empty: everything that is paused. */
-export const ResumeWish = z.object({ scopes: z.array(MemberName).max(10).default([]), by: By });
+export const ResumeWish = z.object({ scopes: z.array(MemberName).max(10).default([]) });
 export type ResumeWish = z.infer<typeof ResumeWish>;
 
 /** The pauses that are in force, or that were until now. */
