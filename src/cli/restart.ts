@@ -1,7 +1,7 @@
 // understudy restart puppetserver: one server after another, which no agent notices.
 
 import type { Command } from "commander";
-import { Fault, isFault } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { Roll } from "../cluster/work.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
@@ -107,11 +107,7 @@ async function watch(first: Roll, output: Output): Promise<{ roll: Roll; left: s
     }
     if (roll.end !== undefined) return { roll, left: "" };
     if (asked.toLeave()) return { roll, left: `It goes on without this command: ${SEE}` };
-    if (asked.toStop() && !stopping) {
-      await callDaemon("DELETE", "/v1/roll", { answer: RollAnswer });
-      stopping = true;
-      output.progress("   … it ends when the server under way is back; once more leaves it alone");
-    }
+    if (asked.toStop() && !stopping) stopping = await stop(output);
     await pause(LOOK_MS, asked.signal());
     const found = await look();
     if (found !== undefined) heardMs = monotonicMs();
@@ -121,6 +117,18 @@ async function watch(first: Roll, output: Output): Promise<{ roll: Roll; left: s
     if (monotonicMs() - heardMs > AWAY_MS) {
       return { roll, left: `This server's daemon can't tell how it goes on: ${SEE}` };
     }
+  }
+}
+
+/** Has it end after the server under way. False where that can't be said now. */
+async function stop(output: Output): Promise<boolean> {
+  try {
+    await callDaemon("DELETE", "/v1/roll", { answer: RollAnswer });
+    output.progress("   … it ends when the server under way is back; once more leaves it alone");
+    return true;
+  } catch (error) {
+    output.progress(`   … it can't be stopped now, tried again: ${messageOf(error)}`);
+    return false;
   }
 }
 

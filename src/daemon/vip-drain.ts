@@ -74,10 +74,10 @@ export function createAddressDrain({
     },
     async settle(view, { priority }) {
       if (!isDrained(view) || priority !== REFUSING) return;
-      offers.gaveUp(monotonicMs());
       const endMs = monotonicMs() + GONE_MS;
       while (holds(view) && monotonicMs() < endMs) await pause(LOOK_MS);
       if (holds(view)) return;
+      offers.gaveUp(monotonicMs());
       const because = "others have the addresses: takes them when nobody else does";
       await applyVip({ do: "set-priority", priority: RELUCTANT, because });
     },
