@@ -116,7 +116,8 @@ function row(
   ];
 }
 
-function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
+/** What a member is: its phase, or what is planned for it. */
+export function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
   if (phase !== "ready" || !isOut(work, id, nowMs)) return phase;
   return drainOf(work, id, nowMs) === undefined ? "restarting" : "drained";
 }

@@ -3,6 +3,7 @@
 
 import { PuppetserverUnit } from "../api/member-app.ts";
 import { messageOf } from "../base/fault.ts";
+import { packagedOf } from "../cluster/backends.ts";
 import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import type { Member } from "../cluster/schema.ts";
@@ -43,14 +44,14 @@ export function rollHands(core: Core): RollHands {
     },
     running: async (member) => runningRequests(member, node),
     async unwell(member) {
-      const [first] = member.backends;
-      if (first === undefined) return "it has no puppetserver";
-      const status = await askStatus(first, member);
+      const backend = packagedOf(member);
+      if (backend === undefined) return "edges don't know its packaged puppetserver";
+      const status = await askStatus(backend, member);
       if (status === undefined) return "it doesn't answer";
       return status.state === "running" ? "" : `it says that it is ${status.state}`;
     },
     async warm(member) {
-      const [backend] = member.backends;
+      const backend = packagedOf(member);
       if (backend === undefined) return "";
       const { ca, cert, key } = await readLeaf("edge");
       const address = backend.address ?? member.address;

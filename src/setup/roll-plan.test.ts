@@ -40,6 +40,9 @@ test("rollIds: every member with a puppetserver, those that were named, or the r
   assert.deepEqual(rollIds(status, all), ["s1", "s2", "s3"]);
   assert.deepEqual(rollIds(status, { ...all, names: ["s3", "s1", "s3"] }), ["s3", "s1"]);
   assert.throws(() => rollIds(status, { ...all, names: ["w1"] }), refused);
+  const second = [{ name: "second", port: 8151, jrubies: 4, unfit: "" }];
+  const odd = judge([...three().slice(0, 2), answer("s3", local("s3"), { backends: second })]);
+  assert.deepEqual(rollIds(odd, all), ["s1", "s2"], "only the packaged one's unit is known");
   const after = judge(three(), {}, { drains: [], roll: halted });
   assert.deepEqual(rollIds(after, { ...all, rest: true }), ["s2", "s3"]);
   for (const roll of [undefined, ROLL, { ...halted, ids: ["s1"] }]) {

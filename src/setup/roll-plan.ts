@@ -4,6 +4,7 @@
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
 import { STEPS } from "../cluster/work-status.ts";
+import { packagedOf } from "../cluster/backends.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { isPaused, type Roll } from "../cluster/work.ts";
@@ -20,6 +21,7 @@ export function rollIds(
 ): string[] {
   const able = members
     .filter(({ member }) => member.phase !== "leaving" && member.backends.length > 0)
+    .filter(({ member }) => packagedOf(member) !== undefined)
     .map(({ member }) => member.id)
     .toSorted();
   if (rest) {
@@ -32,7 +34,10 @@ export function rollIds(
   const meant = names.map((name) => findMember(all, name));
   for (const id of meant) {
     if (able.includes(id)) continue;
-    throw new Fault("roll.refused", `${id} has no puppetserver that edges know, or is leaving`);
+    throw new Fault(
+      "roll.refused",
+      `${id} has no packaged puppetserver that edges know, or is leaving`,
+    );
   }
   return names.length === 0 ? able : [...new Set(meant)];
 }
