@@ -36,6 +36,7 @@ import type {
   ServerNames,
   SyncAsked,
   TokenList,
+  RoomAnswer,
   VotersAnswer,
 } from "../setup/contract.ts";
 import { type Audit, audited } from "./audit.ts";
@@ -73,6 +74,8 @@ export interface LocalDeps {
   /** Has another server take this member out. */
   leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
+  /** Has etcd's database give back what it no longer needs. */
+  makeRoom(): Promise<RoomAnswer>;
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;

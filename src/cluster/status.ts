@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { QUOTA_BYTES } from "../etcd/server.ts";
 import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
@@ -17,8 +18,10 @@ import { NO_WORK, rollUnderWay, Work } from "./work.ts";
 import { workNotes, workWarnings } from "./work-status.ts";
 
 const CLOCK_WARN_MS = 5000;
+/** The part of etcd's quota from which on somebody should do something. */
+const NEARLY_FULL = 0.8;
 const ALARMS: Record<string, string> = {
-  NOSPACE: "its database is full",
+  NOSPACE: "its database is full (understudy member compact)",
   CORRUPT: "a member's data differs from the others'",
 };
 
@@ -306,6 +309,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   // A voter that doesn't count is named with its reason among etcd's.
   if (local.etcd.because !== "" && isVoting(local)) {
     warnings.push(`${id}'s etcd: ${local.etcd.because}`);
+  }
+  if (local.etcd.dbSizeBytes > QUOTA_BYTES * NEARLY_FULL) {
+    warnings.push(`${id}'s etcd has a nearly full database: understudy member compact`);
   }
   warnings.push(...ejectionWarnings(local));
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);

@@ -30,6 +30,7 @@ import {
   untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
+import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
@@ -97,6 +98,7 @@ export function commandsOf(
       return askToLeave(membership).finally(() => (core.asked.out = false));
     },
     setVoters: async (count) => setVoters(membership, count),
+    makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
     work: workCommands(core, shared.status),
     eject: ejectCommands(core, server, { ...shared, ...membership }),

@@ -248,6 +248,12 @@ export const VotersAnswer = z.object({
 });
 export type VotersAnswer = z.infer<typeof VotersAnswer>;
 
+/** What each voter's database came to. */
+export const RoomAnswer = z.object({
+  voters: z.array(z.object({ id: z.string(), beforeBytes: z.number(), afterBytes: z.number() })),
+});
+export type RoomAnswer = z.infer<typeof RoomAnswer>;
+
 /** Whether the other servers are left out of it, which can't be asked. */
 export const EjectWish = z.object({ alone: z.boolean().default(false) });
 

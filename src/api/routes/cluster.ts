@@ -2,7 +2,14 @@
 
 import { z } from "zod";
 import { ClusterStatus, LocalStatus } from "../../cluster/status.ts";
-import { CreatedToken, CreateToken, Done, TokenList, VotersAnswer } from "../../setup/contract.ts";
+import {
+  CreatedToken,
+  CreateToken,
+  Done,
+  RoomAnswer,
+  TokenList,
+  VotersAnswer,
+} from "../../setup/contract.ts";
 import { route } from "../route.ts";
 
 const VoterCount = z.object({ voters: z.union([z.literal(1), z.literal(3), z.literal(5)]) });
@@ -33,6 +40,14 @@ export const clusterRoutes = [
     answer: VotersAnswer,
     about: ({ body }) => String(body.voters),
     run: async (deps, { body }) => deps.setVoters(body.voters),
+  }),
+  route({
+    method: "POST",
+    path: "/v1/etcd/make-room",
+    offer: "admin",
+    summary: "have etcd's database give back what it no longer needs, one voter after the other",
+    answer: RoomAnswer,
+    run: async (deps) => deps.makeRoom(),
   }),
   route({
     method: "GET",

@@ -56,6 +56,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     planLeave: async () => PLAN,
     startLeaving: async () => void called("startLeaving"),
     leave: async () => REMOVED,
+    makeRoom: async () => ({ voters: [{ id: "s1", beforeBytes: 2, afterBytes: 1 }] }),
     setVoters: async (voters) => ({ voters, voting: voters, because: "" }),
     backends: {
       list: async () => BACKENDS,
