@@ -29,6 +29,11 @@ const COMMANDS: Record<string, Adder> = {
   token: async (to) => (await import("./cli/token.ts")).addToken(to),
   member: addMemberCommands,
   leave: addMemberCommands,
+  drain: addDrainCommands,
+  undrain: addDrainCommands,
+  pause: addPauseCommands,
+  resume: addPauseCommands,
+  restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
@@ -64,6 +69,14 @@ try {
   } else {
     process.exitCode = reportFailure(error, process.argv.includes("--json"));
   }
+}
+
+async function addDrainCommands(to: Command): Promise<void> {
+  (await import("./cli/drain.ts")).addDrain(to);
+}
+
+async function addPauseCommands(to: Command): Promise<void> {
+  (await import("./cli/pause.ts")).addPause(to);
 }
 
 async function addMemberCommands(to: Command): Promise<void> {

@@ -67,6 +67,8 @@ before(async () => {
     remove: nothing,
     refuses: nothing,
     renewLeaf: nothing,
+    puppetserverUnit: nothing,
+    restartPuppetserver: nothing,
   };
   [port = 0] = await freePorts(1);
   const { ca, ...own } = leafOf("s2.test");

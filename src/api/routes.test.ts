@@ -59,6 +59,9 @@ const BODY = {
   url: "https://foreman.test/",
   revision: 7,
   settings: { voters: 5 },
+  scopes: ["chores"],
+  reason: "why",
+  until: "2026-11-20T12:00:00.000Z",
 };
 
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {

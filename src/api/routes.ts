@@ -9,12 +9,14 @@ import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
 import { settingsRoutes } from "./routes/settings.ts";
+import { workRoutes } from "./routes/work.ts";
 
 export const ROUTES: readonly Route[] = [
   ...clusterRoutes,
   ...caRoutes,
   ...puppetdbRoutes,
   ...memberRoutes,
+  ...workRoutes,
   ...accessRoutes,
   ...historyRoutes,
   ...settingsRoutes,

@@ -15,6 +15,7 @@ const SILENT = new Set([
   "POST /v1/leave/start",
   "POST /v1/members/removal-plan",
   "POST /v1/puppetserver/load",
+  "POST /v1/roll/plan",
   "POST /v1/server-certificate",
 ]);
 
@@ -24,6 +25,12 @@ const WORDS: Record<string, string> = {
   "POST /v1/api": "put the API on the network",
   "DELETE /v1/api": "took the API off the network",
   "POST /v1/etcd/make-room": "had etcd's database give back what it doesn't need",
+  "POST /v1/drains": "drained",
+  "DELETE /v1/drains/:name": "undrained",
+  "POST /v1/roll": "had puppetservers restarted one after another:",
+  "DELETE /v1/roll": "stopped the restarts",
+  "POST /v1/pauses": "paused",
+  "POST /v1/pauses/end": "ended the pause",
   "POST /v1/tokens": "made a join token",
   "DELETE /v1/tokens/:id": "ended the join token",
   "POST /v1/config": "changed settings",

@@ -13,6 +13,7 @@ import {
   type LocalStatus,
   type MemberAnswer,
 } from "../cluster/status.ts";
+import { drainOf, isOut, type Work } from "../cluster/work.ts";
 import { createOutput, type Output, reportFailure } from "./output.ts";
 import { readStatus } from "./read-status.ts";
 
@@ -61,6 +62,7 @@ export function renderStatus(status: ClusterStatus): string {
   const parts = [status.verdict, "", memberTable(status)];
   const replays = countReplays(status.members);
   if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
+  if (status.notes.length > 0) parts.push("", ...status.notes);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
 }
@@ -92,7 +94,7 @@ const HEAD = [
 ];
 
 function row(
-  { etcd }: ClusterStatus,
+  { etcd, work }: ClusterStatus,
   { member, local }: MemberAnswer,
   puppetservers: readonly Puppetserver[],
 ): string[] {
@@ -104,7 +106,7 @@ function row(
   return [
     member.id,
     member.role,
-    member.phase,
+    stateOf(work, member, local.wallMs),
     renderEtcd(local, etcd.silent),
     local.addresses.join(" ") || "-",
     renderEdge(local),
@@ -112,6 +114,12 @@ function row(
     renderCa(local),
     local.version,
   ];
+}
+
+/** What a member is: its phase, or what is planned for it. */
+export function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
+  if (phase !== "ready" || !isOut(work, id, nowMs)) return phase;
+  return drainOf(work, id, nowMs) === undefined ? "restarting" : "drained";
 }
 
 function renderEtcd(local: LocalStatus, silent: readonly { id: string }[]): string {

@@ -10,6 +10,7 @@ import { readEntries } from "../cluster/history/shared.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { judge, local, three } from "../cluster/testing/status.ts";
+import { NO_WORK } from "../cluster/work.ts";
 import type { View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -41,7 +42,7 @@ async function member(id: string) {
   const members = three().map((each) => each.member);
   const world: { local: LocalStatus; view: View; reachable: boolean } = {
     local: local(id),
-    view: { revision: 1, meta, metaText: META, settings, members, etcdMembers: [] },
+    view: { revision: 1, work: NO_WORK, meta, metaText: META, settings, members, etcdMembers: [] },
     reachable: true,
   };
   const history = await openHistory({

@@ -36,7 +36,9 @@ import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
+import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { workCommands } from "./work.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -113,6 +115,7 @@ export function commandsOf(
     setVoters: async (count) => setVoters(membership, count),
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
+    work: workCommands(core, shared.status),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
@@ -134,6 +137,7 @@ export async function listenForMembers(
 ) {
   const { keeper, refusals, log } = core;
   const { membership } = shared;
+  const unitName = core.layout.puppetserver.unit;
   const app = createMemberApp({
     log,
     revokedSerials: () => refusals.serials("control"),
@@ -169,6 +173,8 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
+    puppetserverUnit: async () => readPuppetserverUnit(unitName),
+    restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => {
       membership.requireClock("certificates that it dated would be refused");
       return signLeaf(core.etcd, requireView(core), id, wanted);

@@ -7,11 +7,13 @@ import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import type { View } from "../cluster/view.ts";
+import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
-import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { VERSION } from "../version.ts";
+import { heldHere } from "./vip-drain.ts";
 
 const ETCD_MS = 1500;
 
@@ -34,8 +36,6 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const node = parts.node();
   const view = parts.keeper.current();
   const record = parts.keeper.record();
-  const mine = new Set(localAddresses().map((each) => each.address));
-  const addresses = (view?.settings.virtualIps ?? []).map((vip) => vip.split("/")[0] ?? vip);
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
@@ -59,7 +59,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       )),
       planning: parts.voters.planning(),
     },
-    addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
+    addresses: heldHere(view?.settings.virtualIps ?? []),
+    ...(view === undefined ? {} : workHere(view, node.id)),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
@@ -68,6 +69,15 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
+  };
+}
+
+function workHere({ work }: View, id: string): Pick<LocalStatus, "drained" | "paused"> {
+  const nowMs = wallMs();
+  const here = pausesNow(work, nowMs).filter((pause) => pause.id === undefined || pause.id === id);
+  return {
+    drained: drainOf(work, id, nowMs) !== undefined,
+    paused: here.map(({ scope }) => scope),
   };
 }
 

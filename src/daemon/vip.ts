@@ -21,6 +21,7 @@ import { vipPaths } from "../vip/paths.ts";
 import { planVip } from "../vip/plan.ts";
 import { decideStanding } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
+import type { AddressDrain } from "./vip-drain.ts";
 
 /**
  * Which of the wanted addresses (ADDRESS/PREFIX) go to which interface here, and which to none.
@@ -56,7 +57,13 @@ function noInterface(missing: readonly string[]): Fault {
  */
 export async function keepVip(
   view: View,
-  { node, isolated, log, acts }: { node: NodeFile; isolated: boolean; log: Log; acts: Acts },
+  {
+    node,
+    isolated,
+    drain,
+    log,
+    acts,
+  }: { node: NodeFile; isolated: boolean; drain: AddressDrain; log: Log; acts: Acts },
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -74,14 +81,15 @@ export async function keepVip(
     edgeWatch: paths.edgeWatch,
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
+  const standing = decideStanding({
+    isolated,
+    wantsAway: own?.phase === "leaving",
+    ...(await drain.facts(view)),
+  });
   const desired = {
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
-    standing: decideStanding({
-      isolated,
-      wantsAway: own?.phase === "leaving",
-      othersReady: peers.some((member) => member.phase === "ready"),
-    }),
+    standing,
   };
   const actions = planVip(desired, await observeVip());
   acts.note("virtual IPs", actions);
@@ -89,5 +97,6 @@ export async function keepVip(
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }
+  await drain.settle(view, standing);
   if (missing.length > 0) throw noInterface(missing);
 }

@@ -62,6 +62,7 @@ export const KINDS = {
   revocation: "certificates revoked, one entry for each burst",
   setting: "settings of the cluster",
   version: "another version of Understudy",
+  work: "planned work: drains, pauses, restarts one after another",
 } as const;
 export type Kind = keyof typeof KINDS;
 

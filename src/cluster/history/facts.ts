@@ -60,7 +60,8 @@ export function gatherFacts(sources: FactSources, before: Facts): Facts {
     const because = here.has(address) ? "" : whyAway(local);
     facts[`address ${address}`] = { state: yes(here.has(address)), because };
   }
-  return { ...facts, ...ofView(view), ...gone(view, before) };
+  const work = ofWork(view, local.wallMs);
+  return { ...facts, ...ofView(view), ...work, ...gone(view, before), ...ended(work, before) };
 }
 
 /** What is known after a look: what it couldn't tell stays as it was. */
@@ -149,6 +150,38 @@ function ofView({ members, settings, etcdMembers }: View): Facts {
     facts[`setting ${key}`] = { state: brief(JSON.stringify(value)) };
   }
   return facts;
+}
+
+/** Planned work that is in force. */
+function ofWork({ work }: View, nowMs: number): Facts {
+  const facts: Facts = {};
+  const holds = ({ until }: { until?: string | undefined }) =>
+    until === undefined || Date.parse(until) > nowMs;
+  for (const { id, by, reason, until = "" } of work.drains.filter(holds)) {
+    facts[`drain ${id}`] = { state: until || "somebody ends it", because: quoted(by, reason) };
+  }
+  for (const { scope, id, by, reason, until } of (work.pauses ?? []).filter(holds)) {
+    facts[`pause ${id ?? scope}`] = { state: until, because: quoted(by, reason) };
+  }
+  const { roll } = work;
+  if (roll === undefined) return facts;
+  const because = roll.end?.because || quoted(roll.by, roll.reason);
+  const done = roll.done.map(({ id }) => id).join(", ") || "none";
+  const state = roll.end === undefined ? "begun" : `${roll.end.how}, ${done} of ${roll.ids.length}`;
+  facts[`roll ${roll.key}`] = { state, because };
+  return facts;
+}
+
+function quoted(by: string, reason: string): string {
+  return reason === "" ? `by ${by}` : `by ${by}: "${reason}"`;
+}
+
+/** Planned work that was in force, and isn't. */
+function ended(now: Facts, before: Facts): Facts {
+  const over = Object.keys(before).filter(
+    (subject) => /^(?:drain|pause|roll) /.test(subject) && !(subject in now),
+  );
+  return Object.fromEntries(over.map((subject) => [subject, { state: GONE }]));
 }
 
 /** Members and settings that were there, and that the view has no more. */

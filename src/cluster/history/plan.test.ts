@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_WORK, Work } from "../work.ts";
 import type { View } from "../view.ts";
 import type { LocalStatus } from "../status.ts";
-import { answer, edge, judge, local, row, three } from "../testing/status.ts";
+import {
+  answer,
+  edge,
+  judge,
+  local,
+  NOW_MS as NOW_MS_OF_STATUS,
+  row,
+  three,
+} from "../testing/status.ts";
 import { type Facts, type FactSources, gatherFacts, keepFacts } from "./facts.ts";
 import { planHistory } from "./plan.ts";
 
@@ -20,6 +29,7 @@ function view(more: Partial<View> = {}): View {
   const members = three().map(({ member }) => member);
   return {
     revision: 1,
+    work: NO_WORK,
     meta,
     metaText: "x",
     settings,
@@ -46,6 +56,24 @@ function tell(before: Partial<FactSources>, after: Partial<FactSources>) {
 
 const member = (id: string, more: object) => answer(id, local(id), more).member;
 const without = (id: string) => view().members.filter((each) => each.id !== id);
+
+const DRAIN = { id: "s3", by: "ops", at: "x", reason: "kernel" };
+const PAUSE = {
+  scope: "chores",
+  by: "ops",
+  at: "x",
+  reason: "audit",
+  until: new Date(NOW_MS_OF_STATUS + 3_600_000).toISOString(),
+};
+const ROLL = {
+  key: "k",
+  does: "restart",
+  by: "ops",
+  at: "x",
+  ids: ["s1", "s2"],
+  done: [],
+  until: "x",
+};
 
 const CASES: [string, Partial<FactSources>, Partial<FactSources>, (string | RegExp)[]][] = [
   ["nothing where nothing changed", {}, {}, []],
@@ -219,6 +247,40 @@ const CASES: [string, Partial<FactSources>, Partial<FactSources>, (string | RegE
       }),
     },
     ["puppetserver: s3/puppetserver gets no requests: its disk is full"],
+  ],
+  [
+    "a drain with who and why, and a pause that ends by itself",
+    { view: view({ work: Work.parse({ drains: [], pauses: [PAUSE] }) }) },
+    {
+      ...here({ wallMs: NOW_MS_OF_STATUS + 3_600_001 }),
+      view: view({ work: Work.parse({ drains: [DRAIN], pauses: [PAUSE] }) }),
+    },
+    [
+      'work: s3 is drained until somebody ends it: by ops: "kernel"',
+      "work: the pause of chores has ended",
+    ],
+  ],
+  [
+    "a drain that is taken back",
+    { view: view({ work: Work.parse({ drains: [DRAIN] }) }) },
+    {},
+    ["work: s3 is drained no more"],
+  ],
+  [
+    "a roll, and what it came to",
+    { view: view({ work: Work.parse({ roll: ROLL }) }) },
+    {
+      view: view({
+        work: Work.parse({
+          roll: {
+            ...ROLL,
+            done: [{ id: "s1", at: "x" }],
+            end: { how: "halted", at: "x", because: "s2 didn't come back" },
+          },
+        }),
+      }),
+    },
+    ["work: restarting one puppetserver after another: halted, s1 of 2: s2 didn't come back"],
   ],
   ["nothing while there is no view", {}, { view: undefined }, []],
 ];

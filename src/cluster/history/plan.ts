@@ -216,6 +216,34 @@ const TOPICS: Record<string, Topic> = {
         : { kind: "setting", what: `${name}'s puppetservers: ${to.state || "none"}` },
   },
   unfit: { shared: true, tell: tellUnfit },
+  drain: {
+    shared: true,
+    appears: true,
+    tell: ({ name, to }) =>
+      to.state === GONE
+        ? { kind: "work", what: `${name} is drained no more` }
+        : { kind: "work", what: `${name} is drained until ${to.state}`, ...because(to) },
+  },
+  pause: {
+    shared: true,
+    appears: true,
+    tell: ({ name, to }) =>
+      to.state === GONE
+        ? { kind: "work", what: `the pause of ${name} has ended` }
+        : { kind: "work", what: `${name} paused until ${to.state}`, ...because(to) },
+  },
+  roll: {
+    shared: true,
+    appears: true,
+    tell: ({ to }) =>
+      to.state === GONE
+        ? undefined
+        : {
+            kind: "work",
+            what: `restarting one puppetserver after another: ${to.state}`,
+            ...because(to),
+          },
+  },
   setting: { shared: true, appears: true, tell: tellSetting },
 };
 

@@ -239,3 +239,11 @@ test("names tells a member from others whose names hold its own", () => {
   ];
   for (const [text, id, expected] of cases) assert.equal(names(text, id), expected, text);
 });
+
+test("explain says first of a server that it is drained, and by whom", () => {
+  const note = 's3 is drained by ops: "kernel". Undo: understudy undrain s3';
+  const status = { ...judge(three()), notes: [note] };
+  const { verdict } = explain("s3", { status, evidence: [] }, []);
+  assert.equal(verdict, note);
+  assert.match(explain("s2", { status, evidence: [] }, []).verdict, /^s2 is ready/);
+});

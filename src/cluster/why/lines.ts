@@ -49,9 +49,9 @@ export function now(member: string, what: string): Line {
   return { source: `${member}: now`, what };
 }
 
-/** Warnings of the status that `wanted` is of. */
+/** Notes and warnings of the status that `wanted` is of. */
 export function warned({ status }: Case, wanted: (text: string) => boolean): Line[] {
-  return status.warnings
+  return [...status.notes, ...status.warnings]
     .filter(wanted)
     .map((what) => ({ source: `${status.answeredBy}: status`, what }));
 }

@@ -9,8 +9,11 @@ import { happened, names, now, planned, warned } from "./lines.ts";
 export function explainMember(given: Case, id: string): Said {
   const { members } = given.status;
   const answer = members.find(({ member }) => member.id === id);
-  const warnings = warned(given, (text) => names(text, id));
-  const { verdict, todo } = judge(id, answer, warnings.length);
+  const { notes } = given.status;
+  const warnings = warned(given, (text) => names(text, id)).filter(
+    ({ what }) => !notes.includes(what),
+  );
+  const { verdict, todo } = judge(id, answer, { warnings: warnings.length, notes });
   const own = sumPuppetservers(members).filter(({ member }) => member === id);
   return {
     verdict,
@@ -70,7 +73,7 @@ function isOf({ member, what, because, seen }: HistoryEntry, id: string): boolea
 function judge(
   id: string,
   answer: MemberAnswer | undefined,
-  warnings: number,
+  { warnings, notes }: { warnings: number; notes: readonly string[] },
 ): { verdict: string; todo: string[] } {
   const { local, because = "", member } = answer ?? {};
   if (local === undefined) {
@@ -92,6 +95,8 @@ function judge(
     const verdict = `${id} serves agents, but can't reach the record: ${local.record.because}.`;
     return { verdict, todo: ["Which etcd members answer: understudy status"] };
   }
+  const note = notes.find((text) => text.startsWith(`${id} `));
+  if (note !== undefined) return { verdict: note, todo: [] };
   if (warnings > 0) {
     const verdict = `${id} answers; ${warnings === 1 ? "one thing is" : `${warnings} things are`} to be looked at.`;
     return { verdict, todo: [] };

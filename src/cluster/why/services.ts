@@ -1,7 +1,7 @@
 // Why the certificate authority and PuppetDB are as they are. Pure.
 
 import { sumPuppetdbs } from "../courier-status.ts";
-import { ejectedIn } from "../status.ts";
+import { ejectedIn } from "../ejection-status.ts";
 import type { Case, Said } from "./explain.ts";
 import { happened, now, planned, warned } from "./lines.ts";
 
