@@ -15,6 +15,20 @@ import { renderKeepalived, type VirtualAddress } from "../src/vip/render.ts";
 import { ensureTools, toolEnv, toolPath } from "../scripts/tools.ts";
 
 const WITHIN_MS = 20_000;
+const STREAM = join(import.meta.dirname, "vip-stream-program.ts");
+/** A site's own: whoever isn't known or asked for is dropped, and nothing is forwarded. */
+const FIREWALL = `table inet site {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iif lo accept
+    ct state invalid drop
+    ct state established,related accept
+    ip protocol { icmp, vrrp } accept
+    tcp dport { 8140, 9000 } ct state new accept
+  }
+  chain forward { type filter hook forward priority 0; policy drop; }
+}
+`;
 export const ADDRESS = "10.77.0.10";
 
 /** A bridge, and servers on it by name, as in n1: its address ends in 1 and its number. */
@@ -58,6 +72,9 @@ export class VipNetwork {
 
   async #removeNamespaces(): Promise<void> {
     for (const name of ["switch", ...this.#names]) {
+      // Clients of a test that failed, too.
+      const { stdout } = await tryRun(["ip", "netns", "pids", `${this.#prefix}-${name}`]);
+      for (const pid of stdout.split("\n").filter((line) => line !== "")) kill(Number(pid));
       await tryRun(["ip", "netns", "del", `${this.#prefix}-${name}`]);
     }
   }
@@ -104,6 +121,7 @@ export class VipServer {
   #switch = "";
   #edge: ChildProcess | undefined;
   #keepalived: ChildProcess | undefined;
+  readonly #started: ChildProcess[] = [];
 
   constructor(name: string, options: { prefix: string; folder: string; peers: readonly string[] }) {
     this.name = name;
@@ -174,12 +192,45 @@ export class VipServer {
     ]);
   }
 
+  /** Starts all that serves, behind a strict firewall. */
+  async serve(): Promise<void> {
+    await this.run(["sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1"]);
+    await run(["ip", "netns", "exec", this.namespace, "nft", "-f", "-"], { input: FIREWALL });
+    await this.startEdge();
+    this.spawn([process.execPath, STREAM, "9000"]);
+    await this.startKeepalived();
+  }
+
+  /** All that a switchover could leave behind, as text: equal texts, nothing left. */
+  async kernelState(): Promise<string> {
+    const shown = [
+      ["nft", "-s", "list", "ruleset"],
+      ["ip", "rule"],
+      ["ip", "route", "show", "table", "all"],
+      ["ip", "-o", "addr"],
+      ["sysctl", "-a", "--pattern", "^net[.](ipv4|netfilter[.]nf_conntrack_tcp)"],
+    ];
+    const texts = await Promise.all(shown.map(async (argv) => this.run(argv)));
+    const priority = await readFile(join(this.folder, "priority"), "utf8");
+    const lines = [...texts, priority].join("\n").split("\n");
+    // Who holds the address may have changed, and the kernel tunes some itself.
+    const own = (line: string) =>
+      (line.includes(ADDRESS) && line.includes("eth0")) ||
+      /tcp_(fastopen|mem)|fib_multipath|random|uuid/.test(line);
+    return lines
+      .filter((line) => !own(line))
+      .toSorted()
+      .join("\n");
+  }
+
   /** Starts a program on the server. */
   spawn(argv: string[]): ChildProcess {
-    return spawn("ip", ["netns", "exec", this.namespace, ...argv], {
+    const child = spawn("ip", ["netns", "exec", this.namespace, ...argv], {
       env: toolEnv(),
       stdio: process.env["VIP_LOG"] === undefined ? "ignore" : "inherit",
     });
+    this.#started.push(child);
+    return child;
   }
 
   /** Runs a program on the server. Throws Fault `host.command-failed`. */
@@ -224,7 +275,18 @@ export class VipServer {
       child?.kill("SIGCONT");
       child?.kill("SIGTERM");
     }
+    for (const child of this.#started) {
+      if (child !== this.#keepalived && child !== this.#edge) child.kill("SIGKILL");
+    }
     await tryRun(["ip", "netns", "del", this.namespace]);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
   }
 }
 
