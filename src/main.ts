@@ -27,6 +27,7 @@ const COMMANDS: Record<string, Adder> = {
   token: async (to) => (await import("./cli/token.ts")).addToken(to),
   member: addMemberCommands,
   leave: addMemberCommands,
+  switchover: async (to) => (await import("./cli/switchover.ts")).addSwitchover(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),

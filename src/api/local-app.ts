@@ -32,6 +32,10 @@ import {
   type RemovalDone,
   type RemovalPlan,
   ServerNames,
+  SwitchoverAsk,
+  type SwitchoverDone,
+  type SwitchoverPlan,
+  type SwitchoverProgress,
   type SyncAsked,
   type TokenList,
   type VotersAnswer,
@@ -71,6 +75,17 @@ export interface LocalDeps {
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
+  switchover: SwitchoverCommands;
+}
+
+/** Moves of virtual addresses on purpose. */
+export interface SwitchoverCommands {
+  /** What it will mean; asked before it is done. */
+  plan(ask: SwitchoverAsk): Promise<SwitchoverPlan>;
+  run(ask: SwitchoverAsk): Promise<SwitchoverDone>;
+  progress(): z.infer<typeof SwitchoverProgress>;
+  /** Ends the one that runs, if nothing has moved yet. */
+  stop(): void;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -211,6 +226,17 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.post("/v1/eject/hand-over", async (c) => {
     return c.json(await deps.eject.handOver((await readBody(EjectWish, c.req)).alone));
+  });
+  app.post("/v1/switchover/plan", async (c) => {
+    return c.json(await deps.switchover.plan(await readBody(SwitchoverAsk, c.req)));
+  });
+  app.post("/v1/switchover", async (c) => {
+    return c.json(await deps.switchover.run(await readBody(SwitchoverAsk, c.req)));
+  });
+  app.get("/v1/switchover", (c) => c.json(deps.switchover.progress()));
+  app.post("/v1/switchover/stop", (c) => {
+    deps.switchover.stop();
+    return c.json(done);
   });
   app.post("/v1/puppetdb", async (c) => {
     return c.json(await deps.puppetdb.set(await readBody(PuppetdbWish, c.req)));

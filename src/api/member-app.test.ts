@@ -66,6 +66,7 @@ before(async () => {
     remove: nothing,
     refuses: nothing,
     renewLeaf: nothing,
+    switchover: undefined,
   };
   [port = 0] = await freePorts(1);
   const { ca, ...own } = leafOf("s2.test");

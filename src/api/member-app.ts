@@ -18,6 +18,7 @@ import {
   type JoinAnswer,
   JoinStart,
 } from "../setup/join-protocol.ts";
+import { type SwitchoverActs, SwitchoverOf, SwitchoverWish } from "../vip/switchover/acts.ts";
 import { readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
@@ -50,6 +51,8 @@ export interface MemberDeps {
   remove(id: string): Promise<unknown>;
   /** Whether this member's own doors refuse these certificates of the cluster's CAs by now. */
   refuses(serials: string[]): Promise<boolean>;
+  /** This server's part in a switchover of addresses; absent: it is no server. */
+  switchover: SwitchoverActs | undefined;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
 }
@@ -107,11 +110,38 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.post("/v1/remove-me", async (c) => {
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
+  addSwitchover(app, deps);
   app.post("/v1/leaves", async (c) => {
     const wanted = await readBody(LeafRequest, c.req);
     return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });
   });
   return app;
+}
+
+function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void {
+  const done = { done: true as const };
+  const acts = (env: HttpBindings): SwitchoverActs => {
+    const { id } = callerOf(env, deps);
+    if (!deps.isServer(id)) {
+      throw new Fault("api.forbidden", `${id} is no server of this cluster: it moves nothing`);
+    }
+    if (deps.switchover !== undefined) return deps.switchover;
+    throw new Fault("switchover.refused", "this member is no server: it holds no address");
+  };
+  app.get("/v1/switchover", async (c) => c.json(await acts(c.env).look()));
+  app.post("/v1/switchover/prepare", async (c) => {
+    return c.json(await acts(c.env).prepare(await readBody(SwitchoverWish, c.req)));
+  });
+  app.post("/v1/switchover/hand-over", async (c) => {
+    return c.json(await acts(c.env).handOver((await readBody(SwitchoverOf, c.req)).id));
+  });
+  app.post("/v1/switchover/taken", async (c) => {
+    return c.json(await acts(c.env).taken((await readBody(SwitchoverOf, c.req)).id));
+  });
+  app.post("/v1/switchover/end", async (c) => {
+    await acts(c.env).end(await readBody(SwitchoverOf, c.req));
+    return c.json(done);
+  });
 }
 
 /** Said to a member that was removed, so that it stands down. */

@@ -12,6 +12,8 @@ export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
 /** Whose puppetserver loads a new certificate now. */
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
+/** Whoever moves virtual addresses now. */
+export const SWITCHOVER_TURN_KEY = `${KEY_PREFIX}turns/switchover`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
 /** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */

@@ -31,6 +31,8 @@ import { ejectCommands } from "./eject.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
+import { switchoverCommands } from "./switchover.ts";
+import { switchoverActs } from "./switchover-acts.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -98,6 +100,12 @@ export async function listenForCommands(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
+    switchover: switchoverCommands({
+      ...core,
+      view: () => requireView(core),
+      status: shared.status,
+      acts: server && switchoverActs({ view: () => requireView(core), log }),
+    }),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }
@@ -142,6 +150,7 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
+    switchover: server && switchoverActs({ view: () => requireView(core), log }),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.

@@ -18,8 +18,9 @@ import { renderEdgeWatch } from "../vip/edge-watch.ts";
 import { observeVip } from "../vip/observe.ts";
 import { vipPaths } from "../vip/paths.ts";
 import { planVip } from "../vip/plan.ts";
-import { decideStanding } from "../vip/priority.ts";
+import { decideStanding, type Standing } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
+import { readWindows } from "../vip/switchover/look.ts";
 
 /**
  * Which of the wanted addresses (ADDRESS/PREFIX) go to which interface here, and which to none.
@@ -73,18 +74,31 @@ export async function keepVip(
     edgeWatch: paths.edgeWatch,
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
+  const observed = await observeVip();
+  const standing = decideStanding({
+    isolated,
+    wantsAway: own?.phase === "leaving",
+    othersReady: peers.some((member) => member.phase === "ready"),
+  });
   const desired = {
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
-    standing: decideStanding({
-      isolated,
-      wantsAway: own?.phase === "leaving",
-      othersReady: peers.some((member) => member.phase === "ready"),
-    }),
+    standing: await yieldToSwitchover(standing, observed.priority),
   };
-  for (const action of planVip(desired, await observeVip())) {
+  for (const action of planVip(desired, observed)) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }
   if (missing.length > 0) throw noInterface(missing);
+}
+
+/** While a switchover moves addresses the number is its own: it gives it back within seconds. */
+async function yieldToSwitchover(
+  standing: Standing,
+  priority: number | undefined,
+): Promise<Standing> {
+  const windows = await readWindows();
+  const moving = windows.some(({ phase }) => phase !== "moved" && phase !== "ended");
+  if (!moving || priority === undefined) return standing;
+  return { priority, because: "a switchover is under way" };
 }

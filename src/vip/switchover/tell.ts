@@ -6,7 +6,7 @@ import { Fault } from "../../base/fault.ts";
 import { until } from "../../base/retry.ts";
 import { makeFolder, readIfThere, writeFileAtomic } from "../../host/files.ts";
 import { readProgress } from "./observe.ts";
-import { type Order, type Phase, Progress, type SwitchoverPaths } from "./order.ts";
+import { Order, type Phase, Progress, type SwitchoverPaths } from "./order.ts";
 
 const LOOK_MS = 20;
 
@@ -22,9 +22,16 @@ export async function orderHandOver(paths: SwitchoverPaths): Promise<void> {
   await writeFileAtomic(paths.go, "");
 }
 
-/** Has the side put everything back. Nothing there is no error. */
-export async function orderEnd(paths: SwitchoverPaths): Promise<void> {
-  if ((await readIfThere(paths.order)) !== undefined) await writeFileAtomic(paths.end, "");
+/**
+ * Has the side put everything back; with `id`, only if it is at that order. Returns whether there
+ * was anything.
+ */
+export async function orderEnd(paths: SwitchoverPaths, id?: string): Promise<boolean> {
+  const text = await readIfThere(paths.order);
+  if (text === undefined) return false;
+  if (id !== undefined && Order.parse(JSON.parse(text)).id !== id) return false;
+  await writeFileAtomic(paths.end, "");
+  return true;
 }
 
 /**

@@ -1,0 +1,93 @@
+// What this server does for a switchover when a member asks for it: each act after its own check. The
+// changes are a unit's (understudy-switchover@), which this daemon tells and starts: its own sandbox
+// forbids them, and they must outlive it.
+
+import { isIPv4 } from "node:net";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import type { View } from "../cluster/view.ts";
+import { canonicalAddress, configuredAddresses, inSubnet, parseCidr } from "../host/network.ts";
+import { UNITS } from "../host/paths.ts";
+import { runLater, unit } from "../host/systemd.ts";
+import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
+import { lookHere, ownOn } from "../vip/switchover/look.ts";
+import { type Move, type Order, type Side, switchoverPaths } from "../vip/switchover/order.ts";
+import { giveOrder, orderEnd, orderHandOver, untilPhase } from "../vip/switchover/tell.ts";
+
+/** How long the other side's unit may take to be heard here. */
+const PREPARE_MS = 20_000;
+const MOVE_MS = 10_000;
+const END_MS = 15_000;
+/** The timer undoes what the unit hasn't undone so long after it should have. */
+const UNDO_AFTER_S = 60;
+
+export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs {
+  const phaseOf = async (side: Side, id: string, phase: "prepared" | "moved", withinMs: number) => {
+    const progress = await untilPhase(switchoverPaths(side), id, [phase], { withinMs });
+    return { phase: progress.phase, because: progress.because };
+  };
+  return {
+    look: async () => lookHere(deps.view().settings.virtualIps),
+    async prepare(wish) {
+      const order = await checkWish(wish, deps.view());
+      const paths = switchoverPaths(order.side);
+      deps.log.notice(`switchover ${order.id}: the ${order.side} side is prepared`);
+      const script = paths.undo(order.id);
+      // Before the first change: it must come whatever becomes of us.
+      await runLater(
+        `understudy-switchover-undo-${order.side}-${order.id}`,
+        order.limitS + UNDO_AFTER_S,
+        ["/bin/sh", "-c", '[ ! -e "$0" ] || exec /bin/sh "$0"', script],
+      );
+      await giveOrder(paths, order);
+      const name = order.side === "old" ? UNITS.switchoverOld : UNITS.switchoverNew;
+      await unit("start", name);
+      return phaseOf(order.side, order.id, "prepared", PREPARE_MS);
+    },
+    async handOver(id) {
+      const paths = switchoverPaths("old");
+      await untilPhase(paths, id, ["prepared", "moving", "moved"], { withinMs: 0 });
+      await orderHandOver(paths);
+      return phaseOf("old", id, "moved", MOVE_MS);
+    },
+    taken: async (id) => phaseOf("new", id, "moved", MOVE_MS),
+    async end({ id, side }) {
+      const paths = switchoverPaths(side);
+      if (!(await orderEnd(paths, id))) return;
+      await untilPhase(paths, id, ["ended"], { withinMs: END_MS });
+    },
+  };
+}
+
+/** The wish as this server carries it out. Throws Fault `switchover.refused`. */
+async function checkWish(wish: SwitchoverWish, view: View): Promise<Order> {
+  const refuse = (why: string) => new Fault("switchover.refused", why);
+  const look = await lookHere(view.settings.virtualIps);
+  if (look.unfit !== "") throw refuse(look.unfit);
+  const busy = look.windows.find(
+    ({ id, phase }) => id !== wish.id && !["moved", "ended"].includes(phase),
+  );
+  if (busy !== undefined) throw refuse("another switchover is under way here");
+  const local = await configuredAddresses();
+  const { virtualIps } = view.settings;
+  const moves = wish.moves.map(({ address, peer }): Move => {
+    const text = virtualIps.find((each) => canonicalAddress(parseCidr(each).address) === address);
+    const own = text === undefined ? undefined : ownOn(text, virtualIps, local);
+    const device = own ?? local.find((each) => each.address === address);
+    if (text === undefined || device === undefined) {
+      throw refuse(`${address} is no virtual IP that this server could hold`);
+    }
+    const held = look.addresses.some((each) => each.address === address && each.held);
+    if (held !== (wish.side === "old")) {
+      throw refuse(`${address} is ${held ? "" : "not "}held here`);
+    }
+    if (peer === undefined) return { address, interface: device.interface };
+    const good = isIPv4(address) && own !== undefined && peer !== own.address;
+    if (!good || !inSubnet(peer, parseCidr(text)) || look.problems.length > 0) {
+      throw refuse(`connections of ${address} can't be kept: ${look.problems.join("; ") || peer}`);
+    }
+    return { address, interface: own.interface, kept: { own: own.address, peer } };
+  });
+  const { id, side, limitS } = wish;
+  return { id, side, limitS, moves };
+}

@@ -1,0 +1,283 @@
+// A switchover as one member runs it: asks every server, judges, has both sides prepare, then the old
+// holder let go. Until that moment everything is undone when anything goes wrong; after it nothing
+// needs this member any more. Two don't run at once: a turn in the record, which ends by itself.
+
+import { randomBytes } from "node:crypto";
+import { isIPv4 } from "node:net";
+import type { z } from "zod";
+import type { SwitchoverCommands } from "../api/local-app.ts";
+import { Fault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { SWITCHOVER_TURN_KEY } from "../cluster/keys.ts";
+import type { Peers } from "../cluster/peer.ts";
+import type { Member, NodeFile } from "../cluster/schema.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import { inTurn } from "../cluster/turn.ts";
+import { serversOf, type View } from "../cluster/view.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { monotonicMs } from "../host/clock.ts";
+import { canonicalAddress, parseCidr } from "../host/network.ts";
+import {
+  Done,
+  type SwitchoverAsk,
+  type SwitchoverDone,
+  type SwitchoverPlan,
+} from "../setup/contract.ts";
+import {
+  type SwitchoverActs,
+  SwitchoverLook,
+  SwitchoverPhase,
+  type SwitchoverWish,
+} from "../vip/switchover/acts.ts";
+import {
+  judgeSwitchover,
+  type ServerFacts,
+  type SwitchoverJudgement,
+} from "../vip/switchover/judge.ts";
+
+const LOOK_MS = 5000;
+/** Longer than an act takes at most on its server. */
+const ACT_MS = 30_000;
+/** Longer than all acts take together. */
+const TURN_S = 120;
+
+export interface SwitchoverDeps {
+  node: NodeFile;
+  etcd: Etcd;
+  peers: Peers;
+  view(): View;
+  status(): Promise<ClusterStatus>;
+  /** This server's own; absent: this member is no server. */
+  acts: SwitchoverActs | undefined;
+  log: Log;
+}
+
+export function switchoverCommands(deps: SwitchoverDeps): SwitchoverCommands {
+  let running: { lines: string[]; stop: AbortController } | undefined;
+  return {
+    plan: async (ask) => toPlan(await judge(deps, ask)),
+    progress: () => ({ lines: running?.lines ?? [] }),
+    stop: () => running?.stop.abort(),
+    async run(ask) {
+      if (running !== undefined) throw taken();
+      const own = { lines: [] as string[], stop: new AbortController() };
+      running = own;
+      let done: SwitchoverDone | undefined;
+      try {
+        const turn = { key: SWITCHOVER_TURN_KEY, id: deps.node.id, leaseS: TURN_S };
+        const mine = await inTurn(deps.etcd, turn, async () => {
+          done = await new Run(deps, ask, own).go();
+        });
+        if (!mine || done === undefined) throw taken();
+        return done;
+      } finally {
+        running = undefined;
+      }
+    },
+  };
+}
+
+function taken(): Fault {
+  return new Fault("switchover.running", "another switchover is running", {
+    hints: [`It takes seconds. One that was killed is over within ${TURN_S} s: try again then.`],
+  });
+}
+
+interface Judged extends SwitchoverJudgement {
+  servers: readonly ServerFacts[];
+}
+
+async function judge(deps: SwitchoverDeps, ask: SwitchoverAsk): Promise<Judged> {
+  if (deps.acts === undefined) {
+    throw refusedFault("this member is no server: run it on one (understudy member list)");
+  }
+  const { settings } = deps.view();
+  const known = settings.virtualIps.map((text) => canonicalAddress(parseCidr(text).address));
+  const servers = await lookAtAll(deps);
+  return { ...judgeSwitchover(ask, known, servers), servers };
+}
+
+/** What every server says of itself, all asked at once. */
+async function lookAtAll(deps: SwitchoverDeps): Promise<ServerFacts[]> {
+  const status = await deps.status();
+  return Promise.all(
+    serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
+      const answer = status.members.find((each) => each.member.id === member.id);
+      const look = await actsOf(deps, member)
+        .look()
+        .catch(() => undefined);
+      return { id: member.id, unfit: unfitness(member, answer), ...(look && { look }) };
+    }),
+  );
+}
+
+/** Why the cluster wouldn't give the server an address; empty: it would. */
+function unfitness(member: Member, answer: ClusterStatus["members"][number] | undefined): string {
+  if (member.phase !== "ready") return `it is ${member.phase}`;
+  const local = answer?.local;
+  if (local === undefined) return `its daemon doesn't answer: ${answer?.because ?? ""}`;
+  if (local.edge?.active !== true) return "its edge is down";
+  return "";
+}
+
+function holdersOf(servers: readonly ServerFacts[]): SwitchoverPlan["before"] {
+  return servers.map(({ id, look }) => ({
+    id,
+    addresses: (look?.addresses ?? []).flatMap(({ address, held }) => (held ? [address] : [])),
+  }));
+}
+
+function toPlan(judged: Judged): SwitchoverPlan {
+  const { from, to, moves, already, lines, refused, servers } = judged;
+  const before = holdersOf(servers);
+  const moved = moves.map(({ address }) => address);
+  const after = before.map(({ id, addresses }) => {
+    const kept = addresses.filter((address) => id !== from || !moved.includes(address));
+    return { id, addresses: id === to ? [...kept, ...moved] : kept };
+  });
+  const shown = moves.map(({ address, breaks }) => ({ address, breaks }));
+  return { from, to, moves: shown, already, before, after, lines, refused };
+}
+
+/** The acts of a server: its own here, another's over the members' API. */
+function actsOf({ node, acts, peers }: SwitchoverDeps, member: Member): SwitchoverActs {
+  if (member.id === node.id && acts !== undefined) return acts;
+  const ask = async <S extends z.ZodType>(
+    path: string,
+    answer: S,
+    body?: unknown,
+    withinMs = ACT_MS,
+  ) =>
+    peers.call(member.address, `/v1/switchover${path}`, {
+      answer,
+      withinMs,
+      ...(body === undefined ? {} : { body }),
+    });
+  return {
+    look: async () => ask("", SwitchoverLook, undefined, LOOK_MS),
+    prepare: async (wish) => ask("/prepare", SwitchoverPhase, wish),
+    handOver: async (id) => ask("/hand-over", SwitchoverPhase, { id, side: "old" }),
+    taken: async (id) => ask("/taken", SwitchoverPhase, { id, side: "new" }),
+    end: async (of) => {
+      await ask("/end", Done, of);
+    },
+  };
+}
+
+/** One switchover. */
+class Run {
+  readonly #deps: SwitchoverDeps;
+  readonly #ask: SwitchoverAsk;
+  readonly #own: { lines: string[]; stop: AbortController };
+  readonly #id = randomBytes(4).toString("hex");
+
+  constructor(
+    deps: SwitchoverDeps,
+    ask: SwitchoverAsk,
+    own: { lines: string[]; stop: AbortController },
+  ) {
+    this.#deps = deps;
+    this.#ask = ask;
+    this.#own = own;
+  }
+
+  async go(): Promise<SwitchoverDone> {
+    const judged = await judge(this.#deps, this.#ask);
+    const { from, to, moves, already, refused } = judged;
+    if (refused !== "") throw refusedFault(refused);
+    const { limitS } = this.#ask;
+    const same = { from, to, already, limitS, addresses: moves.map(({ address }) => address) };
+    if (already) return { ...same, holders: holdersOf(judged.servers), connections: 0, tookMs: 0 };
+    const [old, next] = [this.#acts(from), this.#acts(to)];
+    await this.#undoing({ old, next }, async () => {
+      this.#say(`${to} and ${from} prepare`);
+      const sides = [next.prepare(this.#wish("new", moves)), old.prepare(this.#wish("old", moves))];
+      // Both, so that the undoing of one doesn't meet the other's beginning.
+      for (const outcome of await Promise.allSettled(sides)) {
+        if (outcome.status === "rejected") throw outcome.reason;
+      }
+      this.#say("each hears the other");
+    });
+    const startMs = monotonicMs();
+    this.#say(`${from} lets go`);
+    await old.handOver(this.#id);
+    const tookMs = await next
+      .taken(this.#id)
+      .then(() => monotonicMs() - startMs, this.#notTaken(to));
+    this.#say(`${to} holds ${same.addresses.join(" and ")}`);
+    const servers = await lookAtAll(this.#deps);
+    const look = servers.find(({ id }) => id === from)?.look;
+    const window = look?.windows.find(({ id }) => id === this.#id);
+    const connections = window?.connections ?? 0;
+    return { ...same, holders: holdersOf(servers), connections, tookMs };
+  }
+
+  #acts(id: string): SwitchoverActs {
+    const member = this.#deps.view().members.find((each) => each.id === id);
+    if (member !== undefined) return actsOf(this.#deps, member);
+    throw refusedFault(`${id} is no member any more`);
+  }
+
+  #wish(side: "old" | "new", moves: SwitchoverJudgement["moves"]): SwitchoverWish {
+    const { limitS } = this.#ask;
+    return {
+      id: this.#id,
+      side,
+      limitS,
+      moves: moves.map(({ address, own, peer }) => {
+        const there = side === "old" ? peer : own;
+        return there !== undefined && isIPv4(there) ? { address, peer: there } : { address };
+      }),
+    };
+  }
+
+  /** Does what nothing has moved by; puts both sides back when it fails or is stopped. */
+  async #undoing(
+    sides: { old: SwitchoverActs; next: SwitchoverActs },
+    work: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work();
+      if (!this.#own.stop.signal.aborted) return;
+      throw new Fault("switchover.stopped", "it was stopped before anything moved", {
+        hints: ["Both servers have put everything back."],
+      });
+    } catch (error) {
+      this.#say("both put everything back");
+      const ends = [
+        sides.old.end({ id: this.#id, side: "old" }),
+        sides.next.end({ id: this.#id, side: "new" }),
+      ];
+      for (const outcome of await Promise.allSettled(ends)) {
+        // It does so by itself within a minute.
+        if (outcome.status === "rejected") {
+          this.#deps.log.warn(`switchover ${this.#id}: ${messageOf(outcome.reason)}`);
+        }
+      }
+      throw error;
+    }
+  }
+
+  #notTaken(to: string): (error: unknown) => never {
+    return (error) => {
+      throw new Fault("switchover.not-taken", `${to} hasn't taken over: ${messageOf(error)}`, {
+        hints: [
+          "Another server holds the address by now, or the former one again: understudy status",
+          "Connections of a server that neither holds nor hears the holder are reset.",
+        ],
+        cause: error,
+      });
+    };
+  }
+
+  #say(line: string): void {
+    this.#own.lines.push(line);
+    this.#deps.log.notice(`switchover ${this.#id}: ${line}`);
+  }
+}
+
+function refusedFault(why: string): Fault {
+  return new Fault("switchover.refused", why, {
+    hints: ["Nothing was changed. See: understudy switchover --dry-run, understudy status"],
+  });
+}

@@ -1,0 +1,70 @@
+// What members ask each other for a switchover: a look, and a closed list of acts. Addresses go over
+// the wire by name; where they are on this server, it finds out itself.
+
+import { z } from "zod";
+import { Move, Order, Phase, Side } from "./order.ts";
+
+/** What a server says of itself before and after a switchover. */
+export const SwitchoverLook = z.object({
+  addresses: z.array(
+    z.object({
+      /** Without prefix length. */
+      address: z.string(),
+      held: z.boolean(),
+      /** This server's own address on that subnet; absent: it has no interface there. */
+      own: z.string().optional(),
+    }),
+  ),
+  /** Why it can't take part; empty when it can. */
+  unfit: z.string(),
+  /** Why no connection can be kept with it, whole sentences. */
+  problems: z.array(z.string()).max(64),
+  /** What it keeps for an earlier switchover. */
+  windows: z.array(
+    z.object({
+      id: z.string(),
+      side: Side,
+      phase: Phase,
+      peers: z.array(z.string()),
+      addresses: z.array(z.string()),
+      connections: z.int(),
+      leftS: z.int(),
+    }),
+  ),
+});
+export type SwitchoverLook = z.infer<typeof SwitchoverLook>;
+
+/** What one side is asked to prepare. */
+export const SwitchoverWish = z.object({
+  id: Order.shape.id,
+  side: Side,
+  limitS: Order.shape.limitS,
+  moves: z
+    .array(
+      z.object({
+        address: Move.shape.address,
+        /** The other server's own address on that subnet; absent: its connections break. */
+        peer: z.ipv4().optional(),
+      }),
+    )
+    .min(1)
+    .max(16),
+});
+export type SwitchoverWish = z.infer<typeof SwitchoverWish>;
+
+export const SwitchoverOf = z.object({ id: Order.shape.id, side: Side });
+export const SwitchoverPhase = z.object({ phase: Phase, because: z.string() });
+export type SwitchoverPhase = z.infer<typeof SwitchoverPhase>;
+
+/** What a server does for a switchover, each after its own check. */
+export interface SwitchoverActs {
+  look(): Promise<SwitchoverLook>;
+  /** Returns once the other side is heard and all is ready; nothing has moved then. */
+  prepare(wish: SwitchoverWish): Promise<SwitchoverPhase>;
+  /** Has this server's keepalived let go; returns once it has. */
+  handOver(id: string): Promise<SwitchoverPhase>;
+  /** Returns once the addresses are here. */
+  taken(id: string): Promise<SwitchoverPhase>;
+  /** Puts everything back. Nothing there is no error. */
+  end(of: z.infer<typeof SwitchoverOf>): Promise<void>;
+}
