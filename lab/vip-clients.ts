@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { until } from "../src/base/retry.ts";
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 40_000;
 
 export interface Failure {
   kind: "kept" | "listening" | "new";

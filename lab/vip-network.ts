@@ -72,9 +72,7 @@ export class VipNetwork {
 
   async #removeNamespaces(): Promise<void> {
     for (const name of ["switch", ...this.#names]) {
-      // Clients of a test that failed, too.
-      const { stdout } = await tryRun(["ip", "netns", "pids", `${this.#prefix}-${name}`]);
-      for (const pid of stdout.split("\n").filter((line) => line !== "")) kill(Number(pid));
+      await killAll(`${this.#prefix}-${name}`);
       await tryRun(["ip", "netns", "del", `${this.#prefix}-${name}`]);
     }
   }
@@ -121,7 +119,6 @@ export class VipServer {
   #switch = "";
   #edge: ChildProcess | undefined;
   #keepalived: ChildProcess | undefined;
-  readonly #started: ChildProcess[] = [];
 
   constructor(name: string, options: { prefix: string; folder: string; peers: readonly string[] }) {
     this.name = name;
@@ -225,12 +222,10 @@ export class VipServer {
 
   /** Starts a program on the server. */
   spawn(argv: string[]): ChildProcess {
-    const child = spawn("ip", ["netns", "exec", this.namespace, ...argv], {
+    return spawn("ip", ["netns", "exec", this.namespace, ...argv], {
       env: toolEnv(),
       stdio: process.env["VIP_LOG"] === undefined ? "ignore" : "inherit",
     });
-    this.#started.push(child);
-    return child;
   }
 
   /** Runs a program on the server. Throws Fault `host.command-failed`. */
@@ -275,11 +270,19 @@ export class VipServer {
       child?.kill("SIGCONT");
       child?.kill("SIGTERM");
     }
-    for (const child of this.#started) {
-      if (child !== this.#keepalived && child !== this.#edge) child.kill("SIGKILL");
-    }
+    await until("the end of what runs there", async () => !(await killAll(this.namespace)), {
+      withinMs: WITHIN_MS,
+    });
     await tryRun(["ip", "netns", "del", this.namespace]);
   }
+}
+
+/** Kills what runs in a namespace, also what a test that failed has left. Says whether any did. */
+async function killAll(namespace: string): Promise<boolean> {
+  const { stdout } = await tryRun(["ip", "netns", "pids", namespace]);
+  const pids = stdout.split("\n").filter((line) => line !== "");
+  for (const pid of pids) kill(Number(pid));
+  return pids.length > 0;
 }
 
 function kill(pid: number): void {

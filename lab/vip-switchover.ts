@@ -3,6 +3,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { existsSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { once } from "node:events";
 import { until } from "../src/base/retry.ts";
@@ -14,7 +16,7 @@ import { ADDRESS, type VipServer } from "./vip-network.ts";
 
 const MAIN = join(import.meta.dirname, "..", "src", "main.ts");
 const STANDING = join(import.meta.dirname, "vip-keeper-program.ts");
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 40_000;
 
 export class SwitchoverSide {
   readonly server: VipServer;
@@ -51,13 +53,16 @@ export class SwitchoverSide {
     return order;
   }
 
-  /** Starts a keeper, unless one runs. */
+  /** Starts a keeper, unless one runs; again when it ends while there is something to do. */
   start(): void {
     const { exitCode, signalCode } = this.#keeper ?? { exitCode: 0, signalCode: null };
-    if (exitCode !== null || signalCode !== null) {
-      const argv = [process.execPath, MAIN, "internal", "switchover", this.side, this.folder];
-      this.#keeper = this.server.spawn([...argv, this.server.folder]);
-    }
+    if (exitCode === null && signalCode === null) return;
+    const argv = [process.execPath, MAIN, "internal", "switchover", this.side, this.folder];
+    const keeper = this.server.spawn([...argv, this.server.folder]);
+    this.#keeper = keeper;
+    keeper.once("exit", (code) => {
+      if (code === 0 && this.#keeper === keeper && existsSync(this.paths.order)) this.start();
+    });
   }
 
   /**
@@ -123,6 +128,7 @@ export class Switchovers {
     const both = await this.prepare(id, from, to, limitS);
     await orderHandOver(both.old.paths);
     await Promise.all([both.old.until(id, "moved"), both.next.until(id, "moved")]);
+    await copyFile(both.old.paths.theirs, both.next.paths.theirs);
     return both;
   }
 

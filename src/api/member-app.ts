@@ -18,7 +18,12 @@ import {
   type JoinAnswer,
   JoinStart,
 } from "../setup/join-protocol.ts";
-import { type SwitchoverActs, SwitchoverOf, SwitchoverWish } from "../vip/switchover/acts.ts";
+import {
+  type SwitchoverActs,
+  SwitchoverOf,
+  SwitchoverTaken,
+  SwitchoverWish,
+} from "../vip/switchover/acts.ts";
 import { readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
@@ -133,10 +138,12 @@ function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps):
     return c.json(await acts(c.env).prepare(await readBody(SwitchoverWish, c.req)));
   });
   app.post("/v1/switchover/hand-over", async (c) => {
-    return c.json(await acts(c.env).handOver((await readBody(SwitchoverOf, c.req)).id));
+    const { id } = await readBody(SwitchoverOf, c.req);
+    return c.json({ theirs: await acts(c.env).handOver(id) });
   });
   app.post("/v1/switchover/taken", async (c) => {
-    return c.json(await acts(c.env).taken((await readBody(SwitchoverOf, c.req)).id));
+    const { id, theirs } = await readBody(SwitchoverTaken, c.req);
+    return c.json(await acts(c.env).taken(id, theirs));
   });
   app.post("/v1/switchover/end", async (c) => {
     await acts(c.env).end(await readBody(SwitchoverOf, c.req));

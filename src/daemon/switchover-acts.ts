@@ -5,13 +5,22 @@
 import { isIPv4 } from "node:net";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { until } from "../base/retry.ts";
 import type { View } from "../cluster/view.ts";
 import { canonicalAddress, configuredAddresses, inSubnet, parseCidr } from "../host/network.ts";
 import { UNITS } from "../host/paths.ts";
 import { runLater, unit } from "../host/systemd.ts";
 import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
 import { lookHere, ownOn } from "../vip/switchover/look.ts";
-import { type Move, type Order, type Side, switchoverPaths } from "../vip/switchover/order.ts";
+import { readProgress } from "../vip/switchover/observe.ts";
+import {
+  type Move,
+  type Order,
+  type Side,
+  type SwitchoverPaths,
+  switchoverPaths,
+} from "../vip/switchover/order.ts";
+import { readList, writeList } from "../vip/switchover/theirs.ts";
 import { giveOrder, orderEnd, orderHandOver, untilPhase } from "../vip/switchover/tell.ts";
 
 /** How long the other side's unit may take to be heard here. */
@@ -19,7 +28,7 @@ const PREPARE_MS = 20_000;
 const MOVE_MS = 10_000;
 const END_MS = 15_000;
 /** The timer undoes what the unit hasn't undone so long after it should have. */
-const UNDO_AFTER_S = 60;
+const UNDO_AFTER_S = 120;
 
 export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs {
   const phaseOf = async (side: Side, id: string, phase: "prepared" | "moved", withinMs: number) => {
@@ -39,6 +48,7 @@ export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs
         order.limitS + UNDO_AFTER_S,
         ["/bin/sh", "-c", '[ ! -e "$0" ] || exec /bin/sh "$0"', script],
       );
+      await untilOver(paths);
       await giveOrder(paths, order);
       const name = order.side === "old" ? UNITS.switchoverOld : UNITS.switchoverNew;
       await unit("start", name);
@@ -48,15 +58,26 @@ export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs
       const paths = switchoverPaths("old");
       await untilPhase(paths, id, ["prepared", "moving", "moved"], { withinMs: 0 });
       await orderHandOver(paths);
-      return phaseOf("old", id, "moved", MOVE_MS);
+      await phaseOf("old", id, "moved", MOVE_MS);
+      return (await readList(paths.theirs)) ?? [];
     },
-    taken: async (id) => phaseOf("new", id, "moved", MOVE_MS),
+    async taken(id, theirs) {
+      const phase = await phaseOf("new", id, "moved", MOVE_MS);
+      await writeList(switchoverPaths("new").theirs, theirs);
+      return phase;
+    },
     async end({ id, side }) {
       const paths = switchoverPaths(side);
       if (!(await orderEnd(paths, id))) return;
       await untilPhase(paths, id, ["ended"], { withinMs: END_MS });
     },
   };
+}
+
+/** Waits for the end of one that puts everything back just now. */
+async function untilOver(paths: SwitchoverPaths): Promise<void> {
+  const over = async () => (await readProgress(paths))?.phase !== "ended";
+  await until("the end of the former switchover", over, { withinMs: END_MS });
 }
 
 /** The wish as this server carries it out. Throws Fault `switchover.refused`. */

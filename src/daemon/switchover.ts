@@ -27,6 +27,7 @@ import {
   type SwitchoverActs,
   SwitchoverLook,
   SwitchoverPhase,
+  SwitchoverTheirs,
   type SwitchoverWish,
 } from "../vip/switchover/acts.ts";
 import {
@@ -156,8 +157,8 @@ function actsOf({ node, acts, peers }: SwitchoverDeps, member: Member): Switchov
   return {
     look: async () => ask("", SwitchoverLook, undefined, LOOK_MS),
     prepare: async (wish) => ask("/prepare", SwitchoverPhase, wish),
-    handOver: async (id) => ask("/hand-over", SwitchoverPhase, { id, side: "old" }),
-    taken: async (id) => ask("/taken", SwitchoverPhase, { id, side: "new" }),
+    handOver: async (id) => (await ask("/hand-over", SwitchoverTheirs, { id, side: "old" })).theirs,
+    taken: async (id, theirs) => ask("/taken", SwitchoverPhase, { id, side: "new", theirs }),
     end: async (of) => {
       await ask("/end", Done, of);
     },
@@ -200,15 +201,15 @@ class Run {
     });
     const startMs = monotonicMs();
     this.#say(`${from} lets go`);
-    await old.handOver(this.#id);
+    const theirs = await old.handOver(this.#id);
     const tookMs = await next
-      .taken(this.#id)
+      .taken(this.#id, theirs)
       .then(() => monotonicMs() - startMs, this.#notTaken(to));
     this.#say(`${to} holds ${same.addresses.join(" and ")}`);
     const servers = await lookAtAll(this.#deps);
     const look = servers.find(({ id }) => id === from)?.look;
     const window = look?.windows.find(({ id }) => id === this.#id);
-    const connections = window?.connections ?? 0;
+    const connections = window?.connections ?? theirs.length;
     return { ...same, holders: holdersOf(servers), connections, tookMs };
   }
 

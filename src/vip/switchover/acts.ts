@@ -3,6 +3,8 @@
 
 import { z } from "zod";
 import { Move, Order, Phase, Side } from "./order.ts";
+import type { Socket } from "./render.ts";
+import { Sockets } from "./theirs.ts";
 
 /** What a server says of itself before and after a switchover. */
 export const SwitchoverLook = z.object({
@@ -56,15 +58,19 @@ export const SwitchoverOf = z.object({ id: Order.shape.id, side: Side });
 export const SwitchoverPhase = z.object({ phase: Phase, because: z.string() });
 export type SwitchoverPhase = z.infer<typeof SwitchoverPhase>;
 
+/** The connections that the old holder has when the addresses have left it. */
+export const SwitchoverTheirs = z.object({ theirs: Sockets });
+export const SwitchoverTaken = SwitchoverOf.extend(SwitchoverTheirs.shape);
+
 /** What a server does for a switchover, each after its own check. */
 export interface SwitchoverActs {
   look(): Promise<SwitchoverLook>;
   /** Returns once the other side is heard and all is ready; nothing has moved then. */
   prepare(wish: SwitchoverWish): Promise<SwitchoverPhase>;
-  /** Has this server's keepalived let go; returns once it has. */
-  handOver(id: string): Promise<SwitchoverPhase>;
+  /** Has this server's keepalived let go; returns once it has, with the connections that stay. */
+  handOver(id: string): Promise<Socket[]>;
   /** Returns once the addresses are here. */
-  taken(id: string): Promise<SwitchoverPhase>;
+  taken(id: string, theirs: readonly Socket[]): Promise<SwitchoverPhase>;
   /** Puts everything back. Nothing there is no error. */
   end(of: z.infer<typeof SwitchoverOf>): Promise<void>;
 }

@@ -12,8 +12,10 @@ const MOVING_MS = 5000;
 const LINGER_MS = 10_000;
 /** So long there is no connection before it ends: one may be on its way. */
 const QUIET_MS = 3000;
-/** The new holder ends so long after it last heard the old one: its kernel has stopped already. */
-const SILENT_MS = 5000;
+/** So long after its kernel has stopped passing on, the new holder has those speak that only listen. */
+const NUDGE_MS = 1000;
+/** So long it resets what the old holder left, whatever the site's own rules would do with it. */
+const SILENT_MS = 20_000;
 
 const UNHEARD =
   "it doesn't hear the other server: the network drops its calls (UDP 9140), or packets that one server passes on for another";
@@ -35,6 +37,8 @@ export interface KeeperFacts {
   keeps: boolean;
   /** Whether the other side is heard. */
   hears: boolean;
+  /** Whether that was done since the old holder is silent. */
+  nudged: boolean;
   /** Since when it is so; undefined: it isn't. */
   heldSinceMs: number | undefined;
   idleSinceMs: number | undefined;
@@ -43,7 +47,7 @@ export interface KeeperFacts {
 
 export type KeeperAct =
   | { do: "wait" }
-  | { do: "ready" | "hand-over" | "settle" | "end"; because: string };
+  | { do: "ready" | "hand-over" | "settle" | "nudge" | "end"; because: string };
 
 /** The next act of a side's keeper. */
 export function decideKeeper(facts: KeeperFacts): KeeperAct {
@@ -68,7 +72,10 @@ export function decideKeeper(facts: KeeperFacts): KeeperAct {
 
 function decidePrepared(facts: KeeperFacts): KeeperAct {
   if (facts.side === "new" && facts.held === facts.of) return settle("it holds the addresses");
-  if (facts.side === "old" && facts.go) return { do: "hand-over", because: "told to" };
+  if (facts.side === "old" && facts.go) {
+    if (facts.hears || !facts.keeps) return { do: "hand-over", because: "told to" };
+    return end("the new holder isn't heard any more, so nothing was moved");
+  }
   if (passed(facts, facts.sinceMs, PREPARED_MS)) return end("nothing came of it in a minute");
   return { do: "wait" };
 }
@@ -85,6 +92,9 @@ function decideOld(facts: KeeperFacts): KeeperAct {
 
 function decideNew(facts: KeeperFacts): KeeperAct {
   if (!facts.keeps) return end("no connection is kept");
+  if (!facts.nudged && passed(facts, facts.silentSinceMs, NUDGE_MS)) {
+    return { do: "nudge", because: "the old holder isn't heard any more" };
+  }
   if (passed(facts, facts.silentSinceMs, SILENT_MS)) return end("the old holder needs it no more");
   if (facts.nowMs >= facts.endsAtMs)
     return end("the old holder's connections took too long to end");

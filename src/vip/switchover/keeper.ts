@@ -15,7 +15,9 @@ import { vipPaths } from "../paths.ts";
 import { applyStep, runUndo } from "./apply.ts";
 import { type Caller, startCalling } from "./call.ts";
 import { decideKeeper } from "./decide.ts";
+import { nudge } from "./nudge.ts";
 import { hears, heldOf, readProgress, readSockets, readSysctls } from "./observe.ts";
+import { addTheirs, readList, readTheirs, writeList } from "./theirs.ts";
 import {
   type Before,
   type KeptMove,
@@ -33,6 +35,9 @@ import { countLinks, renderUndo } from "./render.ts";
 const PAUSE_MS = { preparing: 100, prepared: 20, moving: 20, moved: 1000, ended: 0 } as const;
 /** Longer than the new holder's kernel goes on without a call: then it resets, and nothing is silent. */
 const HUSH_MS = 3000;
+
+/** The new holder ends later than the old one, so that it can reset what is left. */
+const LATER_MS = 30_000;
 
 export interface KeeperOptions {
   /** Default /run/understudy/switchover, /var/lib/understudy/vip. */
@@ -63,6 +68,7 @@ class Keeper {
   #heldSinceMs: number | undefined;
   #idleSinceMs: number | undefined;
   #silentSinceMs: number | undefined;
+  #nudged = false;
 
   constructor(side: Side, options: KeeperOptions) {
     this.#side = side;
@@ -106,7 +112,7 @@ class Keeper {
       phase: "preparing",
       because: "",
       sinceMs: nowMs,
-      endsAtMs: nowMs + order.limitS * 1000,
+      endsAtMs: nowMs + order.limitS * 1000 + (order.side === "new" ? LATER_MS : 0),
       connections: 0,
     };
     await this.#write(progress);
@@ -129,7 +135,7 @@ class Keeper {
 
   async #prepare(progress: Progress): Promise<Progress> {
     const { order, before } = progress;
-    const addresses = keptMoves(order).map(({ address }) => address);
+    const addresses = addressesOf(keptMoves(order));
     try {
       const sockets = order.side === "new" ? await readSockets(addresses, { ended: true }) : [];
       const steps = planPreparation(order, before, sockets);
@@ -146,7 +152,8 @@ class Keeper {
   async #writeUndo({ order, before }: Progress, steps: readonly Step[]): Promise<void> {
     const all = order.side === "old" ? [...steps, planHandOver(before)] : steps;
     const self = this.#paths.undo(order.id);
-    const files = { priority: this.#priorityFile, folder: this.#paths.folder, self };
+    const { folder, order: orderFile } = this.#paths;
+    const files = { priority: this.#priorityFile, folder, order: orderFile, id: order.id, self };
     await this.#options.onStep?.("undo script");
     await writeFileAtomic(self, renderUndo(all, files), { mode: 0o700 });
     // The timer of a window that goes over into this one must undo nothing of it.
@@ -186,16 +193,19 @@ class Keeper {
     const kept = keptMoves(order);
     const held = heldOf(order.moves).length;
     const progress = await this.#look(last, held);
+    const go = await exists(this.#paths.go);
+    const asks = progress.phase === "preparing" || (progress.phase === "prepared" && go);
     const act = decideKeeper({
       ...progress,
       side: order.side,
       nowMs: bootMs(),
-      go: await exists(this.#paths.go),
+      go,
       end: this.#options.signal.aborted || (await exists(this.#paths.end)),
       held,
       of: order.moves.length,
       keeps: kept.length > 0,
-      hears: progress.phase === "preparing" && (await this.#hears(kept)),
+      hears: asks && (await this.#hears(kept)),
+      nudged: this.#nudged,
       heldSinceMs: this.#heldSinceMs,
       idleSinceMs: this.#idleSinceMs,
       silentSinceMs: this.#silentSinceMs,
@@ -213,7 +223,16 @@ class Keeper {
       }
       case "settle":
         await this.#giveNumberBack(progress.before);
+        if (this.#side === "old") {
+          // The new holder is given it: it can't see those that say nothing.
+          const sockets = await readSockets(addressesOf(kept), { ended: false });
+          await writeList(this.#paths.theirs, sockets);
+        }
         return this.#enter(progress, "moved", act.because);
+      case "nudge":
+        this.#nudged = true;
+        await this.#nudge(kept);
+        return progress;
       case "end":
         return this.#end(progress, act.because);
     }
@@ -228,10 +247,11 @@ class Keeper {
     if (this.#side === "new") {
       const silent = !(await this.#hears(kept));
       this.#silentSinceMs = sinceIf(silent, this.#silentSinceMs);
+      if (!silent) this.#nudged = false;
+      await this.#learnTheirs();
       return progress;
     }
-    const addresses = kept.map(({ address }) => address);
-    const connections = (await readSockets(addresses, { ended: false })).length;
+    const connections = (await readSockets(addressesOf(kept), { ended: false })).length;
     this.#heldSinceMs = sinceIf(held > 0, this.#heldSinceMs);
     this.#idleSinceMs = sinceIf(connections === 0, this.#idleSinceMs);
     if (connections === progress.connections) return progress;
@@ -242,6 +262,22 @@ class Keeper {
 
   async #hears(kept: readonly KeptMove[]): Promise<boolean> {
     return kept.length > 0 && hears(TABLES[this.#side], countLinks(kept));
+  }
+
+  /** Takes in which connections the old holder had: some may say nothing until it is gone. */
+  async #learnTheirs(): Promise<void> {
+    const sockets = await readList(this.#paths.theirs);
+    if (sockets === undefined) return;
+    await addTheirs(sockets);
+    await rm(this.#paths.theirs, { force: true });
+  }
+
+  /** Has clients that only listen to a silent server send something, which is answered by a reset. */
+  async #nudge(kept: readonly KeptMove[]): Promise<void> {
+    const here = new Set(heldOf(kept).map(({ address }) => address));
+    const theirs = (await readTheirs()).filter(({ to }) => here.has(to));
+    this.#options.log.notice(`switchover: ${theirs.length} connections may have lost their server`);
+    await nudge(theirs);
   }
 
   async #giveNumberBack(before: Before): Promise<void> {
@@ -281,4 +317,8 @@ class Keeper {
     await this.#options.onStep?.(`note ${progress.phase}`);
     await writeFileAtomic(this.#paths.progress, `${JSON.stringify(progress)}\n`);
   }
+}
+
+function addressesOf(moves: readonly KeptMove[]): string[] {
+  return moves.map(({ address }) => address);
 }

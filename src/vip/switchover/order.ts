@@ -83,6 +83,8 @@ export interface SwitchoverPaths {
   go: string;
   /** There when it is to end. */
   end: string;
+  /** Connections of the old holder: written there, brought to the new one. */
+  theirs: string;
   /** How the last one ended: outlives the folder. */
   ended: string;
   /** Puts everything back, with nothing of ours running: one of each switchover. */
@@ -98,6 +100,7 @@ export function switchoverPaths(side: Side, folder: string = PATHS.switchover): 
     progress: join(own, "progress.json"),
     go: join(own, "go"),
     end: join(own, "end"),
+    theirs: join(own, "theirs.json"),
     ended: join(folder, `ended-${side}.json`),
     undo: (id) => join(folder, `undo-${side}-${id}`),
   };

@@ -32,14 +32,15 @@ export function renderNewTable(
   sockets: readonly Socket[],
 ): string {
   const links = linksOf(moves);
-  const elements = sockets.map(
-    ({ from, fromPort, to, toPort }) => `${from} . ${fromPort} . ${to} . ${toPort}`,
-  );
   return [
     `table netdev ${table} {`,
     "  set mine {",
     "    type ipv4_addr . inet_service . ipv4_addr . inet_service",
     `    size ${CONNECTIONS_MAX}; flags dynamic`,
+    "  }",
+    "  set theirs {",
+    "    type ipv4_addr . inet_service . ipv4_addr . inet_service",
+    `    size ${CONNECTIONS_MAX}; flags dynamic,timeout; timeout 1h`,
     "  }",
     ...links.flatMap((_, index) => [
       `  set heard${index} { type ether_type; size 4; flags dynamic,timeout; timeout ${SILENCE_S}s; }`,
@@ -50,11 +51,21 @@ export function renderNewTable(
     "}",
     ...links.flatMap((link, index) => renderNewRules(table, link, index)),
     ...renderOwnRules(table, links),
-    ...(elements.length === 0
-      ? []
-      : [`add element netdev ${table} mine { ${elements.join(", ")} }`]),
-    "",
+    renderElements(table, "mine", sockets),
   ].join("\n");
+}
+
+/** Adds connections to a set of the new holder's table. */
+export function renderElements(
+  table: string,
+  set: "mine" | "theirs",
+  sockets: readonly Socket[],
+): string {
+  if (sockets.length === 0) return "";
+  const elements = sockets.map(
+    ({ from, fromPort, to, toPort }) => `${from} . ${fromPort} . ${to} . ${toPort}`,
+  );
+  return `add element netdev ${table} ${set} { ${elements.join(", ")} }\n`;
 }
 
 /** The old holder's table: sees its own calls come back, which only the new holder can have sent. */
@@ -120,7 +131,19 @@ function renderNewRules(table: string, link: Link, index: number): string[] {
     // What it passes on itself never goes back to it.
     `add rule ${chain} ${address} ether saddr @by${index} accept`,
     `add rule ${chain} ${address} ${FIRST_PACKET} add @mine { ${CONNECTION} } accept`,
-    `add rule ${chain} ${address} ${CONNECTION} != @mine meta protocol @heard${index} counter ${pass}`,
+    ...renderForeign(chain, address, index, pass),
+  ];
+}
+
+/** What becomes of packets of connections that didn't begin here. */
+function renderForeign(chain: string, address: string, index: number, pass: string): string[] {
+  const foreign = `add rule ${chain} ${address} ${CONNECTION} != @mine`;
+  return [
+    // Apart, so that a full set keeps nothing from being passed on.
+    `${foreign} meta protocol @heard${index} update @theirs { ${CONNECTION} timeout 1h }`,
+    `${foreign} meta protocol @heard${index} counter ${pass}`,
+    // The old holder is silent. The site's own rules might leave its clients in silence too.
+    `${foreign} counter reject with tcp reset`,
   ];
 }
 
@@ -137,7 +160,7 @@ function renderOwnRules(table: string, links: readonly Link[]): string[] {
         // From the address itself: from here alone, since it is here.
         `add rule ${chain} ip saddr { ${addresses} } accept`,
         `add rule ${chain} ${address} ${FIRST_PACKET} add @mine { ${CONNECTION} } accept`,
-        `add rule ${chain} ${address} ${CONNECTION} != @mine meta protocol @heard${index} counter ${pass}`,
+        ...renderForeign(chain, address, index, pass),
       ];
     }),
   ];
@@ -149,14 +172,16 @@ function renderOwnRules(table: string, links: readonly Link[]): string[] {
  */
 export function renderUndo(
   steps: readonly Step[],
-  files: { priority: string; folder: string; self: string },
+  files: { priority: string; folder: string; order: string; id: string; self: string },
 ): string {
   return [
     "#!/bin/sh",
     "# Rendered by Understudy: puts back what a switchover of addresses has changed on this server.",
     "# Safe at any time, twice as well.",
     ...steps.toReversed().map((step) => undo(step, files.priority)),
-    `rm -rf ${quote(files.folder)} ${quote(files.self)}`,
+    // A newer order may be there already.
+    `grep -qs '"id":"${files.id}"' ${quote(files.order)} && rm -rf ${quote(files.folder)}`,
+    `rm -f ${quote(files.self)}`,
     "",
   ].join("\n");
 }
