@@ -100,16 +100,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/sysusers.conf", "usr/lib/sysusers.d/understudy.conf"],
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
-    ["../docs/backup.md", `${DOC}/backup.md`],
-    ["../docs/eject.md", `${DOC}/eject.md`],
-    ["../docs/errors.md", `${DOC}/errors.md`],
-    ["../docs/metrics.md", `${DOC}/metrics.md`],
     ["files/alerts.yml", `${DOC}/alerts.yml`],
-    ["../docs/ports.md", `${DOC}/ports.md`],
-    ["../docs/ca.md", `${DOC}/ca.md`],
-    ["../docs/puppetdb.md", `${DOC}/puppetdb.md`],
-    ["../docs/reports.md", `${DOC}/reports.md`],
-    ["../docs/second-puppetserver.md", `${DOC}/second-puppetserver.md`],
     ["maintainer", "DEBIAN"],
     ["files/preset.conf", "lib/systemd/system-preset/50-understudy.preset"],
     ["units", "lib/systemd/system"],
@@ -117,6 +108,10 @@ async function copyFixedFiles(root: string): Promise<void> {
   for (const [from, to] of fixed) {
     await mkdir(dirname(join(root, to)), { recursive: true });
     await cp(join(HERE, from), join(root, to), { recursive: true });
+  }
+  // Every page of the handbook; decisions are for developers.
+  for (const name of await readdir(join(TOP, "docs"))) {
+    if (name.endsWith(".md")) await cp(join(TOP, "docs", name), join(root, DOC, name));
   }
 }
 

@@ -24,6 +24,8 @@ const COMMANDS: Record<string, Adder> = {
   init: async (to) => (await import("./cli/init.ts")).addInit(to),
   join: async (to) => (await import("./cli/join.ts")).addJoin(to),
   status: async (to) => (await import("./cli/status.ts")).addStatus(to),
+  top: async (to) => (await import("./cli/top.ts")).addTop(to),
+  capacity: async (to) => (await import("./cli/capacity.ts")).addCapacity(to),
   token: async (to) => (await import("./cli/token.ts")).addToken(to),
   member: addMemberCommands,
   leave: addMemberCommands,

@@ -98,8 +98,12 @@ export async function enrol(
   return agents;
 }
 
-/** Enrols agents and keeps them running until `stop`. */
-export async function startCrew(cluster: Cluster, names: readonly string[]): Promise<Crew> {
+/** Enrols agents and keeps them running until `stop`, with further arguments of `puppet agent`. */
+export async function startCrew(
+  cluster: Cluster,
+  names: readonly string[],
+  args: string[] = [],
+): Promise<Crew> {
   const agents = await enrol(cluster, names, { settings: ADVISED_SETTINGS });
-  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS }));
+  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS, args }));
 }

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
+import { createDatabase, dumpDatabase, psql, restoreDatabase } from "./database.ts";
 
 const START_MS_MAX = 400_000;
 const POST_MS_MAX = 600_000;
@@ -20,8 +21,6 @@ pg_lsclusters -h | grep -q main || pg_createcluster 15 main
 systemctl start postgresql@15-main
 `;
 
-const psql = "cd /; runuser -u postgres -- psql -q -v ON_ERROR_STOP=1";
-
 /** Starts both, empty; resolves when they answer. `nodeTtl` is the second one's. */
 export async function startPair(host: LabHost, nodeTtl: string): Promise<PairedPuppetDb[]> {
   await host.run(["bash", "-c", SERVER], { withinMs: START_MS_MAX });
@@ -30,17 +29,12 @@ export async function startPair(host: LabHost, nodeTtl: string): Promise<PairedP
     url: `http://127.0.0.1:${18080 + n}`,
   }));
   for (const { n } of pair) {
-    await host.run(["bash", "-c", `${psql} -c "create role pdb${n} login password 'lab'"`]);
-    await createDatabase(host, n);
+    await psql(host, `create role pdb${n} login password 'lab'`);
+    await createDatabase(host, `pdb${n}`);
     await writeConfiguration(host, n, n === 2 ? nodeTtl : "7d");
   }
   await Promise.all(pair.map(async (one) => startOne(host, one)));
   return pair;
-}
-
-async function createDatabase(host: LabHost, n: number): Promise<void> {
-  await host.run(["bash", "-c", `${psql} -c "create database pdb${n} owner pdb${n}"`]);
-  await host.run(["bash", "-c", `${psql} -c "create extension pg_trgm" pdb${n}`]);
 }
 
 async function writeConfiguration(host: LabHost, n: number, nodeTtl: string): Promise<void> {
@@ -91,20 +85,15 @@ export async function stopOne(host: LabHost, { n }: PairedPuppetDb): Promise<voi
 
 /** Keeps what the database of one has in a file of the host, for restoreOne. */
 export async function dumpOne(host: LabHost, { n }: PairedPuppetDb): Promise<void> {
-  await host.run([
-    "bash",
-    "-c",
-    `cd /; runuser -u postgres -- pg_dump -Fc pdb${n} > /srv/pdb${n}.dump`,
-  ]);
+  await dumpDatabase(host, `pdb${n}`, dumpOf(n));
 }
 
 /** Puts the database of one that is stopped back to its dump. */
 export async function restoreOne(host: LabHost, { n }: PairedPuppetDb): Promise<void> {
-  await host.run(["bash", "-c", `${psql} -c "drop database pdb${n}"`]);
-  await host.run(["bash", "-c", `${psql} -c "create database pdb${n} owner pdb${n}"`]);
-  const restore = `cd /; runuser -u postgres -- pg_restore -d pdb${n} < /srv/pdb${n}.dump`;
-  await host.run(["bash", "-c", restore]);
+  await restoreDatabase(host, `pdb${n}`, dumpOf(n));
 }
+
+const dumpOf = (n: number) => `/srv/pdb${n}.dump`;
 
 /** A command as its URL's query and its body. */
 export interface RawCommand {

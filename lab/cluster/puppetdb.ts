@@ -3,22 +3,18 @@
 import { z } from "zod";
 import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
+import { createDatabase, psql } from "./database.ts";
 
 const START_MS_MAX = 400_000;
 const SAME_MS_MAX = 240_000;
 
-/** As Debian's administrator does by hand without dbconfig. */
-const DATABASE = `
+/** PuppetDB's, wherever it is installed. */
+export const DATABASE = "puppetdb";
+
+const SERVER = `
 set -e
 pg_lsclusters -h | grep -q main || pg_createcluster 15 main
 systemctl enable --now postgresql
-cd /
-runuser -u postgres -- psql -q -v ON_ERROR_STOP=1 <<'SQL'
-create role puppetdb login password 'lab';
-create database puppetdb owner puppetdb encoding 'UTF8' template template0;
-\\c puppetdb
-create extension pg_trgm;
-SQL
 `;
 
 const DATABASE_INI = `[database]
@@ -29,7 +25,8 @@ password = lab
 
 /** Starts a PuppetDB with a database of its own; resolves when it answers. */
 export async function startPuppetdb(host: LabHost): Promise<void> {
-  await host.run(["bash", "-c", DATABASE], { withinMs: START_MS_MAX });
+  await host.run(["bash", "-c", SERVER], { withinMs: START_MS_MAX });
+  await makeDatabase(host);
   await writeDatabaseIni(host, DATABASE_INI);
   await host.run("systemctl enable --now puppetdb", { withinMs: START_MS_MAX });
 }
@@ -64,7 +61,8 @@ systemctl enable --now postgresql postgresql@15-main
 export async function startSharedPuppetdbs(primary: LabHost, standby: LabHost): Promise<void> {
   const bash = async (host: LabHost, script: string) =>
     host.run(["bash", "-c", script], { withinMs: START_MS_MAX });
-  await bash(primary, DATABASE);
+  await bash(primary, SERVER);
+  await makeDatabase(primary);
   await bash(primary, PRIMARY);
   await bash(standby, STANDBY(primary.address));
   await bash(
@@ -87,6 +85,12 @@ export async function promote(standby: LabHost): Promise<void> {
     "-c",
     `cd / && runuser -u postgres -- psql -q -c "alter system reset synchronous_standby_names" && pg_ctlcluster 15 main promote`,
   ]);
+}
+
+/** As Debian's administrator does by hand without dbconfig. */
+async function makeDatabase(host: LabHost): Promise<void> {
+  await psql(host, "create role puppetdb login password 'lab'");
+  await createDatabase(host, DATABASE);
 }
 
 async function writeDatabaseIni(host: LabHost, ini: string): Promise<void> {

@@ -49,6 +49,10 @@ function ups() {
     state: "up" as const,
     jrubies: 1,
     busy: 0,
+    queued: 0,
+    total: 0,
+    perS: 0,
+    responseMs: 0,
     because: "",
   }));
 }

@@ -8,33 +8,18 @@ import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import type { Cluster } from "../cluster.ts";
 import { openCluster } from "../cluster.ts";
-import { type Crew, startCrew } from "../cluster/crew.ts";
+import { factsOf, post, postFacts, unfit } from "../cluster/courier.ts";
+import { startCrew } from "../cluster/crew.ts";
+import { EXPORTERS, rounds, settle, writeExports } from "../cluster/exports.ts";
 import { queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
 import { scenesOn } from "../cluster/scenes.ts";
 import { AUTOSIGNED } from "../cluster/site.ts";
 import type { LabHost } from "../host.ts";
 
-const ENVIRONMENT = "/etc/puppet/code/environments/production";
 const ENABLE_MS_MAX = 600_000;
-const AGENTS = ["one", "two", "three"];
 /** What `puppetdb enable` may change. */
 const FILES =
   "cd /etc && find puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml puppetdb/conf.d";
-
-/** Each node exports its name and collects everybody's; what isn't collected is purged. */
-const SITE = `node default {
-  include demo
-  $own = "/srv/exported/\${trusted['certname']}"
-  file { ['/srv/exported', $own]: ensure => directory }
-  File[$own] { recurse => true, purge => true }
-  @@demo::export { $trusted['certname']: }
-  Demo::Export <<| |>>
-}
-`;
-const EXPORT = `define demo::export() {
-  file { "/srv/exported/\${trusted['certname']}/\${title}": content => "\${title}\\n" }
-}
-`;
 
 /** A dashboard: a line for each report that it takes. */
 const BOARD_PORT = 9090;
@@ -96,7 +81,7 @@ scene(
 scene(
   "a later PuppetDB fills: it answers when it has every node that the first one has",
   async () => {
-    await using crew = await startCrew(cluster, AGENTS);
+    await using crew = await startCrew(cluster, EXPORTERS);
     await rounds(crew, 1);
     const said = await s2.run("understudy puppetdb enable", { withinMs: ENABLE_MS_MAX });
     assert.match(said, /answers no queries yet/);
@@ -109,8 +94,8 @@ scene(
     await until("s2's PuppetDB answers", answers, { withinMs: 120_000, everyMs: 1000 });
     await rounds(crew, 1);
     await crew.assertUnharmed(0);
-    await settle(crew);
-    await until("every PuppetDB is fit", async () => (await unfit()).length === 0, {
+    await settle(cluster, crew, filledMs);
+    await until("every PuppetDB is fit", async () => (await unfit(s3)).length === 0, {
       withinMs: 60_000,
     });
   },
@@ -120,15 +105,15 @@ scene(
   "a PuppetDB that stops during runs and starts again fails none, and lacks nothing",
   async () => {
     const fromMs = wallMs();
-    await using crew = await startCrew(cluster, AGENTS);
+    await using crew = await startCrew(cluster, EXPORTERS);
     await rounds(crew, 1);
     await s1.run("systemctl stop puppetdb");
     await rounds(crew, 2);
-    assert.match((await unfit()).join(), /s1\.lab\.test/);
+    assert.match((await unfit(s3)).join(), /s1\.lab\.test/);
     await s1.run("systemctl start puppetdb", { withinMs: ENABLE_MS_MAX });
     await rounds(crew, 1);
     await crew.assertUnharmed(fromMs);
-    await settle(crew);
+    await settle(cluster, crew, filledMs);
   },
 );
 
@@ -136,33 +121,33 @@ scene(
   "a PostgreSQL that stops during runs and starts again fails none, and lacks nothing",
   async () => {
     const fromMs = wallMs();
-    await using crew = await startCrew(cluster, AGENTS);
+    await using crew = await startCrew(cluster, EXPORTERS);
     await rounds(crew, 1);
     await s2.run("systemctl stop postgresql@15-main");
     await rounds(crew, 2);
     await s2.run("systemctl start postgresql@15-main");
     await rounds(crew, 1);
     await crew.assertUnharmed(fromMs);
-    await settle(crew);
+    await settle(cluster, crew, filledMs);
   },
 );
 
 scene("couriers that are killed right after runs lose nothing, and fail none", async () => {
   const fromMs = wallMs();
-  await using crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, EXPORTERS);
   for (const server of cluster.servers) {
     await rounds(crew, 1);
     await server.signal("understudy-courier.service", "SIGKILL", "all");
   }
   await rounds(crew, 1);
   await crew.assertUnharmed(fromMs);
-  await settle(crew);
+  await settle(cluster, crew, filledMs);
 });
 
 scene("reports for a dashboard wait while it is down, and go there once each", async () => {
   await s1.run(`understudy reports add board http://${s2.address}:${BOARD_PORT}/reports`);
   for (const server of cluster.servers) await uploadReports(server);
-  await using crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, EXPORTERS);
   await rounds(crew, 1);
   const fromMs = wallMs();
   await rounds(crew, 1);
@@ -170,14 +155,14 @@ scene("reports for a dashboard wait while it is down, and go there once each", a
   await s1.run("systemctl restart understudy-courier");
   await rounds(crew, 1);
   await crew.assertUnharmed(fromMs);
-  await settle(crew);
+  await settle(cluster, crew, filledMs);
   assert.match(await s3.run("understudy reports list"), /^board .* it doesn't answer: /m);
   await s2.writeFile("/root/board.mjs", BOARD);
   await s2.run(`systemd-run --unit=board ${NODE} /root/board.mjs`);
   const since = [">", "producer_timestamp", new Date(fromMs).toISOString()];
   const query = ["from", "reports", ["extract", ["transaction_uuid"], since]];
   const stored = (await queryPuppetdb(s1, query)).map((row) => String(row["transaction_uuid"]));
-  assert.ok(stored.length >= 2 * AGENTS.length, `${stored.length} reports`);
+  assert.ok(stored.length >= 2 * EXPORTERS.length, `${stored.length} reports`);
   const taken = async () => (await s2.run("cat /srv/board 2>/dev/null || true")).trim().split("\n");
   const waits = async () =>
     /^board +\S+ +takes them +0 /m.test(await s3.run("understudy reports list"));
@@ -202,7 +187,7 @@ scene(
     await s2.run(["bash", "-c", sql]);
     const shown = async () => (await queryPuppetdb(s2, ["from", "nodes"])).length;
     assert.equal(await shown(), 0);
-    const whole = async () => (await shown()) >= AGENTS.length && (await unfit()).length === 0;
+    const whole = async () => (await shown()) >= EXPORTERS.length && (await unfit(s3)).length === 0;
     await until("the sync has shown them again", whole, { withinMs: 120_000, everyMs: 1000 });
     assert.match(await s3.run("understudy puppetdb status"), /^s1\.lab\.test .*s3\.lab\.test/m);
   },
@@ -211,12 +196,12 @@ scene(
 scene("with every daemon stopped, couriers go on", async () => {
   const fromMs = wallMs();
   for (const server of cluster.servers) await server.run("systemctl stop understudy");
-  await using crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, EXPORTERS);
   await s3.run("systemctl restart understudy-courier");
   await rounds(crew, 2);
   await crew.assertUnharmed(fromMs);
   for (const server of cluster.servers) await server.run("systemctl start understudy");
-  await settle(crew);
+  await settle(cluster, crew, filledMs);
 });
 
 scene(
@@ -225,7 +210,7 @@ scene(
     const certname = `lost.${AUTOSIGNED}`;
     // Nobody can deliver it at once: it must come from the copy.
     for (const server of [s1, s2]) await server.run("systemctl stop puppetdb");
-    await until("none is fit", async () => (await unfit()).length === 2, { withinMs: 60_000 });
+    await until("none is fit", async () => (await unfit(s3)).length === 2, { withinMs: 60_000 });
     assert.equal(await postFacts(s3, certname), "200");
     await s3.powerCut();
     for (const server of [s1, s2]) {
@@ -256,45 +241,11 @@ scene("puppetdb disable puts every file back, and the others go on", async () =>
   assert.equal(await sumsOf(s2), stock);
   assert.doesNotMatch(await s2.run("ss -Hltn"), /:(?:8081|8143) /);
   const fromMs = wallMs();
-  await using crew = await startCrew(cluster, AGENTS);
+  await using crew = await startCrew(cluster, EXPORTERS);
   await rounds(crew, 2);
   await crew.assertUnharmed(fromMs);
   await crew.stop();
 });
-
-function factsOf(certname: string) {
-  return ["from", "factsets", ["extract", ["certname"], ["=", "certname", certname]]];
-}
-
-/** Waits for `count` more whole runs of every agent. */
-async function rounds(crew: Crew, count: number): Promise<void> {
-  for (let round = 0; round < count; round += 1) await crew.allRun();
-}
-
-/**
- * Ends the crew's runs; then both PuppetDBs must have the same, a report of each run among it, and
- * every agent must have what every other exports.
- */
-async function settle(crew: Crew): Promise<void> {
-  await crew.stop();
-  const content = await untilSame([s1, s2], filledMs);
-  for (const { certname } of crew.agents) {
-    const runs = crew.since(0).filter((run) => run.agent === certname && run.startedAt > filledMs);
-    const reports = content.filter((line) => line.startsWith(`reports ${certname} `));
-    assert.ok(reports.length >= runs.length, `${certname}: ${reports.length} of ${runs.length}`);
-    const collected = await cluster.agentHost.run(`ls /srv/exported/${certname}`);
-    const names = AGENTS.map((name) => `${name}.${AUTOSIGNED}`);
-    assert.deepEqual(collected.trim().split("\n"), names.toSorted());
-  }
-}
-
-/** Lines of PuppetDBs that aren't fit, as s3's daemon tells. */
-async function unfit(): Promise<string[]> {
-  const status = await cluster.status(s3);
-  const { courier } = status.members.find(({ member }) => member.id === s3.fqdn)?.local ?? {};
-  if (courier?.runs !== true) return ["the courier doesn't run"];
-  return courier.puppetdbs.filter(({ fit }) => !fit).map(({ id, because }) => `${id}: ${because}`);
-}
 
 /** Has puppetserver upload reports to its courier, as docs/reports.md says. */
 async function uploadReports(server: LabHost): Promise<void> {
@@ -311,35 +262,6 @@ async function reloadPuppetserver(server: LabHost): Promise<void> {
   await cluster.untilWhole();
 }
 
-async function writeExports(server: LabHost): Promise<void> {
-  await server.writeFile(`${ENVIRONMENT}/modules/demo/manifests/export.pp`, EXPORT);
-  await server.writeFile(`${ENVIRONMENT}/manifests/site.pp`, SITE);
-}
-
 async function sumsOf(server: LabHost): Promise<string> {
   return server.run(`${FILES} -type f -exec sha256sum {} + 2>/dev/null || true`);
-}
-
-/** Sends facts to the courier of `server` as its puppetserver does; returns the status code. */
-async function postFacts(server: LabHost, certname: string): Promise<string> {
-  const at = new Date(wallMs()).toISOString();
-  const body = JSON.stringify({
-    certname,
-    environment: "production",
-    producer_timestamp: at,
-    producer: server.fqdn,
-    values: { lost: true },
-  });
-  const query = `command=replace_facts&version=5&certname=${certname}&producer-timestamp=${at}`;
-  return post(server, `/pdb/cmd/v1?${query}`, body);
-}
-
-/** Sends `body` to the courier of `server` with that server's certificate; the status code. */
-async function post(server: LabHost, path: string, body: string): Promise<string> {
-  const pki = "/var/lib/puppet/ssl";
-  const script = `curl -sS -o /dev/null -w '%{http_code}' --data-binary @- \\
-    --cert $(puppet config print hostcert) --key $(puppet config print hostprivkey) \\
-    --cacert $(puppet config print localcacert || echo ${pki}/certs/ca.pem) \\
-    -H 'content-type: application/json' 'https://${server.fqdn}:8081${path}'`;
-  return (await server.run(["bash", "-c", script], { input: body })).trim();
 }

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { EJECTED_KEY } from "../cluster/keys.ts";
@@ -28,7 +27,7 @@ before(async () => {
 after(() => fleet.close());
 beforeEach(async () => {
   await fleet.reset();
-  folder = await mkdtemp(join(tmpdir(), "understudy-eject-"));
+  folder = await mkdtemp(join(fleet.folder, "eject-"));
   [one, two] = [await fleet.server("s1.test"), await fleet.server("s2.test")];
   for (const { ca } of [one, two]) await ca.repair();
   await enrol(one, "first.test");

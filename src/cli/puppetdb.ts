@@ -8,7 +8,7 @@ import { renderTable } from "../base/table.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { Certname } from "../cluster/schema.ts";
-import { ClusterStatus } from "../cluster/status.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
 import { renderSync } from "../cluster/sync-status.ts";
 import { wallMs } from "../host/clock.ts";
 import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
@@ -22,8 +22,7 @@ import { createOutput } from "./output.ts";
 import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
 import { addPuppetdbSync } from "./puppetdb-sync.ts";
-
-const ASK_MS = 10_000;
+import { readStatus } from "./read-status.ts";
 
 interface Flags {
   dryRun?: boolean;
@@ -181,10 +180,6 @@ async function use(name: string, flags: Flags): Promise<void> {
     ? `Queries go to ${name}'s PuppetDB from now on.`
     : `Queries go to ${name}'s PuppetDB as soon as it is fit: ${because}.`;
   createOutput(flags.json === true).result({ ...body, fit, because }, text);
-}
-
-async function readStatus(): Promise<ClusterStatus> {
-  return callDaemon("GET", "/v1/status", { answer: ClusterStatus, withinMs: ASK_MS });
 }
 
 /** Both tables as text for people. */

@@ -8,17 +8,15 @@ import { type PuppetdbSum, renderPuppetdb, sumPuppetdbs } from "../cluster/couri
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { Member } from "../cluster/schema.ts";
 import {
-  ClusterStatus,
+  type ClusterStatus,
   countReplays,
   type LocalStatus,
   type MemberAnswer,
 } from "../cluster/status.ts";
-import { callDaemon } from "../setup/daemon-client.ts";
 import { createOutput, type Output, reportFailure } from "./output.ts";
+import { readStatus } from "./read-status.ts";
 
 const WATCH_MS = 2000;
-/** The daemon waits 3 s for each member, all at once: one that takes longer doesn't run right. */
-const ASK_MS = 10_000;
 /** Home and clear to the end: redrawing in place doesn't flicker. */
 const REDRAW = "\u001b[H\u001b[J";
 
@@ -58,12 +56,17 @@ async function showOnce(output: Output): Promise<void> {
   }
 }
 
-async function readStatus(): Promise<ClusterStatus> {
-  return callDaemon("GET", "/v1/status", { answer: ClusterStatus, withinMs: ASK_MS });
-}
-
 /** The status as text for people. */
 export function renderStatus(status: ClusterStatus): string {
+  const parts = [status.verdict, "", memberTable(status)];
+  const replays = countReplays(status.members);
+  if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
+  if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
+  return parts.join("\n");
+}
+
+/** A line for each member. */
+export function memberTable(status: ClusterStatus): string {
   const puppetservers = sumPuppetservers(status.members);
   const rows = status.members.map((answer) => row(status, answer, puppetservers));
   // Clusters without PuppetDB needn't read of it.
@@ -73,11 +76,7 @@ export function renderStatus(status: ClusterStatus): string {
   const full = rows.map((cells, index) =>
     hasCouriers ? cells.toSpliced(-1, 0, renderCourier(status.members[index], puppetdbs)) : cells,
   );
-  const parts = [status.verdict, "", renderTable(head, full)];
-  const replays = countReplays(status.members);
-  if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
-  if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
-  return parts.join("\n");
+  return renderTable(head, full);
 }
 
 const HEAD = [

@@ -10,7 +10,11 @@ const LINE =
   /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
 
 const FULL = local("s1", {
-  edge: edge({ replays: 7, backends: [row("s1"), row("s2", { state: "down" })] }),
+  edge: edge({
+    replays: 7,
+    load: { slot: 1, now: 1.5, past: [] },
+    backends: [row("s1"), row("s2", { state: "down" })],
+  }),
   expiries: [
     {
       kind: "leaf",
@@ -111,4 +115,13 @@ test("docs/metrics.md lists every metric, and rules know no others", () => {
     [...used].filter((name) => !names.includes(name)),
     [],
   );
+});
+
+test("docs/alerts.md says of every rule what to do, in their order", () => {
+  const rules = readFileSync(join(ROOT, "packaging", "files", "alerts.yml"), "utf8");
+  const docs = readFileSync(join(ROOT, "docs", "alerts.md"), "utf8");
+  const names = (text: string, line: RegExp) => [...text.matchAll(line)].map(([, name]) => name);
+  const ruled = names(rules, /^ +- alert: (\w+)$/gm);
+  assert.ok(ruled.length > 10);
+  assert.deepEqual(names(docs, /^\| `(\w+)` \| .+ \| .+ \|$/gm), ruled);
 });

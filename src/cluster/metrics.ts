@@ -57,6 +57,9 @@ export const METRICS: readonly Metric[] = [
   gauge("edge_waiting_requests", "Requests that wait for a puppetserver.", (s) =>
     one(s.edge?.waiting),
   ),
+  gauge("edge_load", "Requests in work or waiting here, mean of this half hour.", (s) =>
+    one(s.edge?.load?.now),
+  ),
   {
     name: "understudy_edge_replays_total",
     type: "counter",
@@ -74,6 +77,18 @@ export const METRICS: readonly Metric[] = [
   ),
   gauge("puppetserver_busy_requests", "Requests of this edge that it works on.", (s) =>
     backends(s).map(({ name, busy }) => [{ puppetserver: name }, busy]),
+  ),
+  gauge("puppetserver_queued_requests", "Requests of this edge that wait for it.", (s) =>
+    backends(s).map(({ name, queued }) => [{ puppetserver: name }, queued]),
+  ),
+  {
+    name: "understudy_puppetserver_requests_total",
+    type: "counter",
+    help: "Requests of this edge that it was given since the daemon started.",
+    values: (s) => backends(s).map(({ name, total }) => [{ puppetserver: name }, total]),
+  },
+  gauge("puppetserver_response_seconds", "Its time to answer, mean of 1024 requests.", (s) =>
+    backends(s).map(({ name, responseMs }) => [{ puppetserver: name }, seconds(responseMs)]),
   ),
   gauge("puppetserver_jrubies", "How many requests it can work on at once.", (s) =>
     backends(s).map(({ name, jrubies }) => [{ puppetserver: name }, jrubies]),

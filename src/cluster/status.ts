@@ -4,9 +4,11 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
+import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
@@ -23,6 +25,13 @@ export const BackendStatus = z.object({
   jrubies: z.int(),
   /** Requests of this edge that it works on. */
   busy: z.int(),
+  /** Requests of this edge that wait for it. */
+  queued: z.int().default(0),
+  /** Requests of this edge since its daemon started, and per second between the last two looks. */
+  total: z.int().default(0),
+  perS: z.number().default(0),
+  /** How long it takes to answer, mean of this edge's last 1024 requests, milliseconds. */
+  responseMs: z.number().default(0),
   because: z.string().default(""),
 });
 export type BackendStatus = z.infer<typeof BackendStatus>;
@@ -62,6 +71,8 @@ export const LocalStatus = z.object({
       stockCa: z.object({ of: z.string(), up: z.boolean() }).optional(),
       /** Requests that wait at this edge because every puppetserver is busy. */
       waiting: z.int().default(0),
+      /** How much work this edge had for puppetservers of late; absent: not known. */
+      load: EdgeLoad.optional(),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
       poisonous: z.array(
         z.object({
@@ -158,6 +169,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
     ...courierWarnings(facts.members),
+    ...capacityWarnings(facts.members),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>

@@ -18,7 +18,9 @@ import { settleEdge } from "../edge/loop.ts";
 import { type EdgeState, observeEdge } from "../edge/observe.ts";
 import { confirmRevoked } from "../edge/revocations.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
-import { isoTime } from "../host/clock.ts";
+import { createCounter, createRequestMeter, type RequestMeter } from "../edge/counters.ts";
+import { createLoadMeter } from "../edge/load-meter.ts";
+import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { hasIpv6 } from "../host/network.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -69,6 +71,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   /** Whether there is a configuration that HAProxy could start with. */
   let configured = false;
   const replays = createCounter();
+  const requests = createRequestMeter();
+  const load = createLoadMeter();
   let ticks = 0;
   // Asked once: a moment without a free descriptor must not take the listener away.
   const ipv6 = hasIpv6();
@@ -95,6 +99,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const look = async () => {
     state = seen ?? (await observeEdge(runtime));
     replays.see(state.replays);
+    requests.see(state, monotonicMs());
+    load.see(state, wallMs());
   };
   return {
     refuse,
@@ -124,12 +130,13 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       ...(own && { certificate: { names: own.names, endsAt: isoTime(own.endsMs) } }),
       ...(stockOf !== undefined && { stockCa: { of: stockOf, up: state?.authority === true } }),
       waiting: state?.waiting ?? 0,
+      load: load.read(wallMs()),
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
         at: isoTime(each.at * 1000),
         servers: each.servers,
       })),
-      backends: state === undefined ? [] : backendsOf(state, keeper.current()),
+      backends: state === undefined ? [] : backendsOf(state, keeper.current(), requests),
     }),
     async refuseEverywhere(serials) {
       const keys = revocationKeys(ca.issuerText(), serials);
@@ -176,13 +183,16 @@ async function startUnits(): Promise<void> {
   }
 }
 
-function backendsOf(state: EdgeState, view: View | undefined) {
+function backendsOf(state: EdgeState, view: View | undefined, requests: RequestMeter) {
   return state.servers.map((server): BackendStatus & { member: string } => ({
     name: server.name,
     member: memberOf(server.name, view),
     state: server.state,
     jrubies: server.maxconn ?? 0,
     busy: server.busy,
+    queued: server.queued,
+    ...requests.of(server.name),
+    responseMs: server.responseMs,
     because: server.state === "up" ? "" : server.because,
   }));
 }
@@ -209,17 +219,4 @@ function whyInactive(configured: boolean, state: EdgeState | undefined): string 
   if (!configured) return "this server has no Puppet certificate with the shared name yet";
   if (state === undefined) return "not started yet";
   return state.running ? "" : "HAProxy doesn't answer";
-}
-
-/** Adds up a counter that starts at 0 again with every new worker. */
-function createCounter() {
-  let sum = 0;
-  let last = 0;
-  return {
-    see(now: number) {
-      sum += now >= last ? now - last : now;
-      last = now;
-    },
-    total: () => sum,
-  };
 }

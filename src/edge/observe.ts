@@ -27,6 +27,12 @@ export interface EdgeServer {
   busy: number;
   /** Its limit; undefined when HAProxy has none. */
   maxconn: number | undefined;
+  /** Requests that wait for it. */
+  queued: number;
+  /** Requests since HAProxy last loaded its configuration. */
+  total: number;
+  /** How long it takes to answer, mean of the last 1024 requests, milliseconds. */
+  responseMs: number;
 }
 
 export interface EdgeState {
@@ -121,6 +127,9 @@ export function serverOf(row: StatRow): EdgeServer {
     sinceS: row.sinceS,
     busy: row.sessions,
     maxconn: row.maxconn,
+    queued: row.queued,
+    total: row.total,
+    responseMs: row.responseMs,
   };
 }
 

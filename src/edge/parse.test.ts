@@ -45,6 +45,8 @@ compilers,BACKEND,6,3,118,UP,1,5,0,,,
     lastResort: true,
     sinceS: 7,
     redispatched: 0,
+    total: 0,
+    responseMs: 0,
   });
   assert.equal(rows[2]?.checkCode, undefined);
   assert.equal(rows[2]?.queued, 6);

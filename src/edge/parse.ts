@@ -27,6 +27,10 @@ export interface StatRow {
   sinceS: number;
   /** Requests that were given to another server. */
   redispatched: number;
+  /** Requests that it was given since HAProxy last loaded its configuration. */
+  total: number;
+  /** How long it took to answer, mean of its last 1024 requests, milliseconds. */
+  responseMs: number;
 }
 
 /** Reads the master's `show proc`. */
@@ -56,6 +60,8 @@ export function parseStat(text: string): StatRow[] {
     lastResort: cell("bck") === "1",
     sinceS: numberOf(cell("lastchg")) ?? 0,
     redispatched: numberOf(cell("wredis")) ?? 0,
+    total: numberOf(cell("stot")) ?? 0,
+    responseMs: numberOf(cell("rtime")) ?? 0,
   }));
 }
 

@@ -44,6 +44,9 @@ function settled(config: EdgeConfig): EdgeState {
     state: "up",
     because: "",
     sinceS: 1,
+    queued: 0,
+    total: 0,
+    responseMs: 0,
     busy: 0,
     maxconn: each.jrubies,
   });
@@ -170,6 +173,8 @@ for (const [status, check, lastResort, state] of STATES) {
       lastResort,
       sinceS: 3,
       redispatched: 0,
+      total: 0,
+      responseMs: 0,
     };
     const server = serverOf(row);
     assert.equal(server.state, state);

@@ -13,7 +13,6 @@ import {
   stat,
   writeFile,
 } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { NodeFile, Settings } from "../../cluster/schema.ts";
@@ -55,7 +54,7 @@ before(async () => {
 after(() => fleet.close());
 beforeEach(async () => {
   await fleet.reset();
-  folder = await mkdtemp(join(tmpdir(), "understudy-backup-"));
+  folder = await mkdtemp(join(fleet.folder, "backup-"));
   file = join(folder, "backup");
   one = await fleet.server("s1");
   await one.ca.repair();

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { KEY_PREFIX, META_KEY, SETTINGS_KEY } from "../../cluster/keys.ts";
@@ -21,7 +20,7 @@ before(async () => {
 after(() => fleet.close());
 beforeEach(async () => {
   await fleet.reset();
-  folder = await mkdtemp(join(tmpdir(), "understudy-snapshot-"));
+  folder = await mkdtemp(join(fleet.folder, "snapshot-"));
 });
 
 function meta(generation: number, clusterId = CLUSTER): string {

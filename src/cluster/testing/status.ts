@@ -11,7 +11,8 @@ type Row = Edge["backends"][number];
 
 /** One edge's row of a puppetserver. */
 export function row(member: string, more: Partial<Row> = {}): Row {
-  return { member, name: member, state: "up", jrubies: 4, busy: 0, because: "", ...more };
+  const idle = { busy: 0, queued: 0, total: 0, perS: 0, responseMs: 0, because: "" };
+  return { member, name: member, state: "up", jrubies: 4, ...idle, ...more };
 }
 
 export function edge(more: Partial<Edge> = {}): Edge {
