@@ -14,7 +14,9 @@ const STREAM_PORT = 9000;
 const SILENT_MS = 10_000;
 const ASK_EVERY_MS = 15;
 
-const report: ClientReport = { made: {}, asked: {}, heard: 0, open: 0, failures: [] };
+const report: ClientReport = { made: {}, asked: {}, heard: 0, open: 0, quietMs: 0, failures: [] };
+/** When each open connection that isn't new last heard something. */
+const lasting = new Map<object, number>();
 const startMs = monotonicMs();
 
 function fail(kind: Failure["kind"], how: string): void {
@@ -45,6 +47,7 @@ function open(
     if (over) return;
     over = true;
     report.open -= 1;
+    lasting.delete(socket);
     silence.end();
     if (how !== undefined) fail(kind, how);
     socket.destroy();
@@ -55,6 +58,7 @@ function open(
   socket.on("connect", () => on.open(socket));
   socket.on("data", (chunk) => {
     silence.alive();
+    if (kind !== "new") lasting.set(socket, monotonicMs());
     on.data(chunk.toString("latin1"), socket);
   });
   socket.on("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
@@ -131,10 +135,13 @@ const timer = Number(everyMs) > 0 ? setInterval(makeNew, Number(everyMs)) : unde
 // With all connections gone it still has to tell of them.
 setInterval(() => undefined, 60_000);
 
-const print = () => process.stdout.write(`${JSON.stringify(report)}\n`);
-process.on("SIGUSR2", print);
+const print = (then?: () => void) => {
+  report.quietMs = Math.round(monotonicMs() - Math.min(monotonicMs(), ...lasting.values()));
+  process.stdout.write(`${JSON.stringify(report)}\n`, then);
+};
+process.on("SIGUSR2", () => print());
 process.on("SIGTERM", () => {
   clearInterval(timer);
-  process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0));
+  print(() => process.exit(0));
 });
 print();

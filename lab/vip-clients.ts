@@ -21,6 +21,8 @@ export interface ClientReport {
   asked: Record<string, number>;
   heard: number;
   open: number;
+  /** How long the quietest open connection of those that last has heard nothing. */
+  quietMs: number;
   failures: Failure[];
 }
 

@@ -1,5 +1,5 @@
-// The keeper of one side of a switchover that stands still for ever before its step number N, and says
-// so: there a test kills it. Arguments: side, folder, folder of the number, N.
+// The keeper of one side of a switchover that stands still for ever before its step number N, and
+// says so: there a test kills it. Arguments: side, folder, folder of the number, N.
 
 import { createLog } from "../src/base/log.ts";
 import { runKeeper } from "../src/vip/switchover/keeper.ts";

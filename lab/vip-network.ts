@@ -1,5 +1,5 @@
-// keepalived and an edge on servers that are network namespaces of one test alone, joined by a bridge
-// in another: kernels as real as they come, no lab, no daemon of ours. Needs root.
+// keepalived and an edge on servers that are network namespaces of one test alone, joined by a
+// bridge in another: kernels as real as they come, no lab, no daemon of ours. Needs root.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";

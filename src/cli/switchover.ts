@@ -1,4 +1,5 @@
-// understudy switchover: a virtual IP moves to another server, on purpose, and no connection breaks.
+// understudy switchover: a virtual IP moves to another server, on purpose, and no connection
+// breaks.
 
 import type { Command } from "commander";
 import { z } from "zod";

@@ -1,6 +1,6 @@
-// What this server does for a switchover when a member asks for it: each act after its own check. The
-// changes are a unit's (understudy-switchover@), which this daemon tells and starts: its own sandbox
-// forbids them, and they must outlive it.
+// What this server does for a switchover when a member asks for it: each act after its own check.
+// The changes are a unit's (understudy-switchover@), which this daemon tells and starts: its own
+// sandbox forbids them, and they must outlive it.
 
 import { isIPv4 } from "node:net";
 import { Fault } from "../base/fault.ts";

@@ -1,6 +1,7 @@
-// A switchover as one member runs it: asks every server, judges, has both sides prepare, then the old
-// holder let go. Until that moment everything is undone when anything goes wrong; after it nothing
-// needs this member any more. Two don't run at once: a turn in the record, which ends by itself.
+// A switchover as one member runs it: asks every server, judges, has both sides prepare, then the
+// old holder let go. Until that moment everything is undone when anything goes wrong; after it
+// nothing needs this member any more. Two don't run at once: a turn in the record, which ends by
+// itself.
 
 import { randomBytes } from "node:crypto";
 import { isIPv4 } from "node:net";

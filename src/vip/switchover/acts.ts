@@ -1,5 +1,5 @@
-// What members ask each other for a switchover: a look, and a closed list of acts. Addresses go over
-// the wire by name; where they are on this server, it finds out itself.
+// What members ask each other for a switchover: a look, and a closed list of acts. Addresses go
+// over the wire by name; where they are on this server, it finds out itself.
 
 import { z } from "zod";
 import { Move, Order, Phase, Side } from "./order.ts";

@@ -1,8 +1,8 @@
-// One side of a switchover on this server, a process of its own: the daemon's sandbox may not change
-// the kernel's settings, and a daemon that restarts must break no connection. It prepares, has
-// keepalived move the addresses, keeps connections until they have ended, and puts all back. Killed,
-// it is started again and goes on where it was; what must never stay is put back by a timer of
-// systemd with the same script.
+// One side of a switchover on this server, a process of its own: the daemon's sandbox may not
+// change the kernel's settings, and a daemon that restarts must break no connection. It prepares,
+// has keepalived move the addresses, keeps connections until they have ended, and puts all back.
+// Killed, it is started again and goes on where it was; what must never stay is put back by a timer
+// of systemd with the same script.
 
 import { rm } from "node:fs/promises";
 import { messageOf } from "../../base/fault.ts";
@@ -30,11 +30,11 @@ import {
   switchoverPaths,
 } from "./order.ts";
 import { planHandOver, planPreparation, type Step, sysctlsOf, TABLES } from "./plan.ts";
-import { countLinks, renderUndo } from "./render.ts";
+import { countLinks, renderUndo, SILENCE_S } from "./render.ts";
 
 const PAUSE_MS = { preparing: 100, prepared: 20, moving: 20, moved: 1000, ended: 0 } as const;
 /** Longer than the new holder's kernel goes on without a call: then it resets, and nothing is silent. */
-const HUSH_MS = 3000;
+const HUSH_MS = SILENCE_S * 1000 + 1000;
 
 /** The new holder ends later than the old one, so that it can reset what is left. */
 const LATER_MS = 30_000;
@@ -123,8 +123,8 @@ class Keeper {
       case "prepared":
         return this.#prepare(progress);
       case "moving":
-        // Killed between its note and keepalived's number: once more.
-        if (heldOf(order.moves).length > 0) await this.#apply(planHandOver(before));
+        // Killed before keepalived had let go: once more, when the other side hears it again.
+        if (heldOf(order.moves).length > 0) return this.#prepare(progress);
         this.#call(order);
         return progress;
       case "moved":
@@ -256,7 +256,7 @@ class Keeper {
     this.#idleSinceMs = sinceIf(connections === 0, this.#idleSinceMs);
     if (connections === progress.connections) return progress;
     const next = { ...progress, connections };
-    await this.#write(next);
+    await writeFileAtomic(this.#paths.progress, `${JSON.stringify(next)}\n`);
     return next;
   }
 

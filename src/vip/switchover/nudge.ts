@@ -1,7 +1,8 @@
-// Clients that only wait for an answer say nothing, so they aren't told that their server is dead. A
-// segment from far outside of what they expect makes their kernel say what it does expect (RFC 9293,
-// 3.10.7.4), and that is answered with a reset. Node has no raw sockets, hence perl, which is part of
-// every Debian system. A client that has long gone answers with a reset itself, or not at all.
+// Clients that only wait for an answer say nothing, so they aren't told that their server is dead.
+// A segment from far outside of what they expect makes their kernel say what it does expect (RFC
+// 9293, 3.10.7.4), and that is answered with a reset. Node has no raw sockets, hence perl, which is
+// part of every Debian system. A client that has long gone answers with a reset itself, or not at
+// all.
 
 import { run } from "../../host/process.ts";
 import type { Socket } from "./render.ts";

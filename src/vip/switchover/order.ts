@@ -1,5 +1,5 @@
-// What one server is told for a switchover, and what it remembers of it. The files live in /run: after
-// a boot nothing of a switchover is left, neither these nor what they tell of.
+// What one server is told for a switchover, and what it remembers of it. The files live in /run:
+// after a boot nothing of a switchover is left, neither these nor what they tell of.
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,8 +20,8 @@ export const Move = z.object({
   /** Of this server, where keepalived has it or will have it. */
   interface: Interface,
   /**
-   * How its connections are kept: this server's own address on that subnet, and the other's. Absent:
-   * they break.
+   * How its connections are kept: this server's own address on that subnet, and the other's.
+   * Absent: they break.
    */
   kept: z.object({ own: Ipv4, peer: Ipv4 }).optional(),
 });

@@ -1,8 +1,8 @@
 // What a side changes so that an address moves and no connection breaks. Pure. The idea: the new
 // holder answers what began there (it sees every first packet), and passes everything else for the
-// address on to the old one, frame by frame, before its own firewall or connection tracking sees it.
-// The old one keeps the address on lo, where it serves its connections and announces nothing. Each
-// server does so only while it hears the other: see render.ts.
+// address on to the old one, frame by frame, before its own firewall or connection tracking sees
+// it. The old one keeps the address on lo, where it serves its connections and announces nothing.
+// Each server does so only while it hears the other: see render.ts.
 
 import { CHOSEN, REFUSING } from "../priority.ts";
 import { type Before, keptMoves, type Order } from "./order.ts";

@@ -1,7 +1,8 @@
-// Text of a switchover: nftables' tables, and the script that puts everything back. Pure. The tables
-// hang in the ingress hook of the addresses' interface, before the site's own rules, routing and
-// connection tracking; one transaction loads one. The kernel itself stops passing packets on when the
-// other side is silent (a set whose element expires), so that connections whose server died are reset.
+// Text of a switchover: nftables' tables, and the script that puts everything back. Pure. The
+// tables hang in the ingress hook of the addresses' interface, before the site's own rules, routing
+// and connection tracking; one transaction loads one. The kernel itself stops passing packets on
+// when the other side is silent (a set whose element expires), so that connections whose server
+// died are reset.
 
 import { PORTS } from "../../host/paths.ts";
 import type { KeptMove } from "./order.ts";
@@ -15,8 +16,11 @@ export interface Socket {
   toPort: number;
 }
 
-/** How long the other side may be silent. It is heard five times a second. */
-const SILENCE_S = 2;
+/**
+ * How long the other side may be silent. It calls five times a second; killed, it is back within
+ * this.
+ */
+export const SILENCE_S = 5;
 /** Connections that may begin at the new holder meanwhile; what is beyond goes to the old one. */
 const CONNECTIONS_MAX = 262_144;
 const FIRST_PACKET = "tcp flags & (fin | syn | rst | ack) == syn";

@@ -1,5 +1,5 @@
-// Which connections the old holder has: it lists them when the addresses have left it, the new holder
-// adds those that it passes on, and needs them when the old one dies.
+// Which connections the old holder has: it lists them when the addresses have left it, the new
+// holder adds those that it passes on, and needs them when the old one dies.
 
 import { z } from "zod";
 import { readIfThere, writeFileAtomic } from "../../host/files.ts";
