@@ -61,6 +61,7 @@ export function renderStatus(status: ClusterStatus): string {
   const parts = [status.verdict, "", memberTable(status)];
   const replays = countReplays(status.members);
   if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
+  parts.push(...renderSwitchovers(status));
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
 }
@@ -77,6 +78,20 @@ export function memberTable(status: ClusterStatus): string {
     hasCouriers ? cells.toSpliced(-1, 0, renderCourier(status.members[index], puppetdbs)) : cells,
   );
   return renderTable(head, full);
+}
+
+/** Who still serves connections of an address that another holds by now. */
+function renderSwitchovers({ members }: ClusterStatus): string[] {
+  const lines = members.flatMap(({ member, local }) =>
+    (local?.switchovers ?? []).flatMap(({ side, addresses, connections, leftS }) => {
+      if (side === "new") return [];
+      const what = `${connections} connections of ${addresses.join(" and ")}`;
+      return [
+        `${member.id} still serves ${what} after a switchover, for ${renderDuration(leftS)} at most.`,
+      ];
+    }),
+  );
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 const HEAD = [

@@ -58,6 +58,17 @@ export const LocalStatus = z.object({
   }),
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
+  /** Connections that it serves, or passes on, since an address was moved on purpose. */
+  switchovers: z
+    .array(
+      z.object({
+        side: z.enum(["old", "new"]),
+        addresses: z.array(z.string()),
+        connections: z.int(),
+        leftS: z.int(),
+      }),
+    )
+    .optional(),
   edge: z
     .object({
       active: z.boolean(),

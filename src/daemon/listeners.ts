@@ -32,6 +32,7 @@ import { OWN_CERTIFICATES } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
 import { switchoverCommands } from "./switchover.ts";
+import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { wallMs } from "../host/clock.ts";
@@ -104,7 +105,8 @@ export async function listenForCommands(
       ...core,
       view: () => requireView(core),
       status: shared.status,
-      acts: server && switchoverActs({ view: () => requireView(core), log }),
+      actsOf: ({ id, address }) =>
+        id === core.node.id ? ownActs(core) : peerActs(core.peers, address),
     }),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
@@ -150,7 +152,7 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
-    switchover: server && switchoverActs({ view: () => requireView(core), log }),
+    switchover: server && ownActs(core),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.
@@ -173,6 +175,10 @@ export async function listenForEdges(core: Core, { ca }: ServerParts) {
   const listener = await listenWithTls(ca.routes, { ...where, tls: await readTls() });
   core.reloads.push(async () => listener.reload(await readTls()));
   return [await listenOnSocket(ca.routes, PATHS.caSocket, socket), listener];
+}
+
+function ownActs(core: Core) {
+  return switchoverActs({ view: () => requireView(core), log: core.log });
 }
 
 async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {

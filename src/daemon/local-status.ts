@@ -10,6 +10,7 @@ import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import { canonicalAddress, localAddresses } from "../host/network.ts";
+import { readWindows, toWindow } from "../vip/switchover/look.ts";
 import { VERSION } from "../version.ts";
 
 const ETCD_MS = 1500;
@@ -35,6 +36,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
+  const switchovers = await readSwitchovers();
   return {
     id: node.id,
     role: node.role,
@@ -55,12 +57,23 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       planning: parts.voters.planning(),
     },
     addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
+    ...(switchovers.length === 0 ? {} : { switchovers }),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
+}
+
+async function readSwitchovers(): Promise<NonNullable<LocalStatus["switchovers"]>> {
+  const windows = (await readWindows()).filter(({ phase }) => phase !== "ended");
+  return windows.map(toWindow).map(({ side, addresses, connections, leftS }) => ({
+    side,
+    addresses,
+    connections,
+    leftS,
+  }));
 }
 
 function withCourier(courier: LocalStatus["courier"]): Pick<LocalStatus, "courier"> {

@@ -5,12 +5,10 @@
 
 import { randomBytes } from "node:crypto";
 import { isIPv4 } from "node:net";
-import type { z } from "zod";
 import type { SwitchoverCommands } from "../api/local-app.ts";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { SWITCHOVER_TURN_KEY } from "../cluster/keys.ts";
-import type { Peers } from "../cluster/peer.ts";
 import type { Member, NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { inTurn } from "../cluster/turn.ts";
@@ -18,39 +16,24 @@ import { serversOf, type View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { canonicalAddress, parseCidr } from "../host/network.ts";
-import {
-  Done,
-  type SwitchoverAsk,
-  type SwitchoverDone,
-  type SwitchoverPlan,
-} from "../setup/contract.ts";
-import {
-  type SwitchoverActs,
-  SwitchoverLook,
-  SwitchoverPhase,
-  SwitchoverTheirs,
-  type SwitchoverWish,
-} from "../vip/switchover/acts.ts";
+import type { SwitchoverAsk, SwitchoverDone, SwitchoverPlan } from "../setup/contract.ts";
+import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
 import {
   judgeSwitchover,
   type ServerFacts,
   type SwitchoverJudgement,
 } from "../vip/switchover/judge.ts";
 
-const LOOK_MS = 5000;
-/** Longer than an act takes at most on its server. */
-const ACT_MS = 30_000;
 /** Longer than all acts take together. */
 const TURN_S = 120;
 
 export interface SwitchoverDeps {
   node: NodeFile;
   etcd: Etcd;
-  peers: Peers;
   view(): View;
   status(): Promise<ClusterStatus>;
-  /** This server's own; absent: this member is no server. */
-  acts: SwitchoverActs | undefined;
+  /** The acts of any server, this one too. */
+  actsOf(member: Member): SwitchoverActs;
   log: Log;
 }
 
@@ -90,7 +73,7 @@ interface Judged extends SwitchoverJudgement {
 }
 
 async function judge(deps: SwitchoverDeps, ask: SwitchoverAsk): Promise<Judged> {
-  if (deps.acts === undefined) {
+  if (deps.node.role !== "server") {
     throw refusedFault("this member is no server: run it on one (understudy member list)");
   }
   const { settings } = deps.view();
@@ -105,7 +88,8 @@ async function lookAtAll(deps: SwitchoverDeps): Promise<ServerFacts[]> {
   return Promise.all(
     serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
       const answer = status.members.find((each) => each.member.id === member.id);
-      const look = await actsOf(deps, member)
+      const look = await deps
+        .actsOf(member)
         .look()
         .catch(() => undefined);
       return { id: member.id, unfit: unfitness(member, answer), ...(look && { look }) };
@@ -139,31 +123,6 @@ function toPlan(judged: Judged): SwitchoverPlan {
   });
   const shown = moves.map(({ address, breaks }) => ({ address, breaks }));
   return { from, to, moves: shown, already, before, after, lines, refused };
-}
-
-/** The acts of a server: its own here, another's over the members' API. */
-function actsOf({ node, acts, peers }: SwitchoverDeps, member: Member): SwitchoverActs {
-  if (member.id === node.id && acts !== undefined) return acts;
-  const ask = async <S extends z.ZodType>(
-    path: string,
-    answer: S,
-    body?: unknown,
-    withinMs = ACT_MS,
-  ) =>
-    peers.call(member.address, `/v1/switchover${path}`, {
-      answer,
-      withinMs,
-      ...(body === undefined ? {} : { body }),
-    });
-  return {
-    look: async () => ask("", SwitchoverLook, undefined, LOOK_MS),
-    prepare: async (wish) => ask("/prepare", SwitchoverPhase, wish),
-    handOver: async (id) => (await ask("/hand-over", SwitchoverTheirs, { id, side: "old" })).theirs,
-    taken: async (id, theirs) => ask("/taken", SwitchoverPhase, { id, side: "new", theirs }),
-    end: async (of) => {
-      await ask("/end", Done, of);
-    },
-  };
 }
 
 /** One switchover. */
@@ -216,7 +175,7 @@ class Run {
 
   #acts(id: string): SwitchoverActs {
     const member = this.#deps.view().members.find((each) => each.id === id);
-    if (member !== undefined) return actsOf(this.#deps, member);
+    if (member !== undefined) return this.#deps.actsOf(member);
     throw refusedFault(`${id} is no member any more`);
   }
 

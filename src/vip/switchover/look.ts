@@ -68,7 +68,8 @@ export async function readWindows(): Promise<Progress[]> {
   return (await Promise.all(read)).filter((each) => each !== undefined);
 }
 
-function toWindow({
+/** A keeper's state as others are told of it. */
+export function toWindow({
   order,
   phase,
   endsAtMs,
