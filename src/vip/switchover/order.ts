@@ -55,8 +55,8 @@ export const Before = z.object({
 export type Before = z.infer<typeof Before>;
 
 /**
- * How far it is. `preparing`, `prepared`: nothing has moved. `moving`: keepalived was told. `moved`:
- * connections are kept. `ended`: all is put back.
+ * How far it is. `preparing`, `prepared`: nothing has moved. `moving`: keepalived was told.
+ * `moved`: connections are kept. `ended`: all is put back.
  */
 export const Phase = z.enum(["preparing", "prepared", "moving", "moved", "ended"]);
 export type Phase = z.infer<typeof Phase>;
