@@ -40,6 +40,7 @@ export class SwitchoverSide {
     const order: Order = {
       id,
       side: this.side,
+      stand: "first",
       limitS,
       moves: [
         {

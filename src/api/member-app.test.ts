@@ -132,5 +132,5 @@ test("/v1/switchover/prepare is asked by servers only, for addresses and nothing
   // What a peer says of interfaces isn't listened to.
   const more = { ...wish, interface: "eth7", moves: [{ ...wish.moves[0], interface: "eth7" }] };
   assert.equal((await post("s1.test", path, more)).status, 200);
-  assert.deepEqual(prepared, [wish]);
+  assert.deepEqual(prepared, [{ ...wish, stand: "first" }]);
 });

@@ -109,6 +109,6 @@ async function checkWish(wish: SwitchoverWish, view: View): Promise<Order> {
     }
     return { address, interface: own.interface, kept: { own: own.address, peer } };
   });
-  const { id, side, limitS } = wish;
-  return { id, side, limitS, moves };
+  const { id, side, stand, limitS } = wish;
+  return { id, side, stand, limitS, moves };
 }

@@ -38,7 +38,7 @@ class Servers {
       }),
       prepare: async (wish) => {
         await act(`prepare ${wish.side}`);
-        this.prepared.set(id, wish);
+        if (wish.stand === "first") this.prepared.set(id, wish);
         return phase("prepared");
       },
       handOver: async () => {
@@ -110,8 +110,12 @@ function commands(id = "s1", role: NodeFile["role"] = "server") {
 
 test("a switchover prepares both, then has the old holder let go, and tells the new one of its connections", async () => {
   const done = await commands("s3").run({ ...ASK, to: "s2" });
-  assert.deepEqual(servers.calls.slice(0, 2).toSorted(), ["s1 prepare old", "s2 prepare new"]);
-  assert.deepEqual(servers.calls.slice(2), ["s1 hand over", "s2 taken 1"]);
+  assert.deepEqual(servers.calls.slice(0, 3).toSorted(), [
+    "s1 prepare old",
+    "s2 prepare new",
+    "s3 prepare new",
+  ]);
+  assert.deepEqual(servers.calls.slice(3), ["s1 hand over", "s2 taken 1", "s3 end new"]);
   assert.deepEqual(servers.prepared.get("s1")?.moves, [{ address: VIP, peer: "10.0.0.2" }]);
   assert.deepEqual(servers.prepared.get("s2")?.moves, [{ address: VIP, peer: "10.0.0.1" }]);
   assert.deepEqual([done.from, done.to, done.connections], ["s1", "s2", 1]);
@@ -120,7 +124,7 @@ test("a switchover prepares both, then has the old holder let go, and tells the 
     ["", VIP, ""],
   );
   const again = await commands("s3").run({ ...ASK, to: "s2" });
-  assert.deepEqual([again.already, servers.calls.length], [true, 4]);
+  assert.deepEqual([again.already, servers.calls.length], [true, 6]);
 });
 
 test("a switchover of which one side can't be prepared lets nothing go, and both put back", async () => {
@@ -129,8 +133,16 @@ test("a switchover of which one side can't be prepared lets nothing go, and both
   };
   await assert.rejects(commands().run(ASK), (error) => isFault(error, "switchover.ended"));
   assert.ok(!servers.calls.includes("s1 hand over"));
-  assert.deepEqual(servers.calls.slice(2).toSorted(), ["s1 end old", "s2 end new"]);
+  const ends = servers.calls.filter((call) => call.includes("end"));
+  assert.deepEqual(ends.toSorted(), ["s1 end old", "s2 end new", "s3 end new"]);
   assert.equal(servers.holder, "s1");
+});
+
+test("a server that can't stand aside keeps no switchover from being done", async () => {
+  servers.interfere = async (call) => {
+    if (call.startsWith("s3")) throw new Fault("peer.unreachable", "no answer in time");
+  };
+  assert.equal((await commands().run({ ...ASK, to: "s2" })).to, "s2");
 });
 
 test("a switchover that is stopped before anything moved puts back; stopping none is no error", async () => {

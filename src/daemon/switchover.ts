@@ -21,6 +21,7 @@ import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
 import {
   judgeSwitchover,
   type ServerFacts,
+  standAside,
   type SwitchoverJudgement,
 } from "../vip/switchover/judge.ts";
 
@@ -150,27 +151,44 @@ class Run {
     const same = { from, to, already, limitS, addresses: moves.map(({ address }) => address) };
     if (already) return { ...same, holders: holdersOf(judged.servers), connections: 0, tookMs: 0 };
     const [old, next] = [this.#acts(from), this.#acts(to)];
-    await this.#undoing({ old, next }, async () => {
-      this.#say(`${to} and ${from} prepare`);
-      const sides = [next.prepare(this.#wish("new", moves)), old.prepare(this.#wish("old", moves))];
-      // Both, so that the undoing of one doesn't meet the other's beginning.
-      for (const outcome of await Promise.allSettled(sides)) {
-        if (outcome.status === "rejected") throw outcome.reason;
-      }
-      this.#say("each hears the other");
-    });
+    const asides = standAside(judged, judged.servers).map((id) => this.#acts(id));
+    try {
+      await this.#undoing({ old, next }, async () => {
+        this.#say(`${to} and ${from} prepare`);
+        const wish = this.#wish("new", moves);
+        const others = asides.map(async (acts) => acts.prepare(toAside(wish)));
+        const both = [next.prepare(wish), old.prepare(this.#wish("old", moves))];
+        // All, so that the undoing of one doesn't meet the other's beginning. Those that stand aside
+        // only help the one that is meant to be the first.
+        await Promise.allSettled(others);
+        for (const outcome of await Promise.allSettled(both)) {
+          if (outcome.status === "rejected") throw outcome.reason;
+        }
+        this.#say("each hears the other");
+      });
+      const { tookMs, theirs } = await this.#move(judged, { old, next });
+      const servers = await lookAtAll(this.#deps);
+      const look = servers.find(({ id }) => id === from)?.look;
+      const window = look?.windows.find(({ id }) => id === this.#id);
+      const connections = window?.connections ?? theirs;
+      return { ...same, holders: holdersOf(servers), connections, tookMs };
+    } finally {
+      await this.#end(asides.map(async (acts) => acts.end({ id: this.#id, side: "new" })));
+    }
+  }
+
+  /** From here on there is no way back, and nothing needs this member any more. */
+  async #move(
+    { from, to, moves }: SwitchoverJudgement,
+    { old, next }: { old: SwitchoverActs; next: SwitchoverActs },
+  ): Promise<{ tookMs: number; theirs: number }> {
     const startMs = monotonicMs();
     this.#say(`${from} lets go`);
     const theirs = await old.handOver(this.#id);
-    const tookMs = await next
-      .taken(this.#id, theirs)
-      .then(() => monotonicMs() - startMs, this.#notTaken(to));
-    this.#say(`${to} holds ${same.addresses.join(" and ")}`);
-    const servers = await lookAtAll(this.#deps);
-    const look = servers.find(({ id }) => id === from)?.look;
-    const window = look?.windows.find(({ id }) => id === this.#id);
-    const connections = window?.connections ?? theirs.length;
-    return { ...same, holders: holdersOf(servers), connections, tookMs };
+    await next.taken(this.#id, theirs).catch(this.#notTaken(to));
+    const tookMs = monotonicMs() - startMs;
+    this.#say(`${to} holds ${moves.map(({ address }) => address).join(" and ")}`);
+    return { tookMs, theirs: theirs.length };
   }
 
   #acts(id: string): SwitchoverActs {
@@ -184,6 +202,7 @@ class Run {
     return {
       id: this.#id,
       side,
+      stand: "first",
       limitS,
       moves: moves.map(({ address, own, peer }) => {
         const there = side === "old" ? peer : own;
@@ -205,17 +224,20 @@ class Run {
       });
     } catch (error) {
       this.#say("both put everything back");
-      const ends = [
+      await this.#end([
         sides.old.end({ id: this.#id, side: "old" }),
         sides.next.end({ id: this.#id, side: "new" }),
-      ];
-      for (const outcome of await Promise.allSettled(ends)) {
-        // It does so by itself within a minute.
-        if (outcome.status === "rejected") {
-          this.#deps.log.warn(`switchover ${this.#id}: ${messageOf(outcome.reason)}`);
-        }
-      }
+      ]);
       throw error;
+    }
+  }
+
+  /** Who can't be told does so by itself within a minute. */
+  async #end(ends: Promise<void>[]): Promise<void> {
+    for (const outcome of await Promise.allSettled(ends)) {
+      if (outcome.status === "rejected") {
+        this.#deps.log.warn(`switchover ${this.#id}: ${messageOf(outcome.reason)}`);
+      }
     }
   }
 
@@ -235,6 +257,11 @@ class Run {
     this.#own.lines.push(line);
     this.#deps.log.notice(`switchover ${this.#id}: ${line}`);
   }
+}
+
+/** The same addresses, to be left to another server. */
+function toAside(wish: SwitchoverWish): SwitchoverWish {
+  return { ...wish, stand: "aside", moves: wish.moves.map(({ address }) => ({ address })) };
 }
 
 function refusedFault(why: string): Fault {

@@ -40,6 +40,7 @@ export type SwitchoverLook = z.infer<typeof SwitchoverLook>;
 export const SwitchoverWish = z.object({
   id: Order.shape.id,
   side: Side,
+  stand: Order.shape.stand,
   limitS: Order.shape.limitS,
   moves: z
     .array(

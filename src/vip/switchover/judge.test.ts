@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SwitchoverLook } from "./acts.ts";
-import { judgeSwitchover, type ServerFacts, type SwitchoverWanted } from "./judge.ts";
+import { judgeSwitchover, standAside, type ServerFacts, type SwitchoverWanted } from "./judge.ts";
 
 const VIP = "10.0.0.10";
 const wish: SwitchoverWanted = { force: false };
@@ -121,6 +121,17 @@ for (const [what, wanted, known, servers, expected] of REFUSED) {
     assert.match(judgeSwitchover(wanted, known, servers).refused, expected);
   });
 }
+
+test("standAside names the others that are free to", () => {
+  const servers = [
+    holder,
+    server(2),
+    server(3),
+    server(4, { windows: [window({})] }),
+    { id: "s5.test", unfit: "" },
+  ];
+  assert.deepEqual(standAside({ from: "s1.test", to: "s2.test" }, servers), ["s3.test"]);
+});
 
 test("judgeSwitchover goes back and forth while connections are kept", () => {
   const back = server(2, { windows: [window({})] });

@@ -109,6 +109,19 @@ function findTarget(
   return `no other server can take it: ${why.join("; ")}`;
 }
 
+/** Servers that should let `to` go first, so that no other takes the addresses before it. */
+export function standAside(
+  { from, to }: Pick<SwitchoverJudgement, "from" | "to">,
+  servers: readonly ServerFacts[],
+): string[] {
+  // One that passes connections on for an earlier switchover is left at that.
+  const free = servers.filter(({ id, look }) => {
+    const busy = look?.windows.some(({ side, phase }) => side === "new" && phase !== "ended");
+    return id !== from && id !== to && busy === false;
+  });
+  return free.map(({ id }) => id);
+}
+
 /** The fewest reasons against it, then the fewest addresses that it has already. */
 function rank(server: ServerFacts): number {
   return (server.look?.problems.length ?? 0) * 100 + addressesOf(server).length;

@@ -34,6 +34,11 @@ export const Order = z.object({
   /** Of the switchover, the same on both sides. */
   id: z.string().regex(/^[a-z0-9-]{1,40}$/),
   side: Side,
+  /**
+   * On the new side: whether this server is to take the addresses, or stands aside for the one that
+   * is.
+   */
+  stand: z.enum(["first", "aside"]).default("first"),
   moves: z.array(Move).min(1).max(16),
   /** How long connections are kept at most, seconds. */
   limitS: z.int().min(10).max(3600),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CHOSEN, REFUSING, WILLING } from "../priority.ts";
+import { CHOSEN, REFUSING, RELUCTANT, WILLING } from "../priority.ts";
 import type { Before, Order } from "./order.ts";
 import { planHandOver, planPreparation, sysctlsOf, TABLES } from "./plan.ts";
 
@@ -12,6 +12,7 @@ const KEPT = {
 const order = (side: Order["side"], moves: Order["moves"] = [KEPT]): Order => ({
   id: "a1",
   side,
+  stand: "first",
   moves,
   limitS: 900,
 });
@@ -54,6 +55,16 @@ test("planPreparation leaves alone what isn't kept: then only keepalived's numbe
   assert.deepEqual(verbs(planPreparation(order("new", bare), none, [])), ["number"]);
   const handOver = planHandOver(none);
   assert.ok(handOver.do === "number" && handOver.priority === REFUSING && handOver.before === -150);
+});
+
+test("planPreparation has a server stand aside by its number alone", () => {
+  const aside = {
+    ...order("new", [{ address: "10.0.0.10", interface: "eth0" }]),
+    stand: "aside",
+  } as const;
+  const [step, ...more] = planPreparation(aside, { sysctls: {}, priority: WILLING }, []);
+  assert.ok(step?.do === "number" && step.priority === RELUCTANT && step.before === WILLING);
+  assert.deepEqual(more, []);
 });
 
 test("planPreparation has the new holder know its own connections", () => {

@@ -4,7 +4,7 @@
 // it. The old one keeps the address on lo, where it serves its connections and announces nothing.
 // Each server does so only while it hears the other: see render.ts.
 
-import { CHOSEN, REFUSING } from "../priority.ts";
+import { CHOSEN, REFUSING, RELUCTANT } from "../priority.ts";
 import { type Before, keptMoves, type Order } from "./order.ts";
 import { renderNewTable, renderOldTable, type Socket } from "./render.ts";
 
@@ -63,10 +63,19 @@ export function planPreparation(order: Order, before: Before, sockets: readonly 
       steps.push({ do: "address", address, interface: name, because });
     }
   } else {
-    const because = "keepalived takes the addresses before any other server does";
-    steps.push({ do: "number", priority: CHOSEN, before: before.priority, because });
+    steps.push({ do: "number", ...standOf(order), before: before.priority });
   }
   return steps;
+}
+
+function standOf({ stand }: Order): { priority: number; because: string } {
+  if (stand === "aside") {
+    return { priority: RELUCTANT, because: "another server is to take the addresses" };
+  }
+  return {
+    priority: CHOSEN,
+    because: "keepalived takes the addresses before any other server does",
+  };
 }
 
 /** What moves the addresses: the old holder's keepalived lets go. */
