@@ -16,7 +16,7 @@ import { applyStep, runUndo } from "./apply.ts";
 import { type Caller, startCalling } from "./call.ts";
 import { decideKeeper } from "./decide.ts";
 import { nudge } from "./nudge.ts";
-import { hears, heldOf, readProgress, readSockets, readSysctls } from "./observe.ts";
+import { hears, heldOf, isOver, readProgress, readSockets, readSysctls } from "./observe.ts";
 import { addTheirs, readList, readTheirs, writeList } from "./theirs.ts";
 import {
   type Before,
@@ -98,7 +98,15 @@ class Keeper {
 
   async #readOrder(): Promise<Order | undefined> {
     const text = await readIfThere(this.#paths.order);
-    return text === undefined ? undefined : Order.parse(JSON.parse(text));
+    if (text === undefined) return undefined;
+    try {
+      return Order.parse(JSON.parse(text));
+    } catch (error) {
+      // Started again and again it would be no better. The timer undoes what was done.
+      this.#options.log.error(`switchover: the order can't be read: ${messageOf(error)}`);
+      await rm(this.#paths.order, { force: true });
+      return undefined;
+    }
   }
 
   /** Prepares `order`, or takes up again what an earlier process of it was at. */
@@ -248,6 +256,7 @@ class Keeper {
       const silent = !(await this.#hears(kept));
       this.#silentSinceMs = sinceIf(silent, this.#silentSinceMs);
       if (!silent) this.#nudged = false;
+      else if (await isOver(TABLES.new, countLinks(kept))) this.#nudged = true;
       await this.#learnTheirs();
       return progress;
     }
@@ -298,7 +307,7 @@ class Keeper {
 
   /** Puts all back. The calls end first, so that the other side resets what it can't pass on. */
   async #end(progress: Progress, because: string): Promise<Progress> {
-    this.#caller?.stop();
+    await this.#caller?.over();
     this.#caller = undefined;
     await this.#options.onStep?.("end");
     const ended = await this.#enter(progress, "ended", because);

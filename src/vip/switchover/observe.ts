@@ -63,8 +63,17 @@ export function parseSockets(text: string): Socket[] {
 
 /** Whether the other side was heard in the last seconds, on each of `links`. */
 export async function hears(table: string, links: number): Promise<boolean> {
+  return allHave(table, "heard", links);
+}
+
+/** Whether the old holder has said that all its connections are seen to. */
+export async function isOver(table: string, links: number): Promise<boolean> {
+  return allHave(table, "over", links);
+}
+
+async function allHave(table: string, set: string, links: number): Promise<boolean> {
   for (let index = 0; index < links; index += 1) {
-    const argv = ["nft", "-j", "list", "set", "netdev", table, `heard${index}`];
+    const argv = ["nft", "-j", "list", "set", "netdev", table, `${set}${index}`];
     const listed = await tryRun(argv, { withinMs: ASK_MS });
     if (!listed.ok || !hasElements(listed.stdout)) return false;
   }

@@ -38,13 +38,14 @@ test("renderNewTable has one way for addresses of one subnet, and never passes b
   );
   assert.deepEqual(verdicts, [
     "update @",
+    "update @",
     "accept",
     "add @",
     "update @",
     "fwd ip to 10.0.0.2",
     "reject",
   ]);
-  assert.ok(rules.slice(1).every((rule) => rule.includes("ip daddr { 10.0.0.10, 10.0.0.11 }")));
+  assert.ok(rules.slice(2).every((rule) => rule.includes("ip daddr { 10.0.0.10, 10.0.0.11 }")));
   assert.match(renderOldTable("t", moves), /arriving1 ip saddr 10.1.0.1 ip daddr 10.1.0.2 udp/);
 });
 

@@ -21,6 +21,8 @@ export interface Socket {
  * this.
  */
 export const SILENCE_S = 5;
+/** What the old holder says when all its connections are seen to: a datagram of one byte. */
+const OVER_BYTES = 9;
 /** Connections that may begin at the new holder meanwhile; what is beyond goes to the old one. */
 const CONNECTIONS_MAX = 262_144;
 const FIRST_PACKET = "tcp flags & (fin | syn | rst | ack) == syn";
@@ -48,6 +50,7 @@ export function renderNewTable(
     "  }",
     ...links.flatMap((_, index) => [
       `  set heard${index} { type ether_type; size 4; flags dynamic,timeout; timeout ${SILENCE_S}s; }`,
+      `  set over${index} { type ether_type; size 4; flags dynamic,timeout; timeout 1m; }`,
       `  set by${index} { type ether_addr; size 16; flags dynamic,timeout; timeout 10s; }`,
     ]),
     ...links.map((link, index) => renderChain(`arriving${index}`, link.interface)),
@@ -130,6 +133,7 @@ function renderNewRules(table: string, link: Link, index: number): string[] {
   const pass = `fwd ip to ${link.peer} device "${link.interface}"`;
   return [
     `flush chain ${chain}`,
+    `add rule ${chain} ${call} udp length ${OVER_BYTES} update @over${index} { meta protocol timeout 1m } drop`,
     // The other side's call goes back the way that packets of agents will go.
     `add rule ${chain} ${call} ${heard} update @by${index} { ether saddr timeout 10s } ${pass}`,
     // What it passes on itself never goes back to it.
