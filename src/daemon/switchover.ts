@@ -89,11 +89,12 @@ async function lookAtAll(deps: SwitchoverDeps): Promise<ServerFacts[]> {
   return Promise.all(
     serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
       const answer = status.members.find((each) => each.member.id === member.id);
-      const look = await deps
-        .actsOf(member)
-        .look()
-        .catch(() => undefined);
-      return { id: member.id, unfit: unfitness(member, answer), ...(look && { look }) };
+      const facts = { id: member.id, unfit: unfitness(member, answer) };
+      try {
+        return { ...facts, look: await deps.actsOf(member).look() };
+      } catch (error) {
+        return { ...facts, because: messageOf(error) };
+      }
     }),
   );
 }

@@ -77,8 +77,8 @@ const REFUSED: [string, SwitchoverWanted, readonly string[], ServerFacts[], RegE
     "a server that doesn't answer",
     wish,
     [VIP],
-    [holder, { id: "s2.test", unfit: "" }],
-    /s2.test: its daemon doesn't answer/,
+    [holder, { id: "s2.test", unfit: "", because: "no answer in time" }],
+    /s2.test: its daemon can't be asked: no answer in time/,
   ],
   [
     "a server without keepalived",

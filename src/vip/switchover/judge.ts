@@ -8,8 +8,9 @@ export interface ServerFacts {
   id: string;
   /** Why it can't take addresses by what the cluster knows of it; empty: it can. */
   unfit: string;
-  /** Absent: it doesn't answer. */
+  /** What it said; else why it didn't. */
   look?: SwitchoverLook;
+  because?: string;
 }
 
 export interface SwitchoverWanted {
@@ -129,7 +130,7 @@ function rank(server: ServerFacts): number {
 
 function unfitness(server: ServerFacts, from: ServerFacts): string {
   if (server.unfit !== "") return server.unfit;
-  if (server.look === undefined) return "its daemon doesn't answer";
+  if (server.look === undefined) return `its daemon can't be asked: ${server.because ?? ""}`;
   if (server.look.unfit !== "") return server.look.unfit;
   const missing = addressesOf(from).filter(
     (address) => ownOn(server, address) === undefined && isIPv4(address),
