@@ -143,13 +143,14 @@ export class VipServer {
     await this.configure([`${ADDRESS}/24`]);
   }
 
-  async configure(addresses: string[]): Promise<void> {
+  async configure(addresses: string[], take?: string): Promise<void> {
     const config = renderKeepalived({
       memberId: this.namespace,
       addresses: addresses.map((address): VirtualAddress => ({ address, interface: "eth0" })),
       self: this.address,
       peers: this.#peers,
       routerIdSeed: "test",
+      ...(take === undefined ? {} : { take }),
       priorityFile: join(this.folder, "priority"),
       edgeWatch: join(this.folder, "..", "edge-watch"),
       edgeSocket: join(this.folder, "stats.sock"),

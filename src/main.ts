@@ -30,6 +30,7 @@ const COMMANDS: Record<string, Adder> = {
   member: addMemberCommands,
   leave: addMemberCommands,
   switchover: async (to) => (await import("./cli/switchover.ts")).addSwitchover(to),
+  failover: async (to) => (await import("./cli/failover.ts")).addFailover(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),

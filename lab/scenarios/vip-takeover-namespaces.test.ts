@@ -99,6 +99,20 @@ test("a keepalived that is killed leaves the address behind, and clears it when 
   assert.ok(await reached());
 });
 
+test("a server that is told to takes the address from a living one, and keeps it afterwards", async () => {
+  const first = await soleHolder("a holder");
+  // The last in line, so that its own priority has no part in it.
+  const last = servers.findLast((each) => each !== first);
+  assert.ok(last !== undefined);
+  await last.configure([`${ADDRESS}/24`], ADDRESS);
+  last.reloadKeepalived();
+  assert.equal(await soleHolder("another holder", first), last);
+  await last.configure([`${ADDRESS}/24`]);
+  last.reloadKeepalived();
+  assert.equal(await soleHolder("the same holder"), last);
+  assert.ok(await reached());
+});
+
 test("an address is added by a reload while the first stays where it is, IPv6 too", async () => {
   const holder = await soleHolder("a holder");
   for (const server of servers) {

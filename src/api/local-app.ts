@@ -25,6 +25,9 @@ import {
   type EjectPlan,
   EjectWish,
   type EndedAnswer,
+  FailoverAsk,
+  type FailoverDone,
+  type FailoverPlan,
   type HandedOverAnswer,
   type PuppetdbMark,
   PuppetdbUse,
@@ -76,6 +79,13 @@ export interface LocalDeps {
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
   switchover: SwitchoverCommands;
+  failover: FailoverCommands;
+}
+
+/** Virtual addresses taken from servers that can't be asked to let go. */
+export interface FailoverCommands {
+  plan(ask: FailoverAsk): Promise<FailoverPlan>;
+  run(ask: FailoverAsk): Promise<FailoverDone>;
 }
 
 /** Moves of virtual addresses on purpose. */
@@ -232,6 +242,12 @@ export function createLocalApp(deps: LocalDeps): Hono {
   });
   app.post("/v1/switchover", async (c) => {
     return c.json(await deps.switchover.run(await readBody(SwitchoverAsk, c.req)));
+  });
+  app.post("/v1/failover/plan", async (c) => {
+    return c.json(await deps.failover.plan(await readBody(FailoverAsk, c.req)));
+  });
+  app.post("/v1/failover", async (c) => {
+    return c.json(await deps.failover.run(await readBody(FailoverAsk, c.req)));
   });
   app.get("/v1/switchover", (c) => c.json(deps.switchover.progress()));
   app.post("/v1/switchover/stop", (c) => {

@@ -75,6 +75,7 @@ before(async () => {
       },
       handOver: nothing,
       taken: nothing,
+      take: nothing,
       end: nothing,
     },
   };

@@ -21,6 +21,7 @@ import {
 import {
   type SwitchoverActs,
   SwitchoverOf,
+  SwitchoverTake,
   SwitchoverTaken,
   SwitchoverWish,
 } from "../vip/switchover/acts.ts";
@@ -144,6 +145,10 @@ function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps):
   app.post("/v1/switchover/taken", async (c) => {
     const { id, theirs } = await readBody(SwitchoverTaken, c.req);
     return c.json(await acts(c.env).taken(id, theirs));
+  });
+  app.post("/v1/switchover/take", async (c) => {
+    await acts(c.env).take((await readBody(SwitchoverTake, c.req)).address);
+    return c.json(done);
   });
   app.post("/v1/switchover/end", async (c) => {
     await acts(c.env).end(await readBody(SwitchoverOf, c.req));

@@ -135,7 +135,11 @@ export function renderDone(done: SwitchoverDone): string {
   return [moved, kept, "", renderHolders(done.holders)].join("\n");
 }
 
-function renderHolders(before: SwitchoverPlan["before"], after?: SwitchoverPlan["after"]): string {
+/** A table of servers: who holds what, and afterwards. */
+export function renderHolders(
+  before: SwitchoverPlan["before"],
+  after?: SwitchoverPlan["after"],
+): string {
   const text = (list: SwitchoverPlan["before"], id: string) =>
     list.find((each) => each.id === id)?.addresses.join(" ") || "-";
   if (after === undefined) {

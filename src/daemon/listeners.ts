@@ -28,10 +28,11 @@ import {
   untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
-import { OWN_CERTIFICATES } from "./loops.ts";
+import { failoverCommands } from "./failover.ts";
+import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
-import { switchoverCommands } from "./switchover.ts";
+import { switchoverCommands, type SwitchoverDeps } from "./switchover.ts";
 import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
@@ -101,13 +102,8 @@ export async function listenForCommands(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    switchover: switchoverCommands({
-      ...core,
-      view: () => requireView(core),
-      status: shared.status,
-      actsOf: ({ id, address }) =>
-        id === core.node.id ? ownActs(core) : peerActs(core.peers, address),
-    }),
+    switchover: switchoverCommands(addressDeps(core, shared.status)),
+    failover: failoverCommands(addressDeps(core, shared.status)),
   });
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }
@@ -177,8 +173,22 @@ export async function listenForEdges(core: Core, { ca }: ServerParts) {
   return [await listenOnSocket(ca.routes, PATHS.caSocket, socket), listener];
 }
 
+function addressDeps(core: Core, status: SwitchoverDeps["status"]): SwitchoverDeps {
+  const { peers } = core;
+  return {
+    ...core,
+    view: () => requireView(core),
+    status,
+    actsOf: ({ id, address }) => (id === core.node.id ? ownActs(core) : peerActs(peers, address)),
+  };
+}
+
 function ownActs(core: Core) {
-  return switchoverActs({ view: () => requireView(core), log: core.log });
+  return switchoverActs({
+    ...core,
+    view: () => requireView(core),
+    wakeVip: () => core.loops.find(({ name }) => name === VIRTUAL_IPS)?.wake(),
+  });
 }
 
 async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {

@@ -33,6 +33,9 @@ const EXPIRY_TICK_MS = 600_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
 const UNIT_EVERY_TICKS = 6;
 
+/** The loop that keeps keepalived as it must be. */
+export const VIRTUAL_IPS = "virtual IPs";
+
 /** The loop that renews them, and has puppetserver load what has changed. */
 export const OWN_CERTIFICATES = "own certificates";
 
@@ -46,6 +49,7 @@ export interface LoopHost {
   refusals: Refusals;
   leaves: OwnLeaves;
   takenOut: { because: string };
+  take: { address: string };
   voters: Voters;
   log: Log;
   signal: AbortSignal;
@@ -99,14 +103,15 @@ export function startServerLoops(
   const vipChanges = createChanges(UNIT_EVERY_TICKS);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
-    ...named(host, "virtual IPs"),
+    ...named(host, VIRTUAL_IPS),
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
       if (view === undefined || !edge.status().active) return;
       const isolated = !keeper.record().reachable;
-      await vipChanges.act([view.settings, view.members, isolated], async () =>
-        keepVip(view, { node, isolated, log }),
+      const take = host.take.address;
+      await vipChanges.act([view.settings, view.members, isolated, take], async () =>
+        keepVip(view, { node, isolated, take, log }),
       );
     },
   });

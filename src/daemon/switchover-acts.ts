@@ -7,7 +7,13 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import type { View } from "../cluster/view.ts";
-import { canonicalAddress, configuredAddresses, inSubnet, parseCidr } from "../host/network.ts";
+import {
+  canonicalAddress,
+  configuredAddresses,
+  inSubnet,
+  localAddresses,
+  parseCidr,
+} from "../host/network.ts";
 import { UNITS } from "../host/paths.ts";
 import { runLater, unit } from "../host/systemd.ts";
 import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
@@ -30,7 +36,19 @@ const END_MS = 15_000;
 /** The timer undoes what the unit hasn't undone so long after it should have. */
 const UNDO_AFTER_S = 120;
 
-export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs {
+/** Longer than a reload of keepalived and a few adverts take. */
+const TAKE_MS = 15_000;
+
+export interface SwitchoverActsDeps {
+  view(): View;
+  /** The address that keepalived is to take from whoever has it; empty: none. */
+  take: { address: string };
+  /** Has the virtual IPs' loop see to that now. */
+  wakeVip(): void;
+  log: Log;
+}
+
+export function switchoverActs(deps: SwitchoverActsDeps): SwitchoverActs {
   const phaseOf = async (side: Side, id: string, phase: "prepared" | "moved", withinMs: number) => {
     const progress = await untilPhase(switchoverPaths(side), id, [phase], { withinMs });
     return { phase: progress.phase, because: progress.because };
@@ -66,12 +84,38 @@ export function switchoverActs(deps: { view(): View; log: Log }): SwitchoverActs
       await writeList(switchoverPaths("new").theirs, theirs);
       return phase;
     },
+    take: async (address) => takeAddress(deps, address),
     async end({ id, side }) {
       const paths = switchoverPaths(side);
       if (!(await orderEnd(paths, id))) return;
       await untilPhase(paths, id, ["ended"], { withinMs: END_MS });
     },
   };
+}
+
+/** Has keepalived take `address` from whoever has it, and be as before then. */
+async function takeAddress(deps: SwitchoverActsDeps, address: string): Promise<void> {
+  const look = async () => lookHere(deps.view().settings.virtualIps);
+  const { addresses, unfit } = await look();
+  const here = addresses.find((each) => each.address === address);
+  if (here === undefined) throw new Fault("failover.refused", `${address} is no virtual IP`);
+  if (here.held) return;
+  if (unfit !== "") throw new Fault("failover.refused", unfit);
+  deps.log.notice(`failover: keepalived takes ${address} from whoever has it`);
+  const has = () => localAddresses().some((each) => each.address === address);
+  try {
+    deps.take.address = address;
+    deps.wakeVip();
+    await until(address, has, { withinMs: TAKE_MS });
+  } catch (error) {
+    throw new Fault("failover.not-taken", `keepalived hasn't taken ${address}`, {
+      hints: ["Is the edge up? See: understudy status; journalctl -u understudy-vip"],
+      cause: error,
+    });
+  } finally {
+    deps.take.address = "";
+    deps.wakeVip();
+  }
 }
 
 /** Waits for the end of one that puts everything back just now. */

@@ -32,6 +32,9 @@ export function peerActs(peers: Peers, address: string): SwitchoverActs {
     prepare: async (wish) => ask("/prepare", SwitchoverPhase, wish),
     handOver: async (id) => (await ask("/hand-over", SwitchoverTheirs, { id, side: "old" })).theirs,
     taken: async (id, theirs) => ask("/taken", SwitchoverPhase, { id, side: "new", theirs }),
+    take: async (address) => {
+      await ask("/take", Done, { address });
+    },
     end: async (of) => {
       await ask("/end", Done, of);
     },

@@ -9,6 +9,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
+import { failoverCommands } from "./failover.ts";
 import { switchoverCommands } from "./switchover.ts";
 
 const VIP = "10.0.0.10";
@@ -51,6 +52,10 @@ class Servers {
         await act(`taken ${theirs.length}`);
         return phase("moved");
       },
+      take: async () => {
+        await act("take");
+        this.holder = id;
+      },
       end: async ({ side }) => {
         await act(`end ${side}`);
         this.prepared.delete(id);
@@ -70,6 +75,10 @@ beforeEach(() => {
 });
 
 function commands(id = "s1", role: NodeFile["role"] = "server") {
+  return switchoverCommands(depsOf(id, role));
+}
+
+function depsOf(id: string, role: NodeFile["role"] = "server") {
   const members = NAMES.map((name) =>
     answer(name, local(name), { address: `10.0.0.${name.slice(1)}` }),
   );
@@ -97,15 +106,15 @@ function commands(id = "s1", role: NodeFile["role"] = "server") {
     viewAgeMs: 0,
     viewAgeIsMost: false,
   };
-  return switchoverCommands({
+  return {
     node: { id, role } as NodeFile,
     etcd: cluster.client(),
     view: () => view,
     status: async () =>
       judgeStatus({ answeredBy: id, meta, settings: view.settings, members, etcd, nowMs: 0 }),
-    actsOf: (member) => servers.acts(member.id),
+    actsOf: (member: { id: string }) => servers.acts(member.id),
     log: createLog(() => undefined),
-  });
+  };
 }
 
 test("a switchover prepares both, then has the old holder let go, and tells the new one of its connections", async () => {
@@ -192,4 +201,16 @@ test("a plan shows who holds what before and after; a member that is no server i
   assert.equal(plan.refused, "");
   assert.deepEqual(servers.calls, []);
   await assert.rejects(commands("w1", "witness").plan(ASK), /this member is no server/);
+});
+
+test("a failover is refused while the holder answers, and takes the address when none does", async () => {
+  const failover = failoverCommands(depsOf("s2"));
+  const ask = { address: VIP };
+  await assert.rejects(failover.run(ask), (error) => isFault(error, "failover.refused"));
+  assert.deepEqual(servers.calls, []);
+  // Its daemon is silent: nobody that answers holds it.
+  servers.holder = "nobody";
+  assert.match((await failover.plan(ask)).lines.join(), /goes to s1/);
+  const done = await failover.run({ ...ask, to: "s3" });
+  assert.deepEqual([done.to, servers.calls], ["s3", ["s3 take"]]);
 });

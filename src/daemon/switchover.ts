@@ -77,14 +77,20 @@ async function judge(deps: SwitchoverDeps, ask: SwitchoverAsk): Promise<Judged> 
   if (deps.node.role !== "server") {
     throw refusedFault("this member is no server: run it on one (understudy member list)");
   }
-  const { settings } = deps.view();
-  const known = settings.virtualIps.map((text) => canonicalAddress(parseCidr(text).address));
   const servers = await lookAtAll(deps);
-  return { ...judgeSwitchover(ask, known, servers), servers };
+  const address = ask.address === undefined ? undefined : canonicalAddress(ask.address);
+  return { ...judgeSwitchover({ ...ask, address }, knownAddresses(deps.view()), servers), servers };
+}
+
+/** The cluster's virtual addresses, without prefix lengths. */
+export function knownAddresses({ settings }: View): string[] {
+  return settings.virtualIps.map((text) => canonicalAddress(parseCidr(text).address));
 }
 
 /** What every server says of itself, all asked at once. */
-async function lookAtAll(deps: SwitchoverDeps): Promise<ServerFacts[]> {
+export async function lookAtAll(
+  deps: Pick<SwitchoverDeps, "view" | "status" | "actsOf">,
+): Promise<ServerFacts[]> {
   const status = await deps.status();
   return Promise.all(
     serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
@@ -108,7 +114,8 @@ function unfitness(member: Member, answer: ClusterStatus["members"][number] | un
   return "";
 }
 
-function holdersOf(servers: readonly ServerFacts[]): SwitchoverPlan["before"] {
+/** Who holds what, as the servers say it. */
+export function holdersOf(servers: readonly ServerFacts[]): SwitchoverPlan["before"] {
   return servers.map(({ id, look }) => ({
     id,
     addresses: (look?.addresses ?? []).flatMap(({ address, held }) => (held ? [address] : [])),
@@ -159,8 +166,8 @@ class Run {
         const wish = this.#wish("new", moves);
         const others = asides.map(async (acts) => acts.prepare(toAside(wish)));
         const both = [next.prepare(wish), old.prepare(this.#wish("old", moves))];
-        // All, so that the undoing of one doesn't meet the other's beginning. Those that stand aside
-        // only help the one that is meant to be the first.
+        // All, so that the undoing of one doesn't meet the other's beginning. Those that stand
+        // aside only help the one that is meant to be the first.
         await Promise.allSettled(others);
         for (const outcome of await Promise.allSettled(both)) {
           if (outcome.status === "rejected") throw outcome.reason;

@@ -52,11 +52,12 @@ function noInterface(missing: readonly string[]): Fault {
 
 /**
  * Brings keepalived to what the view wants of this server. Throws Fault `vip.no-interface`, what
- * applyVip throws. `isolated`: the record can't be reached.
+ * applyVip throws. `isolated`: the record can't be reached. `take`: an address to take from whoever
+ * has it; empty: none.
  */
 export async function keepVip(
   view: View,
-  { node, isolated, log }: { node: NodeFile; isolated: boolean; log: Log },
+  { node, isolated, take, log }: { node: NodeFile; isolated: boolean; take: string; log: Log },
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -70,13 +71,15 @@ export async function keepVip(
     self: node.address,
     peers: peers.map((member) => member.address),
     routerIdSeed: view.meta.clusterId,
+    ...(take === "" ? {} : { take }),
     priorityFile: paths.priority,
     edgeWatch: paths.edgeWatch,
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
   const observed = await observeVip();
   const standing = decideStanding({
-    isolated,
+    // What is taken by order is taken without the record, too.
+    isolated: isolated && take === "",
     wantsAway: own?.phase === "leaving",
     othersReady: peers.some((member) => member.phase === "ready"),
   });

@@ -327,3 +327,25 @@ export type SwitchoverDone = z.infer<typeof SwitchoverDone>;
 
 /** What the running switchover is at: lines so far; none when none runs here. */
 export const SwitchoverProgress = z.object({ lines: z.array(z.string()) });
+
+/** A wish to take an address from a server that can't be asked. */
+export const FailoverAsk = z.object({ address: IpAddress, to: z.string().max(253).optional() });
+export type FailoverAsk = z.infer<typeof FailoverAsk>;
+
+/** What it means; asked before it is done. */
+export const FailoverPlan = z.object({
+  address: z.string(),
+  to: z.string(),
+  lines: z.array(z.string()),
+  /** Why it is refused; empty when it isn't. */
+  refused: z.string(),
+});
+export type FailoverPlan = z.infer<typeof FailoverPlan>;
+
+export const FailoverDone = z.object({
+  address: z.string(),
+  to: z.string(),
+  tookMs: z.number(),
+  holders: Holders,
+});
+export type FailoverDone = z.infer<typeof FailoverDone>;

@@ -63,6 +63,9 @@ export type SwitchoverPhase = z.infer<typeof SwitchoverPhase>;
 export const SwitchoverTheirs = z.object({ theirs: Sockets });
 export const SwitchoverTaken = SwitchoverOf.extend(SwitchoverTheirs.shape);
 
+/** An address that a server is to take from a holder that can't be asked. */
+export const SwitchoverTake = z.object({ address: Move.shape.address });
+
 /** What a server does for a switchover, each after its own check. */
 export interface SwitchoverActs {
   look(): Promise<SwitchoverLook>;
@@ -72,6 +75,8 @@ export interface SwitchoverActs {
   handOver(id: string): Promise<Socket[]>;
   /** Returns once the addresses are here. */
   taken(id: string, theirs: readonly Socket[]): Promise<SwitchoverPhase>;
+  /** Takes the address from whoever has it: connections break. Having it is no error. */
+  take(address: string): Promise<void>;
   /** Puts everything back. Nothing there is no error. */
   end(of: z.infer<typeof SwitchoverOf>): Promise<void>;
 }
