@@ -59,13 +59,8 @@ export function switchoverActs(deps: SwitchoverActsDeps): SwitchoverActs {
       const order = await checkWish(wish, deps.view());
       const paths = switchoverPaths(order.side);
       deps.log.notice(`switchover ${order.id}: the ${order.side} side is prepared`);
-      const script = paths.undo(order.id);
       // Before the first change: it must come whatever becomes of us.
-      await runLater(
-        `understudy-switchover-undo-${order.side}-${order.id}`,
-        order.limitS + UNDO_AFTER_S,
-        ["/bin/sh", "-c", '[ ! -e "$0" ] || exec /bin/sh "$0"', script],
-      );
+      await armUndo(order, paths.undo(order.id));
       await untilOver(paths);
       await giveOrder(paths, order);
       const name = order.side === "old" ? UNITS.switchoverOld : UNITS.switchoverNew;
@@ -81,7 +76,7 @@ export function switchoverActs(deps: SwitchoverActsDeps): SwitchoverActs {
     },
     async taken(id, theirs) {
       const phase = await phaseOf("new", id, "moved", MOVE_MS);
-      await writeList(switchoverPaths("new").theirs, theirs);
+      if (theirs.length > 0) await writeList(switchoverPaths("new").theirs, theirs);
       return phase;
     },
     take: async (address) => takeAddress(deps, address),
@@ -91,6 +86,13 @@ export function switchoverActs(deps: SwitchoverActsDeps): SwitchoverActs {
       await untilPhase(paths, id, ["ended"], { withinMs: END_MS });
     },
   };
+}
+
+/** Has systemd undo what is left in the end. By then there is mostly nothing, and that is fine. */
+async function armUndo({ id, side, limitS }: Order, script: string): Promise<void> {
+  const name = `understudy-switchover-undo-${side}-${id}`;
+  const argv = ["/bin/sh", "-c", `[ ! -e ${script} ] || exec /bin/sh ${script}`];
+  await runLater(name, limitS + UNDO_AFTER_S, argv);
 }
 
 /** Has keepalived take `address` from whoever has it, and be as before then. */

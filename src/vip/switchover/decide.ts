@@ -8,7 +8,7 @@ const HEAR_MS = 15_000;
 const PREPARED_MS = 60_000;
 /** How long keepalived may take to let go. */
 const MOVING_MS = 5000;
-/** A holder anew still passes what is on its way through the other server. */
+/** A holder anew still gets what is on its way through the other server. */
 const LINGER_MS = 10_000;
 /** So long there is no connection before it ends: one may be on its way. */
 const QUIET_MS = 3000;
@@ -64,6 +64,12 @@ export function decideKeeper(facts: KeeperFacts): KeeperAct {
       if (passed(facts, facts.sinceMs, MOVING_MS)) return end("keepalived didn't let go");
       return { do: "wait" };
     case "moved":
+      if (!facts.keeps) {
+        // Not at once: whoever ordered it has yet to see that it has moved.
+        return passed(facts, facts.sinceMs, LINGER_MS)
+          ? end("no connection is kept")
+          : { do: "wait" };
+      }
       return facts.side === "old" ? decideOld(facts) : decideNew(facts);
     case "ended":
       return { do: "wait" };
@@ -81,7 +87,6 @@ function decidePrepared(facts: KeeperFacts): KeeperAct {
 }
 
 function decideOld(facts: KeeperFacts): KeeperAct {
-  if (!facts.keeps) return end("no connection is kept");
   // Also when the new holder died and the addresses came back.
   if (passed(facts, facts.heldSinceMs, LINGER_MS)) return end("it holds the addresses again");
   if (facts.held > 0) return { do: "wait" };
@@ -91,7 +96,6 @@ function decideOld(facts: KeeperFacts): KeeperAct {
 }
 
 function decideNew(facts: KeeperFacts): KeeperAct {
-  if (!facts.keeps) return end("no connection is kept");
   if (!facts.nudged && passed(facts, facts.silentSinceMs, NUDGE_MS)) {
     return { do: "nudge", because: "the old holder isn't heard any more" };
   }
