@@ -36,19 +36,15 @@ export class SwitchoverSide {
     return switchoverPaths(this.side, this.folder);
   }
 
-  async order(id: string, peer: VipServer, limitS: number): Promise<Order> {
+  /** `keeps`: connections are kept; without, the address moves as when a server dies. */
+  async order(id: string, peer: VipServer, limitS: number, keeps = true): Promise<Order> {
+    const kept = { own: this.server.address, peer: peer.address };
     const order: Order = {
       id,
       side: this.side,
       stand: "first",
       limitS,
-      moves: [
-        {
-          address: ADDRESS,
-          interface: "eth0",
-          kept: { own: this.server.address, peer: peer.address },
-        },
-      ],
+      moves: [{ address: ADDRESS, interface: "eth0", ...(keeps ? { kept } : {}) }],
     };
     await giveOrder(this.paths, order);
     return order;
@@ -114,22 +110,22 @@ export class Switchovers {
   }
 
   /** Prepares both sides, as the daemons do. */
-  async prepare(id: string, from: VipServer, to: VipServer, limitS = 600) {
+  async prepare(id: string, from: VipServer, to: VipServer, limitS = 600, keeps = true) {
     const [old, next] = [this.side(from, "old"), this.side(to, "new")];
-    await next.order(id, from, limitS);
+    await next.order(id, from, limitS, keeps);
     next.start();
-    await old.order(id, to, limitS);
+    await old.order(id, to, limitS, keeps);
     old.start();
     await Promise.all([next.until(id, "prepared"), old.until(id, "prepared")]);
     return { old, next };
   }
 
   /** Moves the address from one server to the other. */
-  async move(id: string, from: VipServer, to: VipServer, limitS = 600) {
-    const both = await this.prepare(id, from, to, limitS);
+  async move(id: string, from: VipServer, to: VipServer, limitS = 600, keeps = true) {
+    const both = await this.prepare(id, from, to, limitS, keeps);
     await orderHandOver(both.old.paths);
     await Promise.all([both.old.until(id, "moved"), both.next.until(id, "moved")]);
-    await copyFile(both.old.paths.theirs, both.next.paths.theirs);
+    if (keeps) await copyFile(both.old.paths.theirs, both.next.paths.theirs);
     return both;
   }
 

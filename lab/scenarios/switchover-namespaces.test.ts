@@ -139,6 +139,20 @@ test("a switchover that is ended before anything moved changes nothing", async (
   assert.deepEqual((await clients.end()).failures, []);
 });
 
+test("a move by force breaks the connections that are asked, and no new ones", async () => {
+  const [from, to] = await holderAndAnother();
+  const clients = startClients(network.clients, 0);
+  await clients.until("answers", (report) => report.heard > 20);
+  await switchovers.move("forced", from, to, 600, false);
+  const late = startClients(network.clients);
+  await late.until("answers", (report) => answered(report, to) > 20 && report.heard > 20);
+  assert.deepEqual((await late.end()).failures, []);
+  const { failures } = await clients.until("their end", (report) => report.failures.length >= 4);
+  const asking = failures.filter(({ kind }) => kind === "kept");
+  assert.deepEqual(new Set(asking.map(({ how }) => how)), new Set(["ECONNRESET"]));
+  await clients.end();
+});
+
 test("a power cut of the old holder resets its connections, those that only listen too", async () => {
   const [from, to] = await holderAndAnother();
   const clients = startClients(network.clients, 0);
