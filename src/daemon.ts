@@ -3,9 +3,12 @@
 // nothing that serves agents may depend on this process being there (P5).
 
 import { readFile } from "node:fs/promises";
+import { auditToLog } from "./api/audit.ts";
 import { createLog, type Log } from "./base/log.ts";
+import { shareNext } from "./base/share-next.ts";
 import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
+import { accessExpiries } from "./cluster/access.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -14,11 +17,17 @@ import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { live } from "./daemon/life.ts";
-import { listenForCommands, listenForEdges, listenForMembers } from "./daemon/listeners.ts";
+import {
+  commandsOf,
+  listenForCommands,
+  listenForEdges,
+  listenForMembers,
+} from "./daemon/listeners.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
 import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
+import { startPeople } from "./daemon/people.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
 import { standDown } from "./setup/stand-down.ts";
@@ -41,7 +50,66 @@ export async function runDaemon(): Promise<void> {
 async function assemble(log: Log, stop: AbortController) {
   const core = await createCore(log, stop);
   const server = core.node.role === "server" ? await createServer(core) : undefined;
-  const membership: MembershipDeps = {
+  const membership = membershipOf(core, server, async () => status());
+  const expiry = createExpiryWatch({
+    ...core,
+    hostcert: core.layout.hostcert,
+    ofCa: () => server?.ca.state().expiries ?? [],
+    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
+    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
+    wallMs,
+  });
+  const parts = {
+    edge: () => server?.edge.status(),
+    ca: () => server && caStatus(server.ca),
+    courier: async () => server?.courier.status(),
+  };
+  const local = async () =>
+    readLocalStatus({
+      ...core,
+      ...parts,
+      node: () => core.node,
+      api: () => people.status(),
+      expiries: () => expiry.expiries(),
+      warnings: () => warningsOf(core, server),
+    });
+  // However many ask at the same moment, members are asked once.
+  const status = shareNext(async () =>
+    readClusterStatus(core.node.id, core.keeper, core.peers, local),
+  );
+  const leadership = createLeadership(core.etcd, core.node.id);
+  core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
+  if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
+  const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
+  const commands = commandsOf(core, server, { membership, local, status });
+  const audit = auditToLog(log);
+  const leads = () => leadership.holds();
+  const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
+  core.loops.push(people.loop);
+  const listeners = [
+    ...(await listenForCommands(commands, audit)),
+    ...(await listenForMembers(core, server, { membership, local })),
+    ...(server === undefined ? [] : await listenForEdges(core, server)),
+  ];
+  return {
+    id: core.node.id,
+    hung,
+    async close() {
+      await Promise.all([...listeners, people].map(async (each) => each.close()));
+      await server?.ca.close();
+      core.peers.close();
+      core.etcd.close();
+    },
+  };
+}
+
+/** What changes of who belongs to the cluster need of the rest. */
+function membershipOf(
+  core: Core,
+  server: ServerParts | undefined,
+  status: MembershipDeps["status"],
+): MembershipDeps {
+  return {
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
@@ -62,42 +130,7 @@ async function assemble(log: Log, stop: AbortController) {
       // The change stands, whatever becomes of asking who else has it.
       return server?.copier.confirm(revision).catch(() => alone) ?? alone;
     },
-    status: async () => status(),
-  };
-  const expiry = createExpiryWatch({
-    ...core,
-    hostcert: core.layout.hostcert,
-    ofCa: () => server?.ca.state().expiries ?? [],
-    wallMs,
-  });
-  const local = async () =>
-    readLocalStatus({
-      ...core,
-      node: () => core.node,
-      edge: () => server?.edge.status(),
-      ca: () => server && caStatus(server.ca),
-      courier: async () => server?.courier.status(),
-      expiries: () => expiry.expiries(),
-      warnings: () => warningsOf(core, server),
-    });
-  const status = async () => readClusterStatus(core.node.id, core.keeper, core.peers, local);
-  const leadership = createLeadership(core.etcd, core.node.id);
-  core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
-  if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
-  const listeners = [
-    ...(await listenForCommands(core, server, { membership, local, status })),
-    ...(await listenForMembers(core, server, { membership, local })),
-    ...(server === undefined ? [] : await listenForEdges(core, server)),
-  ];
-  return {
-    id: core.node.id,
-    hung: () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs()),
-    async close() {
-      await Promise.all(listeners.map(async (listener) => listener.close()));
-      await server?.ca.close();
-      core.peers.close();
-      core.etcd.close();
-    },
+    status,
   };
 }
 

@@ -1,6 +1,7 @@
 // PuppetDB with PostgreSQL on lab servers, and what it has: for comparing two of them.
 
 import { z } from "zod";
+import { Fault, isFault } from "../../src/base/fault.ts";
 import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
 import { createDatabase, psql } from "./database.ts";
@@ -118,13 +119,27 @@ async function contentOf(host: LabHost, fromMs: number): Promise<string[]> {
   return (await Promise.all(kinds)).flat().toSorted();
 }
 
-/** Waits until these PuppetDBs have the same since `fromMs`; returns that. Fault `base.deadline`. */
+/**
+ * Waits until these PuppetDBs have the same since `fromMs`; returns that. Fault
+ * `lab.puppetdb-differ` with what not all of them have.
+ */
 export async function untilSame(hosts: readonly LabHost[], fromMs: number): Promise<string[]> {
+  const seen = new Map<string, string[]>();
   const same = async () => {
-    const [first = [], ...others] = await Promise.all(
-      hosts.map(async (host) => contentOf(host, fromMs)),
-    );
+    const contents = hosts.map(async (host) => seen.set(host.name, await contentOf(host, fromMs)));
+    await Promise.all(contents);
+    const [first = [], ...others] = seen.values();
     return others.every((each) => each.join() === first.join()) ? first : undefined;
   };
-  return until("the PuppetDBs have the same", same, { withinMs: SAME_MS_MAX, everyMs: 1000 });
+  try {
+    return await until("the PuppetDBs", same, { withinMs: SAME_MS_MAX, everyMs: 1000 });
+  } catch (error) {
+    if (!isFault(error, "base.deadline")) throw error;
+    const [first = [], ...others] = seen.values();
+    const common = first.filter((line) => others.every((each) => each.includes(line)));
+    const lines = [...seen].flatMap(([name, content]) =>
+      content.filter((line) => !common.includes(line)).map((line) => `${name} alone: ${line}`),
+    );
+    throw new Fault("lab.puppetdb-differ", `the PuppetDBs differ:\n${lines.join("\n")}`);
+  }
 }

@@ -1,49 +1,56 @@
-// The API behind the daemon's root-only socket: what the commands of this server ask. A site map;
-// what the routes do is done elsewhere.
+// The API behind the daemon's root-only socket, which the commands of this server ask: all routes.
+// Here is also what the routes need of the daemon.
 
 import { Hono } from "hono";
-import { z } from "zod";
-import { Fault } from "../base/fault.ts";
+import type { z } from "zod";
 import type { Log } from "../base/log.ts";
-import { ReportReceiver } from "../cluster/schema.ts";
+import type { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
-import {
-  AddBackend,
-  type BackendList,
-  type CaCertificate,
-  type CaCrls,
-  type CaList,
-  CaNames,
-  type CaOutcome,
-  CaPem,
-  CaQuery,
-  type CaShown,
-  type CaVerified,
-  CreateToken,
-  type CreatedToken,
-  type EjectPlan,
-  EjectWish,
-  type EndedAnswer,
+import type {
   FailoverAsk,
-  type FailoverDone,
-  type FailoverPlan,
-  type HandedOverAnswer,
-  type PuppetdbMark,
-  PuppetdbUse,
-  PuppetdbWish,
-  type RemovalDone,
-  type RemovalPlan,
-  ServerNames,
+  FailoverDone,
+  FailoverPlan,
   SwitchoverAsk,
-  type SwitchoverDone,
-  type SwitchoverPlan,
-  type SwitchoverProgress,
-  type SyncAsked,
-  type TokenList,
-  type VotersAnswer,
+  SwitchoverDone,
+  SwitchoverPlan,
+  SwitchoverProgress,
+} from "../setup/address-contract.ts";
+import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
+import type {
+  AccessMade,
+  AccessRevoked,
+  AccessTokens,
+  AccessWish,
+  AddBackend,
+  ApiShown,
+  ApiWish,
+  BackendList,
+  CaCertificate,
+  CaCrls,
+  CaList,
+  CaOutcome,
+  CaQuery,
+  CaShown,
+  CaVerified,
+  CreatedToken,
+  CreateToken,
+  EjectPlan,
+  EndedAnswer,
+  HandedOverAnswer,
+  PuppetdbMark,
+  PuppetdbWish,
+  RemovalDone,
+  RemovalPlan,
+  ServerNames,
+  SyncAsked,
+  TokenList,
+  RoomAnswer,
+  VotersAnswer,
 } from "../setup/contract.ts";
-import { checked, readBody } from "./body.ts";
+import { type Audit, audited } from "./audit.ts";
+import { serveRoute } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 import { answerFault } from "./serve.ts";
 
 /** What the routes need; the daemon gives it. */
@@ -51,7 +58,7 @@ export interface LocalDeps {
   log: Log;
   local(): Promise<LocalStatus>;
   cluster(): Promise<ClusterStatus>;
-  createToken(wish: z.infer<typeof CreateToken>): Promise<CreatedToken>;
+  createToken(wish: CreateToken): Promise<CreatedToken>;
   listTokens(): Promise<z.infer<typeof TokenList>>;
   revokeToken(id: string): Promise<void>;
   /** Signs this member's own Puppet certificate. */
@@ -75,11 +82,14 @@ export interface LocalDeps {
   /** Has another server take this member out. */
   leave(): Promise<z.infer<typeof RemovalDone>>;
   setVoters(count: 1 | 3 | 5): Promise<VotersAnswer>;
+  /** Has etcd's database give back what it no longer needs. */
+  makeRoom(): Promise<RoomAnswer>;
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
   switchover: SwitchoverCommands;
   failover: FailoverCommands;
+  access: AccessCommands;
 }
 
 /** Virtual addresses taken from servers that can't be asked to let go. */
@@ -96,6 +106,17 @@ export interface SwitchoverCommands {
   progress(): z.infer<typeof SwitchoverProgress>;
   /** Ends the one that runs, if nothing has moved yet. */
   stop(): void;
+}
+
+/** The API on the network, and who may use it. */
+export interface AccessCommands {
+  list(): Promise<AccessTokens>;
+  create(wish: AccessWish): Promise<AccessMade>;
+  revoke(name: string): Promise<AccessRevoked>;
+  /** What is set, and what became of it on every member. */
+  show(): Promise<ApiShown>;
+  listen(wish: ApiWish): Promise<ApiShown>;
+  off(): Promise<ApiShown>;
 }
 
 /** The end of the cluster's CA in favour of this server's stock Puppet Server, step by step. */
@@ -151,142 +172,19 @@ export interface CaCommands {
   clean(names: string[]): Promise<CaOutcome>;
 }
 
-const ServerRequest = z.object({ request: z.string().max(64 * 1024) });
-const MemberId = z.object({ id: z.string().max(253) });
-const VoterCount = z.object({ voters: z.union([z.literal(1), z.literal(3), z.literal(5)]) });
-
-export function createLocalApp(deps: LocalDeps): Hono {
+export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
   const app = new Hono();
-  const done = { done: true as const };
   app.onError((error) => answerFault(error, deps.log));
-
-  app.get("/v1/local", async (c) => c.json(await deps.local()));
-  app.get("/v1/status", async (c) => c.json(await deps.cluster()));
-
-  app.get("/v1/tokens", async (c) => c.json(await deps.listTokens()));
-  app.post("/v1/tokens", async (c) =>
-    c.json(await deps.createToken(await readBody(CreateToken, c.req))),
-  );
-  app.delete("/v1/tokens/:id", async (c) => {
-    await deps.revokeToken(c.req.param("id"));
-    return c.json(done);
-  });
-
-  app.get("/v1/ca", async (c) => {
-    return c.json(authority(deps).list(checked(CaQuery, c.req.query())));
-  });
-  app.get("/v1/ca/show/:what", (c) => c.json(authority(deps).show(c.req.param("what"))));
-  app.get("/v1/ca/crl", (c) => c.json(authority(deps).crls()));
-  app.get("/v1/ca/verify", async (c) => c.json(await authority(deps).verify()));
-  app.post("/v1/ca/crl/refresh", async (c) => c.json(await authority(deps).refreshCrl()));
-  app.post("/v1/ca/crl/import", async (c) => {
-    return c.json(await authority(deps).importCrls((await readBody(CaPem, c.req)).pem));
-  });
-  app.post("/v1/ca/generate", async (c) => {
-    return c.json(await authority(deps).generate((await readBody(CaPem, c.req)).pem));
-  });
-  app.post("/v1/ca/sign", async (c) => {
-    const { names, all } = await readBody(CaNames, c.req);
-    return c.json(await authority(deps).sign(names, all));
-  });
-  app.post("/v1/ca/revoke", async (c) => {
-    const { names, serials } = await readBody(CaNames, c.req);
-    return c.json(await authority(deps).revoke(names, serials));
-  });
-  app.post("/v1/ca/clean", async (c) => {
-    return c.json(await authority(deps).clean((await readBody(CaNames, c.req)).names));
-  });
-
-  app.post("/v1/server-certificate", async (c) => {
-    const { request } = await readBody(ServerRequest, c.req);
-    return c.json(await deps.signOwnCertificate(request));
-  });
-  app.post("/v1/server-certificate/reissue", async (c) => {
-    return c.json(await deps.reissue((await readBody(ServerNames, c.req)).altNames));
-  });
-  app.post("/v1/finish", async (c) => {
-    await deps.finish();
-    return c.json(done);
-  });
-
-  app.post("/v1/members/removal-plan", async (c) => {
-    return c.json(await deps.planRemoval((await readBody(MemberId, c.req)).id));
-  });
-  app.post("/v1/members/remove", async (c) => {
-    return c.json(await deps.remove((await readBody(MemberId, c.req)).id));
-  });
-  app.post("/v1/leave/plan", async (c) => c.json(await deps.planLeave()));
-  app.post("/v1/leave/start", async (c) => {
-    await deps.startLeaving();
-    return c.json(done);
-  });
-  app.post("/v1/leave", async (c) => c.json(await deps.leave()));
-  app.get("/v1/backends", async (c) => c.json(await deps.backends.list()));
-  app.post("/v1/backends", async (c) => {
-    return c.json(await deps.backends.add(await readBody(AddBackend, c.req)));
-  });
-  app.delete("/v1/backends/:name", async (c) => {
-    return c.json(await deps.backends.remove(c.req.param("name")));
-  });
-  app.post("/v1/eject/plan", async (c) => {
-    return c.json(await deps.eject.plan((await readBody(EjectWish, c.req)).alone));
-  });
-  app.post("/v1/eject", async (c) => {
-    return c.json(await deps.eject.end((await readBody(EjectWish, c.req)).alone));
-  });
-  app.post("/v1/eject/hand-over", async (c) => {
-    return c.json(await deps.eject.handOver((await readBody(EjectWish, c.req)).alone));
-  });
-  app.post("/v1/switchover/plan", async (c) => {
-    return c.json(await deps.switchover.plan(await readBody(SwitchoverAsk, c.req)));
-  });
-  app.post("/v1/switchover", async (c) => {
-    return c.json(await deps.switchover.run(await readBody(SwitchoverAsk, c.req)));
-  });
-  app.post("/v1/failover/plan", async (c) => {
-    return c.json(await deps.failover.plan(await readBody(FailoverAsk, c.req)));
-  });
-  app.post("/v1/failover", async (c) => {
-    return c.json(await deps.failover.run(await readBody(FailoverAsk, c.req)));
-  });
-  app.get("/v1/switchover", (c) => c.json(deps.switchover.progress()));
-  app.post("/v1/switchover/stop", (c) => {
-    deps.switchover.stop();
-    return c.json(done);
-  });
-  app.post("/v1/puppetdb", async (c) => {
-    return c.json(await deps.puppetdb.set(await readBody(PuppetdbWish, c.req)));
-  });
-  app.post("/v1/puppetdb/accept", async (c) => {
-    await deps.puppetdb.accept();
-    return c.json(done);
-  });
-  app.post("/v1/puppetdb/sync", async (c) => c.json(await deps.puppetdb.sync()));
-  app.get("/v1/puppetdb/diff", async (c) => c.json(await deps.puppetdb.diff()));
-  app.post("/v1/report-receivers", async (c) => {
-    const receiver = await readBody(ReportReceiver, c.req);
-    return c.json({ receivers: await deps.puppetdb.addReceiver(receiver) });
-  });
-  app.delete("/v1/report-receivers/:name", async (c) => {
-    return c.json({ receivers: await deps.puppetdb.removeReceiver(c.req.param("name")) });
-  });
-  app.post("/v1/puppetdb/use", async (c) => {
-    await deps.puppetdb.use((await readBody(PuppetdbUse, c.req)).id);
-    return c.json(done);
-  });
-  app.post("/v1/puppetserver/load", (c) => {
-    deps.puppetdb.loadAnew();
-    return c.json(done);
-  });
-  app.post("/v1/voters", async (c) => {
-    return c.json(await deps.setVoters((await readBody(VoterCount, c.req)).voters));
-  });
+  for (const route of ROUTES) {
+    serveRoute(app, route, {
+      deps,
+      network: false,
+      async around(c, call) {
+        // Commands run as root: everything is theirs, whoever became it.
+        const who = actorFrom(c.req.header(ACTOR_HEADER));
+        return audited(audit, { who, role: "root", from: "socket" }, route, call);
+      },
+    });
+  }
   return app;
-}
-
-function authority(deps: LocalDeps): CaCommands {
-  if (deps.ca !== undefined) return deps.ca;
-  throw new Fault("ca.not-here", "this member holds no certificate authority: it is no server", {
-    hints: ["Run the command on a member of role server: understudy member list"],
-  });
 }

@@ -101,7 +101,7 @@ test("/v1/edge/refuse takes nothing that isn't a revocation's key", async () => 
   const wrong = ["AA;@1 disable server be/s1", `${good}\n`, `${good} x`, "", good.toLowerCase()];
   for (const key of wrong) {
     const said = await post("s1.test", "/v1/edge/refuse", { keys: [good, key] });
-    assert.equal(said.status, 409, `${key}: ${said.text}`);
+    assert.equal(said.status, 400, `${key}: ${said.text}`);
     assert.match(said.text, /api\.malformed/);
   }
   assert.deepEqual(refused, []);

@@ -5,21 +5,44 @@
 import { rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
+import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { monotonicMs } from "../host/clock.ts";
 import { chmodSocket } from "../host/sockets.ts";
+import { createRateLimiter, plainAddress, sourceOf } from "./limits.ts";
 
-const KEEP_ALIVE_MS = 75_000;
-const HEADERS_MS = 20_000;
-const REQUEST_MS = 120_000;
+/** For our own: commands, members, edges. */
+const OURS = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 20_000,
+  requestTimeout: 120_000,
+} as const;
+
+/** For strangers: less of everything, looked after more often. */
+const STRANGERS = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5000,
+  maxHeaderSize: 8 * 1024,
+} as const;
+const STRANGERS_HANDSHAKE_MS = 10_000;
+/** Longest silence on a connection, also of a slow reader. */
+const STRANGERS_IDLE_MS = 300_000;
+const STRANGERS_HEADERS_MAX = 64;
+const STRANGERS_CONNECTIONS_MAX = 500;
+/** How many connections begin: a TLS handshake costs this process milliseconds. */
+const ARRIVALS_OF_ONE = { burst: 60, perS: 20, keysMax: 10_000 };
+const ARRIVALS_OF_ALL = { burst: 300, perS: 60, keysMax: 1 };
 
 /** How long a closing listener waits for requests that are running. */
 const CLOSE_MS = 3000;
 
 /** Anything that answers requests; our apps differ in what they know of the connection. */
-interface App {
+export interface App {
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
 }
 
@@ -39,24 +62,30 @@ export async function listenOnSocket(
   options: { mode: number; gid?: number },
 ): Promise<Listener> {
   await rm(path, { force: true });
-  const server = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, listenerOf(app));
+  const server = createHttpServer(OURS, listenerOf(app));
   await listen(server, { path }, path);
   await chmodSocket(path, options);
   return closerOf(server);
 }
 
-/** Listens with TLS. Throws Fault `api.listen`. */
+/** Where to listen; without an address at every one that this server has. */
+export interface Where {
+  address?: string | undefined;
+  port: number;
+}
+
+/** Listens with TLS. `strangers`: for whoever comes. Throws Fault `api.listen`. */
 export async function listenWithTls(
   app: App,
-  options: { address: string; port: number; tls: ServerOptions },
+  options: Where & { tls: ServerOptions; strangers?: boolean },
 ): Promise<TlsListener> {
-  const server = createHttpsServer(
-    { ...options.tls, keepAliveTimeout: KEEP_ALIVE_MS, minVersion: "TLSv1.2" },
-    listenerOf(app),
-  );
+  const { tls, strangers = false } = options;
+  const limits = strangers ? { ...STRANGERS, handshakeTimeout: STRANGERS_HANDSHAKE_MS } : OURS;
+  const server = createHttpsServer({ ...tls, ...limits, minVersion: "TLSv1.2" }, listenerOf(app));
+  if (strangers) boundStrangers(server);
   // Garbage on the port ends that connection and nothing else.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
-  await listen(server, { host: options.address, port: options.port }, String(options.port));
+  await listen(server, whereOf(options), describe(options));
   return {
     ...closerOf(server),
     reload(tls) {
@@ -65,6 +94,14 @@ export async function listenWithTls(
       server.closeIdleConnections();
     },
   };
+}
+
+/** Listens without TLS, for whoever comes. Throws Fault `api.listen`. */
+export async function listenPlainly(app: App, where: Where): Promise<Listener> {
+  const server = createHttpServer(STRANGERS, listenerOf(app));
+  boundStrangers(server);
+  await listen(server, whereOf(where), describe(where));
+  return closerOf(server);
 }
 
 /** Turns what a handler threw into an answer. Give it to `app.onError`. */
@@ -79,26 +116,63 @@ export function answerFault(error: unknown, log: Log): Response {
   return Response.json({ error: { code, message, hints } }, { status: statusOf(code) });
 }
 
+const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
+  "access.required": 401,
+  "access.refused": 401,
+  "access.expired": 401,
+  "access.role": 403,
+  "access.too-fast": 429,
+  "api.malformed": 400,
+  "api.too-large": 413,
+};
+
 function statusOf(code: string): ContentfulStatusCode {
   if (code.startsWith("etcd.") || code.startsWith("peer.")) return 503;
+  const known = STATUS[code];
+  if (known !== undefined) return known;
   if (code.startsWith("token.") || code.endsWith(".forbidden")) return 403;
   if (code === "member.removed") return 403;
   if (code.endsWith(".not-found")) return 404;
   return code === "internal" ? 500 : 409;
 }
 
+function boundStrangers(server: Server): void {
+  const ofOne = createRateLimiter(ARRIVALS_OF_ONE);
+  const ofAll = createRateLimiter(ARRIVALS_OF_ALL);
+  server.maxConnections = STRANGERS_CONNECTIONS_MAX;
+  server.maxHeadersCount = STRANGERS_HEADERS_MAX;
+  server.setTimeout(STRANGERS_IDLE_MS);
+  // Before the handshake.
+  server.prependListener("connection", (socket: Socket) => {
+    const from = sourceOf(plainAddress(socket.remoteAddress));
+    const nowMs = monotonicMs();
+    if (!ofOne.take(from, nowMs) || !ofAll.take("all", nowMs)) socket.destroy();
+  });
+}
+
+function whereOf({ address, port }: Where): { port: number; host?: string } {
+  return address === undefined ? { port } : { host: address, port };
+}
+
+function describe({ address, port }: Where): string {
+  return address === undefined ? `port ${port}` : `${address}, port ${port}`;
+}
+
 function listenerOf(app: App): RequestListener {
-  const handle = getRequestListener((request, env) => app.fetch(request, env as HttpBindings));
+  // Load balancers ask by HTTP/1.0, in which no host need be named.
+  const options = { hostname: "localhost" };
+  const handle = getRequestListener(
+    (request, env) => app.fetch(request, env as HttpBindings),
+    options,
+  );
   return (incoming, outgoing) => void handle(incoming, outgoing);
 }
 
 async function listen(
   server: Server,
-  where: { path: string } | { host: string; port: number },
+  where: { path: string } | { host?: string; port: number },
   what: string,
 ): Promise<void> {
-  server.headersTimeout = HEADERS_MS;
-  server.requestTimeout = REQUEST_MS;
   server.on("clientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {

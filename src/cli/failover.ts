@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { IpAddress } from "../cluster/schema.ts";
-import { type FailoverAsk, FailoverDone, FailoverPlan } from "../setup/contract.ts";
+import { type FailoverAsk, FailoverDone, FailoverPlan } from "../setup/address-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { confirm } from "./confirm.ts";
 import { check } from "./options.ts";

@@ -8,12 +8,12 @@ import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
 import { IpAddress } from "../cluster/schema.ts";
 import {
-  Done,
   SwitchoverAsk,
   SwitchoverDone,
   SwitchoverPlan,
   SwitchoverProgress,
-} from "../setup/contract.ts";
+} from "../setup/address-contract.ts";
+import { Done } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { onInterruption } from "../setup/steps.ts";
 import { confirm } from "./confirm.ts";

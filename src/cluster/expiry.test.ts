@@ -39,6 +39,18 @@ const CASES: [title: string, expiry: Expiry, said: RegExp | undefined][] = [
     ending("server-certificate", 60),
     /understudy leave, delete that file/,
   ],
+  ["the API's certificate with 15 days left", ending("api-certificate", 15), undefined],
+  [
+    "the API's certificate with 13 days left",
+    ending("api-certificate", 13),
+    /^the certificate of its API \(CN=x\) ends on .*taken by themselves\.$/,
+  ],
+  ["a token with 15 days left", ending("access-token", 15), undefined],
+  [
+    "a token with 13 days left",
+    ending("access-token", 13),
+    /^the access token \(CN=x\) ends on 2026-12-07\. .*understudy access create/,
+  ],
   ["our own CA", ending("cluster-ca", 60), /^the cluster's own CA \(CN=x\) ends/],
   ["a list that is not due yet", ending("puppet-crl", 60, { due: at(1) }), undefined],
   ["a list that was due six days ago", ending("puppet-crl", 60, { due: at(-6) }), undefined],

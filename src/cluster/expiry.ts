@@ -7,6 +7,8 @@ import { z } from "zod";
 const DAY_MS = 86_400_000;
 /** What ends sooner than this is warned of. */
 const SOON_MS = 90 * DAY_MS;
+/** The same for what a site renews by means of its own, or in a minute. */
+const SHORTLY_MS = 14 * DAY_MS;
 /** How long a renewal by itself may take: a member was off, a clock wrong. */
 const OVERDUE_MS = 7 * DAY_MS;
 
@@ -28,6 +30,8 @@ interface Kind {
   /** Whether it is the same on all members, so that it is told once. */
   shared: boolean;
   todo: string;
+  /** What ends sooner than this is warned of; SOON_MS if it isn't said. */
+  soonMs?: number;
 }
 
 const KINDS = {
@@ -56,6 +60,18 @@ const KINDS = {
     shared: true,
     todo: "Members refuse each other from then on, and this version doesn't renew it: install one that does.",
   },
+  "api-certificate": {
+    name: "the certificate of its API",
+    shared: false,
+    todo: "Put the next one there, and its key: they are taken by themselves.",
+    soonMs: SHORTLY_MS,
+  },
+  "access-token": {
+    name: "the access token",
+    shared: true,
+    todo: "Whoever uses it is refused from then on: make another (understudy access create), then revoke this one.",
+    soonMs: SHORTLY_MS,
+  },
 } satisfies Record<string, Kind>;
 
 export type ExpiryKind = keyof typeof KINDS;
@@ -66,7 +82,7 @@ const FOREIGN: Kind = { name: "", shared: false, todo: "A newer version knows wh
 export function judgeExpiry(expiry: Expiry, nowMs: number): string | undefined {
   const { what, due } = expiry;
   const [fromMs, toMs] = [Date.parse(expiry.from), Date.parse(expiry.to)];
-  const { name, todo } = kindOf(expiry);
+  const { name, todo, soonMs: ofKindMs = SOON_MS } = kindOf(expiry);
   const subject = name === "" ? what : `${name} (${what})`;
   const ends = `${toMs <= nowMs ? "has ended" : "ends"} on ${dayOf(toMs)}`;
   if (due !== undefined) {
@@ -75,7 +91,7 @@ export function judgeExpiry(expiry: Expiry, nowMs: number): string | undefined {
     return `${subject} should have been renewed on ${dayOf(dueMs)} and wasn't; it ${ends}. ${todo}`;
   }
   // A list that is made for a month would be warned of all its life.
-  const soonMs = Math.min(SOON_MS, (toMs - fromMs) / 3);
+  const soonMs = Math.min(ofKindMs, (toMs - fromMs) / 3);
   return toMs - nowMs < soonMs ? `${subject} ${ends}. ${todo}` : undefined;
 }
 

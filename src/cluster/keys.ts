@@ -9,6 +9,8 @@ export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
 /** Where two joins with one address meet: `addresses/<address>` holds the member's id. */
 export const ADDRESSES_PREFIX = `${KEY_PREFIX}addresses/`;
 export const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
+/** Who may use the API over the network. */
+export const ACCESS_KEY = `${KEY_PREFIX}access`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
 /** Whose puppetserver loads a new certificate now. */
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;

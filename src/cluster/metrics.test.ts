@@ -10,6 +10,14 @@ const LINE =
   /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
 
 const FULL = local("s1", {
+  api: {
+    settings: { port: 9143, metricsFrom: [] },
+    url: "https://s1:9143",
+    because: "",
+    accessRevision: 5,
+    refused: 3,
+    uses: [],
+  },
   edge: edge({
     replays: 7,
     load: { slot: 1, now: 1.5, past: [] },
@@ -61,6 +69,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
   for (const line of [
     'understudy_info{version="1.0.0",role="server",phase="ready"} 1',
     "understudy_record_reachable 1",
+    "understudy_api_up 1",
+    "understudy_api_refused_total 3",
     'understudy_address_held{address="10.0.0.10"} 1',
     "understudy_edge_replays_total 7",
     'understudy_puppetserver_up{puppetserver="s2"} 0',

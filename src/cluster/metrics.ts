@@ -106,6 +106,15 @@ export const METRICS: readonly Metric[] = [
   gauge("ca_directory_behind", "1 while the CA directory lacks something of the record.", (s) =>
     one(s.ca && s.ca.directoryBehind !== ""),
   ),
+  gauge("api_up", "1 while the API for people listens here; absent: it is off.", ({ api }) =>
+    one(api?.settings && api.url !== ""),
+  ),
+  {
+    name: "understudy_api_refused_total",
+    type: "counter",
+    help: "Sign-ins with a token that is no good, since the daemon's start.",
+    values: ({ api }) => one(api?.refused),
+  },
   gauge("expiry_timestamp_seconds", "When it ends, in seconds since the epoch.", (s) =>
     s.expiries.map(({ kind, what, to }) => [{ kind, what }, seconds(Date.parse(to))]),
   ),

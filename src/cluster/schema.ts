@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import { z } from "zod";
+import { PORTS } from "../host/paths.ts";
 
 /** A Puppet certname, which is also a member's id: lower case, at most 253 characters. */
 export const Certname = z
@@ -34,12 +35,14 @@ export const Network = z.union([IpAddress, VirtualIp], {
 export const Role = z.enum(["server", "compiler", "witness"]);
 export type Role = z.infer<typeof Role>;
 
+const Port = z.int().min(1).max(65535);
+
 /** One puppetserver of a member, as edges reach it. */
 export const Backend = z.object({
   name: z.string().regex(/^[a-z0-9_.-]{1,64}$/),
   /** Where it listens, if not at the member's address. */
   address: IpAddress.optional(),
-  port: z.int().min(1).max(65535),
+  port: Port,
   /** How many requests it compiles at once, read from its status API; 1 until it was read. */
   jrubies: z.int().min(1).max(256).default(1),
   /** Why it gets no new requests although it answers; empty when it gets them. */
@@ -99,6 +102,25 @@ export const ReportReceiver = z.object({
 });
 export type ReportReceiver = z.infer<typeof ReportReceiver>;
 
+const FilePath = z
+  .string()
+  .max(1024)
+  .regex(/^\/[^\0]*$/, { error: "not an absolute path" });
+
+/** The API for people and scripts, the same on every member. */
+export const ApiSettings = z.object({
+  /** Where it listens; absent: at every address that a member has. */
+  address: IpAddress.optional(),
+  port: Port.default(PORTS.api),
+  /** Files on each member, PEM; absent: the member's Puppet certificate. */
+  certificate: z.object({ cert: FilePath, key: FilePath }).optional(),
+  /** Addresses or networks that may read the metrics without a token. */
+  metricsFrom: z.array(Network).max(64).default([]),
+  /** Where the health endpoints answer without TLS besides; absent: nowhere. */
+  healthPort: Port.optional(),
+});
+export type ApiSettings = z.infer<typeof ApiSettings>;
+
 /** Settings that hold for the whole cluster (`understudy/settings`). */
 export const Settings = z.object({
   /** The name that agents use. */
@@ -127,6 +149,8 @@ export const Settings = z.object({
    * How long a node may be silent before couriers deactivate it, seconds; 0 or absent: for ever.
    */
   puppetdbNodeTtlS: z.int().min(0).optional(),
+  /** The API for people and scripts; absent: it isn't on the network. */
+  api: ApiSettings.optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

@@ -122,7 +122,12 @@ test("judgeStatus names what is to be looked at", () => {
     [
       "full etcd",
       { etcd: { ...etcd, alarms: ["NOSPACE"] } },
-      /^etcd has raised the alarm NOSPACE and takes no changes: its database is full\.$/,
+      /^etcd has raised the alarm NOSPACE and takes no changes: its database is full \(understudy member compact\)\.$/,
+    ],
+    [
+      "nearly full etcd",
+      { etcd: { ...etcd, dbSizeBytes: 3.5 * 1024 ** 3 } },
+      /^s1's etcd has a nearly full database: understudy member compact$/,
     ],
     ["etcd's own words", { etcd: { ...etcd, because: "slow disk" } }, /^s1's etcd: slow disk$/],
   ];

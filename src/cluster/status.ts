@@ -4,17 +4,22 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
+import { QUOTA_BYTES } from "../etcd/server.ts";
+import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
+import { SwitchoverStatus } from "./switchover-status.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 
 const CLOCK_WARN_MS = 5000;
+/** The part of etcd's quota from which on somebody should do something. */
+const NEARLY_FULL = 0.8;
 const ALARMS: Record<string, string> = {
-  NOSPACE: "its database is full",
+  NOSPACE: "its database is full (understudy member compact)",
   CORRUPT: "a member's data differs from the others'",
 };
 
@@ -59,16 +64,7 @@ export const LocalStatus = z.object({
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
   /** Connections that it serves, or passes on, since an address was moved on purpose. */
-  switchovers: z
-    .array(
-      z.object({
-        side: z.enum(["old", "new"]),
-        addresses: z.array(z.string()),
-        connections: z.int(),
-        leftS: z.int(),
-      }),
-    )
-    .optional(),
+  switchovers: z.array(SwitchoverStatus).optional(),
   edge: z
     .object({
       active: z.boolean(),
@@ -119,6 +115,8 @@ export const LocalStatus = z.object({
     .optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
+  /** The API for people; absent: a version without one. */
+  api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
@@ -293,6 +291,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
   // A voter that doesn't count is named with its reason among etcd's.
   if (local.etcd.because !== "" && isVoting(local)) {
     warnings.push(`${id}'s etcd: ${local.etcd.because}`);
+  }
+  if (local.etcd.dbSizeBytes > QUOTA_BYTES * NEARLY_FULL) {
+    warnings.push(`${id}'s etcd has a nearly full database: understudy member compact`);
   }
   warnings.push(...ejectionWarnings(local));
   if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);

@@ -2,6 +2,7 @@
 
 import type { CaCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
+import { shareNext } from "../base/share-next.ts";
 import type { Ca } from "../ca/authority.ts";
 import { refuseEjected } from "../ca/ejected.ts";
 import type { Outcome } from "../ca/outcome.ts";
@@ -13,6 +14,8 @@ import { parseCrls } from "../x509/crl.ts";
 export function caCommands(ca: Ca): CaCommands {
   // A list of what was so would be taken for what is.
   const requireOurs = () => refuseEjected(ca.ejected());
+  // It reads all of the record, and many may ask.
+  const verify = shareNext(async () => ca.verify());
   return {
     list({ endsWithinS, ...query }) {
       requireOurs();
@@ -38,7 +41,7 @@ export function caCommands(ca: Ca): CaCommands {
     },
     async verify() {
       requireOurs();
-      return ca.verify();
+      return verify();
     },
     sign: async (names, all) => outcomeOf(all ? await ca.signAll() : await ca.sign(names)),
     revoke: async (names, serials) => {

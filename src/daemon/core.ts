@@ -5,6 +5,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Loop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
+import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
 import { KEY_PREFIX } from "../cluster/keys.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { createPeers, type Peers } from "../cluster/peer.ts";
@@ -41,6 +42,8 @@ export interface Core {
   etcd: Etcd;
   peers: Peers;
   keeper: ViewKeeper;
+  /** Who may use the API over the network. */
+  access: AccessKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
   leaves: OwnLeaves;
@@ -87,6 +90,8 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
+  const reachable = () => keeper.record().reachable;
+  const access = await startAccessKeeper({ etcd, file: PATHS.accessFile, reachable, log, signal });
   const asked = { out: false };
   const onRemoved = async (by: string) => {
     // Whoever asked to be removed still awaits the answer, and stops everything then.
@@ -131,8 +136,9 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   });
   const voters = createVoters(etcd, log);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
+  const loops = [neighbours.loop, access.loop];
   const take = { address: "" };
-  return { ...parts, asked, takenOut, take, reloads, loops: [neighbours.loop], log, signal };
+  return { ...parts, access, asked, takenOut, take, reloads, loops, log, signal };
 }
 
 export async function createServer(core: Core): Promise<ServerParts> {

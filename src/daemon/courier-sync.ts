@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
+import { shareNext } from "../base/share-next.ts";
 import { PuppetdbDiff } from "../cluster/sync-status.ts";
 import { askCourierJson } from "../setup/courier-client.ts";
 
@@ -30,6 +31,10 @@ export function syncCommands(): SyncCommands {
       });
     }
   };
+  // It reads every PuppetDB, and many may ask.
+  const diff = shareNext(async () =>
+    PuppetdbDiff.parse(await ask("/diff", "puppetdb.not-compared", { withinMs: DIFF_MS })),
+  );
   return {
     async sync() {
       const asked = Asked.parse(await ask("/sync", "puppetdb.courier", ORDER));
@@ -38,9 +43,7 @@ export function syncCommands(): SyncCommands {
         hints: ["What is so: understudy puppetdb status"],
       });
     },
-    async diff() {
-      return PuppetdbDiff.parse(await ask("/diff", "puppetdb.not-compared", { withinMs: DIFF_MS }));
-    },
+    diff,
     async trust() {
       await ask("/accept", "puppetdb.courier", ORDER);
     },

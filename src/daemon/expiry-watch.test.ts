@@ -25,6 +25,8 @@ test("the expiry watch tells of this server's certificate once a day, and no mor
       node: { id: "s1", role: "server" },
       hostcert,
       ofCa: () => [],
+      ofTokens: () => [],
+      apiCertificate: () => undefined,
       wallMs: () => nowMs,
       log: createLog((line) => logged.push(line)),
     });
@@ -47,6 +49,37 @@ test("the expiry watch tells of this server's certificate once a day, and no mor
     await writeFile(hostcert, "-----BEGIN CERTIFICATE-----\n");
     assert.equal(await told(LEAF_DAYS - 77), 1);
     assert.match(logged.join(""), /can't be read/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("the expiry watch knows what the API shows, of a chain its own, and tokens that last", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "understudy-expiry-"));
+  try {
+    const key = generateEcKey();
+    const { leaf } = authority(key);
+    const chain = join(folder, "chain.pem");
+    await writeFile(chain, `${certificatePem(leaf(key))}${certificatePem(leaf(generateEcKey()))}`);
+    const [from, to] = ["2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"];
+    const token = { kind: "access-token", what: "grafana", from, to };
+    const watch = createExpiryWatch({
+      node: { id: "s1", role: "server" },
+      hostcert: join(folder, "none.pem"),
+      ofCa: () => [],
+      ofTokens: () => [token],
+      apiCertificate: () => chain,
+      wallMs: () => NOW_MS,
+      log: createLog(() => undefined),
+    });
+    await watch.tick();
+    assert.deepEqual(
+      watch.expiries().map(({ kind, what }) => [kind, what]),
+      [
+        ["access-token", "grafana"],
+        ["api-certificate", chain],
+      ],
+    );
   } finally {
     await rm(folder, { recursive: true });
   }

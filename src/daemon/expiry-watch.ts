@@ -1,5 +1,6 @@
 // Watches what ends some day and has no loop of its own: the Puppet CA and its lists, this server's
-// Puppet certificate, the cluster's own CAs. It only tells; each day anew in the log.
+// Puppet certificate, the cluster's own CAs, what the API shows and asks for. It only tells; each
+// day anew in the log.
 
 import type { Log } from "../base/log.ts";
 import { messageOf } from "../base/fault.ts";
@@ -26,6 +27,10 @@ export interface ExpiryHost {
   hostcert: string;
   /** What the CA here knows of; nothing on members without one. */
   ofCa: () => Expiry[];
+  /** Access tokens that end. */
+  ofTokens: () => Expiry[];
+  /** The certificate that the site brings for the API, if it does. */
+  apiCertificate: () => string | undefined;
   wallMs: () => number;
   log: Log;
 }
@@ -33,13 +38,14 @@ export interface ExpiryHost {
 export function createExpiryWatch(host: ExpiryHost): ExpiryWatch {
   let own: Expiry[] = [];
   let told = new Map<string, number>();
-  const expiries = () => [...host.ofCa(), ...own];
+  const expiries = () => [...host.ofCa(), ...host.ofTokens(), ...own];
   return {
     expiries,
     async tick() {
       own = [
         ...(await readEnds(host, "server-certificate", host.hostcert)),
         ...(await readClusterCas(host)),
+        ...(await readApiCertificate(host)),
       ];
       const nowMs = host.wallMs();
       const warnings = expiryWarnings([{ id: host.node.id, expiries: expiries() }], nowMs);
@@ -57,6 +63,12 @@ async function readClusterCas(host: ExpiryHost): Promise<Expiry[]> {
   const paths = new Set(LEAVES_OF_ROLE[host.node.role].map((leaf) => leafFiles(leaf).ca));
   const found = await Promise.all([...paths].map((path) => readEnds(host, "cluster-ca", path)));
   return found.flat();
+}
+
+/** The first in the file is its own; what follows leads to a CA. */
+async function readApiCertificate(host: ExpiryHost): Promise<Expiry[]> {
+  const path = host.apiCertificate();
+  return path === undefined ? [] : (await readEnds(host, "api-certificate", path)).slice(0, 1);
 }
 
 /** The certificates in a file; none where it isn't there. One that is broken others complain of. */

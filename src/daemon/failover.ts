@@ -5,7 +5,7 @@ import type { FailoverCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { canonicalAddress } from "../host/network.ts";
-import type { FailoverAsk } from "../setup/contract.ts";
+import type { FailoverAsk } from "../setup/address-contract.ts";
 import { type FailoverJudgement, judgeFailover } from "../vip/switchover/failover.ts";
 import { holdersOf, knownAddresses, lookAtAll, type SwitchoverDeps } from "./switchover.ts";
 

@@ -2,7 +2,8 @@
 // edges. Renewed certificates are taken by `reloads`.
 
 import type { ServerOptions } from "node:https";
-import { createLocalApp } from "../api/local-app.ts";
+import type { Audit } from "../api/audit.ts";
+import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
 import { Fault } from "../base/fault.ts";
@@ -14,6 +15,7 @@ import { readClusterRecord } from "../cluster/record.ts";
 import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
+import { accessCommands } from "./access.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
@@ -29,6 +31,7 @@ import {
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
 import { failoverCommands } from "./failover.ts";
+import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
@@ -44,17 +47,18 @@ import { planRemoval } from "../setup/removal.ts";
 
 type Shared = {
   membership: MembershipDeps;
-  local: Parameters<typeof createLocalApp>[0]["local"];
+  local: LocalDeps["local"];
 };
 
-export async function listenForCommands(
+/** What can be asked of this daemon, by its own commands and in part by people. */
+export function commandsOf(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared & { status: Parameters<typeof createLocalApp>[0]["cluster"] },
-) {
+  shared: Shared & { status: LocalDeps["cluster"] },
+): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
-  const app = createLocalApp({
+  return {
     log,
     local: shared.local,
     cluster: shared.status,
@@ -96,6 +100,7 @@ export async function listenForCommands(
       return askToLeave(membership).finally(() => (core.asked.out = false));
     },
     setVoters: async (count) => setVoters(membership, count),
+    makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
@@ -104,7 +109,12 @@ export async function listenForCommands(
     }),
     switchover: switchoverCommands(addressDeps(core, shared.status)),
     failover: failoverCommands(addressDeps(core, shared.status)),
-  });
+    access: accessCommands(core, { ...shared, ...membership }),
+  };
+}
+
+export async function listenForCommands(commands: LocalDeps, audit: Audit) {
+  const app = createLocalApp(commands, audit);
   return [await listenOnSocket(app, PATHS.apiSocket, { mode: 0o600 })];
 }
 

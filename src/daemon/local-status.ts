@@ -5,6 +5,7 @@ import { messageOf } from "../base/fault.ts";
 import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
+import type { SwitchoverStatus } from "../cluster/switchover-status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -23,6 +24,7 @@ export interface LocalParts {
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
+  api: () => LocalStatus["api"];
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -37,6 +39,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const ca = parts.ca();
   const courier = parts.courier();
   const switchovers = await readSwitchovers();
+  const api = parts.api();
   return {
     id: node.id,
     role: node.role,
@@ -61,12 +64,13 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
+    ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
 }
 
-async function readSwitchovers(): Promise<NonNullable<LocalStatus["switchovers"]>> {
+async function readSwitchovers(): Promise<SwitchoverStatus[]> {
   const windows = (await readWindows()).filter(({ phase }) => phase !== "ended");
   return windows.map(toWindow).map(({ side, addresses, connections, leftS }) => ({
     side,

@@ -16,7 +16,7 @@ import { serversOf, type View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { canonicalAddress, parseCidr } from "../host/network.ts";
-import type { SwitchoverAsk, SwitchoverDone, SwitchoverPlan } from "../setup/contract.ts";
+import type { SwitchoverAsk, SwitchoverDone, SwitchoverPlan } from "../setup/address-contract.ts";
 import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
 import {
   judgeSwitchover,

@@ -60,9 +60,7 @@ export function isLearnerRefusal(message: string): boolean {
 
 function noSpace(): Fault {
   return new Fault("etcd.no-space", "etcd's database has reached its quota and refuses writes", {
-    hints: [
-      "Agents are still served. Compact, defragment one member after the other, clear the alarm.",
-    ],
+    hints: ["Agents are still served. When every voter answers: understudy member compact"],
   });
 }
 

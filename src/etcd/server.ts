@@ -10,7 +10,7 @@ const CLIENT_PORT = 9141;
 const PEER_PORT = 9142;
 const MIB = 1024 * 1024;
 /** Past this, etcd refuses writes. Twice its default; it maps the whole file into memory. */
-const QUOTA_BYTES = 4096 * MIB;
+export const QUOTA_BYTES = 4096 * MIB;
 /** A CRL of 50,000 entries has 2.4 MiB, 3.2 in base64; etcd warns above 10 MiB. */
 const REQUEST_BYTES_MAX = 8 * MIB;
 /** etcd's default of 128 is too few for a burst of revocations in one transaction. */

@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import { isFault } from "../base/fault.ts";
 import {
   configuredAddresses,
+  inNetworks,
   inSubnet,
   interfaceFor,
   type LocalAddress,
@@ -43,6 +44,24 @@ test("parseCidr refuses any text or gives a usable address, never something else
       }
     }),
   );
+});
+
+test("inNetworks takes addresses and networks of both families, also all of one", () => {
+  for (const [address, networks, expected] of [
+    ["10.0.0.5", [], false],
+    ["10.0.0.5", ["10.0.0.5"], true],
+    ["10.0.0.6", ["10.0.0.5"], false],
+    ["10.0.0.6", ["10.0.1.0/24", "10.0.0.0/24"], true],
+    ["10.0.0.6", ["10.0.0.9/24"], true],
+    ["10.0.0.6", ["0.0.0.0/0"], true],
+    ["10.0.0.6", ["::/0"], false],
+    ["fd00::5", ["0.0.0.0/0"], false],
+    ["fd00::5", ["fd00:0::5"], true],
+    ["fd00::5", ["fd00::/8"], true],
+    ["unknown", ["0.0.0.0/0", "::/0"], false],
+  ] as const) {
+    assert.equal(inNetworks(address, networks), expected, `${address} in ${networks.join(" ")}`);
+  }
 });
 
 test("inSubnet masks host bits and keeps families apart", () => {

@@ -50,6 +50,21 @@ export function canonicalAddress(address: string): string {
   return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
+/** Whether `address` is one of `networks`, addresses or ADDRESS/PREFIX, or lies in one. */
+export function inNetworks(address: string, networks: readonly string[]): boolean {
+  if (isIP(address) === 0) return false;
+  const list = new BlockList();
+  const family = isIPv4(address) ? "ipv4" : "ipv6";
+  for (const network of networks) {
+    const [base = "", prefix] = network.split("/");
+    // To Node an IPv4 address lies in IPv6 networks too.
+    if (isIP(base) !== isIP(address)) continue;
+    if (prefix === undefined) list.addAddress(base, family);
+    else list.addSubnet(base, Number(prefix), family);
+  }
+  return list.check(address, family);
+}
+
 /** Whether `address` lies in the subnet of `cidr`. Another family: no. */
 export function inSubnet(address: string, cidr: Cidr): boolean {
   if (isIP(address) !== cidr.family) return false;

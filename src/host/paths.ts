@@ -32,6 +32,8 @@ export const PATHS = {
   journal: `${STATE}/journal`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
+  /** The access tokens that were last read from the record: hashes only. */
+  accessFile: `${STATE}/access.json`,
   /** What the CA directory had when it was taken over, and what was odd in it. */
   takeoverReport: `${STATE}/ca-takeover.json`,
   /** There where the CA directory is stock Puppet Server's again: the daemon leaves it alone. */
@@ -60,7 +62,10 @@ export const UNITS = {
   switchoverNew: "understudy-switchover@new.service",
 } as const;
 
-/** The ports that a server listens on. All but `edge` are for members only. */
+/**
+ * The ports that a server listens on. All but `edge`, `api` and `health` are for members only;
+ * those two are open only where `understudy api listen` has said so, perhaps with other numbers.
+ */
 export const PORTS = {
   edge: 8140,
   puppetserver: 8141,
@@ -70,4 +75,6 @@ export const PORTS = {
   control: 9140,
   etcdClient: 9141,
   etcdPeer: 9142,
+  api: 9143,
+  health: 9144,
 } as const;

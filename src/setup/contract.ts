@@ -1,9 +1,11 @@
 // The shapes that the daemon's local API and the commands share.
 
 import { z } from "zod";
+import { AccessName, AccessRole } from "../cluster/access.ts";
 import {
   ALT_NAMES_MAX,
   AltName,
+  ApiSettings,
   Backend,
   Certname,
   IpAddress,
@@ -246,6 +248,12 @@ export const VotersAnswer = z.object({
 });
 export type VotersAnswer = z.infer<typeof VotersAnswer>;
 
+/** What each voter's database came to. */
+export const RoomAnswer = z.object({
+  voters: z.array(z.object({ id: z.string(), beforeBytes: z.number(), afterBytes: z.number() })),
+});
+export type RoomAnswer = z.infer<typeof RoomAnswer>;
+
 /** Whether the other servers are left out of it, which can't be asked. */
 export const EjectWish = z.object({ alone: z.boolean().default(false) });
 
@@ -283,69 +291,69 @@ export const HandedOverAnswer = z.object({
 });
 export type HandedOverAnswer = z.infer<typeof HandedOverAnswer>;
 
-/** A wish to move virtual addresses, as the command has it. */
-export const SwitchoverAsk = z.object({
-  address: IpAddress.optional(),
-  to: z.string().max(253).optional(),
-  force: z.boolean().default(false),
-  /** How long connections are kept at most, seconds. */
-  limitS: z.int().min(10).max(3600).default(900),
+/** A token for the API on the network. */
+export const AccessWish = z.object({
+  name: AccessName,
+  role: AccessRole,
+  /** How long it is good, milliseconds. */
+  validMs: z
+    .int()
+    .min(60_000)
+    .max(730 * 86_400_000),
 });
-export type SwitchoverAsk = z.infer<typeof SwitchoverAsk>;
+export type AccessWish = z.infer<typeof AccessWish>;
 
-const Holders = z.array(z.object({ id: z.string(), addresses: z.array(z.string()) }));
-
-/** What it means; asked before it is done. */
-export const SwitchoverPlan = z.object({
-  from: z.string(),
-  to: z.string(),
-  /** What moves, and why its connections break; empty: they go on. */
-  moves: z.array(z.object({ address: z.string(), breaks: z.string() })),
-  already: z.boolean(),
-  before: Holders,
-  after: Holders,
-  lines: z.array(z.string()),
-  /** Why it is refused; empty when it isn't. */
-  refused: z.string(),
+export const AccessMade = z.object({
+  name: AccessName,
+  role: AccessRole,
+  expiresAt: z.string(),
+  /** Told this once. */
+  token: z.string(),
+  /** Servers that keep a durable copy of it. */
+  copies: z.int(),
 });
-export type SwitchoverPlan = z.infer<typeof SwitchoverPlan>;
+export type AccessMade = z.infer<typeof AccessMade>;
 
-export const SwitchoverDone = z.object({
-  from: z.string(),
-  to: z.string(),
-  already: z.boolean(),
-  addresses: z.array(z.string()),
-  /** Who holds what afterwards. */
-  holders: Holders,
-  /** Connections that the old holder still has. */
-  connections: z.int(),
-  /** How long from letting go until the new holder had them, milliseconds. */
-  tookMs: z.number(),
-  limitS: z.int(),
+export const AccessTokens = z.object({
+  tokens: z.array(
+    z.object({
+      name: z.string(),
+      role: z.string(),
+      createdAt: z.string(),
+      createdBy: z.string(),
+      expiresAt: z.string(),
+      expired: z.boolean(),
+      /** When a member that answers last let it in, to the hour; absent: none knows. */
+      usedAt: z.string().optional(),
+    }),
+  ),
 });
-export type SwitchoverDone = z.infer<typeof SwitchoverDone>;
+export type AccessTokens = z.infer<typeof AccessTokens>;
 
-/** What the running switchover is at: lines so far; none when none runs here. */
-export const SwitchoverProgress = z.object({ lines: z.array(z.string()) });
-
-/** A wish to take an address from a server that can't be asked. */
-export const FailoverAsk = z.object({ address: IpAddress, to: z.string().max(253).optional() });
-export type FailoverAsk = z.infer<typeof FailoverAsk>;
-
-/** What it means; asked before it is done. */
-export const FailoverPlan = z.object({
-  address: z.string(),
-  to: z.string(),
-  lines: z.array(z.string()),
-  /** Why it is refused; empty when it isn't. */
-  refused: z.string(),
+export const AccessRevoked = z.object({
+  name: z.string(),
+  /** Members that refuse it now. */
+  confirmed: z.array(z.string()),
+  /** Members that may still let it in. */
+  missing: z.array(z.object({ member: z.string(), because: z.string() })),
 });
-export type FailoverPlan = z.infer<typeof FailoverPlan>;
+export type AccessRevoked = z.infer<typeof AccessRevoked>;
 
-export const FailoverDone = z.object({
-  address: z.string(),
-  to: z.string(),
-  tookMs: z.number(),
-  holders: Holders,
+/** How the API is to be on the network; what isn't given is as by default. */
+export const ApiWish = ApiSettings;
+export type ApiWish = z.infer<typeof ApiWish>;
+
+/** The API on the network as it is set, and as it is on every member. */
+export const ApiShown = z.object({
+  settings: ApiSettings.optional(),
+  members: z.array(
+    z.object({
+      member: z.string(),
+      /** Where it listens; empty: it doesn't. */
+      url: z.string(),
+      /** Why it doesn't, or doesn't as it is set. */
+      because: z.string(),
+    }),
+  ),
 });
-export type FailoverDone = z.infer<typeof FailoverDone>;
+export type ApiShown = z.infer<typeof ApiShown>;

@@ -6,6 +6,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import { WireFault } from "../cluster/wire-fault.ts";
 import { PATHS } from "../host/paths.ts";
+import { ACTOR_HEADER, actorHeader } from "./actor.ts";
 
 const CALL_MS = 30_000;
 
@@ -55,8 +56,9 @@ async function send(
   body: unknown,
   signal: AbortSignal,
 ): Promise<string> {
+  const actor = method === "GET" ? {} : { [ACTOR_HEADER]: await actorHeader() };
   return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json" };
+    const headers = { "content-type": "application/json", ...actor };
     const outgoing = request({ socketPath: PATHS.apiSocket, method, path, headers, signal });
     outgoing.on("error", reject);
     outgoing.on("response", (incoming) => {

@@ -143,10 +143,11 @@ async function observeCaConf(layout: PuppetLayout): Promise<PreflightFacts["caCo
 }
 
 async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
-  // 8140 is puppetserver's own until it is moved behind the edge.
-  const ours = Object.values(PORTS).filter((port) => port !== PORTS.edge);
+  // 8140 is puppetserver's own until it is moved behind the edge; the API has others where wanted.
+  const { edge: first, api: _, health: __, ...rest } = PORTS;
+  const ours = Object.values(rest);
   const states = await portsFree(ours);
-  const edge = (await portsFree([PORTS.edge])).filter(
+  const edge = (await portsFree([first])).filter(
     (state) => state.free || !state.because.startsWith("java "),
   );
   return [...edge, ...states].flatMap((state) =>

@@ -1,0 +1,108 @@
+// One route of the API, declared once: what is asked, what is answered, who may ask. From these
+// come the socket's app, the people's app and the OpenAPI document, so that they can't differ.
+
+import type { Context, Env, Hono } from "hono";
+import type { z } from "zod";
+import type { AccessRole } from "../cluster/access.ts";
+import { checked, readBody } from "./body.ts";
+import type { LocalDeps } from "./local-app.ts";
+
+/**
+ * Who may ask over the network: holders of a token of this role or a higher one. `root`: nobody,
+ * only commands on this server's own socket.
+ */
+export type Offer = AccessRole | "root";
+
+export type Method = "GET" | "POST" | "DELETE";
+
+/** The names in a path: `id` in /v1/tokens/:id. */
+type ParamsOf<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParamsOf<`/${Rest}`>
+  : P extends `${string}:${infer Name}`
+    ? Name
+    : never;
+
+interface Input<P extends string, Q, B> {
+  params: Record<ParamsOf<P>, string>;
+  query: Q;
+  body: B;
+}
+
+interface Declared<
+  P extends string,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  A extends z.ZodType,
+> {
+  method: Method;
+  path: P;
+  offer: Offer;
+  /** What it does, in a few words. */
+  summary: string;
+  query?: Q;
+  body?: B;
+  answer: A;
+  /** What it is done to, for the audit; never a secret. */
+  about?(input: Input<P, z.infer<Q>, z.infer<B>>): string;
+  /** What of a query is answered at once over the network, where many may ask. */
+  bound?(query: z.infer<Q>): z.infer<Q>;
+  run(deps: LocalDeps, input: Input<P, z.infer<Q>, z.infer<B>>): z.infer<A> | Promise<z.infer<A>>;
+}
+
+/** A route whose shapes were checked against each other when it was declared. */
+export interface Route {
+  method: Method;
+  path: string;
+  offer: Offer;
+  summary: string;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  answer: z.ZodType;
+  about?(input: AnyInput): string;
+  bound?(query: unknown): unknown;
+  run(deps: LocalDeps, input: AnyInput): unknown;
+}
+
+interface AnyInput {
+  params: Record<string, string>;
+  query: unknown;
+  body: unknown;
+}
+
+/** Declares a route: `run` must take what `query` and `body` let through, and give `answer`. */
+export function route<
+  P extends string,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  A extends z.ZodType,
+>(declared: Declared<P, Q, B, A>): Route {
+  // Whatever calls it has passed the schemas: see serveRoute.
+  return declared;
+}
+
+/** Wraps a call: may refuse before anything is read, and hears what it is done to. */
+export type Around<E extends Env> = (
+  c: Context<E>,
+  call: (about: (text: string) => void) => Promise<unknown>,
+) => Promise<unknown>;
+
+/** Adds `route` to `app`, whose callers come over the network or not. */
+export function serveRoute<E extends Env>(
+  app: Hono<E>,
+  route: Route,
+  { deps, network, around }: { deps: LocalDeps; network: boolean; around: Around<E> },
+): void {
+  app.on(route.method, route.path, async (c) => {
+    const answer = await around(c, async (about) => {
+      const query = route.query === undefined ? {} : checked(route.query, c.req.query());
+      const input = {
+        params: c.req.param(),
+        query: network && route.bound !== undefined ? route.bound(query) : query,
+        body: route.body === undefined ? undefined : await readBody(route.body, c.req),
+      };
+      about(route.about?.(input) ?? Object.values(input.params).join(" "));
+      return route.run(deps, input);
+    });
+    return c.json(answer as object);
+  });
+}

@@ -1,0 +1,154 @@
+// A daemon's commands with nothing behind them, for tests of what asks for them: each answers with
+// an example, and notes that it was called.
+
+import { createLog } from "../../base/log.ts";
+import { judge, local, three } from "../../cluster/testing/status.ts";
+import type { CaOutcome } from "../../setup/contract.ts";
+import type { LocalDeps } from "../local-app.ts";
+
+const DAY = "2026-11-20T12:00:00.000Z";
+const CRLS = {
+  signed: false,
+  crls: [{ issuer: "CN=CA", number: "7", thisUpdate: DAY, nextUpdate: DAY, entries: 3 }],
+};
+const RECEIVER = { name: "foreman", url: "https://foreman.test/reports" };
+const BACKENDS = {
+  backends: [{ name: "puppetserver", address: "10.0.0.1", port: 8141, jrubies: 4, unfit: "" }],
+};
+const SHOWN = { members: [{ member: "s1", url: "", because: "" }] };
+const PLAN = { id: "s3", lines: ["s3 is taken out."], refused: "" };
+const REMOVED = { id: "s3", lines: ["done"], unconfirmed: [], copies: 2 };
+const HOLDERS = [{ id: "s2", addresses: ["10.0.0.10"] }];
+const ENDS = { from: "s1", to: "s2", already: false };
+const MOVE_PLAN = {
+  ...ENDS,
+  moves: [{ address: "10.0.0.10", breaks: "" }],
+  before: [{ id: "s1", addresses: ["10.0.0.10"] }],
+  after: HOLDERS,
+  lines: ["10.0.0.10 moves."],
+  refused: "",
+};
+const MOVED = {
+  ...ENDS,
+  addresses: ["10.0.0.10"],
+  holders: HOLDERS,
+  connections: 3,
+  tookMs: 40,
+  limitS: 900,
+};
+
+function outcome(name: string): CaOutcome {
+  return {
+    results: [{ name, ok: true, because: "", serial: "001F" }],
+    copies: 2,
+    of: ["s1", "s2"],
+  };
+}
+
+/** The commands, and a line for each call of one that changes something. */
+export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
+  const calls: string[] = [];
+  const called = (...words: unknown[]) => calls.push(words.map(String).join(" "));
+  const commands: LocalDeps = {
+    log: createLog(() => undefined),
+    local: async () => local("s1"),
+    cluster: async () => judge(three()),
+    createToken: async ({ role }) => ({
+      id: "ab",
+      role,
+      token: "U1.x",
+      url: "https://x",
+      copies: 2,
+    }),
+    listTokens: async () => ({
+      tokens: [{ id: "ab", role: "server", state: "unused", leftMs: 5, createdBy: "s1" }],
+    }),
+    revokeToken: async (id) => void called("revokeToken", id),
+    signOwnCertificate: async () => ({ certificate: "c", bundle: "b", crl: "l" }),
+    reissue: async (altNames) => ({ altNames }),
+    finish: async () => void called("finish"),
+    ca: caOf(called),
+    planRemoval: async () => PLAN,
+    remove: async () => REMOVED,
+    planLeave: async () => PLAN,
+    startLeaving: async () => void called("startLeaving"),
+    leave: async () => REMOVED,
+    makeRoom: async () => ({ voters: [{ id: "s1", beforeBytes: 2, afterBytes: 1 }] }),
+    setVoters: async (voters) => ({ voters, voting: voters, because: "" }),
+    backends: {
+      list: async () => BACKENDS,
+      add: async () => BACKENDS,
+      remove: async () => BACKENDS,
+    },
+    eject: {
+      plan: async () => ({ id: "s1", state: "ours", lines: [], refused: "" }),
+      end: async () => ({ to: "s1", at: DAY, before: false, copies: 2 }),
+      handOver: async () => ({ at: DAY, alone: false, serialNext: 9, crlNumber: 7 }),
+    },
+    puppetdb: {
+      set: async () => ({ puppetdb: "fills" }),
+      accept: async () => void called("accept"),
+      sync: async () => ({ id: "1" }),
+      diff: async () => ({ compared: ["s1"], missing: [], rows: [], total: 0 }),
+      addReceiver: async (receiver) => [receiver],
+      removeReceiver: async () => [RECEIVER],
+      use: async (id) => void called("use", id),
+      loadAnew: () => void called("loadAnew"),
+    },
+    switchover: {
+      plan: async () => MOVE_PLAN,
+      run: async () => MOVED,
+      progress: () => ({ lines: ["s1 lets go"] }),
+      stop: () => void called("stop"),
+    },
+    failover: {
+      plan: async ({ address }) => ({ address, to: "s2", lines: [], refused: "" }),
+      run: async ({ address }) => ({ address, to: "s2", tookMs: 400, holders: HOLDERS }),
+    },
+    access: {
+      list: async () => ({ tokens: [] }),
+      create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
+      revoke: async (name) => ({ name, confirmed: ["s1"], missing: [] }),
+      show: async () => SHOWN,
+      listen: async (settings) => ({ ...SHOWN, settings }),
+      off: async () => SHOWN,
+    },
+  };
+  return { commands, calls };
+}
+
+function caOf(called: (...words: unknown[]) => void): NonNullable<LocalDeps["ca"]> {
+  return {
+    list: ({ limit }) => {
+      called("list", limit);
+      return { total: 0, entries: [] };
+    },
+    show: () => ({ certificates: [] }),
+    crls: () => CRLS,
+    refreshCrl: async () => ({ ...CRLS, signed: true }),
+    generate: async () => ({ certname: "x.test", pem: "p", copies: 2, of: ["s1"] }),
+    importCrls: async () => CRLS,
+    verify: async () => ({
+      certificates: 1,
+      names: 1,
+      requests: 0,
+      revocations: 0,
+      crlNumber: 7,
+      fresh: true,
+      findings: [],
+      found: 0,
+    }),
+    sign: async (names) => {
+      called("sign", ...names);
+      return outcome(names[0] ?? "");
+    },
+    revoke: async (names) => {
+      called("revoke", ...names);
+      return outcome(names[0] ?? "");
+    },
+    clean: async (names) => {
+      called("clean", ...names);
+      return outcome(names[0] ?? "");
+    },
+  };
+}
