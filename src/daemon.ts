@@ -28,6 +28,8 @@ import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
 import { startPeople } from "./daemon/people.ts";
+import { startRollLoop } from "./daemon/roll.ts";
+import { rollHands } from "./daemon/roll-hands.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
 import { standDown } from "./setup/stand-down.ts";
@@ -78,12 +80,15 @@ async function assemble(log: Log, stop: AbortController) {
     readClusterStatus(core.node.id, core.keeper, core.peers, local),
   );
   const leadership = createLeadership(core.etcd, core.node.id);
-  core.loops.push(...startMemberLoops(core, expiry, () => leadership.holds()));
-  if (server !== undefined) core.loops.push(...startServerLoops(core, server, leadership));
+  const leads = () => leadership.holds();
+  core.loops.push(...startMemberLoops(core, expiry, leads));
+  if (server !== undefined) {
+    core.loops.push(...startServerLoops(core, server, leadership));
+    core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
+  }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
   const commands = commandsOf(core, server, { membership, local, status });
   const audit = auditToLog(log);
-  const leads = () => leadership.holds();
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop);
   const listeners = [

@@ -31,6 +31,11 @@ const COMMANDS: Record<string, Adder> = {
   leave: addMemberCommands,
   switchover: async (to) => (await import("./cli/switchover.ts")).addSwitchover(to),
   failover: async (to) => (await import("./cli/failover.ts")).addFailover(to),
+  drain: addDrainCommands,
+  undrain: addDrainCommands,
+  pause: addPauseCommands,
+  resume: addPauseCommands,
+  restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
@@ -62,6 +67,14 @@ try {
   } else {
     process.exitCode = reportFailure(error, process.argv.includes("--json"));
   }
+}
+
+async function addDrainCommands(to: Command): Promise<void> {
+  (await import("./cli/drain.ts")).addDrain(to);
+}
+
+async function addPauseCommands(to: Command): Promise<void> {
+  (await import("./cli/pause.ts")).addPause(to);
 }
 
 async function addMemberCommands(to: Command): Promise<void> {

@@ -92,6 +92,8 @@ function status(locals: Record<string, LocalStatus | undefined>): ClusterStatus 
       viewAgeMs: 0,
       viewAgeIsMost: false,
     },
+    work: { drains: [] },
+    notes: [],
     toleratedFailures: 1,
     verdict: "",
     warnings: [],

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../../src/base/retry.ts";
 import { tryRun } from "../../src/host/process.ts";
-import { REFUSING, WILLING } from "../../src/vip/priority.ts";
+import { REFUSING, RELUCTANT, WILLING } from "../../src/vip/priority.ts";
 import { ADDRESS, VipNetwork, type VipServer } from "../vip-network.ts";
 
 const SECOND = "10.77.0.9";
@@ -86,6 +86,34 @@ test("a server that refuses addresses gives them up at once and doesn't take the
   const second = await soleHolder("another holder", first);
   await first.want(WILLING);
   assert.equal(await soleHolder("the same holder"), second);
+});
+
+/** What the daemon of a drained server does: refuses until it is gone, then is the last in line. */
+async function offer(drained: VipServer): Promise<VipServer> {
+  const isGone = async () => !(await holders()).includes(drained);
+  await drained.want(REFUSING);
+  await until("the address is gone", isGone, { withinMs: WITHIN_MS, everyMs: 50 });
+  await drained.want(RELUCTANT);
+  return soleHolder("a holder again");
+}
+
+test("a drained server gives the address up once, and takes it again only when nobody else does", async () => {
+  const drained = await soleHolder("a holder");
+  const others = servers.filter((server) => server !== drained);
+  assert.ok(others.includes(await offer(drained)));
+  assert.ok(await reached());
+  for (const server of others) server.signalEdge("SIGKILL");
+  assert.equal(await soleHolder("the drained one, since nobody else is left", others[0]), drained);
+  assert.ok(await reached());
+  // Nobody is there to take it: it comes back.
+  assert.equal(await offer(drained), drained);
+  for (const server of others) await server.startEdge();
+  assert.equal(await soleHolder("it keeps it until it is told"), drained);
+  // keepalived there believes in its edge after a look or two.
+  const taken = async () => others.includes(await offer(drained));
+  await until("another holder", taken, { withinMs: WITHIN_MS });
+  await drained.want(WILLING);
+  assert.ok(await reached());
 });
 
 test("a keepalived that is killed leaves the address behind, and clears it when it is back", async () => {

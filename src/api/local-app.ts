@@ -52,6 +52,7 @@ import { type Audit, audited } from "./audit.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { answerFault } from "./serve.ts";
+import type { WorkCommands } from "./work-commands.ts";
 
 /** What the routes need; the daemon gives it. */
 export interface LocalDeps {
@@ -89,6 +90,7 @@ export interface LocalDeps {
   puppetdb: PuppetdbCommands;
   switchover: SwitchoverCommands;
   failover: FailoverCommands;
+  work: WorkCommands;
   access: AccessCommands;
 }
 
@@ -182,7 +184,9 @@ export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
       async around(c, call) {
         // Commands run as root: everything is theirs, whoever became it.
         const who = actorFrom(c.req.header(ACTOR_HEADER));
-        return audited(audit, { who, role: "root", from: "socket" }, route, call);
+        return audited(audit, { who, role: "root", from: "socket" }, route, async (about) =>
+          call(who, about),
+        );
       },
     });
   }

@@ -78,6 +78,8 @@ before(async () => {
       take: nothing,
       end: nothing,
     },
+    puppetserverUnit: nothing,
+    restartPuppetserver: nothing,
   };
   [port = 0] = await freePorts(1);
   const { ca, ...own } = leafOf("s2.test");

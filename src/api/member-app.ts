@@ -61,7 +61,23 @@ export interface MemberDeps {
   switchover: SwitchoverActs | undefined;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
+  /** This member's puppetserver, as systemd has it. */
+  puppetserverUnit(): Promise<PuppetserverUnit>;
+  /** Restarts it, if the record says that it is this member's turn; doesn't wait for it. */
+  restartPuppetserver(asked: Restart): Promise<PuppetserverUnit>;
 }
+
+export const PuppetserverUnit = z.object({
+  /** ActiveState and Result, in systemd's words. */
+  active: z.string(),
+  result: z.string(),
+  /** Another one at each start; empty where it was never started. */
+  invocation: z.string(),
+});
+export type PuppetserverUnit = z.infer<typeof PuppetserverUnit>;
+/** `was`: the start that it ends. */
+export const Restart = z.object({ key: z.string().max(64), was: z.string().max(64) });
+export type Restart = z.infer<typeof Restart>;
 
 export const HasCopy = z.object({ revision: z.int() });
 export const HasCopyAnswer = z.object({ has: z.boolean() });
@@ -117,6 +133,10 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
   addSwitchover(app, deps);
+  app.get("/v1/puppetserver", async (c) => c.json(await deps.puppetserverUnit()));
+  app.post("/v1/puppetserver/restart", async (c) => {
+    return c.json(await deps.restartPuppetserver(await readBody(Restart, c.req)));
+  });
   app.post("/v1/leaves", async (c) => {
     const wanted = await readBody(LeafRequest, c.req);
     return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });

@@ -126,7 +126,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
         const caller = c.get("caller");
         return audited(deps.audit, caller, route, async (about) => {
           requireRole(caller, route);
-          return call(about);
+          return call(caller.who, about);
         });
       },
     });

@@ -26,6 +26,8 @@ interface Input<P extends string, Q, B> {
   params: Record<ParamsOf<P>, string>;
   query: Q;
   body: B;
+  /** Who asks: a token's name, or root. */
+  who: string;
 }
 
 interface Declared<
@@ -67,6 +69,7 @@ interface AnyInput {
   params: Record<string, string>;
   query: unknown;
   body: unknown;
+  who: string;
 }
 
 /** Declares a route: `run` must take what `query` and `body` let through, and give `answer`. */
@@ -80,10 +83,12 @@ export function route<
   return declared;
 }
 
-/** Wraps a call: may refuse before anything is read, and hears what it is done to. */
+/**
+ * Wraps a call: may refuse before anything is read, says who asks, and hears what it is done to.
+ */
 export type Around<E extends Env> = (
   c: Context<E>,
-  call: (about: (text: string) => void) => Promise<unknown>,
+  call: (who: string, about: (text: string) => void) => Promise<unknown>,
 ) => Promise<unknown>;
 
 /** Adds `route` to `app`, whose callers come over the network or not. */
@@ -93,12 +98,13 @@ export function serveRoute<E extends Env>(
   { deps, network, around }: { deps: LocalDeps; network: boolean; around: Around<E> },
 ): void {
   app.on(route.method, route.path, async (c) => {
-    const answer = await around(c, async (about) => {
+    const answer = await around(c, async (who, about) => {
       const query = route.query === undefined ? {} : checked(route.query, c.req.query());
       const input = {
         params: c.req.param(),
         query: network && route.bound !== undefined ? route.bound(query) : query,
         body: route.body === undefined ? undefined : await readBody(route.body, c.req),
+        who,
       };
       about(route.about?.(input) ?? Object.values(input.params).join(" "));
       return route.run(deps, input);

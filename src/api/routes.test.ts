@@ -58,6 +58,9 @@ const BODY = {
   puppetdb: true,
   url: "https://foreman.test/",
   address: "10.0.0.10",
+  scopes: ["chores"],
+  reason: "why",
+  until: "2026-11-20T12:00:00.000Z",
 };
 
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {

@@ -8,6 +8,7 @@ import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
+import { workRoutes } from "./routes/work.ts";
 
 export const ROUTES: readonly Route[] = [
   ...clusterRoutes,
@@ -15,5 +16,6 @@ export const ROUTES: readonly Route[] = [
   ...puppetdbRoutes,
   ...addressRoutes,
   ...memberRoutes,
+  ...workRoutes,
   ...accessRoutes,
 ];

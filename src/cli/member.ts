@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
 import { ClusterStatus } from "../cluster/status.ts";
+import { wallMs } from "../host/clock.ts";
 import { RemovalDone, RemovalPlan, RoomAnswer, VotersAnswer } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { leave } from "../setup/leave.ts";
@@ -11,6 +12,7 @@ import { tellPlanning } from "../setup/tell-planning.ts";
 import { confirm } from "./confirm.ts";
 import { copyLines } from "./copies.ts";
 import { createOutput, EXIT } from "./output.ts";
+import { stateOf } from "./status.ts";
 
 /** A living voter is replaced first. */
 const REMOVE_MS = 240_000;
@@ -39,7 +41,7 @@ export function addMember(program: Command): void {
       const rows = status.members.map(({ member: each, local, because }) => [
         each.id,
         each.role,
-        each.phase,
+        stateOf(status.work, each, wallMs()),
         each.address,
         local === undefined ? `no answer: ${because}` : local.etcd.runs,
         each.version,

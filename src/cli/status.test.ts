@@ -4,7 +4,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { until } from "../base/retry.ts";
 import { silentCourier } from "../cluster/courier-status.ts";
-import { answer, edge, judge, local, row, silent, three } from "../cluster/testing/status.ts";
+import {
+  answer,
+  edge,
+  judge,
+  local,
+  NOW_MS,
+  row,
+  silent,
+  three,
+} from "../cluster/testing/status.ts";
 import { collect } from "../host/process.ts";
 import { renderStatus } from "./status.ts";
 
@@ -122,4 +131,15 @@ test("status --watch goes on after a call that failed", async () => {
   });
   assert.equal(child.exitCode, null);
   child.kill();
+});
+
+test("renderStatus shows a drained member as drained, and who did it, apart from the warnings", () => {
+  const until = new Date(NOW_MS + 60_000).toISOString();
+  const drain = { id: "s3", by: "ops", at: "2026-11-20T11:59:00Z", reason: "kernel", until };
+  const text = renderStatus(judge(three(), {}, { drains: [drain] }));
+  assert.match(text, /Every promise holds/);
+  assert.match(text, /^s3 +server +drained /m);
+  assert.match(text, /^s3 is drained by ops until .*"kernel" Undo: understudy undrain s3$/m);
+  const over = { ...drain, until: new Date(NOW_MS).toISOString() };
+  assert.match(renderStatus(judge(three(), {}, { drains: [over] })), /^s3 +server +ready /m);
 });

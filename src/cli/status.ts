@@ -13,6 +13,7 @@ import {
   type LocalStatus,
   type MemberAnswer,
 } from "../cluster/status.ts";
+import { drainOf, isOut, type Work } from "../cluster/work.ts";
 import { createOutput, type Output, reportFailure } from "./output.ts";
 import { readStatus } from "./read-status.ts";
 
@@ -61,7 +62,7 @@ export function renderStatus(status: ClusterStatus): string {
   const parts = [status.verdict, "", memberTable(status)];
   const replays = countReplays(status.members);
   if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
-  parts.push(...renderSwitchovers(status));
+  if (status.notes.length > 0) parts.push("", ...status.notes);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
 }
@@ -80,20 +81,6 @@ export function memberTable(status: ClusterStatus): string {
   return renderTable(head, full);
 }
 
-/** Who still serves connections of an address that another holds by now. */
-function renderSwitchovers({ members }: ClusterStatus): string[] {
-  const lines = members.flatMap(({ member, local }) =>
-    (local?.switchovers ?? []).flatMap(({ side, addresses, connections, leftS }) => {
-      if (side === "new") return [];
-      const what = `${connections} connections of ${addresses.join(" and ")}`;
-      return [
-        `${member.id} still serves ${what} after a switchover, for ${renderDuration(leftS)} at most.`,
-      ];
-    }),
-  );
-  return lines.length === 0 ? [] : ["", ...lines];
-}
-
 const HEAD = [
   "MEMBER",
   "ROLE",
@@ -107,7 +94,7 @@ const HEAD = [
 ];
 
 function row(
-  { etcd }: ClusterStatus,
+  { etcd, work }: ClusterStatus,
   { member, local }: MemberAnswer,
   puppetservers: readonly Puppetserver[],
 ): string[] {
@@ -119,7 +106,7 @@ function row(
   return [
     member.id,
     member.role,
-    member.phase,
+    stateOf(work, member, local.wallMs),
     renderEtcd(local, etcd.silent),
     local.addresses.join(" ") || "-",
     renderEdge(local),
@@ -127,6 +114,12 @@ function row(
     renderCa(local),
     local.version,
   ];
+}
+
+/** What a member is: its phase, or what is planned for it. */
+export function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
+  if (phase !== "ready" || !isOut(work, id, nowMs)) return phase;
+  return drainOf(work, id, nowMs) === undefined ? "restarting" : "drained";
 }
 
 function renderEtcd(local: LocalStatus, silent: readonly { id: string }[]): string {

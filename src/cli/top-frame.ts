@@ -46,6 +46,7 @@ export function renderFrame(
   const body = [
     ...sectionOf(memberTable(status)),
     ...sectionOf(puppetserverTable(status, look)),
+    ...status.notes,
     ...status.warnings.map((warning) => `! ${warning}`),
   ];
   const room = Math.max(0, size.rows - 3);

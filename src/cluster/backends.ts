@@ -15,6 +15,11 @@ export function withFirst(member: Member): Member {
   return member.backends.length > 0 ? member : { ...member, backends: [FIRST] };
 }
 
+/** The packaged one of `member`, whose unit is known; undefined where it was removed. */
+export function packagedOf(member: Member): Backend | undefined {
+  return withFirst(member).backends.find(({ name }) => name === FIRST.name);
+}
+
 /**
  * `member` with one more puppetserver. Throws Fault `backend.taken` when its name or its port is in
  * use.

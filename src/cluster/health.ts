@@ -20,6 +20,8 @@ export interface HealthFacts {
   phase: LocalStatus["phase"];
   /** Whether the record has it as leaving. */
   leaving: boolean;
+  /** Whether an administrator keeps agents' work from it. */
+  drained: boolean;
   /** Why this member's own puppetserver gets no requests; empty: it may get some. */
   unfit: string;
   edge: { active: boolean; backends: readonly { state: string }[] } | undefined;
@@ -64,6 +66,7 @@ function judgeReady(facts: HealthFacts): Health {
   if (!live.ok) return live;
   if (facts.phase !== "ready") return no("this member hasn't finished setting up");
   if (facts.leaving) return no("this member is leaving");
+  if (facts.drained) return no("this member is drained");
   if (facts.role !== "server") {
     if (facts.unfit !== "") return no("its puppetserver gets no requests now");
     return yes(`this ${facts.role} is ready`);

@@ -16,6 +16,8 @@ export const LEADER_KEY = `${KEY_PREFIX}leader`;
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
 /** Whoever moves virtual addresses now. */
 export const SWITCHOVER_TURN_KEY = `${KEY_PREFIX}turns/switchover`;
+/** Planned work: who is drained, and the roll under way. */
+export const WORK_KEY = `${KEY_PREFIX}work`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
 
 /** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */

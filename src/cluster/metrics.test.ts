@@ -10,6 +10,8 @@ const LINE =
   /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/;
 
 const FULL = local("s1", {
+  drained: true,
+  paused: ["chores"],
   api: {
     settings: { port: 9143, metricsFrom: [] },
     url: "https://s1:9143",
@@ -20,6 +22,7 @@ const FULL = local("s1", {
   },
   edge: edge({
     replays: 7,
+    connections: 3,
     load: { slot: 1, now: 1.5, past: [] },
     backends: [row("s1"), row("s2", { state: "down" })],
   }),
@@ -72,6 +75,9 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     "understudy_api_up 1",
     "understudy_api_refused_total 3",
     'understudy_address_held{address="10.0.0.10"} 1',
+    "understudy_drained 1",
+    'understudy_paused{scope="chores"} 1',
+    "understudy_edge_connections 3",
     "understudy_edge_replays_total 7",
     'understudy_puppetserver_up{puppetserver="s2"} 0',
     'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',

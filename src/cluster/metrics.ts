@@ -53,6 +53,12 @@ export const METRICS: readonly Metric[] = [
   gauge("address_held", "1 for each virtual address that is here now.", ({ addresses }) =>
     addresses.map((address) => [{ address }, 1]),
   ),
+  gauge("drained", "1 while an administrator keeps agents' work from this member.", (s) =>
+    one(s.drained),
+  ),
+  gauge("paused", "1 for each scope in which Understudy is told to leave this member alone.", (s) =>
+    (s.paused ?? []).map((scope) => [{ scope }, 1]),
+  ),
   gauge("edge_up", "1 while HAProxy takes agents here.", ({ edge }) => one(edge?.active)),
   gauge("edge_waiting_requests", "Requests that wait for a puppetserver.", (s) =>
     one(s.edge?.waiting),
@@ -72,8 +78,14 @@ export const METRICS: readonly Metric[] = [
   gauge("edge_poisonous_nodes", "Nodes whose catalogs ended a puppetserver twice.", ({ edge }) =>
     one(edge?.poisonous.length),
   ),
+  gauge("edge_connections", "Agents' connections to HAProxy's current worker.", (s) =>
+    one(s.edge?.connections),
+  ),
   gauge("puppetserver_up", "1 where this edge sends requests to it.", (s) =>
     backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "up")]),
+  ),
+  gauge("puppetserver_drained", "1 where this edge asks it only when no other is up.", (s) =>
+    backends(s).map(({ name, state }) => [{ puppetserver: name }, Number(state === "drained")]),
   ),
   gauge("puppetserver_busy_requests", "Requests of this edge that it works on.", (s) =>
     backends(s).map(({ name, busy }) => [{ puppetserver: name }, busy]),

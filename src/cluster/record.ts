@@ -12,9 +12,11 @@ import {
   SETTINGS_KEY,
   TOKENS_PREFIX,
   tokenKey,
+  WORK_KEY,
 } from "./keys.ts";
 import { Ejected, Member, Meta, Settings } from "./schema.ts";
 import { TokenRecord } from "./token.ts";
+import { NO_WORK, Work } from "./work.ts";
 
 /** A value with the revision that a later change of it must compare. */
 export interface Kept<T> {
@@ -32,6 +34,7 @@ export interface ClusterRecord {
   members: Kept<Member>[];
   /** Undefined while the cluster's own CA signs. */
   ejected: Kept<Ejected> | undefined;
+  work: Work;
 }
 
 /** How often a compared change is tried again when somebody else was first. */
@@ -50,11 +53,12 @@ export async function readClusterRecord(
         { get: SETTINGS_KEY },
         { range: MEMBERS_PREFIX },
         { get: EJECTED_KEY },
+        { get: WORK_KEY },
       ],
     },
     signal === undefined ? {} : { signal },
   );
-  const [meta = [], settings = [], members = [], [ejected] = []] = result.reads;
+  const [meta = [], settings = [], members = [], [ejected] = [], [work] = []] = result.reads;
   if (meta[0] === undefined || settings[0] === undefined) return undefined;
   return {
     revision: result.revision,
@@ -62,6 +66,7 @@ export async function readClusterRecord(
     settings: parseKept(Settings, settings[0]),
     members: members.map((kv) => parseKept(Member, kv)),
     ejected: ejected && parseKept(Ejected, ejected),
+    work: work === undefined ? NO_WORK : parseKept(Work, work).value,
   };
 }
 
@@ -118,6 +123,24 @@ export async function updateSettings(
   change: (settings: Settings) => Settings,
 ): Promise<number> {
   return update(etcd, SETTINGS_KEY, Settings, (settings) => settings && change(settings));
+}
+
+export async function readWork(etcd: Etcd): Promise<Work> {
+  const kv = await etcd.get(WORK_KEY);
+  return kv === undefined ? NO_WORK : parseKept(Work, kv).value;
+}
+
+/**
+ * Changes the planned work by `change`, which may throw why not, or give back what it got. Returns
+ * what is so then.
+ */
+export async function updateWork(etcd: Etcd, change: (work: Work) => Work): Promise<Work> {
+  let after = NO_WORK;
+  await update(etcd, WORK_KEY, Work, (before = NO_WORK) => {
+    after = change(before);
+    return after === before ? undefined : after;
+  });
+  return after;
 }
 
 export async function readTokens(etcd: Etcd): Promise<TokenRecord[]> {

@@ -8,12 +8,15 @@ import { QUOTA_BYTES } from "../etcd/server.ts";
 import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
+import { ejectionWarnings } from "./ejection-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
-import { SwitchoverStatus } from "./switchover-status.ts";
+import { switchoverNotes, SwitchoverStatus } from "./switchover-status.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
+import { NO_WORK, rollUnderWay, Work } from "./work.ts";
+import { workNotes, workWarnings } from "./work-status.ts";
 
 const CLOCK_WARN_MS = 5000;
 /** The part of etcd's quota from which on somebody should do something. */
@@ -65,6 +68,10 @@ export const LocalStatus = z.object({
   addresses: z.array(z.string()),
   /** Connections that it serves, or passes on, since an address was moved on purpose. */
   switchovers: z.array(SwitchoverStatus).optional(),
+  /** Whether an administrator keeps work from it now. */
+  drained: z.boolean().optional(),
+  /** What of Understudy is paused for it. */
+  paused: z.array(z.string()).optional(),
   edge: z
     .object({
       active: z.boolean(),
@@ -78,6 +85,9 @@ export const LocalStatus = z.object({
       stockCa: z.object({ of: z.string(), up: z.boolean() }).optional(),
       /** Requests that wait at this edge because every puppetserver is busy. */
       waiting: z.int().default(0),
+      /** Agents' connections here, and workers that only end those that they had. */
+      connections: z.int().optional(),
+      formerWorkers: z.int().optional(),
       /** How much work this edge had for puppetservers of late; absent: not known. */
       load: EdgeLoad.optional(),
       /** Nodes whose catalog requests took a puppetserver with them twice. */
@@ -150,13 +160,19 @@ export const ClusterStatus = z.object({
     /** The view is from disk, where only its last change is dated: it may be younger. */
     viewAgeIsMost: z.boolean().default(false),
   }),
+  /** Planned work, ended or not. */
+  work: Work.default(NO_WORK),
   toleratedFailures: z.int(),
   verdict: z.string(),
+  /** What is so by an administrator's wish. */
+  notes: z.array(z.string()).default([]),
   warnings: z.array(z.string()),
 });
 export type ClusterStatus = z.infer<typeof ClusterStatus>;
 
-type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "warnings"> & { nowMs: number };
+type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "notes" | "warnings"> & {
+  nowMs: number;
+};
 
 /** Judges the answers: how many failures are tolerated now, the verdict, and warnings in words. */
 export function judgeStatus(facts: Facts): ClusterStatus {
@@ -173,11 +189,15 @@ export function judgeStatus(facts: Facts): ClusterStatus {
       })),
       nowMs,
     ),
-    ...puppetserverWarnings(puppetservers),
+    // One that restarts by somebody's wish is expected to be away.
+    ...puppetserverWarnings(
+      puppetservers.filter(({ member }) => member !== rollUnderWay(facts.work)?.now?.id),
+    ),
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
     ...courierWarnings(facts.members),
+    ...workWarnings(facts.work, facts.members, nowMs),
     ...capacityWarnings(facts.members),
   ];
   const compiling = facts.members.filter(
@@ -196,6 +216,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...status,
     toleratedFailures: tolerance.failures,
     verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
+    notes: [...workNotes(facts.work, facts.members, nowMs), ...switchoverNotes(facts.members)],
     warnings,
   };
 }
@@ -325,30 +346,6 @@ function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): string[] {
     warnings.push(`${id}'s CA directory has ${files} that the record doesn't know: left alone.`);
   }
   return warnings;
-}
-
-/** Where the CA went, as the first member tells that knows it. */
-export function ejectedIn(members: readonly MemberAnswer[]): Ejected | undefined {
-  return members.flatMap(({ local }) => local?.ca?.ejected ?? [])[0];
-}
-
-function ejectionWarnings({ id, ca, edge }: LocalStatus): string[] {
-  const ejected = ca?.ejected;
-  if (ejected === undefined) return [];
-  const { to, handedOver } = ejected;
-  if (to !== id && handedOver) {
-    return [
-      `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (docs/eject.md).`,
-    ];
-  }
-  if (to === id && !handedOver) {
-    return [
-      `The CA was ejected to ${id}, and nobody signs yet: there, once more, understudy eject`,
-    ];
-  }
-  if (edge?.active !== true || edge.stockCa?.up === true) return [];
-  const again = to === id ? " If eject was interrupted there: understudy eject" : "";
-  return [`${id}'s edge gets no answer from the CA of ${to}: is its puppetserver up?${again}`];
 }
 
 /** "1 file (/a)", "3 files (/a, …)". */

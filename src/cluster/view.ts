@@ -9,6 +9,7 @@ import { readIfThere, writeIfChanged } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import { readClusterRecord } from "./record.ts";
 import { Ejected, type Member, Member as MemberSchema, Meta, Settings } from "./schema.ts";
+import { NO_WORK, Work } from "./work.ts";
 
 /** An etcd member as etcd lists it. `name` is the member's id; empty until it has started once. */
 export const EtcdMember = z.object({
@@ -33,6 +34,8 @@ export const View = z.object({
   etcdMembers: z.array(EtcdMember),
   /** Where the CA went; absent: it is the cluster's. */
   ejected: Ejected.optional(),
+  /** Planned work, ended or not: each reader judges by its own clock. */
+  work: Work.default(NO_WORK),
 });
 /** What this member knows of the cluster, from one reading of the record. */
 export type View = z.infer<typeof View>;
@@ -50,6 +53,7 @@ export async function readView(etcd: Etcd, signal: AbortSignal): Promise<View | 
     members: record.members.map((member) => member.value),
     etcdMembers: etcdMembers.map(({ id, ...member }) => ({ etcdId: id, ...member })),
     ...(record.ejected && { ejected: record.ejected.value }),
+    work: record.work,
   };
 }
 

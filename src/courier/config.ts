@@ -43,6 +43,8 @@ const Config = z.strictObject({
   puppetdbs: z.array(z.string()),
   /** Those of them that take commands, but answer no queries yet. */
   filling: z.array(z.string()).default([]),
+  /** Those that queries go to only while no other is fit: their servers are drained. */
+  avoid: z.array(z.string()).default([]),
   /** By PuppetDB: the newest order to take it with what it has. Any text, another one each time. */
   accepted: z.record(z.string(), z.string()).default({}),
   /** The newest order to send queries to one of them, when it is fit; followed once. */

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEHIND_MS, chooseForQueries, judgeFit, judgeSynced, type Backlog } from "./fit.ts";
+import {
+  BEHIND_MS,
+  chooseForQueries,
+  judgeFit,
+  judgeSynced,
+  preferred,
+  type Backlog,
+} from "./fit.ts";
 
 const WELL = { readable: true, writable: true, because: "" };
 const LEVEL: Backlog = { caughtUp: true, commands: 0, oldestMs: 0 };
@@ -75,4 +82,14 @@ void test("judgeSynced lets one answer that its courier found level, and never o
   }
   const down = { fit: false, because: "it is down" };
   assert.deepEqual(judgeSynced(down, { filling: false, sync: level }), down);
+});
+
+void test("preferred leaves a PuppetDB to avoid for when no other is fit", () => {
+  const asked = (fit: string[], avoid: string[]) =>
+    ["s1", "s2", "s3"].filter(preferred(["s1", "s2", "s3"], avoid, (id) => fit.includes(id)));
+  assert.deepEqual(asked(["s1", "s2"], []), ["s1", "s2"]);
+  assert.deepEqual(asked(["s1", "s2"], ["s1"]), ["s2"]);
+  assert.deepEqual(asked(["s1"], ["s1"]), ["s1"]);
+  assert.deepEqual(asked(["s1", "s2"], ["s1", "s2"]), ["s1", "s2"]);
+  assert.deepEqual(asked([], ["s1"]), []);
 });

@@ -71,6 +71,16 @@ export function judgeSynced(
   return because === "" ? judged : { fit: false, because };
 }
 
+/** Whether a PuppetDB is the one to ask: fit, and not one to `avoid` while another is fit. */
+export function preferred(
+  order: readonly string[],
+  avoid: readonly string[],
+  isFit: (id: string) => boolean,
+): (id: string) => boolean {
+  const others = order.some((id) => !avoid.includes(id) && isFit(id));
+  return (id) => isFit(id) && !(others && avoid.includes(id));
+}
+
 /** A PuppetDB that queries go to, and when a courier decided that; milliseconds since the epoch. */
 export interface Choice {
   id: string;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { wallMs } from "../host/clock.ts";
 import type { CourierConfig } from "./config.ts";
-import { type Choice, chooseForQueries } from "./fit.ts";
+import { type Choice, chooseForQueries, preferred } from "./fit.ts";
 import type { Peer } from "./peers.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 
@@ -18,7 +18,12 @@ export interface Queries {
 
 /** Goes on with what the file in `config.stateDir` says. */
 export async function createQueries(
-  { stateDir, puppetdbs, use }: Pick<CourierConfig, "stateDir" | "puppetdbs" | "use">,
+  {
+    stateDir,
+    puppetdbs,
+    avoid,
+    use,
+  }: Pick<CourierConfig, "stateDir" | "puppetdbs" | "avoid" | "use">,
   { peers, isFit, log }: { peers: readonly Peer[]; isFit: (id: string) => boolean; log: Log },
 ): Promise<Queries> {
   const path = join(stateDir, "queries");
@@ -32,7 +37,7 @@ export async function createQueries(
       });
       const told = use !== undefined && use.at !== followed ? use.id : undefined;
       const now = { told, here: chosen, elsewhere, nowMs: wallMs() };
-      const next = chooseForQueries(puppetdbs, isFit, now);
+      const next = chooseForQueries(puppetdbs, preferred(puppetdbs, avoid, isFit), now);
       if (use !== undefined && next?.id === told) followed = use.at;
       if (next?.id !== chosen?.id) {
         const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];

@@ -66,6 +66,7 @@ test("backendCommands add a second puppetserver of a server, which its edge then
       settings: record.settings.value,
       members: record.members.map(({ value }) => value),
       etcdMembers: [],
+      work: record.work,
     },
     {
       id: NODE.id,

@@ -50,6 +50,7 @@ export async function readClusterStatus(
     answeredBy: id,
     meta: view.meta,
     settings: view.settings,
+    work: view.work,
     members,
     etcd: {
       voters: voters.length,

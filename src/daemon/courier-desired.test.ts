@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answer } from "../cluster/testing/status.ts";
+import { answer, NOW_MS } from "../cluster/testing/status.ts";
 import type { Member } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { CourierConfig } from "../courier/config.ts";
@@ -13,7 +13,8 @@ function member(id: string, more: Partial<Member> = {}): Member {
 function viewOf(members: Member[]): View {
   const reportReceivers = [{ name: "board", url: "https://board.test/reports" }];
   const puppetdb = { puppetdbClients: ["board.test"], puppetdbUse: USE, puppetdbNodeTtlS: 60 };
-  return { members, settings: { ...puppetdb, reportReceivers } } as unknown as View;
+  const settings = { ...puppetdb, reportReceivers };
+  return { members, settings, work: { drains: [] } } as unknown as View;
 }
 
 const USE = { id: "s1", at: "2026-11-20T11:00:00.000Z" };
@@ -26,7 +27,7 @@ const VIEW = viewOf([
 ]);
 
 function told(id: string, view = VIEW): CourierConfig {
-  return JSON.parse(desiredCourier(view, id) ?? "null") as CourierConfig;
+  return JSON.parse(desiredCourier(view, id, NOW_MS) ?? "null") as CourierConfig;
 }
 
 test("desiredCourier tells every courier the same order, and who may come", () => {
@@ -51,6 +52,21 @@ test("desiredCourier tells every courier the same order, and who may come", () =
 });
 
 test("desiredCourier is nothing where none is to run", () => {
-  assert.equal(desiredCourier(VIEW, "c1"), undefined);
-  assert.equal(desiredCourier(VIEW, "gone"), undefined);
+  assert.equal(desiredCourier(VIEW, "c1", NOW_MS), undefined);
+  assert.equal(desiredCourier(VIEW, "gone", NOW_MS), undefined);
+});
+
+test("desiredCourier has queries avoid a drained server's PuppetDB for as long as that is so", () => {
+  const drain = {
+    id: "s1",
+    by: "ops",
+    at: "",
+    reason: "",
+    until: new Date(NOW_MS + 1).toISOString(),
+  };
+  const view = { ...VIEW, work: { drains: [drain, { ...drain, id: "s3" }] } };
+  const avoid = (nowMs: number) =>
+    (JSON.parse(desiredCourier(view, "s2", nowMs) ?? "null") as CourierConfig).avoid;
+  assert.deepEqual(avoid(NOW_MS), ["s1"], "s3 has none");
+  assert.deepEqual(avoid(NOW_MS + 1), []);
 });

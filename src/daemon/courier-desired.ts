@@ -4,6 +4,7 @@
 import { leafHostname } from "../cluster/pki.ts";
 import type { Member } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
+import { drainOf } from "../cluster/work.ts";
 import { renderCourierConfig } from "../courier/config.ts";
 import { LOCAL_PUPPETDB } from "../courier/jetty-ini.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -22,7 +23,7 @@ export const COURIER_FILES = {
 } as const;
 
 /** The text of the courier's configuration; undefined where none is to run. */
-export function desiredCourier(view: View, id: string): string | undefined {
+export function desiredCourier(view: View, id: string, nowMs: number): string | undefined {
   const members = view.members.toSorted((a, b) => a.id.localeCompare(b.id));
   const own = members.find((member) => member.id === id);
   if (own?.courier !== true) return undefined;
@@ -51,6 +52,9 @@ export function desiredCourier(view: View, id: string): string | undefined {
         hostname: leafHostname("authority", member.id),
       })),
     puppetdbs: puppetdbsOf(members).map((member) => member.id),
+    avoid: puppetdbsOf(members)
+      .map((member) => member.id)
+      .filter((each) => drainOf(view.work, each, nowMs) !== undefined),
     shared: members.some(({ puppetdbShared }) => puppetdbShared === true),
     filling: members.filter(({ puppetdb }) => puppetdb === "fills").map((member) => member.id),
     accepted: Object.fromEntries(

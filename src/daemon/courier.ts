@@ -11,6 +11,7 @@ import { leafFiles } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { hashOf } from "../courier/run.ts";
+import { wallMs } from "../host/clock.ts";
 import { exists, makeFolder, writeIfChanged } from "../host/files.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -56,7 +57,7 @@ export function createCourierRunner({ node, layout, log }: CourierHost): Courier
   };
   return {
     async tick(view, isFresh) {
-      const text = desiredCourier(view, node.id);
+      const text = desiredCourier(view, node.id, wallMs());
       if (text === undefined) {
         wanted = false;
         // Who isn't in the view at all was removed, and stands down as a whole.

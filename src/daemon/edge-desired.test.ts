@@ -14,6 +14,14 @@ test("a puppetserver that calls itself unfit is the last resort", () => {
   );
 });
 
+test("a drained member's puppetservers are the last resort", () => {
+  const { backends } = desiredEdge(viewOf(["", "", FULL]), { ...HOST, out: ["s2.test"] });
+  assert.deepEqual(
+    backends.map((each) => each.lastResort),
+    [false, true, true],
+  );
+});
+
 test("members that leave get no requests, and the other servers' CAs are asked in order", () => {
   const view = viewOf(["", "", ""]);
   view.members[1] = { ...member("s2.test", ""), phase: "leaving" };
@@ -85,6 +93,7 @@ function viewOf(unfit: string[]): View {
     settings: Settings.parse({ sharedName: "puppet.test" }),
     members: unfit.map((because, index) => member(`s${index + 1}.test`, because)),
     etcdMembers: [],
+    work: { drains: [] },
     revision: 1,
   };
 }

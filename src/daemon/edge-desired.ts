@@ -24,11 +24,13 @@ export interface EdgeHost {
   issuers: string[];
   /** Where the CA went; undefined while it is the cluster's. */
   ejected?: Ejected | undefined;
+  /** Members whose puppetservers get nothing new now. */
+  out?: readonly string[];
 }
 
 /**
- * The edge that the view asks for. Puppetservers that call themselves unfit are the last resort:
- * who is alive the edge knows best, and a poor answer beats none.
+ * The edge that the view asks for. Puppetservers that call themselves unfit, and those of drained
+ * members, are the last resort: who is alive the edge knows best, and a poor answer beats none.
  */
 export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
   const edge = leafFiles("edge");
@@ -45,7 +47,7 @@ export function desiredEdge(view: View, host: EdgeHost): EdgeConfig {
     issuers: host.issuers,
     edgeClientPem: edge.bundle,
     edgeCaFile: edge.ca,
-    backends: backendsOf(view),
+    backends: backendsOf(view, host.out ?? []),
     authorities: serversOf(view)
       .filter((member) => member.id !== host.id)
       .map((member) => ({
@@ -69,7 +71,7 @@ export function backendName(member: string, backend: string): string {
   return backend === "puppetserver" ? member : `${member}_${backend}`;
 }
 
-function backendsOf(view: View): EdgeConfig["backends"] {
+function backendsOf(view: View, out: readonly string[]): EdgeConfig["backends"] {
   const members = view.members
     .filter((member) => member.phase !== "leaving")
     .toSorted((a, b) => a.id.localeCompare(b.id));
@@ -80,7 +82,7 @@ function backendsOf(view: View): EdgeConfig["backends"] {
       address: backend.address ?? member.address,
       port: backend.port,
       jrubies: backend.jrubies,
-      lastResort: backend.unfit !== "",
+      lastResort: backend.unfit !== "" || out.includes(member.id),
     })),
   );
 }

@@ -9,6 +9,7 @@ import type { EdgeReport } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { BackendStatus, LocalStatus } from "../cluster/status.ts";
+import { isPaused, outNow } from "../cluster/work.ts";
 import { edgesOf, type View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { keepPoison } from "../edge/apply.ts";
@@ -21,6 +22,7 @@ import { edgeRuntime } from "../edge/runtime.ts";
 import { createCounter, createRequestMeter, type RequestMeter } from "../edge/counters.ts";
 import { createLoadMeter } from "../edge/load-meter.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
+import { exists } from "../host/files.ts";
 import { hasIpv6 } from "../host/network.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -91,6 +93,10 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     // Where nothing was to be done, it is as it was found.
     if (before.running && actions.length === 0) seen = before;
   };
+  /** Revocations go on: they are no configuration. */
+  const leaveAlone = async () => {
+    configured ||= await exists(runtime.paths.config);
+  };
   const ensureUnits = async () => {
     ticks += 1;
     // Asking systemd costs a process each time; HAProxy's own answer says as much.
@@ -110,7 +116,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       // HAProxy serves on with what it has while it can take nothing new: each part is done and
       // looked at though another one fails.
       seen = undefined;
-      const failures = [await failureOf(configure(view))];
+      const paused = isPaused(view.work, node.id, wallMs());
+      const failures = [await failureOf(paused ? leaveAlone() : configure(view))];
       if (configured) {
         failures.push(await failureOf(ensureUnits()));
         failures.push(await failureOf(look()));
@@ -130,6 +137,8 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       ...(own && { certificate: { names: own.names, endsAt: isoTime(own.endsMs) } }),
       ...(stockOf !== undefined && { stockCa: { of: stockOf, up: state?.authority === true } }),
       waiting: state?.waiting ?? 0,
+      connections: state?.connections ?? 0,
+      formerWorkers: state?.workers.filter(({ former }) => former).length ?? 0,
       load: load.read(wallMs()),
       poisonous: (state?.poisonous ?? []).map((each) => ({
         certname: each.certname,
@@ -172,6 +181,7 @@ function configOf(host: EdgeHost, view: View, ipv6: boolean, own: EdgeIdentity):
     puppetCaFile: PUPPET_CA,
     issuers: own.issuers,
     ejected: host.ca.ejected() ?? view.ejected,
+    out: outNow(view.work, wallMs()).map(({ id }) => id),
   });
 }
 

@@ -38,7 +38,9 @@ import { puppetdbCommands } from "./puppetdb.ts";
 import { switchoverCommands, type SwitchoverDeps } from "./switchover.ts";
 import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
+import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { workCommands } from "./work.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -102,6 +104,7 @@ export function commandsOf(
     setVoters: async (count) => setVoters(membership, count),
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
+    work: workCommands(core, shared.status),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
@@ -125,6 +128,7 @@ export async function listenForMembers(
 ) {
   const { keeper, refusals, log } = core;
   const { membership } = shared;
+  const unitName = core.layout.puppetserver.unit;
   const app = createMemberApp({
     log,
     revokedSerials: () => refusals.serials("control"),
@@ -159,6 +163,8 @@ export async function listenForMembers(
     },
     remove: async (id) => removeMember(membership, id),
     switchover: server && ownActs(core),
+    puppetserverUnit: async () => readPuppetserverUnit(unitName),
+    restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
   });
   // The token exchange of join comes without a certificate; every other route asks for one.

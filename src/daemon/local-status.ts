@@ -7,12 +7,14 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import type { SwitchoverStatus } from "../cluster/switchover-status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import type { View } from "../cluster/view.ts";
+import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
-import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { readWindows, toWindow } from "../vip/switchover/look.ts";
 import { VERSION } from "../version.ts";
+import { heldHere } from "./vip-drain.ts";
 
 const ETCD_MS = 1500;
 
@@ -33,8 +35,6 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const node = parts.node();
   const view = parts.keeper.current();
   const record = parts.keeper.record();
-  const mine = new Set(localAddresses().map((each) => each.address));
-  const addresses = (view?.settings.virtualIps ?? []).map((vip) => vip.split("/")[0] ?? vip);
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
@@ -59,7 +59,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
       )),
       planning: parts.voters.planning(),
     },
-    addresses: addresses.filter((address) => mine.has(canonicalAddress(address))),
+    addresses: heldHere(view?.settings.virtualIps ?? []),
+    ...(view === undefined ? {} : workHere(view, node.id)),
     ...(switchovers.length === 0 ? {} : { switchovers }),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
@@ -78,6 +79,15 @@ async function readSwitchovers(): Promise<SwitchoverStatus[]> {
     connections,
     leftS,
   }));
+}
+
+function workHere({ work }: View, id: string): Pick<LocalStatus, "drained" | "paused"> {
+  const nowMs = wallMs();
+  const here = pausesNow(work, nowMs).filter((pause) => pause.id === undefined || pause.id === id);
+  return {
+    drained: drainOf(work, id, nowMs) !== undefined,
+    paused: here.map(({ scope }) => scope),
+  };
 }
 
 function withCourier(courier: LocalStatus["courier"]): Pick<LocalStatus, "courier"> {

@@ -6,10 +6,10 @@ import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { startFleet } from "../ca/testing/fleet.ts";
 import type { Leadership } from "../cluster/leader.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import type { EdgeRunner } from "./edge.ts";
 import { lookAt, loopWarnings } from "./loop-watch.ts";
-import { createChanges, type LoopHost, startServerLoops } from "./loops.ts";
+import { createChanges, type LoopHost, type ServerLoopParts, startServerLoops } from "./loops.ts";
 
 const fleet = await startFleet();
 after(() => fleet.close());
@@ -55,6 +55,56 @@ void test("startServerLoops hands the CA's loops out too: one that keeps failing
   await until("no warning", () => warnings().length === 0, { withinMs: 15_000 });
   stop.abort();
   await Promise.all(loops.map(async ({ ended }) => ended));
+});
+
+void test("a paused server's loops change nothing of it but what is revoked; paused chores rest", async (t) => {
+  const end = new Date(wallMs() + 600_000).toISOString();
+  for (const [scope, expected] of [
+    ["server", ["edge", "voters rest"]],
+    ["chores", ["courier", "edge", "voters rest"]],
+  ] as const) {
+    const stop = new AbortController();
+    t.after(() => stop.abort());
+    const called = new Set<string>();
+    const call = (what: string) => async () => void called.add(what);
+    const pause = {
+      scope,
+      id: scope === "server" ? "s1" : undefined,
+      by: "ops",
+      at: "",
+      until: end,
+    };
+    const view = {
+      settings: { virtualIps: [] },
+      members: [],
+      work: { drains: [], pauses: [{ ...pause, reason: "" }] },
+    };
+    const base = hostWithoutView(stop.signal);
+    const host = {
+      ...base,
+      node: { id: "s1" },
+      keeper: { ...base.keeper, current: () => view },
+      voters: { rest: () => called.add("voters rest"), step: call("voters step") },
+      etcd: { members: { list: call("etcd") } },
+    } as unknown as LoopHost;
+    const loops = startServerLoops(
+      host,
+      {
+        ca: { startLoops: () => [], ejected: () => undefined } as unknown as ServerLoopParts["ca"],
+        edge: { tick: call("edge"), status: () => ({ active: true }) } as unknown as EdgeRunner,
+        hostCertificate: { keep: async () => Boolean(called.add("certificate")) },
+        courier: { tick: call("courier"), status: async () => undefined },
+        onWake: () => undefined,
+      },
+      { tick: async () => true, holds: () => true },
+    );
+    const rounds = () => loops.every((loop) => loop.last() !== undefined);
+    await until("every loop's first round", rounds, { withinMs: 15_000 });
+    called.delete("etcd");
+    assert.deepEqual([...called].toSorted(), expected, scope);
+    stop.abort();
+    await Promise.all(loops.map(async ({ ended }) => ended));
+  }
 });
 
 void test("createChanges acts on what is new, after a failure, and every so often", async () => {

@@ -6,12 +6,15 @@ import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
 import type { Leadership } from "../cluster/leader.ts";
 import { applyOwnEtcd, observeOwnEtcd, planOwnEtcd } from "../cluster/own-etcd.ts";
+import type { Peers } from "../cluster/peer.ts";
 import type { PkiOwners } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Voters } from "../cluster/voters-loop.ts";
+import { isPaused } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import type { CourierRunner } from "./courier.ts";
 import type { EdgeRunner } from "./edge.ts";
@@ -24,6 +27,7 @@ import { keepRecords } from "./own-record.ts";
 import type { OwnLeaves } from "./own-leaves.ts";
 import type { Refusals } from "./pki-loop.ts";
 import { keepVip } from "./vip.ts";
+import { createAddressDrain } from "./vip-drain.ts";
 
 const UPKEEP_TICK_MS = 5000;
 /** What the view wakes, or what changes with a puppetserver's configuration or its disk only. */
@@ -44,6 +48,7 @@ export interface LoopHost {
   layout: PuppetLayout;
   owners: PkiOwners;
   etcd: Etcd;
+  peers: Peers;
   keeper: ViewKeeper;
   neighbours: Neighbours;
   refusals: Refusals;
@@ -71,7 +76,10 @@ export function startMemberLoops(
     startLoop({ ...named(host, "refusals"), body: async () => refusals.sync() }),
     startLoop({
       ...named(host, OWN_CERTIFICATES, LEAVES_TICK_MS),
-      body: async () => withRecord(host, async (view) => host.leaves.tick(view)),
+      body: async () =>
+        withRecord(host, async (view) => {
+          if (!isPaused(view.work, host.node.id, wallMs(), "chores")) await host.leaves.tick(view);
+        }),
     }),
     recordLoop,
     startLoop({ ...named(host, "expiry watch", EXPIRY_TICK_MS), body: async () => expiry.tick() }),
@@ -100,30 +108,39 @@ export function startServerLoops(
     ...named(host, "edge"),
     body: async () => edge.tick(),
   });
+  const paused = (scope?: "addresses" | "chores") => {
+    const view = keeper.current();
+    return view !== undefined && isPaused(view.work, node.id, wallMs(), scope);
+  };
   const vipChanges = createChanges(UNIT_EVERY_TICKS);
+  const drain = createAddressDrain(host);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
     ...named(host, VIRTUAL_IPS),
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
-      if (view === undefined || !edge.status().active) return;
+      if (view === undefined || !edge.status().active || paused("addresses")) return;
       const isolated = !keeper.record().reachable;
       const take = host.take.address;
-      await vipChanges.act([view.settings, view.members, isolated, take], async () =>
-        keepVip(view, { node, isolated, take, log }),
-      );
+      const given = [view.settings, view.members, isolated, take, drain.changes(view)];
+      const how = { node, isolated, take, drain, log };
+      await vipChanges.act(given, async () => keepVip(view, how));
     },
   });
   const etcdLoop = startLoop({
     ...named(host, "own etcd"),
-    body: async () => withRecord(host, async () => keepOwnEtcd(host, etcdChanges)),
+    body: async () =>
+      withRecord(host, async () => {
+        if (!paused()) await keepOwnEtcd(host, etcdChanges);
+      }),
   });
   const votersLoop = startLoop({
     ...named(host, "voters"),
     body: async () =>
       withRecord(host, async (view) => {
-        if (!(await leadership.tick())) host.voters.rest();
+        // It leads all the same: what somebody waits for goes on.
+        if (!(await leadership.tick()) || paused("chores")) host.voters.rest();
         else await host.voters.step(view, (id) => host.neighbours.reachable(id));
       }),
   });
@@ -132,7 +149,7 @@ export function startServerLoops(
     body: async () => {
       await withRecord(host, async ({ settings }) => {
         // Stock's CA is asked by an administrator: status warns in time.
-        if (server.ca.ejected() !== undefined) return;
+        if (server.ca.ejected() !== undefined || paused("chores")) return;
         if (await hostCertificate.keep(settings)) edgeLoop.wake();
       });
     },
@@ -141,7 +158,8 @@ export function startServerLoops(
     ...named(host, "courier"),
     body: async () => {
       const view = keeper.current();
-      if (view !== undefined) await server.courier.tick(view, keeper.record().reachable);
+      if (view !== undefined && !paused())
+        await server.courier.tick(view, keeper.record().reachable);
     },
   });
   server.onWake(() => edgeLoop.wake());

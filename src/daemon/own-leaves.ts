@@ -19,6 +19,7 @@ import {
 } from "../cluster/pki-store.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { serversOf, type View } from "../cluster/view.ts";
+import { rollUnderWay } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -70,7 +71,9 @@ export function createOwnLeaves(host: LeavesHost): OwnLeaves {
     const actions = await planMove(node, host);
     // Others' edits of puppetserver's files are no reason to keep an old certificate.
     const reload = actions.find((action) => action.do === "reload");
-    if (reload !== undefined) await reloadInTurn(host, view, reload, layout.puppetserver.unit);
+    // A roll restarts it, or another one while this one must serve.
+    if (reload !== undefined && rollUnderWay(view.work) === undefined)
+      await reloadInTurn(host, view, reload, layout.puppetserver.unit);
   };
   return {
     async tick(view) {

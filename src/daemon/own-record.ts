@@ -69,16 +69,31 @@ async function keepBackends(etcd: Etcd, member: Member): Promise<void> {
   await updateMember(etcd, member.id, (now) => now && withJrubies(withFirst(now), jrubies));
 }
 
+/**
+ * How many requests run in a member's puppetservers, as they tell a server; undefined where none
+ * does.
+ */
+export async function runningRequests(
+  member: Member,
+  asker: Pick<NodeFile, "role">,
+): Promise<number | undefined> {
+  if (asker.role !== "server") return undefined;
+  const asked = member.backends.map(async (each) => askStatus(each, member));
+  const counts = (await Promise.all(asked)).flatMap((status) => {
+    const { jrubies, freeJrubies } = status ?? {};
+    return jrubies === undefined || freeJrubies === undefined ? [] : [jrubies - freeJrubies];
+  });
+  return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** Whether nothing runs in this server's own puppetservers; true where that can't be told. */
-export async function isIdle(view: View, { id, role }: NodeFile): Promise<boolean> {
-  const own = view.members.find((member) => member.id === id);
-  if (own === undefined || role !== "server") return true;
-  const statuses = await Promise.all(own.backends.map(async (each) => askStatus(each, own)));
-  return statuses.every((status) => status?.freeJrubies === status?.jrubies);
+export async function isIdle(view: View, node: NodeFile): Promise<boolean> {
+  const own = view.members.find((member) => member.id === node.id);
+  return own === undefined || ((await runningRequests(own, node)) ?? 0) === 0;
 }
 
 /** Undefined while it doesn't answer. */
-async function askStatus(
+export async function askStatus(
   { port, address }: Backend,
   member: Member,
 ): Promise<PuppetserverStatus | undefined> {

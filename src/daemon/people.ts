@@ -12,6 +12,7 @@ import type { ApiStatus } from "../cluster/api-status.ts";
 import { type Health, type HealthCheck, judgeHealth } from "../cluster/health.ts";
 import type { ApiSettings } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
+import { drainOf, NO_WORK } from "../cluster/work.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { inNetworks } from "../host/network.ts";
 import type { Core } from "./core.ts";
@@ -129,7 +130,8 @@ function createHealth({ core, parts }: PeopleHost) {
       courier = await parts.courier();
     },
     judge(check: HealthCheck): Health {
-      const own = keeper.current()?.members.find(({ id }) => id === node.id);
+      const view = keeper.current();
+      const own = view?.members.find(({ id }) => id === node.id);
       const ca = parts.ca();
       return judgeHealth(check, {
         hung: parts.hung(),
@@ -137,6 +139,7 @@ function createHealth({ core, parts }: PeopleHost) {
         role: node.role,
         phase: core.node.phase,
         leaving: own?.phase === "leaving",
+        drained: drainOf(view?.work ?? NO_WORK, node.id, wallMs()) !== undefined,
         unfit: own?.backends.find(({ unfit }) => unfit !== "")?.unfit ?? "",
         edge: parts.edge(),
         ca: ca && { serving: ca.serving, ejected: ca.ejected !== undefined },

@@ -12,7 +12,8 @@ import { LocalStatus } from "../cluster/status.ts";
 import { inTurn } from "../cluster/turn.ts";
 import { serversOf, type View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { isOut } from "../cluster/work.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { applyPuppetserver } from "../puppetserver/apply.ts";
 import type { PuppetserverAction } from "../puppetserver/plan.ts";
 
@@ -48,7 +49,7 @@ export async function reloadInTurn(
   const turn = { key: RELOAD_TURN_KEY, id: node.id, leaseS: TURN_S };
   const mine = await inTurn(etcd, turn, async () => {
     try {
-      if (othersServe(view, node.id)) await drain(host, view);
+      if (othersServe(view, node.id, wallMs())) await drain(host, view);
       log.notice(`puppetserver reloads: ${reload.because}`);
       await applyPuppetserver(reload, unitName);
     } finally {
@@ -58,9 +59,13 @@ export async function reloadInTurn(
   if (!mine) log.notice("puppetserver reloads later: another member's reloads now");
 }
 
-function othersServe(view: View, id: string): boolean {
+/** Whether another member's puppetserver gets requests, as far as the record says. */
+export function othersServe(view: Pick<View, "members" | "work">, id: string, nowMs: number) {
   return view.members.some(
-    (member) => member.id !== id && member.backends.some(({ unfit }) => unfit === ""),
+    (member) =>
+      member.id !== id &&
+      !isOut(view.work, member.id, nowMs) &&
+      member.backends.some(({ unfit }) => unfit === ""),
   );
 }
 

@@ -5,6 +5,7 @@ import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { answer, local } from "../cluster/testing/status.ts";
 import { judgeStatus } from "../cluster/status.ts";
+import { NO_WORK } from "../cluster/work.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
@@ -64,6 +65,8 @@ class Servers {
   }
 }
 
+/** What is drained and paused. */
+let work = NO_WORK;
 let cluster: EtcdTestCluster;
 let servers = new Servers();
 before(async () => {
@@ -72,6 +75,7 @@ before(async () => {
 after(async () => cluster.close());
 beforeEach(() => {
   servers = new Servers();
+  work = NO_WORK;
 });
 
 function commands(id = "s1", role: NodeFile["role"] = "server") {
@@ -96,6 +100,7 @@ function depsOf(id: string, role: NodeFile["role"] = "server") {
       voters: 3,
     },
     members: members.map(({ member }) => member),
+    work,
     etcdMembers: [],
   };
   const etcd = {
@@ -111,7 +116,7 @@ function depsOf(id: string, role: NodeFile["role"] = "server") {
     etcd: cluster.client(),
     view: () => view,
     status: async () =>
-      judgeStatus({ answeredBy: id, meta, settings: view.settings, members, etcd, nowMs: 0 }),
+      judgeStatus({ answeredBy: id, meta, settings: view.settings, work, members, etcd, nowMs: 0 }),
     actsOf: (member: { id: string }) => servers.acts(member.id),
     log: createLog(() => undefined),
   };

@@ -13,8 +13,9 @@ import type { Member, NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { inTurn } from "../cluster/turn.ts";
 import { serversOf, type View } from "../cluster/view.ts";
+import { isPaused } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { canonicalAddress, parseCidr } from "../host/network.ts";
 import type { SwitchoverAsk, SwitchoverDone, SwitchoverPlan } from "../setup/address-contract.ts";
 import type { SwitchoverActs, SwitchoverWish } from "../vip/switchover/acts.ts";
@@ -95,7 +96,8 @@ export async function lookAtAll(
   return Promise.all(
     serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
       const answer = status.members.find((each) => each.member.id === member.id);
-      const facts = { id: member.id, unfit: unfitness(member, answer) };
+      const paused = isPaused(deps.view().work, member.id, wallMs(), "addresses");
+      const facts = { id: member.id, unfit: unfitness(member, answer), paused };
       try {
         return { ...facts, look: await deps.actsOf(member).look() };
       } catch (error) {
@@ -111,6 +113,7 @@ function unfitness(member: Member, answer: ClusterStatus["members"][number] | un
   const local = answer?.local;
   if (local === undefined) return `its daemon doesn't answer: ${answer?.because ?? ""}`;
   if (local.edge?.active !== true) return "its edge is down";
+  if (local.drained === true) return "it is drained";
   return "";
 }
 

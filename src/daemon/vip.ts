@@ -21,6 +21,7 @@ import { planVip } from "../vip/plan.ts";
 import { decideStanding, type Standing } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
 import { readWindows } from "../vip/switchover/look.ts";
+import type { AddressDrain } from "./vip-drain.ts";
 
 /**
  * Which of the wanted addresses (ADDRESS/PREFIX) go to which interface here, and which to none.
@@ -50,14 +51,24 @@ function noInterface(missing: readonly string[]): Fault {
   );
 }
 
+/** What keepalived is to be brought to, beside what the view says. */
+export interface VipWishes {
+  node: NodeFile;
+  /** The record can't be reached. */
+  isolated: boolean;
+  /** An address to take from whoever has it; empty: none. */
+  take: string;
+  drain: AddressDrain;
+  log: Log;
+}
+
 /**
  * Brings keepalived to what the view wants of this server. Throws Fault `vip.no-interface`, what
- * applyVip throws. `isolated`: the record can't be reached. `take`: an address to take from whoever
- * has it; empty: none.
+ * applyVip throws.
  */
 export async function keepVip(
   view: View,
-  { node, isolated, take, log }: { node: NodeFile; isolated: boolean; take: string; log: Log },
+  { node, isolated, take, drain, log }: VipWishes,
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -77,21 +88,23 @@ export async function keepVip(
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
   const observed = await observeVip();
-  const standing = decideStanding({
+  const decided = decideStanding({
     // What is taken by order is taken without the record, too.
     isolated: isolated && take === "",
     wantsAway: own?.phase === "leaving",
-    othersReady: peers.some((member) => member.phase === "ready"),
+    ...(await drain.facts(view)),
   });
+  const standing = await yieldToSwitchover(decided, observed.priority);
   const desired = {
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
-    standing: await yieldToSwitchover(standing, observed.priority),
+    standing,
   };
   for (const action of planVip(desired, observed)) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }
+  await drain.settle(view, standing);
   if (missing.length > 0) throw noInterface(missing);
 }
 

@@ -23,6 +23,7 @@ function state(servers: Partial<EdgeServer>[], waiting = 0, running = true): Edg
     workers: [],
     servers: servers.map((each) => ({ ...idle, ...each })),
     waiting,
+    connections: 0,
     replays: 0,
     authority: true,
     poisonous: [],

@@ -44,6 +44,8 @@ export interface EdgeState {
   servers: EdgeServer[];
   /** Requests that wait because no puppetserver is up, or every one is busy. */
   waiting: number;
+  /** Agents' connections to the current worker; former ones end when theirs have. */
+  connections: number;
   /** Requests that were repeated on another server since HAProxy last loaded its configuration. */
   replays: number;
   /** Whether the certificate authority of this server answers, or stock's once that has the CA. */
@@ -66,6 +68,7 @@ export async function observeEdge(runtime: EdgeRuntime): Promise<EdgeState> {
     workers: [],
     servers: [],
     waiting: 0,
+    connections: 0,
     replays: 0,
     authority: false,
     poisonous: [],
@@ -88,6 +91,7 @@ export async function observeEdge(runtime: EdgeRuntime): Promise<EdgeState> {
       workers,
       servers: rows.filter(isPuppetserver).map(serverOf),
       waiting: countWaiting(rows),
+      connections: row("agents", "FRONTEND")?.sessions ?? 0,
       replays: row("replay", "BACKEND")?.redispatched ?? 0,
       authority: isUp(row("authority", "stock") ?? row("authority", "local")),
       poisonous: parsePoison(poison).filter(({ at }) => at > wallMs() / 1000 - POISON_S),

@@ -56,6 +56,7 @@ function settled(config: EdgeConfig): EdgeState {
     workers: [{ pid: 1, former: false }],
     servers: config.backends.map(server),
     waiting: 0,
+    connections: 0,
     replays: 0,
     authority: true,
     poisonous: [],

@@ -16,7 +16,7 @@ export interface PuppetserverAccess {
 /** What it answers to a GET, whatever the status. Throws what the connection fails with. */
 export function askPuppetserver(
   access: PuppetserverAccess,
-  what: { path: string; accept: string; bytesMax: number },
+  what: { path: string; accept: string; bytesMax: number; headers?: Record<string, string> },
   signal: AbortSignal,
 ): Promise<{ status: number; body: Buffer }> {
   return new Promise((resolve, reject) => {
@@ -29,7 +29,7 @@ export function askPuppetserver(
         ca: access.ca,
         cert: access.cert,
         key: access.key,
-        headers: { accept: what.accept, connection: "close" },
+        headers: { ...what.headers, accept: what.accept, connection: "close" },
         agent: false,
         signal,
       },

@@ -3,7 +3,8 @@
 
 import { Fault } from "../base/fault.ts";
 import { usesInfraCrl } from "../ca/settings.ts";
-import { type ClusterStatus, ejectedIn, type MemberAnswer } from "../cluster/status.ts";
+import { ejectedIn } from "../cluster/ejection-status.ts";
+import { type ClusterStatus, type MemberAnswer } from "../cluster/status.ts";
 import type { EjectPlan } from "./contract.ts";
 
 /**

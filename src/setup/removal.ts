@@ -4,7 +4,8 @@
 
 import { Fault } from "../base/fault.ts";
 import type { Role } from "../cluster/schema.ts";
-import { type ClusterStatus, ejectedIn, isVoting, type MemberAnswer } from "../cluster/status.ts";
+import { ejectedIn } from "../cluster/ejection-status.ts";
+import { type ClusterStatus, isVoting, type MemberAnswer } from "../cluster/status.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { RemovalPlan } from "./contract.ts";
 import type { z } from "zod";

@@ -54,15 +54,35 @@ for (const [what, want, have, expected] of CASES) {
   });
 }
 
+const NOBODYS = { drained: false, holds: false, tookBack: false };
+
 test("decideStanding gives an address up only to somebody, and takes it back after", () => {
   const decide = (wantsAway: boolean, othersReady: boolean, isolated = false) =>
-    decideStanding({ wantsAway, othersReady, isolated }).priority;
+    decideStanding({ ...NOBODYS, wantsAway, othersReady, isolated }).priority;
   assert.equal(decide(false, true), WILLING);
   assert.equal(decide(false, false), WILLING);
   assert.equal(decide(true, true), REFUSING);
   assert.equal(decide(true, false), RELUCTANT);
   // Whom it last knew as ready says nothing when it can't reach anybody.
   for (const wantsAway of [true, false]) assert.equal(decide(wantsAway, true, true), RELUCTANT);
+});
+
+test("decideStanding of a drained server: away with what it has, and last in line from then on", () => {
+  const cases: [Partial<Parameters<typeof decideStanding>[0]>, number][] = [
+    [{ holds: true, othersReady: true }, REFUSING],
+    [{ holds: true, othersReady: false }, RELUCTANT],
+    [{ holds: false, othersReady: true }, RELUCTANT],
+    [{ holds: false, othersReady: false }, RELUCTANT],
+    [{ holds: true, othersReady: true, tookBack: true }, RELUCTANT],
+    [{ holds: true, othersReady: true, isolated: true }, RELUCTANT],
+    // It leaves as well: then there is no edge behind the address soon.
+    [{ holds: false, othersReady: true, wantsAway: true }, REFUSING],
+  ];
+  for (const [more, priority] of cases) {
+    const facts = { ...NOBODYS, drained: true, wantsAway: false, othersReady: false };
+    const standing = decideStanding({ ...facts, isolated: false, ...more });
+    assert.equal(standing.priority, priority, JSON.stringify(more));
+  }
 });
 
 test("parsePriority reads what is written and nothing else", () => {

@@ -15,8 +15,14 @@ export const RELUCTANT = -150;
 export const REFUSING = -254;
 
 export interface StandingFacts {
-  /** Drained, leaving, or its edge isn't fit to serve by the daemon's own judgement. */
+  /** It is leaving: it takes no address again while another server is there. */
   wantsAway: boolean;
+  /** It is drained: its addresses go to others, but it is alive, and last in line. */
+  drained: boolean;
+  /** It has one of the addresses now. */
+  holds: boolean;
+  /** It gave them up a moment ago, and got them back because nobody else took them. */
+  tookBack: boolean;
   /** It can't reach the record: cut off from the others, or they all are. */
   isolated: boolean;
   /** Whether another server is known to be ready to take the addresses now. */
@@ -40,8 +46,13 @@ export function decideStanding(facts: StandingFacts): Standing {
       because: "holds addresses only as far as it hears no other server",
     };
   }
-  if (!facts.wantsAway) return { priority: WILLING, because: "takes addresses" };
-  if (facts.othersReady) {
+  const { wantsAway, drained, holds, tookBack } = facts;
+  if (!wantsAway && !drained) return { priority: WILLING, because: "takes addresses" };
+  // Refusing for as long as it is drained, it would take none when all the others die.
+  if (!wantsAway && !holds) {
+    return { priority: RELUCTANT, because: "is drained: takes addresses when nobody else does" };
+  }
+  if (facts.othersReady && !tookBack) {
     return { priority: REFUSING, because: "leaves addresses to the other servers" };
   }
   return { priority: RELUCTANT, because: "holds addresses only as no other server is ready to" };

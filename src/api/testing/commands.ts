@@ -3,6 +3,7 @@
 
 import { createLog } from "../../base/log.ts";
 import { judge, local, three } from "../../cluster/testing/status.ts";
+import type { Roll } from "../../cluster/work.ts";
 import type { CaOutcome } from "../../setup/contract.ts";
 import type { LocalDeps } from "../local-app.ts";
 
@@ -105,6 +106,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       plan: async ({ address }) => ({ address, to: "s2", lines: [], refused: "" }),
       run: async ({ address }) => ({ address, to: "s2", tookMs: 400, holders: HOLDERS }),
     },
+    work: workOf(called),
     access: {
       list: async () => ({ tokens: [] }),
       create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
@@ -115,6 +117,56 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     },
   };
   return { commands, calls };
+}
+
+function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {
+  const capacity = { now: 12, left: 8, busy: 0, waiting: 0 };
+  const plan = { refused: "", risks: [] };
+  const drain = { id: "s3", by: "ops", at: DAY, reason: "" };
+  const roll: Roll = {
+    key: "k",
+    does: "restart",
+    by: "ops",
+    at: DAY,
+    reason: "",
+    ids: ["s1"],
+    force: false,
+    done: [],
+    until: DAY,
+    stop: false,
+  };
+  return {
+    drains: {
+      plan: async (id) => ({ ...plan, id, topology: [], steps: [], capacity }),
+      drain: async ({ name }, by) => {
+        called("drain", name, by);
+        return { id: "s3", drain };
+      },
+      undrain: async (name, by) => {
+        called("undrain", name, by);
+        return { id: "s3" };
+      },
+      progress: async (id) => {
+        return { id, drained: true, requests: 0, addresses: [], left: [], silent: [] };
+      },
+    },
+    roll: {
+      plan: async () => ({ ...plan, ids: ["s1"], steps: [], busy: 0, waiting: 0 }),
+      begin: async (_, by) => {
+        called("roll", by);
+        return { roll, already: false };
+      },
+      show: async () => ({ roll }),
+      stop: async () => ({ roll }),
+    },
+    pauses: {
+      pause: async ({ scopes }, by) => {
+        called("pause", ...scopes, by);
+        return { pauses: [] };
+      },
+      resume: async () => ({ pauses: [] }),
+    },
+  };
 }
 
 function caOf(called: (...words: unknown[]) => void): NonNullable<LocalDeps["ca"]> {

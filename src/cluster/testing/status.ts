@@ -87,6 +87,7 @@ export function silent(id: string): MemberAnswer {
 export function judge(
   members: MemberAnswer[],
   etcd: Partial<ClusterStatus["etcd"]> = {},
+  work: ClusterStatus["work"] = { drains: [] },
 ): ClusterStatus {
   return judgeStatus({
     answeredBy: "s1",
@@ -105,6 +106,7 @@ export function judge(
       voters: 3,
     },
     members,
+    work,
     etcd: {
       voters: 3,
       answering: 3,

@@ -47,6 +47,7 @@ export function clusterOf(
     }),
     settings: Settings.parse({ sharedName: "puppet.lab.test" }),
     members,
+    work: { drains: [] },
     etcd: {
       voters,
       answering,

@@ -2,7 +2,7 @@
 // refused wherever a switchover could do it.
 
 import { isIPv4 } from "node:net";
-import type { ServerFacts } from "./judge.ts";
+import { pausedBecause, type ServerFacts } from "./judge.ts";
 
 export interface FailoverJudgement {
   to: string;
@@ -70,6 +70,7 @@ function findTaker(
 
 function unfitness(server: ServerFacts, address: string): string {
   if (server.look === undefined) return `its daemon can't be asked: ${server.because ?? ""}`;
+  if (server.paused === true) return pausedBecause(server);
   const why = server.unfit || server.look.unfit;
   if (why !== "") return why;
   const own = server.look.addresses.find((each) => each.address === address)?.own;

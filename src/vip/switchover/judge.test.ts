@@ -109,6 +109,13 @@ const REFUSED: [string, SwitchoverWanted, readonly string[], ServerFacts[], RegE
     /another switchover is under way on s2.test/,
   ],
   [
+    "what is paused, also by force",
+    { ...wish, force: true },
+    [VIP],
+    [holder, { ...server(2), paused: true }],
+    /paused on s2.test.*understudy resume/,
+  ],
+  [
     "a server that passes on for a third one",
     wish,
     [VIP],

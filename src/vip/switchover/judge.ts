@@ -8,6 +8,8 @@ export interface ServerFacts {
   id: string;
   /** Why it can't take addresses by what the cluster knows of it; empty: it can. */
   unfit: string;
+  /** Whether an administrator wants no address moved from or to it now. */
+  paused?: boolean;
   /** What it said; else why it didn't. */
   look?: SwitchoverLook;
   because?: string;
@@ -175,6 +177,8 @@ function refusal(
   to: ServerFacts,
   moves: SwitchoverJudgement["moves"],
 ): string {
+  const paused = [from, to].find((each) => each.paused === true);
+  if (paused !== undefined) return pausedBecause(paused);
   const running = [from, to].flatMap(({ id, look }) =>
     (look?.windows ?? [])
       .filter(({ phase }) => phase !== "moved" && phase !== "ended")
@@ -185,6 +189,11 @@ function refusal(
   if (force || breaking.length === 0) return "";
   const why = breaking.map(({ address, breaks }) => `${address}: ${breaks}`).join("; ");
   return `connections would break. ${why}. With --force it moves all the same`;
+}
+
+/** Why nothing is moved from or to a server that is paused. */
+export function pausedBecause({ id }: ServerFacts): string {
+  return `moves of addresses are paused on ${id}: understudy status says by whom, understudy resume ends it`;
 }
 
 function renderLines(

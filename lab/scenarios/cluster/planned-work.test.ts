@@ -1,0 +1,87 @@
+// What administrators plan, under agents that run all the while: a drained server loses power,
+// boots and is drained still; every puppetserver restarts in turn while the daemons that drive it
+// are killed. No run fails.
+
+import assert from "node:assert/strict";
+import type { ClusterStatus } from "../../../src/cluster/status.ts";
+import { wallMs } from "../../../src/host/clock.ts";
+import { scenario, seconds } from "../../cluster/scenario.ts";
+import type { LabHost } from "../../host.ts";
+
+const DAEMON = "understudy.service";
+/** A roll waits for every last request, and puppetserver takes its time. */
+const ROLL_MS_MAX = 1_200_000;
+const DRAIN_MS_MAX = 900_000;
+const FOLLOW_MS_MAX = 120_000;
+
+const { hazard } = scenario({ crew: ["crew1", "crew2", "crew3"] });
+
+/** Which start of its puppetserver each server has. */
+async function starts(servers: readonly LabHost[]): Promise<string[]> {
+  const command = "systemctl show puppetserver.service --value --property=InvocationID";
+  return Promise.all(servers.map(async (server) => (await server.run(command)).trim()));
+}
+
+/** Whether all three edges ask the puppetserver of `id` only when no other is up. */
+function isDrainedEverywhere({ members }: ClusterStatus, id: string): boolean {
+  const states = members.flatMap(({ local }) =>
+    (local?.edge?.backends ?? []).filter(({ member }) => member === id).map(({ state }) => state),
+  );
+  return states.length === 3 && states.every((state) => state === "drained");
+}
+
+hazard(
+  "a drained server loses power, boots, and is drained until somebody ends that",
+  async (scene) => {
+    const { cluster, crew, undo } = scene;
+    const admin = (await cluster.holder()) ?? cluster.first;
+    const target = cluster.servers.find((server) => server !== admin);
+    assert.ok(target);
+    const { name, fqdn } = target;
+    undo(async () => admin.run(["understudy", "undrain", fqdn]));
+    undo(async () => ((await target.isUp()) ? undefined : target.boot()));
+
+    const drain = ["understudy", "drain", name, "--reason", "kernel update", "--for", "1h"];
+    await admin.run(drain, { withinMs: DRAIN_MS_MAX });
+    const status = await cluster.status(admin);
+    assert.ok(isDrainedEverywhere(status, fqdn));
+    assert.match(status.notes.join("\n"), new RegExp(`^${fqdn} is drained by .*"kernel update"`));
+    await crew.allRun();
+
+    await target.powerCut();
+    await crew.allRun();
+    await target.boot();
+    const isBack = (now: ClusterStatus) => {
+      const own = now.members.find(({ member }) => member.id === fqdn)?.local;
+      return own?.drained === true && isDrainedEverywhere(now, fqdn);
+    };
+    await cluster.until(`${name} is back, and drained`, isBack, FOLLOW_MS_MAX);
+    await crew.allRun();
+    await target.run(["understudy", "undrain", name]);
+  },
+);
+
+hazard("every puppetserver restarts once, whichever daemon is killed meanwhile", async (scene) => {
+  const { cluster, report } = scene;
+  const before = await starts(cluster.servers);
+  const fromMs = wallMs();
+  const restart = ["understudy", "restart", "puppetserver", "--rolling"];
+  const command = cluster.first.exec(restart, { withinMs: ROLL_MS_MAX });
+  const rollOf = ({ work }: ClusterStatus) =>
+    work.roll !== undefined && Date.parse(work.roll.at) >= fromMs ? work.roll : undefined;
+  for (const server of cluster.servers) {
+    const isUnderWay = (status: ClusterStatus) =>
+      rollOf(status)?.now !== undefined || rollOf(status)?.end !== undefined;
+    await cluster.until("a server's turn", isUnderWay, FOLLOW_MS_MAX);
+    await server.run(["systemctl", "kill", "--signal=KILL", DAEMON]);
+  }
+  const end = await cluster.until("its end", (status) => rollOf(status)?.end, ROLL_MS_MAX);
+  assert.equal(end.how, "done", end.because);
+  await command;
+  const after = await starts(cluster.servers);
+  assert.ok(
+    after.every((start, index) => start !== before[index]),
+    "a puppetserver has not been started anew",
+  );
+  report(`three puppetservers restarted in turn in ${seconds(wallMs() - fromMs)}`);
+});

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { endOf } from "./drain.ts";
+import { meantBy } from "./restart.ts";
+
+const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
+const option = (error: unknown) => isFault(error, "cli.option");
+
+test("endOf reads --for or --until, and refuses what can't be meant", () => {
+  assert.equal(endOf({}, NOW_MS), undefined);
+  assert.equal(endOf({ for: "2h" }, NOW_MS), "2026-11-20T14:00:00.000Z");
+  assert.equal(endOf({ until: "2026-11-20T13:00:00Z" }, NOW_MS), "2026-11-20T13:00:00.000Z");
+  for (const flags of [{ for: "10s" }, { for: "9y" }, { for: "2h", until: "15:00" }]) {
+    assert.throws(() => endOf(flags, NOW_MS), option, JSON.stringify(flags));
+  }
+  assert.throws(
+    () => endOf({ for: "soon" }, NOW_MS),
+    (error) => isFault(error, "base.duration"),
+  );
+  assert.throws(
+    () => endOf({ until: "2026-11-20T11:00:00Z" }, NOW_MS),
+    (error) => isFault(error, "base.time"),
+  );
+});
+
+test("meantBy wants exactly one way to say which servers restart", () => {
+  assert.deepEqual(meantBy("s1", {}), { names: ["s1"], rest: false });
+  assert.deepEqual(meantBy(undefined, { rolling: true }), { names: [], rest: false });
+  assert.deepEqual(meantBy(undefined, { rest: true }), { names: [], rest: true });
+  for (const [name, flags] of [
+    [undefined, {}],
+    ["s1", { rolling: true }],
+    [undefined, { rolling: true, rest: true }],
+  ] as const) {
+    assert.throws(() => meantBy(name, flags), option);
+  }
+});

@@ -1,0 +1,91 @@
+// The commands that drain a member and end that: one compared change of the record each, decided on
+// what the cluster is now. Edges, addresses and couriers follow with the view.
+
+import type { DrainCommands } from "../api/work-commands.ts";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { findMember } from "../cluster/find-member.ts";
+import { updateWork } from "../cluster/record.ts";
+import type { Member, NodeFile } from "../cluster/schema.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import { drainOf, withDrain, withoutDrain } from "../cluster/work.ts";
+import type { Etcd } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
+import { judgeDrained, planDrain, renderDrainPlan } from "../setup/drain-plan.ts";
+
+export interface DrainHost {
+  etcd: Etcd;
+  node: NodeFile;
+  log: Log;
+  status(): Promise<ClusterStatus>;
+  /** Requests that run in a member's puppetservers; undefined where that can't be told. */
+  running(member: Member): Promise<number | undefined>;
+  /** The record has changed: look now. */
+  wake(): void;
+}
+
+export function drainCommands(host: DrainHost): DrainCommands {
+  const { etcd, log } = host;
+  const find = ({ members }: ClusterStatus, name: string) =>
+    findMember(
+      members.map(({ member }) => member.id),
+      name,
+    );
+  return {
+    async plan(name) {
+      const status = await host.status();
+      return planDrain(status, find(status, name), wallMs());
+    },
+    async drain({ name, reason, until, force }, by) {
+      const status = await host.status();
+      const id = find(status, name);
+      const nowMs = wallMs();
+      if (until !== undefined && Date.parse(until) <= nowMs) {
+        throw new Fault("drain.refused", `${until} is over by this server's clock`);
+      }
+      const drain = {
+        id,
+        by,
+        at: isoTime(nowMs),
+        reason,
+        ...(until === undefined ? {} : { until }),
+      };
+      const after = await updateWork(etcd, (work) => {
+        // Judged anew with what the record says now: another one may be drained since.
+        const plan = planDrain({ ...status, work }, id, nowMs);
+        if (plan.refused !== "" && !force) {
+          const hints = renderDrainPlan(plan).split("\n").slice(0, -1);
+          throw new Fault("drain.refused", plan.refused, {
+            hints: [...hints, "If that is meant: the same command with --force"],
+          });
+        }
+        const before = drainOf(work, id, nowMs);
+        // Since when it is drained doesn't change with its reason.
+        return withDrain(work, { ...drain, at: before?.at ?? drain.at });
+      });
+      host.wake();
+      log.notice(`${id} is drained by ${by}`, { reason, until: until ?? "" });
+      return { id, drain: drainOf(after, id, nowMs) };
+    },
+    async undrain(name, by) {
+      const status = await host.status();
+      const id = find(status, name);
+      const nowMs = wallMs();
+      let was: ReturnType<typeof drainOf>;
+      await updateWork(etcd, (work) => {
+        was = drainOf(work, id, nowMs);
+        return withoutDrain(work, id);
+      });
+      host.wake();
+      if (was !== undefined) log.notice(`the drain of ${id} was ended by ${by}`);
+      return { id, drain: was };
+    },
+    async progress(name) {
+      const status = await host.status();
+      const id = find(status, name);
+      const member = status.members.find((each) => each.member.id === id)?.member;
+      const running = member === undefined ? undefined : await host.running(member);
+      return judgeDrained(status, id, running);
+    },
+  };
+}

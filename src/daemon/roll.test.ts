@@ -1,0 +1,194 @@
+// The driver of a roll against a real etcd: two members lead at once and by turns.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createLog } from "../base/log.ts";
+import { until } from "../base/retry.ts";
+import { readWork, updateWork } from "../cluster/record.ts";
+import { answer, edge, judge, local, NOW_MS, row, silent } from "../cluster/testing/status.ts";
+import { isOut, NO_WORK, type Roll } from "../cluster/work.ts";
+import { type View } from "../cluster/view.ts";
+import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
+import { RELOADING } from "./puppetserver-reload.ts";
+import { rollFacts, type RollHost, startRollLoop } from "./roll.ts";
+import { rollCommands } from "./roll-commands.ts";
+
+let etcd: EtcdTestCluster;
+before(async () => {
+  etcd = await startEtcdCluster();
+});
+after(async () => etcd.close());
+
+const IDS = ["s1", "s2", "s3"];
+const WAIT = { withinMs: 30_000, everyMs: 50 };
+
+/** Three servers whose edges follow the record at once, and whose puppetservers start at once. */
+function createWorld() {
+  const starts = new Map(IDS.map((id) => [id, 1]));
+  const restarted: string[] = [];
+  const broken = new Set<string>();
+  const log = createLog(() => undefined);
+  const status = async () => {
+    const work = await readWork(etcd.client());
+    const rows = IDS.map((id) =>
+      row(id, { state: isOut(work, id, Date.now()) ? "drained" : "up" }),
+    );
+    const members = IDS.map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
+    return { ...judge(members), work };
+  };
+  const commands = rollCommands({ etcd: etcd.client(), log, status, wake: () => undefined });
+
+  /** One member's driver, which leads until `stop`. */
+  const drive = () => {
+    const stop = new AbortController();
+    const client = etcd.client();
+    const listeners: (() => void)[] = [];
+    let view = { members: [], work: NO_WORK } as unknown as View;
+    const refresh = async () => {
+      const { members, work } = await status();
+      view = { ...view, members: members.map(({ member }) => member), work };
+      for (const listener of listeners) listener();
+    };
+    const keeper = {
+      current: () => view,
+      record: () => ({ reachable: true, because: "", ageMs: 0, ageIsMost: false }),
+      onChange: (listener: () => void) => listeners.push(listener),
+      loop: { wake: () => void refresh() },
+    } as unknown as RollHost["keeper"];
+    const loop = startRollLoop({
+      etcd: client,
+      keeper,
+      status,
+      leads: () => true,
+      hands: {
+        unit: async ({ id }) => {
+          const active = broken.has(id) && restarted.includes(id) ? "failed" : "active";
+          return { active, result: "exit-code", invocation: String(starts.get(id)) };
+        },
+        running: async () => 0,
+        unwell: async () => "",
+        warm: async () => "",
+        restart: async ({ id }, { was }) => {
+          if (String(starts.get(id)) !== was) return;
+          starts.set(id, (starts.get(id) ?? 0) + 1);
+          restarted.push(id);
+        },
+      },
+      log,
+      signal: stop.signal,
+    });
+    void refresh();
+    const end = async () => {
+      stop.abort();
+      await loop.ended;
+    };
+    return { refresh, end };
+  };
+  return { commands, drive, restarted, broken };
+}
+
+const wish = { names: [], rest: false, reason: "", force: false };
+const ended = async () => {
+  const { roll } = await readWork(etcd.client());
+  return roll?.end === undefined ? undefined : roll;
+};
+
+async function untilEnded(drivers: { refresh(): Promise<void> }[]): Promise<Roll> {
+  const look = async () => {
+    for (const driver of drivers) await driver.refresh();
+    return ended();
+  };
+  return until("the roll's end", look, WAIT);
+}
+
+test("startRollLoop takes each server once, also with two drivers; begun twice it is one roll", async () => {
+  const world = createWorld();
+  const [one, two] = await Promise.all([
+    world.commands.begin(wish, "ops"),
+    world.commands.begin(wish, "ops"),
+  ]);
+  assert.equal(one.roll.key, two.roll.key);
+  assert.notEqual(one.already, two.already);
+  const drivers = [world.drive(), world.drive()];
+  const roll = await untilEnded(drivers);
+  assert.equal(roll.end?.how, "done");
+  assert.deepEqual(world.restarted, IDS);
+  for (const driver of drivers) await driver.end();
+});
+
+test("startRollLoop goes on where a former driver stopped", async () => {
+  const world = createWorld();
+  await world.commands.begin(wish, "ops");
+  const first = world.drive();
+  await until("the first restart", () => world.restarted.length > 0, WAIT);
+  await first.end();
+  const second = world.drive();
+  assert.equal((await untilEnded([second])).end?.how, "done");
+  assert.deepEqual(world.restarted, IDS);
+  await second.end();
+});
+
+test("startRollLoop halts at the first that fails, and --rest takes those that were left", async () => {
+  const world = createWorld();
+  world.broken.add("s2");
+  await world.commands.begin(wish, "ops");
+  const driver = world.drive();
+  const halted = await untilEnded([driver]);
+  assert.equal(halted.end?.how, "halted");
+  assert.deepEqual(world.restarted, ["s1", "s2"]);
+  assert.equal(isOut({ drains: [], roll: halted }, "s2", Date.now()), false);
+  world.broken.clear();
+  const { roll } = await world.commands.begin({ ...wish, rest: true }, "ops");
+  assert.deepEqual(roll.ids, ["s2", "s3"]);
+  assert.equal((await untilEnded([driver])).end?.how, "done");
+  assert.deepEqual(world.restarted, ["s1", "s2", "s2", "s3"]);
+  await driver.end();
+});
+
+test("a roll that is stopped before it began does nothing", async () => {
+  const world = createWorld();
+  await world.commands.begin(wish, "ops");
+  await world.commands.stop("ops");
+  const driver = world.drive();
+  assert.equal((await untilEnded([driver])).end?.how, "stopped");
+  assert.deepEqual(world.restarted, []);
+  await driver.end();
+});
+
+test("startRollLoop takes ended drains out of the record", async () => {
+  const world = createWorld();
+  const over = new Date(Date.now() - 3_600_000).toISOString();
+  const drain = { id: "s1", by: "ops", at: over, reason: "", until: over };
+  await updateWork(etcd.client(), (work) => ({ ...work, drains: [drain] }));
+  const driver = world.drive();
+  const tidy = async () => {
+    await driver.refresh();
+    return (await readWork(etcd.client())).drains.length === 0;
+  };
+  await until("a tidy record", tidy, WAIT);
+  await driver.end();
+});
+
+test("rollFacts tells what edges that answer see, and who else serves", () => {
+  const seen = (rows: ReturnType<typeof row>[]) =>
+    IDS.map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
+  const facts = (members: ReturnType<typeof answer>[], work = NO_WORK) =>
+    rollFacts({ ...judge(members), work }, "s2", NOW_MS);
+  const well = facts(seen(IDS.map((id) => row(id, { busy: 1 }))));
+  const expected = { sent: true, running: 3, back: true, unseen: "", others: 2 };
+  assert.deepEqual(well, { ...expected, busyElsewhere: "" });
+  const out = [row("s1"), row("s2", { state: "drained" }), row("s3")];
+  assert.deepEqual(
+    [facts(seen(out)).sent, facts(seen(out)).back, facts(seen(out)).unseen],
+    [false, false, ""],
+  );
+  const drain = { id: "s2", by: "ops", at: "", reason: "" };
+  assert.equal(facts(seen(out), { drains: [drain] }).back, true, "somebody keeps it out");
+  const down = [row("s1"), row("s2", { state: "starting", because: "503" }), row("s3")];
+  assert.match(facts(seen(down)).unseen, /edge sees it as starting: 503/);
+  assert.equal(facts([silent("s1"), silent("s2"), silent("s3")]).back, false, "nobody tells");
+  const loading = answer("s3", local("s3"), {
+    backends: [{ name: "puppetserver", port: 1, jrubies: 1, unfit: RELOADING }],
+  });
+  assert.equal(facts([answer("s1"), answer("s2"), loading]).busyElsewhere, "s3");
+});

@@ -1,0 +1,25 @@
+// The commands of planned work, with what they need of a running daemon.
+
+import type { WorkCommands } from "../api/work-commands.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import { type Core, requireView } from "./core.ts";
+import { drainCommands } from "./drain.ts";
+import { runningRequests } from "./own-record.ts";
+import { pauseCommands } from "./pause.ts";
+import { rollCommands } from "./roll-commands.ts";
+
+export function workCommands(core: Core, status: () => Promise<ClusterStatus>): WorkCommands {
+  const { node, keeper } = core;
+  const wake = () => keeper.loop.wake();
+  const running = async (member: Parameters<typeof runningRequests>[0]) =>
+    runningRequests(member, node);
+  return {
+    drains: drainCommands({ ...core, status, running, wake }),
+    pauses: pauseCommands({
+      ...core,
+      ids: () => requireView(core).members.map(({ id }) => id),
+      wake,
+    }),
+    roll: rollCommands({ ...core, status, wake }),
+  };
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import {
+  answer,
+  edge,
+  judge,
+  local,
+  NOW_MS,
+  row,
+  silent,
+  three,
+} from "../cluster/testing/status.ts";
+import type { Roll } from "../cluster/work.ts";
+import { describeEnd, planRestarts, renderRollPlan, rollIds, tellRoll } from "./roll-plan.ts";
+
+const ROLL: Roll = {
+  key: "k",
+  does: "restart",
+  by: "ops",
+  at: "",
+  reason: "",
+  ids: ["s1", "s2", "s3"],
+  force: false,
+  done: [{ id: "s1", at: "", note: "" }],
+  until: "",
+  stop: false,
+};
+const halted: Roll = {
+  ...ROLL,
+  now: { id: "s2", step: "return", since: "", was: "", note: "" },
+  end: { how: "halted", at: "", because: "it doesn't answer" },
+};
+const refused = (error: unknown) => isFault(error, "roll.refused");
+const all = { names: [], rest: false };
+
+test("rollIds: every member with a puppetserver, those that were named, or the rest", () => {
+  const witness = answer("w1", local("w1", { role: "witness" }), { backends: [] });
+  const status = judge([...three(), witness]);
+  assert.deepEqual(rollIds(status, all), ["s1", "s2", "s3"]);
+  assert.deepEqual(rollIds(status, { ...all, names: ["s3", "s1", "s3"] }), ["s3", "s1"]);
+  assert.throws(() => rollIds(status, { ...all, names: ["w1"] }), refused);
+  const second = [{ name: "second", port: 8151, jrubies: 4, unfit: "" }];
+  const odd = judge([...three().slice(0, 2), answer("s3", local("s3"), { backends: second })]);
+  assert.deepEqual(rollIds(odd, all), ["s1", "s2"], "only the packaged one's unit is known");
+  const after = judge(three(), {}, { drains: [], roll: halted });
+  assert.deepEqual(rollIds(after, { ...all, rest: true }), ["s2", "s3"]);
+  for (const roll of [undefined, ROLL, { ...halted, ids: ["s1"] }]) {
+    const work = { drains: [], ...(roll === undefined ? {} : { roll }) };
+    assert.throws(() => rollIds(judge(three(), {}, work), { ...all, rest: true }), refused);
+  }
+});
+
+test("planRestarts says what capacity is left at each, and refuses where nobody else serves", () => {
+  const plan = planRestarts(judge(three()), ["s1", "s2", "s3"], NOW_MS);
+  assert.equal(plan.refused, "");
+  assert.deepEqual(plan.steps[1], { id: "s2", left: 8, now: 12 });
+  assert.match(renderRollPlan(plan), /^2 +s2 +8 of 12$/m);
+  const only = edge({ backends: [row("s1")] });
+  const single = [answer("s1", local("s1", { edge: only }))];
+  assert.match(planRestarts(judge(single), ["s1"], NOW_MS).refused, /no other puppetserver/);
+  const dead = [...three().slice(0, 2), silent("s3")];
+  assert.match(planRestarts(judge(dead), ["s1", "s3"], NOW_MS).refused, /s3 can't be asked/);
+});
+
+test("planRestarts says what would wait", () => {
+  const rows = [row("s1", { busy: 4 }), row("s2", { busy: 3 })];
+  const two = ["s1", "s2"].map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
+  const { risks } = planRestarts(judge(two), ["s1", "s2"], NOW_MS);
+  assert.match(risks[0] ?? "", /^10 of the requests that run now would wait while s1's/);
+});
+
+test("tellRoll tells each step and each server once", () => {
+  const at = (step: "drain" | "act") => ({ id: "s2", step, since: "", was: "", note: "" });
+  const first = { ...ROLL, now: at("drain") };
+  assert.deepEqual(tellRoll(undefined, first), [" ✓ s1", "   … s2: its requests are waited for"]);
+  assert.deepEqual(tellRoll(first, first), []);
+  assert.deepEqual(tellRoll(first, { ...ROLL, now: at("act") }), ["   … s2: it restarts"]);
+});
+
+test("describeEnd says what is so now", () => {
+  const text = describeEnd(halted).join("\n");
+  assert.match(text, /halted at s2: it doesn't answer/);
+  assert.match(text, /Done: s1\. Not done: s2, s3\./);
+  assert.match(text, /--rest/);
+});

@@ -1,0 +1,138 @@
+// What restarting puppetservers one after another means, said before it begins, and what it comes
+// to in words. Pure.
+
+import { Fault } from "../base/fault.ts";
+import { renderTable } from "../base/table.ts";
+import { STEPS } from "../cluster/work-status.ts";
+import { packagedOf } from "../cluster/backends.ts";
+import { findMember } from "../cluster/find-member.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import { isPaused, type Roll } from "../cluster/work.ts";
+import { capacityWithout, countOf } from "./drain-plan.ts";
+import type { RollPlan } from "./work-contract.ts";
+
+/**
+ * The members that are meant, in order. Throws Fault `roll.refused` for one without a puppetserver,
+ * and where nothing was left of the last roll.
+ */
+export function rollIds(
+  { members, work }: ClusterStatus,
+  { names, rest }: { names: readonly string[]; rest: boolean },
+): string[] {
+  const able = members
+    .filter(({ member }) => member.phase !== "leaving" && member.backends.length > 0)
+    .filter(({ member }) => packagedOf(member) !== undefined)
+    .map(({ member }) => member.id)
+    .toSorted();
+  if (rest) {
+    const { ids = [], done = [], end } = work.roll ?? {};
+    const left = ids.filter((id) => able.includes(id) && !done.some((each) => each.id === id));
+    if (end !== undefined && left.length > 0) return left;
+    throw new Fault("roll.refused", "the last restart left nothing, or is an hour ago and more");
+  }
+  const all = members.map(({ member }) => member.id);
+  const meant = names.map((name) => findMember(all, name));
+  for (const id of meant) {
+    if (able.includes(id)) continue;
+    throw new Fault(
+      "roll.refused",
+      `${id} has no packaged puppetserver that edges know, or is leaving`,
+    );
+  }
+  return names.length === 0 ? able : [...new Set(meant)];
+}
+
+/** What restarting those of `ids` means. */
+export function planRestarts(
+  status: ClusterStatus,
+  ids: readonly string[],
+  nowMs: number,
+): RollPlan {
+  const paused = ids.find((id) => isPaused(status.work, id, nowMs));
+  if (paused !== undefined) {
+    throw new Fault("roll.refused", `${paused} is paused`, { hints: ["understudy resume"] });
+  }
+  const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
+  const steps = without.map(({ id, left, now }) => ({ id, left, now }));
+  const { busy = 0, waiting = 0 } = without[0] ?? {};
+  const silent = ids.filter(
+    (id) => status.members.find(({ member }) => member.id === id)?.local === undefined,
+  );
+  const alone = steps.find(({ left }) => left === 0);
+  const refused =
+    silent.length > 0
+      ? `${silent.join(", ")} can't be asked to restart anything: no answer`
+      : alone === undefined
+        ? ""
+        : `while ${alone.id}'s restarts no other puppetserver gets requests: they wait at the edges`;
+  const least = steps.toSorted((a, b) => a.left - b.left)[0];
+  const more = least === undefined ? 0 : busy + waiting - least.left;
+  const risks = [
+    ...(more <= 0 || least === undefined
+      ? []
+      : [`${more} of the requests that run now would wait while ${least.id}'s restarts`]),
+    ...(steps.some(({ left, now }) => left * 2 < now && left > 0)
+      ? ["less than half of the JRubies is left for a while: runs take longer, requests may wait"]
+      : []),
+    ...secondOnes(status, ids),
+  ];
+  return { ids: [...ids], refused, steps, busy, waiting, risks };
+}
+
+function secondOnes({ members }: ClusterStatus, ids: readonly string[]): string[] {
+  return members
+    .filter(({ member }) => ids.includes(member.id) && member.backends.length > 1)
+    .map(
+      ({ member }) =>
+        `${member.id} has ${member.backends.length} puppetservers: only the packaged one is restarted, all get nothing new meanwhile`,
+    );
+}
+
+/** The plan as text for people. */
+export function renderRollPlan({ steps, busy, waiting, risks, refused }: RollPlan): string {
+  const rows = steps.map(({ id, left, now }, index) => [
+    String(index + 1),
+    id,
+    `${left} of ${now}`,
+  ]);
+  return [
+    renderTable(["", "RESTARTS", "JRUBIES LEFT MEANWHILE"], rows),
+    "",
+    "Each: edges give it nothing new, its last request is waited for (10 minutes at most), it restarts, answers, is",
+    "warmed up, gets requests again; then the next one. It halts at the first that doesn't come back.",
+    `${countOf(busy, "request")} run now, ${waiting} wait.`,
+    ...(risks.length === 0 ? [] : ["At risk:", ...risks.map((risk) => ` - ${risk}`)]),
+    ...(refused === "" ? [] : [`Refused without --force: ${refused}.`]),
+  ].join("\n");
+}
+
+/** What is new in `after`, a line each, for whoever watches. */
+export function tellRoll(before: Roll | undefined, after: Roll): string[] {
+  const news = after.done.slice(before?.key === after.key ? before.done.length : 0);
+  const lines = news.map(({ id, note }) => ` ✓ ${id}${note === "" ? "" : `: ${note}`}`);
+  const { now, end } = after;
+  const isNew = now?.id !== before?.now?.id || now?.step !== before?.now?.step;
+  if (now !== undefined && isNew && end === undefined) {
+    lines.push(`   … ${now.id}: ${STEPS[now.step]}`);
+  }
+  return lines;
+}
+
+/** How it ended, and what is so now. */
+export function describeEnd({ ids, done, now, end }: Roll): string[] {
+  if (end === undefined) return [];
+  const left = ids.filter((id) => !done.some((each) => each.id === id));
+  if (end.how === "done") {
+    return [
+      `${countOf(done.length, "puppetserver")} restarted: ${done.map(({ id }) => id).join(", ")}`,
+    ];
+  }
+  return [
+    end.how === "halted"
+      ? `It halted${now === undefined ? "" : ` at ${now.id}`}: ${end.because}`
+      : `It was stopped ${end.because}.`,
+    `Done: ${done.map(({ id }) => id).join(", ") || "none"}. Not done: ${left.join(", ")}.`,
+    "No server is kept from requests by it any more: edges use each one that answers.",
+    "To take the rest: understudy restart puppetserver --rest",
+  ];
+}
