@@ -79,8 +79,7 @@ async function switchover(
     if (plan.refused !== "") process.exitCode = EXIT.failed;
     return;
   }
-  const breaks = plan.moves.some((move) => move.breaks !== "");
-  if (plan.refused === "" && breaks && !plan.already) {
+  if (plan.refused === "" && flags.force === true && !plan.already) {
     await confirm(plan.lines, plan.to, flags, output);
   } else if (plan.refused === "") output.progress(plan.lines.join("\n"));
   const done = await run(body, output);

@@ -22,6 +22,8 @@ class Servers {
   holder = "s1";
   readonly calls: string[] = [];
   readonly prepared = new Map<string, SwitchoverWish>();
+  /** Whether the last wish was to keep connections. */
+  keeps = false;
   /** Called before an act; throws to have it fail. */
   interfere: (call: string) => Promise<void> = async () => undefined;
 
@@ -39,6 +41,7 @@ class Servers {
         windows: [],
       }),
       prepare: async (wish) => {
+        this.keeps = wish.moves.some(({ peer }) => peer !== undefined);
         await act(`prepare ${wish.side}`);
         if (wish.stand === "first") this.prepared.set(id, wish);
         return phase("prepared");
@@ -157,6 +160,16 @@ test("a server that can't stand aside keeps no switchover from being done", asyn
     if (call.startsWith("s3")) throw new Fault("peer.unreachable", "no answer in time");
   };
   assert.equal((await commands().run({ ...ASK, to: "s2" })).to, "s2");
+});
+
+test("a switchover by force moves without the connections that can't be kept after all", async () => {
+  servers.interfere = async (call) => {
+    if (call !== "s2 prepare new" || !servers.keeps) return;
+    throw new Fault("switchover.ended", "not heard");
+  };
+  const own = commands();
+  assert.equal((await own.run({ ...ASK, to: "s2", force: true })).to, "s2");
+  assert.deepEqual(servers.prepared.get("s2")?.moves, [{ address: VIP }]);
 });
 
 test("a switchover that is stopped before anything moved puts back; stopping none is no error", async () => {

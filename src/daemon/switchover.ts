@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { isIPv4 } from "node:net";
 import type { SwitchoverCommands } from "../api/local-app.ts";
-import { Fault, messageOf } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { SWITCHOVER_TURN_KEY } from "../cluster/keys.ts";
 import type { Member, NodeFile } from "../cluster/schema.ts";
@@ -142,7 +142,7 @@ class Run {
   readonly #deps: SwitchoverDeps;
   readonly #ask: SwitchoverAsk;
   readonly #own: { lines: string[]; stop: AbortController };
-  readonly #id = randomBytes(4).toString("hex");
+  #id = newId();
 
   constructor(
     deps: SwitchoverDeps,
@@ -161,31 +161,45 @@ class Run {
     const { limitS } = this.#ask;
     const same = { from, to, already, limitS, addresses: moves.map(({ address }) => address) };
     if (already) return { ...same, holders: holdersOf(judged.servers), connections: 0, tookMs: 0 };
-    const [old, next] = [this.#acts(from), this.#acts(to)];
+    const sides = { old: this.#acts(from), next: this.#acts(to) };
     const asides = standAside(judged, judged.servers).map((id) => this.#acts(id));
+    const aside = toAside(this.#wish("new", moves));
     try {
-      await this.#undoing({ old, next }, async () => {
-        this.#say(`${to} and ${from} prepare`);
-        const wish = this.#wish("new", moves);
-        const others = asides.map(async (acts) => acts.prepare(toAside(wish)));
-        const both = [next.prepare(wish), old.prepare(this.#wish("old", moves))];
-        // All, so that the undoing of one doesn't meet the other's beginning. Those that stand
-        // aside only help the one that is meant to be the first.
-        await Promise.allSettled(others);
-        for (const outcome of await Promise.allSettled(both)) {
-          if (outcome.status === "rejected") throw outcome.reason;
-        }
-        this.#say("each hears the other");
+      // They only help the one that is meant to be the first.
+      const standing = Promise.allSettled(asides.map(async (acts) => acts.prepare(aside)));
+      await this.#prepare(judged, sides).catch(async (error: unknown) => {
+        // Known too late to be asked for: a network that drops what one server passes on.
+        if (!this.#ask.force || !isFault(error, "switchover.ended")) throw error;
+        this.#say(`no connection can be kept, it moves by force: ${error.message}`);
+        this.#id = newId();
+        await this.#prepare({ ...judged, moves: moves.map(toBare) }, sides);
       });
-      const { tookMs, theirs } = await this.#move(judged, { old, next });
+      await standing;
+      const { tookMs, theirs } = await this.#move(judged, sides);
       const servers = await lookAtAll(this.#deps);
       const look = servers.find(({ id }) => id === from)?.look;
       const window = look?.windows.find(({ id }) => id === this.#id);
       const connections = window?.connections ?? theirs;
       return { ...same, holders: holdersOf(servers), connections, tookMs };
     } finally {
-      await this.#end(asides.map(async (acts) => acts.end({ id: this.#id, side: "new" })));
+      const of = { id: aside.id, side: "new" } as const;
+      await this.#end(asides.map(async (acts) => acts.end(of)));
     }
+  }
+
+  async #prepare(
+    { from, to, moves }: SwitchoverJudgement,
+    { old, next }: { old: SwitchoverActs; next: SwitchoverActs },
+  ): Promise<void> {
+    await this.#undoing({ old, next }, async () => {
+      this.#say(`${to} and ${from} prepare`);
+      const both = [next.prepare(this.#wish("new", moves)), old.prepare(this.#wish("old", moves))];
+      // Both, so that the undoing of one doesn't meet the other's beginning.
+      for (const outcome of await Promise.allSettled(both)) {
+        if (outcome.status === "rejected") throw outcome.reason;
+      }
+      this.#say("both are prepared");
+    });
   }
 
   /** From here on there is no way back, and nothing needs this member any more. */
@@ -268,6 +282,15 @@ class Run {
     this.#own.lines.push(line);
     this.#deps.log.notice(`switchover ${this.#id}: ${line}`);
   }
+}
+
+function newId(): string {
+  return randomBytes(4).toString("hex");
+}
+
+/** The move without its connections. */
+function toBare({ address }: SwitchoverJudgement["moves"][number]) {
+  return { address, breaks: "they can't be kept" };
 }
 
 /** The same addresses, to be left to another server. */
