@@ -153,6 +153,20 @@ test("a move by force breaks the connections that are asked, and no new ones", a
   await clients.end();
 });
 
+test("a server that passes connections on may be made to give that up, and nothing of it is left", async () => {
+  const [from, to] = await holderAndAnother();
+  const third = network.servers.find((each) => each !== from && each !== to);
+  assert.ok(third !== undefined);
+  const clients = startClients(network.clients, 0);
+  await clients.until("answers", (report) => report.heard > 20);
+  await switchovers.move("first", from, to);
+  await switchovers.move("second", to, third);
+  await switchovers.move("forced-back", third, to, 600, false);
+  const { failures } = await clients.until("their end", (report) => report.failures.length >= 4);
+  assert.deepEqual(new Set(failures.map(({ how }) => how)), new Set(["ECONNRESET"]));
+  await clients.end();
+});
+
 test("a power cut of the old holder resets its connections, those that only listen too", async () => {
   const [from, to] = await holderAndAnother();
   const clients = startClients(network.clients, 0);

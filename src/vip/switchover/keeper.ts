@@ -29,7 +29,7 @@ import {
   type SwitchoverPaths,
   switchoverPaths,
 } from "./order.ts";
-import { planHandOver, planPreparation, type Step, sysctlsOf, TABLES } from "./plan.ts";
+import { planHandOver, planPreparation, type Step, sysctlsOf, TABLES, takesOver } from "./plan.ts";
 import { countLinks, renderUndo, SILENCE_S } from "./render.ts";
 
 const PAUSE_MS = { preparing: 100, prepared: 20, moving: 20, moved: 1000, ended: 0 } as const;
@@ -84,7 +84,7 @@ class Keeper {
       if (order === undefined) return;
       const known = progress ?? (await readProgress(this.#paths));
       if (progress === undefined || progress.order.id !== order.id) {
-        progress = await this.#begin(order, known);
+        progress = await this.#begin(order, await this.#handOn(order, known));
       }
       progress = await this.#tick(progress);
       if (progress.phase === "ended") return;
@@ -107,6 +107,17 @@ class Keeper {
       await rm(this.#paths.order, { force: true });
       return undefined;
     }
+  }
+
+  /** What an earlier window hands on to `order`; one that can't is undone first. */
+  async #handOn(order: Order, known: Progress | undefined): Promise<Progress | undefined> {
+    if (known === undefined || known.order.id === order.id) return known;
+    if (known.phase === "ended" || takesOver(order, known.order)) return known;
+    this.#caller?.stop();
+    if (await exists(this.#paths.undo(known.order.id))) {
+      await runUndo(this.#paths, known.order.id);
+    }
+    return undefined;
   }
 
   /** Prepares `order`, or takes up again what an earlier process of it was at. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CHOSEN, REFUSING, RELUCTANT, WILLING } from "../priority.ts";
 import type { Before, Order } from "./order.ts";
-import { planHandOver, planPreparation, sysctlsOf, TABLES } from "./plan.ts";
+import { planHandOver, planPreparation, sysctlsOf, TABLES, takesOver } from "./plan.ts";
 
 const KEPT = {
   address: "10.0.0.10",
@@ -55,6 +55,16 @@ test("planPreparation leaves alone what isn't kept: then only keepalived's numbe
   assert.deepEqual(verbs(planPreparation(order("new", bare), none, [])), ["number"]);
   const handOver = planHandOver(none);
   assert.ok(handOver.do === "number" && handOver.priority === REFUSING && handOver.before === -150);
+});
+
+test("takesOver lets a window go over into one of the same servers only", () => {
+  const same = order("new");
+  assert.ok(takesOver(same, same));
+  assert.ok(takesOver(same, order("new", [{ address: "10.0.0.10", interface: "eth0" }])));
+  const elsewhere = { ...KEPT, kept: { ...KEPT.kept, peer: "10.0.0.3" } };
+  for (const moves of [[elsewhere], [{ address: "10.0.0.10", interface: "eth0" }]]) {
+    assert.equal(takesOver(order("new", moves), same), false);
+  }
 });
 
 test("planPreparation has a server stand aside by its number alone", () => {

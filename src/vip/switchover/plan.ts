@@ -68,6 +68,23 @@ export function planPreparation(order: Order, before: Before, sockets: readonly 
   return steps;
 }
 
+/**
+ * Whether `order` takes over all that `former` keeps here, so that its window may go over into this
+ * one.
+ */
+export function takesOver(order: Order, former: Order): boolean {
+  const kept = keptMoves(order);
+  return keptMoves(former).every((move) =>
+    kept.some(
+      (each) =>
+        each.address === move.address &&
+        each.interface === move.interface &&
+        each.kept.own === move.kept.own &&
+        each.kept.peer === move.kept.peer,
+    ),
+  );
+}
+
 function standOf({ stand }: Order): { priority: number; because: string } {
   if (stand === "aside") {
     return { priority: RELUCTANT, because: "another server is to take the addresses" };
