@@ -17,6 +17,15 @@ const NAME_VARIABLE = "LAB_AGENT";
  */
 const AFTER_FAILURE_MS = 200;
 
+/** What --test means, but that a run without a new catalog is none. */
+const AS_SERVICE = [
+  "--onetime",
+  "--no-daemonize",
+  "--no-splay",
+  "--verbose",
+  "--detailed-exitcodes",
+];
+
 export interface AgentOptions {
   /** Settings of puppet.conf's [main] beside or instead of ours. */
   settings?: Record<string, string>;
@@ -36,6 +45,8 @@ export interface AgentRun extends RunVerdict {
 export interface RunOptions {
   /** Milliseconds until the run counts as hung and is killed. Default RUN_MS_MAX. */
   withinMs?: number;
+  /** As an agent's service makes its runs: it may use the catalog that it has. */
+  asService?: boolean;
   /** Further arguments of `puppet agent`. */
   args?: string[];
   /** Kills the run when it aborts. */
@@ -97,11 +108,12 @@ export class Agent {
     );
   }
 
-  /** One run, as `puppet agent -t` makes it. Never throws for a failed run. */
+  /** One run, as `puppet agent -t` makes it by default. Never throws for a failed run. */
   async run(options: RunOptions = {}): Promise<AgentRun> {
     const startedAt = wallMs();
     const start = monotonicMs();
-    const args = ["agent", "--test", "--color=false", ...(options.args ?? [])];
+    const how = options.asService === true ? AS_SERVICE : ["--test"];
+    const args = ["agent", ...how, "--color=false", ...(options.args ?? [])];
     const result = await this.#puppet(args, options);
     const output = `${result.stdout}\n${result.stderr}`;
     const ms = monotonicMs() - start;

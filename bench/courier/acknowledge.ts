@@ -44,10 +44,10 @@ export function acknowledgement(): Group<CourierSite> {
     about: "commands acknowledged with two copies, beside PuppetDB's own acknowledgement",
     trials: { full: 5, quick: 1, baseline: 0 },
     measure: async (site, measuring) => {
-      await pair(site, "warm", AT_ONCE);
+      await pair(site, AT_ONCE);
       await makeTrials(seen, site, measuring, async (number, keep) => {
-        const one = await pair(site, `t${number}-one`, 1);
-        const many = await pair(site, `t${number}-many`, AT_ONCE);
+        const one = await pair(site, 1);
+        const many = await pair(site, AT_ONCE);
         const fsyncsMs = await probeDisk(site);
         keep({ one, many, fsyncsMs });
         const p50 = (slice: Slice) => `${quantile(slice.latenciesMs, 0.5).toFixed(1)} ms`;
@@ -65,13 +65,13 @@ export function acknowledgement(): Group<CourierSite> {
 }
 
 /** Each when nothing of the former is left to be stored. */
-async function pair(site: CourierSite, name: string, connections: number): Promise<Pair> {
+async function pair(site: CourierSite, connections: number): Promise<Pair> {
   const slice = async (door: "straight" | "courier") => {
     await site.untilDrained();
     const requestsMax =
       connections === 1 ? ONE_AFTER_THE_OTHER : (REQUESTS_PER_SECOND * SLICE_MS) / 1000;
-    const what = { facts: `${name}-${door}` };
-    return runLoad(site, { door: site[door], connections, ms: SLICE_MS, requestsMax, what });
+    const wish = { connections, ms: SLICE_MS, requestsMax, what: "facts" as const };
+    return runLoad(site, { door: site[door], ...wish });
   };
   return { straight: await slice("straight"), courier: await slice("courier") };
 }

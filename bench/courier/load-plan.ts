@@ -21,10 +21,10 @@ export const Load = z.object({
   ms: z.int().min(1),
   requestsMax: z.int().min(1),
   /**
-   * `facts`: one node's facts each, of nodes whose names begin with it, on a connection of its own
-   * as puppetserver does. Else a query, as path and query string, on kept-alive connections.
+   * `facts`: one node's facts each, on a connection of its own as puppetserver does. Else a query,
+   * as path and query string, on kept-alive connections.
    */
-  what: z.union([z.object({ facts: z.string() }), z.object({ query: z.string() })]),
+  what: z.union([z.literal("facts"), z.object({ query: z.string() })]),
 });
 export type Load = z.infer<typeof Load>;
 

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { until } from "../../src/base/retry.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { Agent, createAgents, loopAgents } from "../agents.ts";
-import type { AgentLoop, AgentOptions, AgentRun } from "../agents.ts";
+import type { AgentLoop, AgentOptions, AgentRun, RunOptions } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { AUTOSIGNED } from "./site.ts";
 
@@ -98,12 +98,12 @@ export async function enrol(
   return agents;
 }
 
-/** Enrols agents and keeps them running until `stop`, with further arguments of `puppet agent`. */
+/** Enrols agents and keeps them running until `stop`. */
 export async function startCrew(
   cluster: Cluster,
   names: readonly string[],
-  args: string[] = [],
+  options: Pick<RunOptions, "asService"> = {},
 ): Promise<Crew> {
   const agents = await enrol(cluster, names, { settings: ADVISED_SETTINGS });
-  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS, args }));
+  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS, ...options }));
 }

@@ -100,8 +100,7 @@ scene(
   "while no PuppetDB answers, agents apply their cached catalogs and purge nothing",
   async () => {
     await untilFit();
-    // As an agent's service does; --test alone would have it skip such a run.
-    await using crew = await startCrew(cluster, EXPORTERS, ["--usecacheonfailure"]);
+    await using crew = await startCrew(cluster, EXPORTERS, { asService: true });
     await rounds(crew, 1);
     for (const server of [s1, s2]) await server.run("systemctl stop puppetdb");
     await until("none is fit", async () => (await unfit(s3)).length === 2, {
