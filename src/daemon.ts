@@ -3,19 +3,22 @@
 // nothing that serves agents may depend on this process being there (P5).
 
 import { readFile } from "node:fs/promises";
-import { auditToLog } from "./api/audit.ts";
+import { auditToAll, auditToLog } from "./api/audit.ts";
 import { createLog, type Log } from "./base/log.ts";
+import type { Loop } from "./base/loop.ts";
 import { shareNext } from "./base/share-next.ts";
-import { CLOCK_OFFSET_MAX_MS } from "./ca/clock.ts";
 import { caLayout } from "./ca/layout.ts";
 import { accessExpiries } from "./cluster/access.ts";
+import { requireClock } from "./cluster/clock.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
+import type { LocalStatus } from "./cluster/status.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
+import { auditToHistory } from "./daemon/history.ts";
 import { live } from "./daemon/life.ts";
 import {
   commandsOf,
@@ -24,7 +27,7 @@ import {
   listenForMembers,
 } from "./daemon/listeners.ts";
 import { readLocalStatus } from "./daemon/local-status.ts";
-import { hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
+import { allHaveLooked, hungLoop, lookAt, loopWarnings } from "./daemon/loop-watch.ts";
 import { startMemberLoops, startServerLoops } from "./daemon/loops.ts";
 import type { MembershipDeps } from "./daemon/membership.ts";
 import { startPeople } from "./daemon/people.ts";
@@ -32,11 +35,10 @@ import { startRollLoop } from "./daemon/roll.ts";
 import { rollHands } from "./daemon/roll-hands.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { localAddresses } from "./host/network.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
-
-const SECOND_MS = 1000;
 
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
 export async function runDaemon(): Promise<void> {
@@ -72,6 +74,7 @@ async function assemble(log: Log, stop: AbortController) {
       ...parts,
       node: () => core.node,
       api: () => people.status(),
+      clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
     });
@@ -88,9 +91,9 @@ async function assemble(log: Log, stop: AbortController) {
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
   const commands = commandsOf(core, server, { membership, local, status });
-  const audit = auditToLog(log);
+  const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
-  core.loops.push(people.loop);
+  core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
   const listeners = [
     ...(await listenForCommands(commands, audit)),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -100,6 +103,7 @@ async function assemble(log: Log, stop: AbortController) {
     id: core.node.id,
     hung,
     async close() {
+      await core.history.close();
       await Promise.all([...listeners, people].map(async (each) => each.close()));
       await server?.ca.close();
       core.peers.close();
@@ -118,6 +122,8 @@ function membershipOf(
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
+    requireClock: (what) => requireClock(core.neighbours.clockOffsetMs(), what),
+    note: (note) => core.history.note(note),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
     requireSigner: async () => {
@@ -139,16 +145,38 @@ function membershipOf(
   };
 }
 
+/** Has the history look at what this member says of itself, once all loops have looked. */
+function startHistory(
+  core: Core,
+  server: ServerParts | undefined,
+  { local, leads }: { local: () => Promise<LocalStatus>; leads: () => boolean },
+): Loop[] {
+  const { history, neighbours } = core;
+  const looked = allHaveLooked([...core.loops], monotonicMs());
+  return history.start({
+    ready: () => looked(monotonicMs()),
+    leads,
+    hint: () => hintOf(server),
+    look: async () => {
+      const said = { leads: leads(), answering: neighbours.answering() };
+      return { ...said, local: await local() };
+    },
+  });
+}
+
+/** What tells at once that something has changed that history tells. */
+function hintOf(server: ServerParts | undefined): string {
+  const { active, backends = [] } = server?.edge.status() ?? {};
+  const addresses = localAddresses().map(({ address }) => address);
+  return JSON.stringify([addresses, active, backends.map(({ name, state }) => [name, state])]);
+}
+
 function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   const problem = server?.copier.problem() ?? "";
-  const offsetMs = core.neighbours.clockOffsetMs() ?? 0;
   const { reachable } = core.keeper.record();
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
     ...(problem === "" ? [] : [problem]),
-    ...(Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS
-      ? [`its clock is ${Math.round(offsetMs / SECOND_MS)} s off the others': it signs nothing`]
-      : []),
   ];
 }

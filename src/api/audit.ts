@@ -58,6 +58,15 @@ export function auditToLog(log: Log): Audit {
   };
 }
 
+/** Entries to several places. */
+export function auditToAll(audits: readonly Audit[]): Audit {
+  return {
+    note(entry) {
+      for (const audit of audits) audit.note(entry);
+    },
+  };
+}
+
 /**
  * Runs `call`, and notes how it came out: changes always, reading only when the caller may not.
  * `call` tells what it is done to as soon as it knows.

@@ -4,6 +4,7 @@
 import { Hono } from "hono";
 import type { z } from "zod";
 import type { Log } from "../base/log.ts";
+import type { Incident } from "../cluster/history/incident.ts";
 import type { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
@@ -16,7 +17,14 @@ import type {
   SwitchoverPlan,
   SwitchoverProgress,
 } from "../setup/address-contract.ts";
+import type { Explanation } from "../cluster/why/explain.ts";
 import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
+import type {
+  ConfigChange,
+  ConfigChanged,
+  ConfigFormer,
+  ConfigShown,
+} from "../setup/config-contract.ts";
 import type {
   AccessMade,
   AccessRevoked,
@@ -48,6 +56,12 @@ import type {
   RoomAnswer,
   VotersAnswer,
 } from "../setup/contract.ts";
+import type {
+  FinishWish,
+  HistoryAnswer,
+  HistoryWish,
+  IncidentWish,
+} from "../setup/history-contract.ts";
 import { type Audit, audited } from "./audit.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -72,7 +86,7 @@ export interface LocalDeps {
    */
   reissue(altNames: string[]): Promise<ServerNames>;
   /** Setup has gone through: this member is a full one. */
-  finish(): Promise<void>;
+  finish(wish: FinishWish): Promise<void>;
   ca: CaCommands | undefined;
   planRemoval(id: string): Promise<z.infer<typeof RemovalPlan>>;
   remove(id: string): Promise<z.infer<typeof RemovalDone>>;
@@ -92,6 +106,20 @@ export interface LocalDeps {
   failover: FailoverCommands;
   work: WorkCommands;
   access: AccessCommands;
+  config: ConfigCommands;
+  history(wish: HistoryWish): Promise<HistoryAnswer>;
+  why(about: string): Promise<Explanation>;
+  incident(wish: IncidentWish): Promise<Incident>;
+}
+
+/** The cluster's settings. */
+export interface ConfigCommands {
+  show(): Promise<ConfigShown>;
+  former(): Promise<ConfigFormer>;
+  formerAt(revision: number): Promise<ConfigShown>;
+  /** What a change would be; asked before it is done. */
+  plan(wish: ConfigChange): Promise<ConfigChanged>;
+  change(wish: ConfigChange): Promise<ConfigChanged>;
 }
 
 /** Virtual addresses taken from servers that can't be asked to let go. */

@@ -56,6 +56,7 @@ before(async () => {
     log: createLog(() => undefined),
     revokedSerials: () => new Set(),
     local: nothing,
+    evidence: () => assert.fail("not asked for here"),
     admit: nothing,
     joinKeys: nothing,
     hasCopy: nothing,

@@ -10,6 +10,7 @@ import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { LEAF_NAMES } from "../cluster/pki.ts";
+import { type Evidence, EvidenceWish } from "../cluster/history/evidence.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { REVOCATION_KEY } from "../edge/identity.ts";
 import {
@@ -25,7 +26,7 @@ import {
   SwitchoverTaken,
   SwitchoverWish,
 } from "../vip/switchover/acts.ts";
-import { readBody } from "./body.ts";
+import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -42,6 +43,8 @@ export interface MemberDeps {
   /** Serials (upper-case hex) of control certificates that are no good any more. */
   revokedSerials(): ReadonlySet<string>;
   local(): Promise<LocalStatus>;
+  /** What this member can show of what happened. */
+  evidence(wish: EvidenceWish): Evidence;
   admit(start: JoinStart): Promise<JoinAnswer>;
   joinKeys(caller: Caller): Promise<unknown>;
   /**
@@ -113,6 +116,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     c.json((await deps.joinKeys(callerOf(c.env, deps))) as object),
   );
   app.get("/v1/local", async (c) => c.json(await deps.local()));
+  app.get("/v1/evidence", (c) => c.json(deps.evidence(checked(EvidenceWish, c.req.query()))));
   app.post("/v1/copies", async (c) => {
     const { revision } = await readBody(HasCopy, c.req);
     return c.json({ has: await deps.hasCopy(revision) });

@@ -33,6 +33,8 @@ const BODIES: Record<string, unknown> = {
   "post /v1/switchover/plan": { to: "s2.test", force: false, limitS: 900 },
   "post /v1/failover": { address: "10.0.0.10" },
   "post /v1/failover/plan": { address: "10.0.0.10" },
+  "post /v1/config": { revision: 7, settings: { voters: 5 } },
+  "post /v1/config/plan": { revision: 7, settings: { voters: 5 } },
   "post /v1/puppetdb/use": { id: "s1.test" },
   "post /v1/drains": { name: "s3" },
   "post /v1/roll/plan": { names: [] },

@@ -46,6 +46,8 @@ interface Declared<
   answer: A;
   /** What it is done to, for the audit; never a secret. */
   about?(input: Input<P, z.infer<Q>, z.infer<B>>): string;
+  /** The same where only the answer tells. */
+  aboutAnswer?(answer: z.infer<A>): string;
   /** What of a query is answered at once over the network, where many may ask. */
   bound?(query: z.infer<Q>): z.infer<Q>;
   run(deps: LocalDeps, input: Input<P, z.infer<Q>, z.infer<B>>): z.infer<A> | Promise<z.infer<A>>;
@@ -61,6 +63,7 @@ export interface Route {
   body?: z.ZodType;
   answer: z.ZodType;
   about?(input: AnyInput): string;
+  aboutAnswer?(answer: unknown): string;
   bound?(query: unknown): unknown;
   run(deps: LocalDeps, input: AnyInput): unknown;
 }
@@ -107,7 +110,9 @@ export function serveRoute<E extends Env>(
         who,
       };
       about(route.about?.(input) ?? Object.values(input.params).join(" "));
-      return route.run(deps, input);
+      const answer = await route.run(deps, input);
+      if (route.aboutAnswer !== undefined) about(route.aboutAnswer(answer));
+      return answer;
     });
     return c.json(answer as object);
   });

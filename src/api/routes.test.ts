@@ -58,6 +58,8 @@ const BODY = {
   puppetdb: true,
   url: "https://foreman.test/",
   address: "10.0.0.10",
+  revision: 7,
+  settings: { voters: 5 },
   scopes: ["chores"],
   reason: "why",
   until: "2026-11-20T12:00:00.000Z",
@@ -83,6 +85,7 @@ test("the commands' socket has what changes something audited, as root's", async
   await ask("GET", "/v1/local");
   await ask("DELETE", "/v1/tokens/ab%20cd", undefined, "alice");
   assert.equal((await ask("POST", "/v1/ca/sign", { names: 7 })).status, 400);
+  await ask("POST", "/v1/config", { revision: 7, settings: {} });
   const root = { role: "root", from: "socket" };
   assert.deepEqual(
     entries.map(({ tookMs: _tookMs, ...rest }) => rest),
@@ -102,6 +105,14 @@ test("the commands' socket has what changes something audited, as root's", async
         about: "",
         outcome: "failed",
         code: "api.malformed",
+      },
+      {
+        ...root,
+        who: "root",
+        what: "POST /v1/config",
+        about: "voters",
+        outcome: "done",
+        code: "",
       },
     ],
   );

@@ -6,8 +6,10 @@ import { accessRoutes } from "./routes/access.ts";
 import { addressRoutes } from "./routes/address.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
+import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
+import { settingsRoutes } from "./routes/settings.ts";
 import { workRoutes } from "./routes/work.ts";
 
 export const ROUTES: readonly Route[] = [
@@ -18,4 +20,6 @@ export const ROUTES: readonly Route[] = [
   ...memberRoutes,
   ...workRoutes,
   ...accessRoutes,
+  ...historyRoutes,
+  ...settingsRoutes,
 ];

@@ -3,12 +3,13 @@
 // another milliseconds later; without etcd the CA directory has the last word.
 
 import { Fault } from "../base/fault.ts";
+import { printable } from "../base/printable.ts";
 import { certificatePem } from "../x509/certificate.ts";
 import { parseCrls } from "../x509/crl.ts";
 import type { Core } from "./core.ts";
 import { readNamed } from "./directory.ts";
 import { BODY_BYTES_MAX, json, notFound, readBody, text, tooLarge } from "./http.ts";
-import { isCertname, printable } from "./certname.ts";
+import { isCertname } from "./certname.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { currentPem } from "./directory-jobs.ts";
 import { renderPuppetTime } from "./inventory.ts";

@@ -1,6 +1,8 @@
 // Which names a certificate may be for: Puppet's rules and their exact texts, and our own limits.
 // A name becomes a file name, a record key and a line of text, so nothing odd may pass here.
 
+import { printable } from "../base/printable.ts";
+
 /** Longest certname in characters: with `.pem` it still is a file name. */
 export const CERTNAME_LENGTH_MAX = 251;
 
@@ -38,9 +40,4 @@ export function isCertname(name: string): boolean {
   return (
     segments.every((segment) => /^[a-z0-9_-]*[a-z0-9_]$/.test(segment)) && /^[a-z0-9_]/.test(name)
   );
-}
-
-/** `text` with what could break a line or a terminal replaced, and cut to a bearable length. */
-export function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, "?").slice(0, 300);
 }

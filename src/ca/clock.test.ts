@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { isoTime } from "../host/clock.ts";
-import { clockOffsetMs, crlTimes, judgeClock } from "./clock.ts";
+import { crlTimes, judgeClock } from "./clock.ts";
 
 const NOW = Date.parse("2026-11-20T10:00:00.000Z");
 const DAY_MS = 86_400_000;
@@ -11,28 +11,6 @@ const crl = (thisMs: number) => ({
   number: 7,
   thisUpdate: isoTime(thisMs),
   nextUpdate: isoTime(thisMs + 1000 * DAY_MS),
-});
-
-void test("clockOffsetMs: the one clock that is off says so, and no other", () => {
-  const cases: [offsets: number[], expected: number | undefined][] = [
-    [[], undefined],
-    [[5], 5],
-    [[-600], -600],
-    // Of three, whichever way the one is off.
-    [[-600, 0], 0],
-    [[600, 0], 0],
-    [[600, 600], 600],
-    [[-600, -601], -600],
-    [[40, 80], 40],
-    // Of four and more.
-    [[0, 0, 600], 0],
-    [[0, 600, 600], 600],
-    [[0, -600, -600], -600],
-    [[1, 2, 600, 600], 2],
-  ];
-  for (const [offsets, expected] of cases) {
-    assert.equal(clockOffsetMs(offsets), expected, offsets.join());
-  }
 });
 
 void test("judgeClock trusts others that agree, refuses what is off, and knows when nobody says", () => {

@@ -2,11 +2,10 @@
 // one that has ended, so a wrong clock must never come into a list. Pure: times come in.
 
 import { Fault } from "../base/fault.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import { isoTime } from "../host/clock.ts";
 import type { CrlValue } from "./record.ts";
 
-/** A clock further off than this signs nothing, milliseconds. */
-export const CLOCK_OFFSET_MAX_MS = 60_000;
 /** Stock's lifetime of a CRL in calendar years. */
 const CRL_YEARS = 5;
 /** A CRL has a certificate for so long after its end: agents whose clocks lag still need it. */
@@ -24,19 +23,6 @@ export interface ClockView {
   offsetMs: number | undefined;
   /** Whether the cluster has other members. */
   hasOthers: boolean;
-}
-
-/**
- * How far this clock is off where most clocks stand, this one among them, milliseconds. `offsets`:
- * this clock minus each other's that answers. Where they are split in halves, nobody knows which is
- * right, and the farther middle counts. Undefined while nobody answers.
- */
-export function clockOffsetMs(offsets: readonly number[]): number | undefined {
-  if (offsets.length === 0) return undefined;
-  const sorted = [0, ...offsets].toSorted((a, b) => a - b);
-  const low = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
-  const high = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  return Math.abs(low) > Math.abs(high) ? low : high;
 }
 
 /**

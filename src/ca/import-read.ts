@@ -4,10 +4,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../base/fault.ts";
+import { printable } from "../base/printable.ts";
 import { parseCertificate, type Certificate } from "../x509/certificate.ts";
 import type { CrlEntry } from "../x509/crl.ts";
 import { TIME_FIRST_MS } from "../x509/time.ts";
-import { isCertname, printable } from "./certname.ts";
+import { isCertname } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames, type DiskAuthority } from "./directory-state.ts";
 import type { Note, OddityKind } from "./import-oddities.ts";

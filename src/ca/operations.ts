@@ -3,8 +3,9 @@
 // second server and at the edges; how far that was is part of the answer.
 
 import { isIP } from "node:net";
+import { printable } from "../base/printable.ts";
 import { type Certificate, certificatePem } from "../x509/certificate.ts";
-import { isCertname, printable } from "./certname.ts";
+import { isCertname } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
 import { lookUp } from "./look-up.ts";

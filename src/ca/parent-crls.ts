@@ -3,11 +3,11 @@
 // or is nobody's, ends all their TLS, so each is verified before it takes the place of another.
 
 import { Fault, messageOf } from "../base/fault.ts";
+import { printable } from "../base/printable.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { type Certificate, subjectKeyId } from "../x509/certificate.ts";
 import { type Crl, crlPem, parseCrls, verifyCrl } from "../x509/crl.ts";
 import { OID } from "../x509/oids.ts";
-import { printable } from "./certname.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Touched } from "./mirror.ts";
 import { AUTHORITY_KEY, encodeValue } from "./record.ts";

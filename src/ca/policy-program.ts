@@ -3,8 +3,8 @@
 // reach the port has it run, so few run at once, each for a bounded time.
 
 import { messageOf } from "../base/fault.ts";
+import { printable } from "../base/printable.ts";
 import { tryRun } from "../host/process.ts";
-import { printable } from "./certname.ts";
 import { parseHocon } from "./hocon.ts";
 
 const AT_ONCE_MAX = 4;

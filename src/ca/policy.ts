@@ -3,6 +3,7 @@
 // readRequest decides what may wait at all, refuseRequest what may be signed.
 
 import { messageOf } from "../base/fault.ts";
+import { printable } from "../base/printable.ts";
 import { subjectAltNames } from "../x509/certificate.ts";
 import { readDer } from "../x509/der.ts";
 import type { AltName, Extension } from "../x509/extensions.ts";
@@ -15,7 +16,7 @@ import {
 } from "../x509/request.ts";
 import { textOf, utf8Of } from "../x509/text.ts";
 import { derUtf8 } from "../x509/der.ts";
-import { printable, refuseCertname } from "./certname.ts";
+import { refuseCertname } from "./certname.ts";
 import type { Subject } from "./profile.ts";
 import type { CaSettings } from "./settings.ts";
 

@@ -19,6 +19,8 @@ export interface CaState {
   /** Names that have a certificate. */
   certificates: number;
   crlNumber: number;
+  /** How many certificates were ever revoked. */
+  revocations: number;
   /** ISO time; empty when there is no CRL. */
   crlNextUpdate: string;
   /** What ends next of the CA's certificates, the CRL and current certificates. */
@@ -47,6 +49,7 @@ export function describeState(core: Core): CaState {
     requests: mirror.tables.requests.size,
     certificates: mirror.tables.names.size,
     crlNumber: crl?.number ?? 0,
+    revocations: mirror.tables.revoked.size,
     crlNextUpdate: crl === undefined ? "" : isoTime(crl.nextUpdateMs),
     ...(expiry === undefined ? {} : { nextExpiry: expiry }),
     expiries,

@@ -5,6 +5,8 @@ export const KEY_PREFIX = "understudy/";
 
 export const META_KEY = `${KEY_PREFIX}meta`;
 export const SETTINGS_KEY = `${KEY_PREFIX}settings`;
+/** What the settings were, by the revision at which they were written. */
+export const FORMER_SETTINGS_PREFIX = `${KEY_PREFIX}former-settings/`;
 export const MEMBERS_PREFIX = `${KEY_PREFIX}members/`;
 /** Where two joins with one address meet: `addresses/<address>` holds the member's id. */
 export const ADDRESSES_PREFIX = `${KEY_PREFIX}addresses/`;
@@ -19,6 +21,8 @@ export const SWITCHOVER_TURN_KEY = `${KEY_PREFIX}turns/switchover`;
 /** Planned work: who is drained, and the roll under way. */
 export const WORK_KEY = `${KEY_PREFIX}work`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
+/** What happened: told, and never acted upon, so that nothing waits for it or is woken by it. */
+export const HISTORY_PREFIX = `${KEY_PREFIX}history/`;
 
 /** Says that the cluster's CA has ended, and where stock Puppet Server's goes on. */
 export const EJECTED_KEY = `${KEY_PREFIX}ca/ejected`;

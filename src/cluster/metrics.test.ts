@@ -26,6 +26,8 @@ const FULL = local("s1", {
     load: { slot: 1, now: 1.5, past: [] },
     backends: [row("s1"), row("s2", { state: "down" })],
   }),
+  history: { waiting: 3 },
+  clock: { offsetMs: -1500, others: [{ id: "s2", offsetMs: 250 }] },
   expiries: [
     {
       kind: "leaf",
@@ -79,6 +81,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     'understudy_paused{scope="chores"} 1',
     "understudy_edge_connections 3",
     "understudy_edge_replays_total 7",
+    "understudy_clock_offset_seconds -1.5",
+    'understudy_clock_difference_seconds{member="s2"} 0.25',
     'understudy_puppetserver_up{puppetserver="s2"} 0',
     'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',
     "understudy_courier_single_copies 2",

@@ -40,6 +40,15 @@ export const METRICS: readonly Metric[] = [
   gauge("view_age_seconds", "How old this member's view of the cluster is.", (s) =>
     one(seconds(s.record.ageMs)),
   ),
+  gauge("clock_offset_seconds", "How far this clock is off most members'.", ({ clock }) =>
+    one(clock?.offsetMs === undefined ? undefined : seconds(clock.offsetMs)),
+  ),
+  gauge("clock_difference_seconds", "How far this clock is off that member's.", ({ clock }) =>
+    (clock?.others ?? []).map(({ id, offsetMs }) => [{ member: id }, seconds(offsetMs)]),
+  ),
+  gauge("history_waiting_entries", "What this member has yet to tell in the record.", (s) =>
+    one(s.history?.waiting),
+  ),
   gauge("etcd_voter", "1 where etcd votes here.", ({ etcd }) =>
     one(etcd.runs === "leader" || etcd.runs === "voter"),
   ),

@@ -4,8 +4,10 @@
 import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Etcd, KeyValue } from "../etcd/types.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import {
   EJECTED_KEY,
+  FORMER_SETTINGS_PREFIX,
   MEMBERS_PREFIX,
   memberKey,
   META_KEY,
@@ -36,6 +38,18 @@ export interface ClusterRecord {
   ejected: Kept<Ejected> | undefined;
   work: Work;
 }
+
+/** How many former states of the settings are kept. */
+const FORMER_MAX = 50;
+const REVISION_DIGITS = 16;
+
+/** The settings as they were before a change (`understudy/former-settings/<revision>`). */
+export const FormerSettings = z.object({
+  /** As they stood, whatever version wrote them. */
+  settings: z.looseObject({}),
+  /** When the next change came. */
+  until: z.string(),
+});
 
 /** How often a compared change is tried again when somebody else was first. */
 export const CONFLICT_TRIES_MAX = 8;
@@ -118,11 +132,65 @@ export async function updateMember(
   return update(etcd, memberKey(id), Member, change);
 }
 
+/**
+ * Changes the settings by `change`, and keeps what they were. With `revision`, only if they are
+ * still of it: else Fault `config.changed`. Without, it goes by what it finds. Returns the revision
+ * at which they stand then.
+ */
 export async function updateSettings(
   etcd: Etcd,
   change: (settings: Settings) => Settings,
+  { revision }: { revision?: number | undefined } = {},
 ): Promise<number> {
-  return update(etcd, SETTINGS_KEY, Settings, (settings) => settings && change(settings));
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries += 1) {
+    const kv = await etcd.get(SETTINGS_KEY);
+    if (kv === undefined) throw new Fault("cluster.no-record", "the record has no settings yet");
+    const before = parseKept(Settings, kv);
+    if (revision !== undefined && before.modRevision !== revision) throw changed();
+    const whole = JSON.parse(before.text) as object;
+    const foreign = Object.entries(whole).filter(([key]) => !(key in Settings.shape));
+    // What a newer version has added stays as it is.
+    const render = (settings: Settings) =>
+      JSON.stringify({ ...settings, ...Object.fromEntries(foreign) });
+    const value = render(change(before.value));
+    if (value === render(before.value)) return before.modRevision;
+    const key = formerKey(before.modRevision);
+    const former = JSON.stringify({ settings: whole, until: isoTime(wallMs()) });
+    const surplus = await surplusKeys(etcd);
+    const done = await etcd.transact(
+      {
+        when: [{ key: SETTINGS_KEY, modRevision: before.modRevision }],
+        then: [
+          { put: SETTINGS_KEY, value },
+          { put: key, value: former },
+          ...surplus.map((key) => ({ delete: key })),
+        ],
+      },
+      // The same settings may come again; this is of one change alone.
+      { settle: { key, value: former } },
+    );
+    if (done.ok) return done.revision;
+  }
+  throw conflict(SETTINGS_KEY);
+}
+
+/** Keys that must go so that one more has room; of very many, some. */
+async function surplusKeys(etcd: Etcd): Promise<string[]> {
+  const { kvs } = await etcd.range(FORMER_SETTINGS_PREFIX, { keysOnly: true });
+  return kvs
+    .slice(0, Math.max(0, kvs.length - FORMER_MAX + 1))
+    .map(({ key }) => key)
+    .slice(0, 100);
+}
+
+function changed(): Fault {
+  return new Fault("config.changed", "the settings were changed by somebody else meanwhile", {
+    hints: ["Nothing was changed now. What they are: understudy config show"],
+  });
+}
+
+function formerKey(revision: number): string {
+  return `${FORMER_SETTINGS_PREFIX}${String(revision).padStart(REVISION_DIGITS, "0")}`;
 }
 
 export async function readWork(etcd: Etcd): Promise<Work> {

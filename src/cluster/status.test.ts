@@ -116,7 +116,16 @@ test("judgeStatus names what is to be looked at", () => {
       { edge: edge({ backends: [down, row("s2"), row("s3")] }) },
       /^s1's edge sees s1's puppetserver as down: refused$/,
     ],
-    ["clock", { wallMs: NOW_MS + 60_000 }, /^s1's clock is 60 s off/],
+    [
+      "clock",
+      { clock: { offsetMs: -60_500, others: [] } },
+      /^s1's clock is 61 s behind .* it signs/,
+    ],
+    [
+      "older clock",
+      { wallMs: NOW_MS + 60_000 },
+      /^s1's clock is 60 s ahead of the others': from 60/,
+    ],
     ["setup", { phase: "setup" }, /^s1 hasn't finished setting up/],
     ["own warning", { warnings: ["w"] }, /^s1: w$/],
     [

@@ -7,7 +7,9 @@ import { renderDuration } from "../base/duration.ts";
 import { QUOTA_BYTES } from "../etcd/server.ts";
 import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
+import { ClockStatus, clockWarning } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
+import { poisonWarnings, revocationWarnings } from "./edge-status.ts";
 import { ejectionWarnings } from "./ejection-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
@@ -18,7 +20,6 @@ import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 import { NO_WORK, rollUnderWay, Work } from "./work.ts";
 import { workNotes, workWarnings } from "./work-status.ts";
 
-const CLOCK_WARN_MS = 5000;
 /** The part of etcd's quota from which on somebody should do something. */
 const NEARLY_FULL = 0.8;
 const ALARMS: Record<string, string> = {
@@ -110,6 +111,8 @@ export const LocalStatus = z.object({
       certificates: z.int(),
       crlNumber: z.int(),
       crlNextUpdate: z.string(),
+      /** Certificates that were ever revoked. */
+      revocations: z.int().optional(),
       nextExpiry: z.object({ what: z.string(), at: z.string() }).optional(),
       directoryBehind: z.string(),
       /** Keys of the record that can't be understood here. */
@@ -125,6 +128,10 @@ export const LocalStatus = z.object({
     .optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
+  /** How far clocks are apart, as this member finds. */
+  clock: ClockStatus.optional(),
+  /** What of the history isn't in the record yet. */
+  history: z.object({ waiting: z.int() }).optional(),
   /** The API for people; absent: a version without one. */
   api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
@@ -322,10 +329,9 @@ function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
     if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
   }
   if (local.ca !== undefined) warnings.push(...caWarnings(id, local.ca));
-  const offsetMs = local.wallMs - nowMs;
-  if (Math.abs(offsetMs) > CLOCK_WARN_MS) {
-    warnings.push(`${id}'s clock is ${Math.round(offsetMs / 1000)} s off this server's.`);
-  }
+  // What an older version, or a member that can ask nobody, doesn't know.
+  const clock = clockWarning(id, local.clock?.offsetMs ?? local.wallMs - nowMs);
+  if (clock !== undefined) warnings.push(`${clock}.`);
   return warnings;
 }
 
@@ -364,28 +370,6 @@ function addressWarnings(facts: Facts): string[] {
     if (holders.length === 0) return [`Nobody that answers holds ${address}.`];
     const names = holders.map(({ member }) => member.id).join(" and ");
     return [`${address} is held by ${names} at once: is the network between them cut?`];
-  });
-}
-
-function revocationWarnings(servers: MemberAnswer[]): string[] {
-  const newest = Math.max(0, ...servers.map(({ local }) => local?.ca?.crlNumber ?? 0));
-  return servers.flatMap(({ member, local }) => {
-    const confirmed = local?.edge?.confirmedCrl;
-    if (confirmed === undefined || confirmed >= newest) return [];
-    return [
-      `${member.id}'s edge has confirmed revocations up to CRL ${confirmed}, not ${newest} yet.`,
-    ];
-  });
-}
-
-function poisonWarnings(servers: MemberAnswer[]): string[] {
-  const found = servers.flatMap(({ local }) => local?.edge?.poisonous ?? []);
-  // Each edge has its own list; the newest entry of a node comes last.
-  const sorted = found.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  const latest = new Map(sorted.map((each) => [each.certname, each]));
-  return [...latest.values()].map(({ certname, at, servers }) => {
-    const whom = servers.length === 0 ? "its puppetservers" : servers.join(" and ");
-    return `The catalog of ${certname} took ${whom} down (last ${at}): it isn't replayed for an hour. Look at what it compiles.`;
   });
 }
 

@@ -10,11 +10,13 @@ import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { changedMs } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
-import { EJECTED_KEY, KEY_PREFIX } from "./keys.ts";
+import { EJECTED_KEY, HISTORY_PREFIX, KEY_PREFIX } from "./keys.ts";
 import type { NodeFile } from "./schema.ts";
 import { keepView, readKeptView, readView, type View, voterEndpoints } from "./view.ts";
 
 const TICK_MS = 3000;
+/** Why the record isn't reachable while nobody has tried yet. */
+export const NOT_READ_YET = "not read yet";
 
 export interface ViewKeeper {
   /** The newest view there is; undefined until one was read for the first time ever. */
@@ -43,7 +45,7 @@ export async function startViewKeeper(options: {
   let kept: View | undefined;
   let readMs = view === undefined ? Number.NEGATIVE_INFINITY : monotonicMs() - (await keptAgeMs());
   let ageIsMost = true;
-  let because = "not read yet";
+  let because = NOT_READ_YET;
   let watching = false;
   if (view !== undefined) etcd.setEndpoints(endpointsOf(view, node));
 
@@ -97,7 +99,8 @@ export async function startViewKeeper(options: {
 
 /** Whether a key is of what the view has. */
 function isOfView(key: string): boolean {
-  return key === EJECTED_KEY || !key.startsWith(`${KEY_PREFIX}ca/`);
+  if (key === EJECTED_KEY) return true;
+  return !key.startsWith(`${KEY_PREFIX}ca/`) && !key.startsWith(HISTORY_PREFIX);
 }
 
 /** Whether both say the same of the cluster, whenever they were read. */

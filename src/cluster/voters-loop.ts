@@ -2,6 +2,7 @@
 // for good. The leader runs it; one step a tick, each taken from what is observed then, so an
 // interruption costs a tick. The judgement is etcd/voters.ts.
 
+import type { Acts } from "../base/acts.ts";
 import type { Log } from "../base/log.ts";
 import { clientUrl, peerUrl } from "../etcd/server.ts";
 import type { Etcd, MemberStatus } from "../etcd/types.ts";
@@ -19,7 +20,7 @@ export interface Voters {
   planning(): string;
 }
 
-export function createVoters(etcd: Etcd, log: Log): Voters {
+export function createVoters(etcd: Etcd, log: Log, acts: Acts): Voters {
   let planned: VoterAction[] = [];
   return {
     async step(view, reachable) {
@@ -32,6 +33,7 @@ export function createVoters(etcd: Etcd, log: Log): Voters {
         ready: reachable(member.id),
       }));
       planned = planVoters(view.settings.voters, candidates, { members: observed });
+      acts.note("voters", planned);
       for (const action of planned) await apply(etcd, action, log);
     },
     rest() {

@@ -126,7 +126,7 @@ export async function signMember(
 export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
   const { serving, because, requests, certificates, crlNumber, crlNextUpdate, ...rest } =
     ca.state();
-  const { nextExpiry, directoryBehind, directory, unreadable } = rest;
+  const { nextExpiry, directoryBehind, directory, unreadable, revocations } = rest;
   const ejected = ca.ejected();
   return {
     serving,
@@ -135,6 +135,7 @@ export function caStatus(ca: Ca): NonNullable<LocalStatus["ca"]> {
     certificates,
     crlNumber,
     crlNextUpdate,
+    revocations,
     directoryBehind,
     unreadable: unreadable.slice(0, NAMED_MAX),
     unknownFiles: directory.unknown.slice(0, NAMED_MAX),

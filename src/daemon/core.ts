@@ -1,11 +1,13 @@
 // The parts of a daemon, built and wired in the order in which they need each other. What they
 // decide is theirs.
 
+import { type Acts, createActs } from "../base/acts.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Loop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
 import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import { KEY_PREFIX } from "../cluster/keys.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { createPeers, type Peers } from "../cluster/peer.ts";
@@ -14,19 +16,20 @@ import type { NodeFile } from "../cluster/schema.ts";
 import { startViewKeeper, type ViewKeeper } from "../cluster/view-keeper.ts";
 import type { View } from "../cluster/view.ts";
 import { createVoters, type Voters } from "../cluster/voters-loop.ts";
-import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
 import { startCa } from "./ca.ts";
 import { type CourierRunner, createCourierRunner } from "./courier.ts";
 import { type Copier, startCopier } from "./copies.ts";
 import { createEdgeRunner, type EdgeRunner } from "./edge.ts";
+import { type History, openHistory } from "./history.ts";
 import { createHostCertificate, type HostCertificate } from "./host-certificate.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
+import { OWN_CERTIFICATES } from "./loops.ts";
 import { createOwnLeaves, type OwnLeaves } from "./own-leaves.ts";
 import { isIdle, keepOwn } from "./own-record.ts";
 import { createRefusals, memberDoors, type Refusals } from "./pki-loop.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { monotonicMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { memoryOfHost } from "../host/facts.ts";
 import { makeFolder } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
@@ -48,6 +51,9 @@ export interface Core {
   refusals: Refusals;
   leaves: OwnLeaves;
   voters: Voters;
+  history: History;
+  /** What the loops planned last. */
+  acts: Acts;
   /** Whether this member asks the others now to take it out. */
   asked: { out: boolean };
   /** Why this daemon keeps requests from its own puppetserver now; empty: it doesn't. */
@@ -90,6 +96,15 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   let control = await readLeaf("control");
   const peers = createPeers(() => control);
   const keeper = await startViewKeeper({ etcd, node, log, signal });
+  const acts = createActs(wallMs);
+  const history = await openHistory({
+    id: node.id,
+    folder: PATHS.history,
+    etcd,
+    keeper,
+    log,
+    signal,
+  });
   const reachable = () => keeper.record().reachable;
   const access = await startAccessKeeper({ etcd, file: PATHS.accessFile, reachable, log, signal });
   const asked = { out: false };
@@ -121,7 +136,9 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
       await keepOwn({ etcd, node, layout, takenOut });
     },
     isIdle: async (view) => isIdle(view, node),
-    onRenewed: async () => {
+    onRenewed: async (renewed) => {
+      const what = `${node.id}'s own certificates are renewed: ${renewed.join(", ")}`;
+      history.note({ kind: "certificate", what, by: `loop "${OWN_CERTIFICATES}"` });
       etcd.setTls(await readLeaf("etcd"));
       await readAnew();
     },
@@ -134,11 +151,12 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
       await readAnew();
     }),
   });
-  const voters = createVoters(etcd, log);
+  const voters = createVoters(etcd, log, acts);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
   const loops = [neighbours.loop, access.loop];
   const take = { address: "" };
-  return { ...parts, access, asked, takenOut, take, reloads, loops, log, signal };
+  const own = { asked, takenOut, take, reloads };
+  return { ...parts, access, history, acts, ...own, loops, log, signal };
 }
 
 export async function createServer(core: Core): Promise<ServerParts> {

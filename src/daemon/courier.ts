@@ -4,6 +4,7 @@
 // the record is unknown; only a record that says otherwise stops it.
 
 import { readFile, rm } from "node:fs/promises";
+import type { Acts } from "../base/acts.ts";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { CourierAnswer, type CourierStatus, silentCourier } from "../cluster/courier-status.ts";
@@ -27,6 +28,7 @@ const UNITS_EVERY_TICKS = 6;
 export interface CourierHost {
   node: NodeFile;
   layout: PuppetLayout;
+  acts: Acts;
   log: Log;
 }
 
@@ -40,13 +42,15 @@ export interface CourierRunner {
   status(): Promise<CourierStatus | undefined>;
 }
 
-export function createCourierRunner({ node, layout, log }: CourierHost): CourierRunner {
+export function createCourierRunner({ node, layout, acts, log }: CourierHost): CourierRunner {
   let wanted = false;
   let ticks = 0;
   let gid: number | undefined;
   const stop = async () => {
     if (!(await exists(PATHS.courierConfig))) return;
-    log.notice("the courier stops: this server is to run none");
+    const because = "this server is to run none";
+    acts.note("courier", [{ do: "stop", because }]);
+    log.notice(`the courier stops: ${because}`);
     // The socket first: whoever connects would start it again.
     for (const name of [UNITS.courierSocket, UNITS.courier]) {
       await unit("disable", name);
@@ -72,7 +76,9 @@ export function createCourierRunner({ node, layout, log }: CourierHost): Courier
       const answer = await ask().catch(() => undefined);
       if (answer === undefined || ticks % UNITS_EVERY_TICKS === 0) await startUnits();
       if (answer === undefined || answer.loaded === hashOf(text)) return;
-      log.notice("the courier starts anew: what it is told has changed");
+      const because = "what it is told has changed";
+      acts.note("courier", [{ do: "restart", because }]);
+      log.notice(`the courier starts anew: ${because}`);
       await unit("restart", UNITS.courier);
     },
     async status() {

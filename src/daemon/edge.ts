@@ -2,6 +2,7 @@
 // CA, and what HAProxy says of itself for the status. The judgement is edge/plan.ts.
 
 import { RefuseAnswer } from "../api/member-app.ts";
+import type { Acts } from "../base/acts.ts";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Ca } from "../ca/authority.ts";
@@ -48,6 +49,7 @@ export interface EdgeHost {
   keeper: ViewKeeper;
   peers: Peers;
   ca: Ca;
+  acts: Acts;
   log: Log;
 }
 
@@ -89,6 +91,7 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     configured = true;
     const { before, actions } = await settleEdge(config);
     stockOf = config.stockAuthority?.name;
+    host.acts.note("edge", actions);
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
     // Where nothing was to be done, it is as it was found.
     if (before.running && actions.length === 0) seen = before;

@@ -19,6 +19,7 @@ import { accessCommands } from "./access.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
+import { configCommands } from "./config.ts";
 import { type Core, requireCa, requireView, type ServerParts } from "./core.ts";
 import {
   addNames,
@@ -31,6 +32,7 @@ import {
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
 import { failoverCommands } from "./failover.ts";
+import { createInquiry } from "./inquiry.ts";
 import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
@@ -60,6 +62,7 @@ export function commandsOf(
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
+  const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   return {
     log,
     local: shared.local,
@@ -84,11 +87,23 @@ export function commandsOf(
       await server?.hostCertificate.reissue(settings);
       return { altNames: namesOfServer(settings, core.node.id) };
     },
-    finish: async () => {
+    finish: async ({ stages }) => {
       await finishMember(membership);
+      core.history.note({
+        kind: "member",
+        what: `${core.node.id} is set up: ${core.node.startedBy ?? "setup"} went through`,
+        by: "root",
+        stages,
+      });
       core.node = { ...core.node, phase: "ready" };
       await writeNodeFile(core.node);
     },
+    history: async ({ kinds, ...wish }) => {
+      return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
+    },
+    config: configCommands({ ...core, wake: () => membership.wake() }),
+    why: async (about) => inquiry.why(about),
+    incident: async (wish) => inquiry.incident(wish),
     ca: server && caCommands(server.ca),
     planRemoval: async (id) => {
       await untilSeen(core, id);
@@ -133,8 +148,10 @@ export async function listenForMembers(
     log,
     revokedSerials: () => refusals.serials("control"),
     local: shared.local,
+    evidence: (wish) => core.history.evidence(wish, core.acts.list()),
     admit: async (start) => {
       const ca = requireCa(server);
+      membership.requireClock("certificates that it dated would be refused: it admits nobody");
       // Before anything is made for who needs a certificate of the cluster's CA.
       refuseEjected(ca.ejected() ?? keeper.current()?.ejected);
       return admit(
@@ -165,7 +182,10 @@ export async function listenForMembers(
     switchover: server && ownActs(core),
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
-    renewLeaf: async (id, wanted) => signLeaf(core.etcd, requireView(core), id, wanted),
+    renewLeaf: async (id, wanted) => {
+      membership.requireClock("certificates that it dated would be refused");
+      return signLeaf(core.etcd, requireView(core), id, wanted);
+    },
   });
   // The token exchange of join comes without a certificate; every other route asks for one.
   const readTls = async () => tlsOf("control", { requestCert: true, rejectUnauthorized: false });

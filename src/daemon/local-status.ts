@@ -2,6 +2,7 @@
 // that can't be read says why, and never keeps the rest from being said.
 
 import { messageOf } from "../base/fault.ts";
+import type { ClockStatus } from "../cluster/clock.ts";
 import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
@@ -26,6 +27,8 @@ export interface LocalParts {
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
+  clock: () => ClockStatus;
+  history: { waiting(): number };
   api: () => LocalStatus["api"];
   expiries: () => Expiry[];
   warnings: () => string[];
@@ -65,6 +68,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
+    clock: parts.clock(),
+    history: { waiting: parts.history.waiting() },
     ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),

@@ -4,7 +4,7 @@ import { createLog } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
 import { until } from "../base/retry.ts";
 import { monotonicMs } from "../host/clock.ts";
-import { hungLoop, lookAt, loopWarnings, type LoopState } from "./loop-watch.ts";
+import { allHaveLooked, hungLoop, lookAt, loopWarnings, type LoopState } from "./loop-watch.ts";
 
 const failed = (because: string, failures: number): LoopState => ({
   name: "voters",
@@ -86,4 +86,19 @@ test("a real loop that fails again and again is told of, until a round succeeds"
   await until("no warning", () => warnings().length === 0, { withinMs: 5000, everyMs: 1 });
   stop.abort();
   await loop.ended;
+});
+
+test("allHaveLooked waits for each loop's first round, but not for ever", () => {
+  const { last } = failed("x", 1);
+  const states: { last: typeof last }[] = [{ last }, { last: undefined }];
+  const looked = allHaveLooked(
+    states.map((state) => ({ last: () => state.last })),
+    1000,
+  );
+  assert.equal(looked(2000), false);
+  for (const state of states) state.last = last;
+  assert.equal(looked(3000), true);
+  const never = allHaveLooked([{ last: () => undefined }], 1000);
+  assert.equal(never(61_000), false);
+  assert.equal(never(61_001), true);
 });

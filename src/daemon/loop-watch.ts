@@ -6,6 +6,8 @@ import type { Loop, LoopOutcome } from "../base/loop.ts";
 const SECOND_MS = 1000;
 /** Longer than any round takes that waits for nothing unusual. */
 const SLOW_MS = 90 * SECOND_MS;
+/** Longer than the first round of a loop takes. */
+const FIRST_ROUND_MS = 60 * SECOND_MS;
 /**
  * Every wait inside a round has a deadline; all together they come to less than this, or each part
  * of a round that says that it gets on does.
@@ -53,6 +55,21 @@ export function loopWarnings(
     }
     return warnings;
   });
+}
+
+/**
+ * Whether each of `loops` has ended a round since `startMs`; after a while it counts for those too
+ * that haven't.
+ */
+export function allHaveLooked(
+  loops: readonly Pick<Loop, "last">[],
+  startMs: number,
+): (nowMs: number) => boolean {
+  let done = false;
+  return (nowMs) => {
+    done ||= nowMs - startMs > FIRST_ROUND_MS || loops.every((loop) => loop.last() !== undefined);
+    return done;
+  };
 }
 
 /** Why this daemon should be started anew: a round that will never end. Empty: there is none. */

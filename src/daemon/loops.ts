@@ -1,6 +1,7 @@
 // The loops of a daemon: each brings one thing to what the record wants, on a timer and when woken.
 // Any error from etcd means "the record is unknown": the loop fails, and everything stays as it is.
 
+import type { Acts } from "../base/acts.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
@@ -56,6 +57,7 @@ export interface LoopHost {
   takenOut: { because: string };
   take: { address: string };
   voters: Voters;
+  acts: Acts;
   log: Log;
   signal: AbortSignal;
 }
@@ -124,7 +126,7 @@ export function startServerLoops(
       const isolated = !keeper.record().reachable;
       const take = host.take.address;
       const given = [view.settings, view.members, isolated, take, drain.changes(view)];
-      const how = { node, isolated, take, drain, log };
+      const how = { node, isolated, take, drain, log, acts: host.acts };
       await vipChanges.act(given, async () => keepVip(view, how));
     },
   });
@@ -201,7 +203,9 @@ async function keepOwnEtcd(host: LoopHost, changes: Changes): Promise<void> {
   // Read anew: data must never be set aside on the word of an old list.
   const members = (await etcd.members.list()).map(({ id, ...rest }) => ({ etcdId: id, ...rest }));
   await changes.act(members, async () => {
-    for (const action of planOwnEtcd(node.address, await observeOwnEtcd(members))) {
+    const actions = planOwnEtcd(node.address, await observeOwnEtcd(members));
+    host.acts.note("own etcd", actions);
+    for (const action of actions) {
       await applyOwnEtcd(action, { ...node, owner: owners.etcd }, log);
     }
   });

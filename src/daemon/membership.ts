@@ -25,6 +25,8 @@ import type { RemovalDeps } from "./removal.ts";
 const SEEN_MS_MAX = 6000;
 
 export interface MembershipDeps extends RemovalDeps {
+  /** Throws Fault `cluster.clock-off` where this clock is too wrong for `what`. */
+  requireClock(what: string): void;
   /** The Puppet CA's private key, PEM, for a new server. */
   puppetKey(): Promise<string>;
 }
@@ -33,6 +35,7 @@ export async function issueToken(
   deps: MembershipDeps,
   wish: { role: Role; validMs: number },
 ): Promise<CreatedToken> {
+  deps.requireClock("a token that it made would end at another time than it says");
   const { control } = await deps.authorities();
   const { id, text, revision } = await createToken(deps.etcd, {
     ...wish,

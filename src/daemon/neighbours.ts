@@ -2,9 +2,9 @@
 // apart.
 
 import { isFault } from "../base/fault.ts";
-import { clockOffsetMs } from "../ca/clock.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
+import { clockOffsetMs, type ClockStatus } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -19,12 +19,18 @@ const ASK_MS = 3000;
 const SILENT_MS = 60_000;
 /** A clock reading older than this says nothing about now. */
 const CLOCK_MS = 15_000;
+/** Silence that is told in the history: three rounds. */
+const QUIET_MS = 15_000;
 
 export interface Neighbours {
   /** Whether the member answered lately; this member itself always does. */
   reachable(id: string): boolean;
+  /** The other members that have been asked for a while, and whether each answered lately. */
+  answering(): ReadonlyMap<string, boolean>;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
+  /** The same with how far it is off each other's. */
+  clock(): ClockStatus;
   loop: Loop;
 }
 
@@ -39,6 +45,8 @@ export function createNeighbours(options: {
 }): Neighbours {
   const { id, keeper, peers } = options;
   const seen = new Map<string, { atMs: number; offsetMs: number }>();
+  /** Since when each is asked. */
+  const asked = new Map<string, number>();
   const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
   const loop = startLoop({
     name: "neighbours",
@@ -47,6 +55,10 @@ export function createNeighbours(options: {
     signal: options.signal,
     body: async (signal) => {
       const others = (keeper.current()?.members ?? []).filter((member) => member.id !== id);
+      for (const member of others) asked.set(member.id, asked.get(member.id) ?? monotonicMs());
+      for (const name of asked.keys()) {
+        if (!others.some((member) => member.id === name)) asked.delete(name);
+      }
       await Promise.all(
         others.map(async (member) => {
           const sentMs = wallMs();
@@ -63,11 +75,23 @@ export function createNeighbours(options: {
       );
     },
   });
+  const offsets = () =>
+    within(CLOCK_MS).map(([id, { offsetMs }]) => ({ id, offsetMs: Math.round(offsetMs) }));
+  const ownOffsetMs = () => clockOffsetMs(offsets().map(({ offsetMs }) => offsetMs));
   return {
     loop,
     reachable: (other) => other === id || within(SILENT_MS).some(([name]) => name === other),
-    clockOffsetMs() {
-      return clockOffsetMs(within(CLOCK_MS).map(([, { offsetMs }]) => offsetMs));
+    answering() {
+      const lately = new Set(within(QUIET_MS).map(([name]) => name));
+      const known = [...asked].filter(
+        ([name, sinceMs]) => lately.has(name) || monotonicMs() - sinceMs > QUIET_MS,
+      );
+      return new Map(known.map(([name]) => [name, lately.has(name)]));
+    },
+    clockOffsetMs: ownOffsetMs,
+    clock() {
+      const offsetMs = ownOffsetMs();
+      return { others: offsets(), ...(offsetMs !== undefined && { offsetMs }) };
     },
   };
 }

@@ -20,6 +20,7 @@ import { createLog } from "../base/log.ts";
 import { admit } from "../setup/admit.ts";
 import { createJoiner, createTestSite, FIRST, type TestSite } from "../setup/testing/site.ts";
 import { answerOf, clusterOf } from "../setup/testing/status.ts";
+import type { Note } from "./history.ts";
 import { askToLeave, type RemovalDeps, removeMember, startLeaving } from "./removal.ts";
 
 const SECOND = "s2.lab.test";
@@ -80,6 +81,7 @@ function depsOf(by: string, more: Partial<RemovalDeps> = {}): RemovalDeps {
       return judgeStatus(clusterOf(by, answers, voting.length));
     },
     wake: () => undefined,
+    note: () => undefined,
     etcdOf: ({ id }) => {
       const seat = seats.get(id);
       return { peerUrl: seat?.peerUrl ?? "", clientUrl: seat?.clientUrl ?? "" };
@@ -181,12 +183,18 @@ test("removeMember names edges that haven't confirmed, takes the tokens along, c
   ];
   const revokePuppet = async () => ({ confirmed: [], missing });
   const confirmCopies = async () => ({ copies: 1, of: [FIRST] });
-  const deps = depsOf(FIRST, { revokePuppet, confirmCopies });
+  const told: Note[] = [];
+  const note = (each: Note) => told.push(each);
+  const deps = depsOf(FIRST, { revokePuppet, confirmCopies, note });
   const { unconfirmed, copies, lines } = await removeMember(deps, SECOND);
   assert.deepEqual(unconfirmed, [FIRST]);
   assert.equal(copies, 1);
   assert.match(lines.join("\n"), /refused by 0 of 1 members/);
   assert.deepEqual(await readTokens(site.etcd), []);
+  assert.deepEqual(
+    told.map(({ what, stages = [] }) => [what, stages.length]),
+    [[`${SECOND} is removed`, 4]],
+  );
 });
 
 test("a leaver whom nobody can take out stays what it was, unless its certificates are revoked", async () => {

@@ -6,6 +6,7 @@
 import type { z } from "zod";
 import { type Refuses, RefusesAnswer } from "../api/member-app.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
+import { startStages } from "../base/stages.ts";
 import { pause, until } from "../base/retry.ts";
 import type { Log } from "../base/log.ts";
 import type { Copies, EdgeReport } from "../ca/outcome.ts";
@@ -26,6 +27,7 @@ import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { RemovalDone } from "../setup/contract.ts";
 import { planRemoval } from "../setup/removal.ts";
+import type { Note } from "./history.ts";
 import type { Refusals } from "./pki-loop.ts";
 
 /** How long a removal waits for the members to refuse the removed one's certificates. */
@@ -52,6 +54,8 @@ export interface RemovalDeps {
   status(): Promise<ClusterStatus>;
   /** The record has changed: look now. */
   wake(): void;
+  /** Tells the history. */
+  note(note: Note): void;
   /** The serial of this member's own control certificate, as the record writes it. */
   ownSerial(): Promise<string>;
   /** Where a member's etcd is, if it runs one. */
@@ -73,7 +77,9 @@ export async function removeMember(deps: RemovalDeps, id: string): Promise<Remov
   const was = await readMember(etcd, id);
   if (was === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
   deps.wake();
+  const stages = startStages(monotonicMs);
   const lines = await takeVote(deps, was);
+  stages.end("its vote is taken over");
   const serials: string[] = [];
   for (const name of AUTHORITIES) {
     serials.push(...(await revokeLeaves(etcd, authorities[name], id, wallMs())));
@@ -81,6 +87,7 @@ export async function removeMember(deps: RemovalDeps, id: string): Promise<Remov
   const edges = await deps.revokePuppet(id);
   const revision = await deleteMember(etcd, was);
   deps.wake();
+  stages.end("its certificates are revoked");
   const others = (await readMembers(etcd)).filter((member) => member.id !== id);
   const silent = await untilRefused(deps, others, serials);
   const open = edges.missing.filter(({ member }) => member !== id);
@@ -92,8 +99,11 @@ export async function removeMember(deps: RemovalDeps, id: string): Promise<Remov
   for (const { member, because } of open)
     lines.push(`  ${member}'s edge has not confirmed for its Puppet certificate: ${because}`);
   lines.push(`${id} is removed`);
+  stages.end("members refuse them");
   log.notice(`member ${id} removed`);
   const { copies } = await deps.confirmCopies(revision);
+  stages.end("the change is copied");
+  deps.note({ kind: "member", what: `${id} is removed`, stages: stages.list() });
   return { id, lines, unconfirmed, copies };
 }
 

@@ -1,6 +1,7 @@
 // Virtual IPs on this server as the daemon runs them: what the view means for keepalived. The
 // judgement is vip/plan.ts.
 
+import type { Acts } from "../base/acts.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -60,6 +61,7 @@ export interface VipWishes {
   take: string;
   drain: AddressDrain;
   log: Log;
+  acts: Acts;
 }
 
 /**
@@ -68,7 +70,7 @@ export interface VipWishes {
  */
 export async function keepVip(
   view: View,
-  { node, isolated, take, drain, log }: VipWishes,
+  { node, isolated, take, drain, log, acts }: VipWishes,
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -100,7 +102,9 @@ export async function keepVip(
     edgeWatch: renderEdgeWatch(),
     standing,
   };
-  for (const action of planVip(desired, observed)) {
+  const actions = planVip(desired, observed);
+  acts.note("virtual IPs", actions);
+  for (const action of actions) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
     await applyVip(action);
   }

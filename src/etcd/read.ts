@@ -85,7 +85,9 @@ async function* readPages(
     if (options.serializable === true) pinned = { endpoint: answer.endpoint };
     return page;
   };
-  let next: Promise<Page> | undefined = read(span.key);
+  let next: Promise<Page> | undefined = read(
+    options.from === undefined ? span.key : encode(options.from),
+  );
   while (next !== undefined) {
     const page: Page = await next;
     revision ??= page.revision;

@@ -70,6 +70,8 @@ export interface RangeOptions extends GetOptions {
   /** Read the past as of this revision. */
   revision?: number;
   keysOnly?: boolean;
+  /** Leave out what comes before this key, which has the prefix. */
+  from?: string;
   /** At most so many keys in total. */
   limit?: number;
 }

@@ -30,6 +30,8 @@ export const PATHS = {
   /** What `puppetdb enable` has changed here, so that it can be put back. */
   puppetdbFile: `${STATE}/puppetdb.json`,
   journal: `${STATE}/journal`,
+  /** What happened, as this member tells it. */
+  history: `${STATE}/history`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
   /** The access tokens that were last read from the record: hashes only. */

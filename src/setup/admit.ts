@@ -3,7 +3,7 @@
 // certificates. Danger: a removed member still has its token and key; they must bring nothing back.
 
 import { Fault, messageOf } from "../base/fault.ts";
-import { CLOCK_OFFSET_MAX_MS } from "../ca/clock.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import { isoTime } from "../host/clock.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { issueAndRecordLeaf, readAuthorityCrl } from "../cluster/leaves.ts";

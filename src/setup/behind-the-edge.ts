@@ -12,6 +12,7 @@ import { Fault, isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { callDaemon } from "./daemon-client.ts";
 import type { NodeFile } from "../cluster/schema.ts";
+import type { Stage } from "../base/stages.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -238,8 +239,9 @@ async function seenByEdge({ id }: NodeFile): Promise<string | undefined> {
   }
 }
 
-async function finish(): Promise<undefined> {
-  await callDaemon("POST", "/v1/finish", { answer: Done, body: {}, withinMs: CALL_MS });
+async function finish(_report: unknown, took: readonly Stage[]): Promise<undefined> {
+  const body = { stages: took };
+  await callDaemon("POST", "/v1/finish", { answer: Done, body, withinMs: CALL_MS });
   return undefined;
 }
 

@@ -5,6 +5,7 @@
 import { connect } from "node:tls";
 import { Fault, messageOf } from "../base/fault.ts";
 import { authorityHash, CONTROL_HOSTNAME } from "../cluster/pki.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import { PORTS } from "../host/paths.ts";
 import { parseCertificate, verifySignature } from "../x509/certificate.ts";
 import { encodePem } from "../x509/pem.ts";
@@ -12,15 +13,22 @@ import { encodePem } from "../x509/pem.ts";
 const HANDSHAKE_MS = 5000;
 
 /**
- * The control CA's certificate (PEM) behind `url`. Throws `join.unreachable` or `join.wrong-ca`.
+ * The control CA's certificate (PEM) behind `url`. Throws `join.unreachable`, `join.wrong-ca`, or
+ * `join.clock` where TLS would refuse that server for this one's clock.
  */
-export async function fetchPinnedCa(url: URL, caHash: string): Promise<string> {
+export async function fetchPinnedCa(
+  url: URL,
+  caHash: string,
+  nowMs: number = wallMs(),
+): Promise<string> {
   const chain = await readChain(url);
   for (const der of chain.slice(1)) {
     const pem = encodePem("CERTIFICATE", der);
     if (authorityHash(pem) !== caHash) continue;
     const leaf = parseCertificate(chain[0] ?? Buffer.alloc(0));
-    if (verifySignature(leaf, parseCertificate(pem).spkiDer)) return pem;
+    if (!verifySignature(leaf, parseCertificate(pem).spkiDer)) continue;
+    refuseClock(leaf, nowMs);
+    return pem;
   }
   throw new Fault("join.wrong-ca", `${url.host} doesn't hold the cluster CA that the token names`, {
     hints: [
@@ -28,6 +36,17 @@ export async function fetchPinnedCa(url: URL, caHash: string): Promise<string> {
       "Nothing was sent. Compare on the server: understudy token create",
     ],
   });
+}
+
+function refuseClock(leaf: { notBefore: number; notAfter: number }, nowMs: number): void {
+  const { notBefore, notAfter } = leaf;
+  if (nowMs >= notBefore && nowMs <= notAfter) return;
+  const [from, to] = [notBefore, notAfter].map((ms) => isoTime(ms).slice(0, 10));
+  throw new Fault(
+    "join.clock",
+    `by this server's clock it is ${isoTime(nowMs)}, and the cluster's certificate is for ${from} to ${to}`,
+    { hints: ["Set the clock: chronyc makestep, or timedatectl. Nothing was sent."] },
+  );
 }
 
 async function readChain(url: URL): Promise<Buffer[]> {

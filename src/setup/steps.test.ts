@@ -79,3 +79,16 @@ test("runSteps that is interrupted ends its step, gives back, and begins no othe
   await assert.rejects(runSteps([waited, step("d")], () => undefined, stop.signal));
   assert.deepEqual(ran, ["a", "c"]);
 });
+
+test("runSteps tells a step what those before it took", async () => {
+  let told: string[] = [];
+  const last: Step = {
+    title: "last",
+    run: async (_report, took) => {
+      told = took.map(({ what, ms }) => `${what} ${ms >= 0}`);
+      return undefined;
+    },
+  };
+  await runSteps([done("a"), done("b"), last], () => undefined);
+  assert.deepEqual(told, ["a true", "b true"]);
+});

@@ -2,6 +2,7 @@
 // interrupted command is repeated and finishes.
 
 import { Fault, messageOf } from "../base/fault.ts";
+import type { Stage } from "../base/stages.ts";
 import { monotonicMs } from "../host/clock.ts";
 
 type Report = (detail: string) => void;
@@ -10,9 +11,9 @@ export interface Step {
   title: string;
   /**
    * Does the step, or finds it done. Returns a word or two about the outcome, if there is more to
-   * say.
+   * say. `took`: the steps before it.
    */
-  run(report: Report): Promise<string | undefined>;
+  run(report: Report, took: readonly Stage[]): Promise<string | undefined>;
   /** Undoes what may not stay when the step fails; returns what is so then, in lines. */
   giveBack?: (report: Report) => Promise<string[]>;
   /** Whether it runs even so when the command was interrupted: agents wait for it. */
@@ -29,18 +30,21 @@ export async function runSteps(
   signal?: AbortSignal,
 ): Promise<void> {
   const report = (text: string) => print(`   … ${text}`);
+  const took: Stage[] = [];
   for (const step of steps) {
     const startMs = monotonicMs();
     let detail: string | undefined;
     try {
       if (signal?.aborted === true && step.always !== true) throw interrupted();
-      detail = await step.run(report);
+      detail = await step.run(report, took);
     } catch (error) {
       const said = (await step.giveBack?.(report)) ?? [];
       print(` ✗ ${step.title}`);
       throw said.length === 0 ? error : withHints(error, said);
     }
-    const seconds = ((monotonicMs() - startMs) / 1000).toFixed(1);
+    const ms = monotonicMs() - startMs;
+    took.push({ what: step.title.slice(0, 80), ms });
+    const seconds = (ms / 1000).toFixed(1);
     const title = detail === undefined ? step.title : `${step.title}: ${detail}`;
     print(` ✓ ${title.padEnd(60)} ${seconds.padStart(6)} s`);
   }

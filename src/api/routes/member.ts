@@ -14,6 +14,7 @@ import {
   RemovalPlan,
   ServerNames,
 } from "../../setup/contract.ts";
+import { FinishWish } from "../../setup/history-contract.ts";
 import { route } from "../route.ts";
 
 const MemberId = z.object({ id: z.string().max(253) });
@@ -50,9 +51,10 @@ const setupRoutes = [
     path: "/v1/finish",
     offer: "root",
     summary: "setup has gone through: this member is a full one",
+    body: FinishWish,
     answer: Done,
-    run: async (deps) => {
-      await deps.finish();
+    run: async (deps, { body }) => {
+      await deps.finish(body);
       return done;
     },
   }),

@@ -46,6 +46,9 @@ function outcome(name: string): CaOutcome {
   };
 }
 
+const CONFIG = { revision: 7, settings: judge(three()).settings, because: "" };
+const CHANGES = [{ key: "voters", from: "3", to: "5" }];
+
 /** The commands, and a line for each call of one that changes something. */
 export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
   const calls: string[] = [];
@@ -105,6 +108,27 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     failover: {
       plan: async ({ address }) => ({ address, to: "s2", lines: [], refused: "" }),
       run: async ({ address }) => ({ address, to: "s2", tookMs: 400, holders: HOLDERS }),
+    },
+    history: async () => ({ entries: [], more: 0, because: "" }),
+    why: async (about) => ({ about, verdict: "It is so.", evidence: [], todo: [], missing: [] }),
+    incident: async ({ sinceMs = 0, untilMs = 0 }) => ({
+      sinceMs,
+      untilMs,
+      answeredBy: "s1",
+      members: [],
+      missing: [],
+      lines: [],
+      recordBecause: "",
+    }),
+    config: {
+      show: async () => CONFIG,
+      former: async () => ({ former: [] }),
+      formerAt: async () => CONFIG,
+      plan: async ({ revision }) => ({ revision, changes: CHANGES }),
+      change: async ({ revision }) => {
+        called("config.change");
+        return { revision: revision + 1, changes: CHANGES };
+      },
     },
     work: workOf(called),
     access: {

@@ -5,7 +5,8 @@
 import { Fault } from "../../base/fault.ts";
 import type { NodeFile } from "../../cluster/schema.ts";
 import { createCrlAsync, crlPem } from "../../x509/crl.ts";
-import { CLOCK_OFFSET_MAX_MS, crlTimes } from "../clock.ts";
+import { CLOCK_OFFSET_MAX_MS } from "../../cluster/clock.ts";
+import { crlTimes } from "../clock.ts";
 import type { DiskAuthority } from "../directory-state.ts";
 import { SERIAL_MAX } from "../serial.ts";
 import type { Manifest } from "./manifest.ts";

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isFault } from "../base/fault.ts";
+import { Settings } from "../cluster/schema.ts";
+import { editableOf } from "../cluster/settings/catalog.ts";
+import { parseText, renderText } from "./config-edit.ts";
+import { renderChanges, renderShown } from "./config.ts";
+
+const SETTINGS = Settings.parse({
+  sharedName: "puppet.lab.test",
+  virtualIps: ["10.0.0.10/24"],
+  reportReceivers: [{ name: "a", url: "https://x.test/?q=1,]&b=,}//x" }],
+});
+
+test("parseText of renderText is what may be edited, whatever is in it", () => {
+  assert.deepEqual(parseText(renderText(SETTINGS)), editableOf(SETTINGS));
+  const empty = Settings.parse({ sharedName: "puppet.lab.test" });
+  assert.deepEqual(parseText(renderText(empty)), editableOf(empty));
+});
+
+test("renderText shows what isn't set, so that it can be", () => {
+  const text = renderText(SETTINGS);
+  assert.match(text, /^ {2}\/\/ "puppetdbNodeTtlS": …,$/m);
+  assert.match(text, /^ {2}\/\/ .*\(1, 3 or 5\)\n {2}"voters": 3,$/m);
+  const set = text.replace('// "puppetdbNodeTtlS": …,', '"puppetdbNodeTtlS": 86400,');
+  assert.equal(parseText(set)["puppetdbNodeTtlS"], 86_400);
+});
+
+for (const text of ["", "[]", "null", "{", '{"voters": 3', "// only a comment"]) {
+  test(`parseText refuses ${JSON.stringify(text)}`, () => {
+    assert.throws(
+      () => parseText(text),
+      (error) => isFault(error, "config.text"),
+    );
+  });
+}
+
+test("renderShown and renderChanges show values as people type them", () => {
+  const shown = renderShown({
+    because: "",
+    revision: 1,
+    settings: { ...SETTINGS, puppetdbNodeTtlS: 1_209_600 },
+  });
+  assert.match(shown, /^virtualIps +10\.0\.0\.10\/24 +addresses that/m);
+  assert.match(shown, /^puppetdbNodeTtlS +14d /m);
+  assert.match(shown, /^puppetdbClients +not set /m);
+  const old = renderShown({ because: "no quorum", revision: 0, settings: SETTINGS });
+  assert.match(old, /^! As this member last read them: .*\(no quorum\)\.$/m);
+  const changes = [{ key: "voters", from: "3", to: "5\u001b[1m" }];
+  assert.equal(renderChanges(changes), "  voters: 3 → 5\\u{1b}[1m");
+  assert.equal(renderChanges([]), "Nothing differs.");
+});

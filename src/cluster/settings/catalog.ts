@@ -1,0 +1,224 @@
+// The settings that people may change: what each is, in which form it is typed, and which values
+// would break something. Pure, and the only list: what isn't in it is changed by other commands.
+
+import { isIPv6 } from "node:net";
+import type { z } from "zod";
+import { parseDuration, renderDuration } from "../../base/duration.ts";
+import { Fault } from "../../base/fault.ts";
+import { type Member, ReportReceiver, Settings } from "../schema.ts";
+
+/** A node that is silent for less than this runs as ever: half an hour is Puppet's run interval. */
+const NODE_TTL_S_MIN = 3600;
+
+/** One setting, as people know it. */
+interface Described {
+  what: string;
+  /** How it is typed. */
+  form: string;
+  /** What was typed, as the record has it; the schema judges it. */
+  read(words: readonly string[]): unknown;
+  render(value: unknown): string;
+}
+
+const one: Pick<Described, "read" | "render"> = {
+  read: (words) => words.join(" "),
+  render: (value) => String(value),
+};
+const many: Pick<Described, "read" | "render"> = {
+  read: (words) => words.flatMap((word) => word.split(",")).filter((word) => word !== ""),
+  render: (value) => (Array.isArray(value) && value.length > 0 ? value.join(" ") : "none"),
+};
+
+export const CATALOG = {
+  otherNames: {
+    what: "further names and addresses that agents call servers by",
+    form: "names, addresses",
+    ...many,
+  },
+  virtualIps: {
+    what: "addresses that a server holds for agents",
+    form: "ADDRESS/PREFIX, several",
+    ...many,
+  },
+  acceptProxyFrom: {
+    what: "balancers whose connections start with a PROXY protocol header",
+    form: "addresses, networks",
+    ...many,
+  },
+  isolatedEdge: {
+    what: "what a booting edge does that reaches nobody: takes agents with the revocations it has, or waits",
+    form: "serve or refuse",
+    ...one,
+  },
+  voters: {
+    what: "how many servers vote in etcd",
+    form: "1, 3 or 5",
+    read: (words) => Number(words.join(" ")),
+    render: one.render,
+  },
+  puppetdbClients: {
+    what: "certnames that may use PuppetDB besides the members'",
+    form: "certnames",
+    ...many,
+  },
+  puppetdbNodeTtlS: {
+    what: "how long a node may be silent before PuppetDB deactivates it",
+    form: "a duration, 0 for ever",
+    read: (words) => parseDuration(words.join("")),
+    render: (value) => (Number(value) === 0 ? "for ever" : renderDuration(Number(value))),
+  },
+  reportReceivers: {
+    what: "where couriers send reports besides",
+    form: "NAME=URL, several",
+    read: (words) =>
+      words.map((word) => ({
+        name: word.slice(0, Math.max(0, word.indexOf("="))),
+        url: word.slice(word.indexOf("=") + 1),
+      })),
+    render: (value) => {
+      const all = ReportReceiver.array().safeParse(value);
+      return many.render((all.data ?? []).map(({ name, url }) => `${name}=${url}`));
+    },
+  },
+} satisfies Partial<Record<keyof Settings, Described>>;
+
+export type SettingKey = keyof typeof CATALOG;
+export const SETTING_KEYS = Object.keys(CATALOG) as SettingKey[];
+
+/** What people see and edit. */
+export type Editable = Pick<Settings, SettingKey>;
+
+/** What may be edited of all settings. */
+export function editableOf(settings: Settings): Editable {
+  const entries = SETTING_KEYS.map((key) => [key, settings[key]] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Editable;
+}
+
+/** What `key` is without anybody's word. */
+export function defaultOf(key: SettingKey): unknown {
+  const parsed = Settings.shape[key].safeParse(undefined);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** Whether `key` is one. Throws Fault `config.unknown`, with what it may be. */
+export function requireKey(key: string): SettingKey {
+  const found = SETTING_KEYS.find((each) => each === key);
+  if (found !== undefined) return found;
+  const near = SETTING_KEYS.find((each) => each.toLowerCase() === key.toLowerCase());
+  const way = OTHER_WAYS[key];
+  throw new Fault("config.unknown", `"${key}" is no setting that can be changed here`, {
+    hints: [
+      ...(near === undefined ? [] : [`Is it ${near}?`]),
+      ...(way === undefined ? [] : [way]),
+      `There are: ${SETTING_KEYS.join(", ")}`,
+    ],
+  });
+}
+
+/** How what isn't in the catalogue is changed. */
+const OTHER_WAYS: Record<string, string> = {
+  sharedName: "It is in every certificate and on every agent: it can't be changed.",
+  puppetdbUse: "It is an order: understudy puppetdb use SERVER",
+};
+
+/**
+ * All settings with `wish` in place of what may be edited. Throws Fault `config.unknown`,
+ * `config.refused` with every rule that is broken. `members`: as they are.
+ */
+export function withWish(
+  before: Settings,
+  wish: Readonly<Record<string, unknown>>,
+  members: readonly Member[],
+): Settings {
+  for (const key of Object.keys(wish)) requireKey(key);
+  const rest = Object.fromEntries(
+    Object.entries(before).filter(([key]) => !Object.hasOwn(CATALOG, key)),
+  );
+  const parsed = Settings.safeParse({ ...rest, ...wish });
+  const broken = parsed.success ? brokenRules(parsed.data, members) : describe(parsed.error);
+  if (!parsed.success || broken.length > 0) {
+    throw new Fault("config.refused", `nothing was changed: ${broken[0] ?? "not understood"}`, {
+      hints: broken.slice(1),
+    });
+  }
+  return parsed.data;
+}
+
+/** What would break something, each with its rule. */
+function brokenRules(settings: Settings, members: readonly Member[]): string[] {
+  const { virtualIps, acceptProxyFrom, otherNames, puppetdbNodeTtlS = 0 } = settings;
+  const addresses = virtualIps.map((vip) => vip.split("/")[0] ?? vip);
+  const own = new Map(members.map(({ id, address }) => [address, id]));
+  const memberIds = new Set(members.map(({ id }) => id));
+  const families = new Set(members.map(({ address }) => isIPv6(address)));
+  const broken: string[] = [];
+  for (const [what, list] of [
+    ["virtualIps", addresses],
+    ["otherNames", otherNames],
+    ["acceptProxyFrom", acceptProxyFrom],
+    ["reportReceivers", (settings.reportReceivers ?? []).map(({ name }) => name)],
+  ] as const) {
+    const twice = list.find((each, index) => list.indexOf(each) !== index);
+    if (twice !== undefined) broken.push(`${what}: ${twice} is there twice`);
+  }
+  for (const address of addresses) {
+    const holder = own.get(address);
+    if (holder !== undefined) broken.push(`virtualIps: ${address} is ${holder}'s own address`);
+  }
+  if (addresses.length > 0 && !addresses.some((address) => families.has(isIPv6(address)))) {
+    broken.push("virtualIps: one must be of the family by which members reach each other");
+  }
+  for (const network of acceptProxyFrom) {
+    if (!/\/0+$/.test(network)) continue;
+    broken.push(
+      `acceptProxyFrom: ${network} is everybody: agents that come without a balancer would be refused`,
+    );
+  }
+  for (const name of otherNames) {
+    if (!memberIds.has(name)) continue;
+    broken.push(`otherNames: ${name} is a member: no other server may answer to its name`);
+  }
+  if (puppetdbNodeTtlS > 0 && puppetdbNodeTtlS < NODE_TTL_S_MIN) {
+    broken.push("puppetdbNodeTtlS: less than 1h would deactivate nodes between two runs");
+  }
+  return broken;
+}
+
+function describe(error: z.ZodError): string[] {
+  return error.issues.map(({ path, message }) => {
+    const [key = "", ...below] = path.map(String);
+    const described: Described | undefined = Object.hasOwn(CATALOG, key)
+      ? CATALOG[key as SettingKey]
+      : undefined;
+    const where = below.length === 0 ? "" : ` (${below.join(".")})`;
+    return `${key}${where}: ${message}${described === undefined ? "" : `; it takes ${described.form}`}`;
+  });
+}
+
+/** One setting that differs, as people read it. */
+export interface SettingChange {
+  key: string;
+  from: string;
+  to: string;
+}
+
+/** What differs between two states of the settings, also of what is changed elsewhere. */
+export function diffSettings(before: Settings, after: Settings): SettingChange[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) => {
+    const [from, to] = [before, after].map((all) => renderSetting(key, valueOf(all, key)));
+    return from === to || from === undefined || to === undefined ? [] : [{ key, from, to }];
+  });
+}
+
+/** A value as people read it. */
+export function renderSetting(key: string, value: unknown): string {
+  if (value === undefined) return "not set";
+  return Object.hasOwn(CATALOG, key)
+    ? CATALOG[key as SettingKey].render(value)
+    : JSON.stringify(value);
+}
+
+function valueOf(settings: Settings, key: string): unknown {
+  return (settings as Record<string, unknown>)[key];
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createActs } from "../base/acts.ts";
+import { Fault } from "../base/fault.ts";
+import { entryOf, type HistoryEntry } from "../cluster/history/entry.ts";
+import type { Peers } from "../cluster/peer.ts";
+import { judge, silent, three } from "../cluster/testing/status.ts";
+import { wallMs } from "../host/clock.ts";
+import type { History } from "./history.ts";
+import { createInquiry } from "./inquiry.ts";
+
+const HOUR_MS = 3_600_000;
+const told = (member: string, what: string, atMs: number) =>
+  entryOf({ kind: "member", what, atMs }, { member, number: 1 });
+
+/** s1 asks; s2's clock is `offsetMs` ahead, s3 is dead. */
+function setUp(entries: Record<string, HistoryEntry[]>, offsetMs = 0) {
+  const evidence = (member: string, clockMs: number) => {
+    return { member, wallMs: clockMs, leftOut: 0, acts: [], entries: entries[member] ?? [] };
+  };
+  const [s1, s2] = three();
+  const status = judge([...[s1, s2].flatMap((each) => each ?? []), silent("s3")]);
+  const members = status.members.map(({ member }, index) => {
+    return { ...member, address: `10.0.0.${index + 1}` };
+  });
+  const call: Peers["call"] = async (address, _path, { answer }) => {
+    if (address === "10.0.0.3") throw new Fault("peer.unreachable", "no answer in time");
+    return answer.parse(evidence("s2", wallMs() + offsetMs));
+  };
+  const history: Pick<History, "evidence" | "read"> = {
+    evidence: () => evidence("s1", wallMs()),
+    read: async () => ({ entries: entries["record"] ?? [], more: 0, because: "" }),
+  };
+  return createInquiry({
+    node: { id: "s1" },
+    keeper: { current: () => ({ members }) as never },
+    peers: { call, close: () => undefined },
+    history: history as History,
+    acts: createActs(wallMs),
+    status: async () => status,
+  });
+}
+
+test("incident asks all members at once, and names who couldn't be asked", async () => {
+  const nowMs = wallMs();
+  const inquiry = setUp({
+    s1: [told("s1", "one", nowMs - 2000)],
+    s2: [told("s2", "two", nowMs - 1000)],
+    record: [told("s3", "three", nowMs - 500), told("s1", "one", nowMs - 2000)],
+  });
+  const incident = await inquiry.incident({ sinceMs: nowMs - HOUR_MS });
+  assert.deepEqual(
+    incident.lines.map(({ what, uncorrected }) => [what, uncorrected]),
+    [
+      ["one", false],
+      ["two", false],
+      ["three", true],
+    ],
+  );
+  assert.deepEqual(incident.missing, [{ member: "s3", because: "no answer in time" }]);
+  assert.deepEqual(
+    incident.members.map(({ member }) => member),
+    ["s1", "s2"],
+  );
+});
+
+test("incident corrects a clock that is off", async () => {
+  const nowMs = wallMs();
+  const inquiry = setUp(
+    { s1: [told("s1", "later", nowMs - 1000)], s2: [told("s2", "sooner", nowMs + 600_000 - 5000)] },
+    600_000,
+  );
+  const { lines, members } = await inquiry.incident({ sinceMs: nowMs - HOUR_MS });
+  assert.deepEqual(
+    lines.map(({ what }) => what),
+    ["sooner", "later"],
+  );
+  const [own, other] = members.map(({ offsetMs }) => offsetMs);
+  assert.ok(Math.abs((other ?? 0) - (own ?? 0) - 600_000) < 5000);
+});
+
+test("why explains without etcd, and says whom it couldn't ask", async () => {
+  const explanation = await setUp({}).why("s3");
+  assert.match(explanation.verdict, /^s3's daemon can't be asked/);
+  assert.deepEqual(
+    explanation.missing.map(({ member }) => member),
+    ["s3"],
+  );
+});

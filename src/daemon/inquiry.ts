@@ -1,0 +1,115 @@
+// Asks every member for what it can show of a time, all at once, each with a deadline: for why and
+// incident. It needs no etcd; whoever can't be asked is named.
+
+import { messageOf } from "../base/fault.ts";
+import type { Acts } from "../base/acts.ts";
+import { nearOffsetMs } from "../cluster/clock.ts";
+import { type Evidence, Evidence as EvidenceSchema } from "../cluster/history/evidence.ts";
+import {
+  type Asked,
+  buildTimeline,
+  correctEvidence,
+  type Incident,
+} from "../cluster/history/incident.ts";
+import type { Peers } from "../cluster/peer.ts";
+import type { ClusterStatus } from "../cluster/status.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import { type Explanation, explain } from "../cluster/why/explain.ts";
+import { wallMs } from "../host/clock.ts";
+import type { IncidentWish } from "../setup/history-contract.ts";
+import type { History } from "./history.ts";
+
+const ASK_MS = 3000;
+/** How far back `why` looks. */
+const WHY_MS = 24 * 3_600_000;
+/** What an incident is of where nobody says. */
+const INCIDENT_MS = 3_600_000;
+/** How much of the record `incident` reads. */
+const RECORD_MAX = 10_000;
+
+export interface InquiryHost {
+  node: { id: string };
+  keeper: Pick<ViewKeeper, "current">;
+  peers: Peers;
+  history: History;
+  acts: Acts;
+  status(): Promise<ClusterStatus>;
+}
+
+export interface Inquiry {
+  /** Throws Fault `member.not-found`, `member.ambiguous`, `cluster.no-record`. */
+  why(about: string): Promise<Explanation>;
+  incident(wish: IncidentWish): Promise<Incident>;
+}
+
+export function createInquiry(host: InquiryHost): Inquiry {
+  const { id } = host.node;
+  return {
+    async why(about) {
+      const sinceMs = wallMs() - WHY_MS;
+      const [status, { asked, missing }] = await Promise.all([
+        host.status(),
+        askAll(host, sinceMs),
+      ]);
+      return explain(about, { status, evidence: asked.map(correctEvidence) }, missing);
+    },
+    async incident({ untilMs = wallMs(), sinceMs = untilMs - INCIDENT_MS }) {
+      const [{ asked, missing, ownMs }, record] = await Promise.all([
+        askAll(host, sinceMs),
+        host.history.read({ sinceMs, untilMs, limit: RECORD_MAX }),
+      ]);
+      return {
+        sinceMs,
+        untilMs,
+        answeredBy: id,
+        members: asked.map(({ evidence, offsetMs }) => {
+          return { member: evidence.member, offsetMs, leftOut: evidence.leftOut };
+        }),
+        missing,
+        recordBecause: record.because,
+        // What was asked for was said by this clock.
+        lines: buildTimeline(asked, record.entries, {
+          sinceMs: sinceMs - ownMs,
+          untilMs: untilMs - ownMs,
+        }),
+      };
+    },
+  };
+}
+
+async function askAll(
+  { node, keeper, peers, history, acts }: InquiryHost,
+  sinceMs: number,
+): Promise<{ asked: Asked[]; missing: Incident["missing"]; ownMs: number }> {
+  const own: Asked = { evidence: history.evidence({ sinceMs }, acts.list()), offsetMs: 0 };
+  const others = (keeper.current()?.members ?? []).filter(({ id }) => id !== node.id);
+  const missing: Incident["missing"] = [];
+  const found = await Promise.all(
+    others.map(async ({ id, address }): Promise<Asked[]> => {
+      const sentMs = wallMs();
+      const options = { answer: EvidenceSchema, withinMs: ASK_MS };
+      // A clock that is behind may date what happened before `sinceMs`: the timeline leaves out.
+      const path = `/v1/evidence?sinceMs=${Math.max(0, sinceMs - CLOCKS_MS)}`;
+      try {
+        const evidence: Evidence = await peers.call(address, path, options);
+        return [{ evidence, offsetMs: evidence.wallMs - (sentMs + wallMs()) / 2 }];
+      } catch (error) {
+        missing.push({ member: id, because: messageOf(error) });
+        return [];
+      }
+    }),
+  );
+  const asked = [own, ...found.flat()];
+  // Which clock is right: most clocks, not this one.
+  const ownMs = nearOffsetMs(found.flat().map(({ offsetMs }) => -offsetMs));
+  return {
+    missing,
+    ownMs,
+    asked: asked.map(({ evidence, offsetMs }) => {
+      return { evidence, offsetMs: Math.round(offsetMs + ownMs) };
+    }),
+  };
+}
+
+/** How far a member's clock may be off for its entries to be found. */
+const CLOCKS_MS = 3_600_000;
