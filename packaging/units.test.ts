@@ -30,6 +30,7 @@ test("units are those that the design names", () => {
     "understudy-etcd.service",
     "understudy-files.service",
     "understudy-files.socket",
+    "understudy-switchover@.service",
     "understudy-vip.service",
     "understudy.service",
   ]);
@@ -81,6 +82,11 @@ test("units use the paths of src/host/paths.ts", () => {
     new RegExp(`${PATHS.edge}/`),
   );
   assert.ok(values("understudy-vip.service", "ExecStart")[0]?.includes(`${PATHS.vip}/`));
+  const switchover = "understudy-switchover@.service";
+  assert.deepEqual(values(switchover, "ConditionPathExists"), [
+    `${PATHS.switchover}/%i/order.json`,
+  ]);
+  assert.deepEqual(values(switchover, "ReadWritePaths"), [`${PATHS.run} ${PATHS.vip}`]);
 });
 
 test("an etcd member without quorum is not killed for it, and no boot waits for it", () => {

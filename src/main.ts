@@ -29,6 +29,8 @@ const COMMANDS: Record<string, Adder> = {
   token: async (to) => (await import("./cli/token.ts")).addToken(to),
   member: addMemberCommands,
   leave: addMemberCommands,
+  switchover: async (to) => (await import("./cli/switchover.ts")).addSwitchover(to),
+  failover: async (to) => (await import("./cli/failover.ts")).addFailover(to),
   drain: addDrainCommands,
   undrain: addDrainCommands,
   pause: addPauseCommands,

@@ -8,6 +8,15 @@ import type { Incident } from "../cluster/history/incident.ts";
 import type { ReportReceiver } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { PuppetdbDiff } from "../cluster/sync-status.ts";
+import type {
+  FailoverAsk,
+  FailoverDone,
+  FailoverPlan,
+  SwitchoverAsk,
+  SwitchoverDone,
+  SwitchoverPlan,
+  SwitchoverProgress,
+} from "../setup/address-contract.ts";
 import type { Explanation } from "../cluster/why/explain.ts";
 import { ACTOR_HEADER, actorFrom } from "../setup/actor.ts";
 import type {
@@ -93,6 +102,8 @@ export interface LocalDeps {
   backends: BackendCommands;
   eject: EjectCommands;
   puppetdb: PuppetdbCommands;
+  switchover: SwitchoverCommands;
+  failover: FailoverCommands;
   work: WorkCommands;
   access: AccessCommands;
   config: ConfigCommands;
@@ -109,6 +120,22 @@ export interface ConfigCommands {
   /** What a change would be; asked before it is done. */
   plan(wish: ConfigChange): Promise<ConfigChanged>;
   change(wish: ConfigChange): Promise<ConfigChanged>;
+}
+
+/** Virtual addresses taken from servers that can't be asked to let go. */
+export interface FailoverCommands {
+  plan(ask: FailoverAsk): Promise<FailoverPlan>;
+  run(ask: FailoverAsk): Promise<FailoverDone>;
+}
+
+/** Moves of virtual addresses on purpose. */
+export interface SwitchoverCommands {
+  /** What it will mean; asked before it is done. */
+  plan(ask: SwitchoverAsk): Promise<SwitchoverPlan>;
+  run(ask: SwitchoverAsk): Promise<SwitchoverDone>;
+  progress(): z.infer<typeof SwitchoverProgress>;
+  /** Ends the one that runs, if nothing has moved yet. */
+  stop(): void;
 }
 
 /** The API on the network, and who may use it. */

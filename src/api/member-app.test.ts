@@ -13,6 +13,7 @@ import { listenWithTls, type TlsListener } from "./serve.ts";
 
 const authority = createAuthorityCa("control", "c1", wallMs());
 const refused: string[][] = [];
+const prepared: unknown[] = [];
 let port = 0;
 let listener: TlsListener | undefined;
 
@@ -67,6 +68,17 @@ before(async () => {
     remove: nothing,
     refuses: nothing,
     renewLeaf: nothing,
+    switchover: {
+      look: nothing,
+      prepare: async (wish) => {
+        prepared.push(wish);
+        return { phase: "prepared", because: "" };
+      },
+      handOver: nothing,
+      taken: nothing,
+      take: nothing,
+      end: nothing,
+    },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
   };
@@ -96,4 +108,33 @@ test("/v1/edge/refuse takes nothing that isn't a revocation's key", async () => 
     assert.match(said.text, /api\.malformed/);
   }
   assert.deepEqual(refused, []);
+});
+
+test("/v1/switchover/prepare is asked by servers only, for addresses and nothing else", async () => {
+  const wish = {
+    id: "a1",
+    side: "old",
+    limitS: 900,
+    moves: [{ address: "10.0.0.10", peer: "10.0.0.2" }],
+  };
+  const path = "/v1/switchover/prepare";
+  const said = await post("compiler.test", path, wish);
+  assert.equal(said.status, 403, said.text);
+  const wrong = [
+    { ...wish, id: "../../etc" },
+    { ...wish, side: "both" },
+    { ...wish, limitS: 1e9 },
+    { ...wish, moves: [] },
+    { ...wish, moves: [{ address: "10.0.0.10; reboot" }] },
+    { ...wish, moves: [{ address: "10.0.0.10", peer: "lo" }] },
+  ];
+  for (const each of wrong) {
+    const answer = await post("s1.test", path, each);
+    assert.match(answer.text, /api\.malformed/, JSON.stringify(each));
+  }
+  assert.deepEqual(prepared, []);
+  // What a peer says of interfaces isn't listened to.
+  const more = { ...wish, interface: "eth7", moves: [{ ...wish.moves[0], interface: "eth7" }] };
+  assert.equal((await post("s1.test", path, more)).status, 200);
+  assert.deepEqual(prepared, [{ ...wish, stand: "first" }]);
 });

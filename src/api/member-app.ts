@@ -19,6 +19,13 @@ import {
   type JoinAnswer,
   JoinStart,
 } from "../setup/join-protocol.ts";
+import {
+  type SwitchoverActs,
+  SwitchoverOf,
+  SwitchoverTake,
+  SwitchoverTaken,
+  SwitchoverWish,
+} from "../vip/switchover/acts.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
@@ -53,6 +60,8 @@ export interface MemberDeps {
   remove(id: string): Promise<unknown>;
   /** Whether this member's own doors refuse these certificates of the cluster's CAs by now. */
   refuses(serials: string[]): Promise<boolean>;
+  /** This server's part in a switchover of addresses; absent: it is no server. */
+  switchover: SwitchoverActs | undefined;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** This member's puppetserver, as systemd has it. */
@@ -127,6 +136,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.post("/v1/remove-me", async (c) => {
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
+  addSwitchover(app, deps);
   app.get("/v1/puppetserver", async (c) => c.json(await deps.puppetserverUnit()));
   app.post("/v1/puppetserver/restart", async (c) => {
     return c.json(await deps.restartPuppetserver(await readBody(Restart, c.req)));
@@ -136,6 +146,38 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     return c.json({ certificate: await deps.renewLeaf(callerOf(c.env, deps).id, wanted) });
   });
   return app;
+}
+
+function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void {
+  const done = { done: true as const };
+  const acts = (env: HttpBindings): SwitchoverActs => {
+    const { id } = callerOf(env, deps);
+    if (!deps.isServer(id)) {
+      throw new Fault("api.forbidden", `${id} is no server of this cluster: it moves nothing`);
+    }
+    if (deps.switchover !== undefined) return deps.switchover;
+    throw new Fault("switchover.refused", "this member is no server: it holds no address");
+  };
+  app.get("/v1/switchover", async (c) => c.json(await acts(c.env).look()));
+  app.post("/v1/switchover/prepare", async (c) => {
+    return c.json(await acts(c.env).prepare(await readBody(SwitchoverWish, c.req)));
+  });
+  app.post("/v1/switchover/hand-over", async (c) => {
+    const { id } = await readBody(SwitchoverOf, c.req);
+    return c.json({ theirs: await acts(c.env).handOver(id) });
+  });
+  app.post("/v1/switchover/taken", async (c) => {
+    const { id, theirs } = await readBody(SwitchoverTaken, c.req);
+    return c.json(await acts(c.env).taken(id, theirs));
+  });
+  app.post("/v1/switchover/take", async (c) => {
+    await acts(c.env).take((await readBody(SwitchoverTake, c.req)).address);
+    return c.json(done);
+  });
+  app.post("/v1/switchover/end", async (c) => {
+    await acts(c.env).end(await readBody(SwitchoverOf, c.req));
+    return c.json(done);
+  });
 }
 
 /** Said to a member that was removed, so that it stands down. */

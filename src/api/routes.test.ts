@@ -57,6 +57,7 @@ const BODY = {
   courier: true,
   puppetdb: true,
   url: "https://foreman.test/",
+  address: "10.0.0.10",
   revision: 7,
   settings: { voters: 5 },
   scopes: ["chores"],

@@ -3,6 +3,7 @@
 
 import type { Route } from "./route.ts";
 import { accessRoutes } from "./routes/access.ts";
+import { addressRoutes } from "./routes/address.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { historyRoutes } from "./routes/history.ts";
@@ -15,6 +16,7 @@ export const ROUTES: readonly Route[] = [
   ...clusterRoutes,
   ...caRoutes,
   ...puppetdbRoutes,
+  ...addressRoutes,
   ...memberRoutes,
   ...workRoutes,
   ...accessRoutes,

@@ -7,6 +7,9 @@ import { runFileServer } from "../edge/file-server.ts";
 import { PATHS } from "../host/paths.ts";
 import { notify } from "../host/systemd.ts";
 import { prepareEdge } from "../setup/edge-prepare.ts";
+import { runKeeper } from "../vip/switchover/keeper.ts";
+import { Side } from "../vip/switchover/order.ts";
+import { check } from "./options.ts";
 import { release } from "../setup/leave.ts";
 
 export function addInternal(program: Command): void {
@@ -34,6 +37,23 @@ export function addInternal(program: Command): void {
     .command("edge-prepare")
     .description("fetch the newest revocations before HAProxy starts (understudy-edge.service)")
     .action(prepareEdge);
+  internal
+    .command("switchover")
+    .argument("<side>", "old or new")
+    .argument("[folder]", "where it is told what to do", PATHS.switchover)
+    .argument("[vip-folder]", "where the number for keepalived is", PATHS.vip)
+    .description("one side of a switchover (understudy-switchover@.service)")
+    .action(async (side: string, folder: string, vipFolder: string) => {
+      const stop = new AbortController();
+      for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+      await runKeeper(check(Side, "<side>", side), {
+        folder,
+        vipFolder,
+        log: createLog((line) => process.stderr.write(`${line}\n`)),
+        signal: stop.signal,
+      });
+      process.exit(0);
+    });
   internal
     .command("release")
     .description("give puppetserver back its former configuration (before the package is removed)")

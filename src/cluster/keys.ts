@@ -16,6 +16,8 @@ export const ACCESS_KEY = `${KEY_PREFIX}access`;
 export const LEADER_KEY = `${KEY_PREFIX}leader`;
 /** Whose puppetserver loads a new certificate now. */
 export const RELOAD_TURN_KEY = `${KEY_PREFIX}turns/puppetserver-reload`;
+/** Whoever moves virtual addresses now. */
+export const SWITCHOVER_TURN_KEY = `${KEY_PREFIX}turns/switchover`;
 /** Planned work: who is drained, and the roll under way. */
 export const WORK_KEY = `${KEY_PREFIX}work`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;

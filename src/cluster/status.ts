@@ -15,6 +15,7 @@ import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
+import { switchoverNotes, SwitchoverStatus } from "./switchover-status.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 import { NO_WORK, rollUnderWay, Work } from "./work.ts";
 import { workNotes, workWarnings } from "./work-status.ts";
@@ -66,6 +67,8 @@ export const LocalStatus = z.object({
   }),
   /** Virtual addresses that this member holds now. */
   addresses: z.array(z.string()),
+  /** Connections that it serves, or passes on, since an address was moved on purpose. */
+  switchovers: z.array(SwitchoverStatus).optional(),
   /** Whether an administrator keeps work from it now. */
   drained: z.boolean().optional(),
   /** What of Understudy is paused for it. */
@@ -220,7 +223,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...status,
     toleratedFailures: tolerance.failures,
     verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
-    notes: workNotes(facts.work, facts.members, nowMs),
+    notes: [...workNotes(facts.work, facts.members, nowMs), ...switchoverNotes(facts.members)],
     warnings,
   };
 }

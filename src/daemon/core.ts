@@ -58,6 +58,8 @@ export interface Core {
   asked: { out: boolean };
   /** Why this daemon keeps requests from its own puppetserver now; empty: it doesn't. */
   takenOut: { because: string };
+  /** The virtual IP that keepalived is to take from whoever has it; empty: none. */
+  take: { address: string };
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
   /** All that runs here on a timer, but for the view's loop: `keeper.record()` tells of that. */
@@ -152,7 +154,9 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   const voters = createVoters(etcd, log, acts);
   const parts = { node, layout, owners, etcd, peers, keeper, neighbours, refusals, leaves, voters };
   const loops = [neighbours.loop, access.loop];
-  return { ...parts, access, history, acts, asked, takenOut, reloads, loops, log, signal };
+  const take = { address: "" };
+  const own = { asked, takenOut, take, reloads };
+  return { ...parts, access, history, acts, ...own, loops, log, signal };
 }
 
 export async function createServer(core: Core): Promise<ServerParts> {

@@ -31,11 +31,15 @@ import {
   untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
+import { failoverCommands } from "./failover.ts";
 import { createInquiry } from "./inquiry.ts";
 import { makeRoomEverywhere } from "./make-room.ts";
-import { OWN_CERTIFICATES } from "./loops.ts";
+import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
 import { signLeaf } from "./own-leaves.ts";
 import { puppetdbCommands } from "./puppetdb.ts";
+import { switchoverCommands, type SwitchoverDeps } from "./switchover.ts";
+import { peerActs } from "./switchover-peers.ts";
+import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { workCommands } from "./work.ts";
@@ -121,6 +125,8 @@ export function commandsOf(
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
+    switchover: switchoverCommands(addressDeps(core, shared.status)),
+    failover: failoverCommands(addressDeps(core, shared.status)),
     access: accessCommands(core, { ...shared, ...membership }),
   };
 }
@@ -173,6 +179,7 @@ export async function listenForMembers(
       return refusals.inForce(serials);
     },
     remove: async (id) => removeMember(membership, id),
+    switchover: server && ownActs(core),
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => {
@@ -200,6 +207,24 @@ export async function listenForEdges(core: Core, { ca }: ServerParts) {
   const listener = await listenWithTls(ca.routes, { ...where, tls: await readTls() });
   core.reloads.push(async () => listener.reload(await readTls()));
   return [await listenOnSocket(ca.routes, PATHS.caSocket, socket), listener];
+}
+
+function addressDeps(core: Core, status: SwitchoverDeps["status"]): SwitchoverDeps {
+  const { peers } = core;
+  return {
+    ...core,
+    view: () => requireView(core),
+    status,
+    actsOf: ({ id, address }) => (id === core.node.id ? ownActs(core) : peerActs(peers, address)),
+  };
+}
+
+function ownActs(core: Core) {
+  return switchoverActs({
+    ...core,
+    view: () => requireView(core),
+    wakeVip: () => core.loops.find(({ name }) => name === VIRTUAL_IPS)?.wake(),
+  });
 }
 
 async function tlsOf(leaf: LeafName, options: ServerOptions): Promise<ServerOptions> {

@@ -6,12 +6,14 @@ import type { ClockStatus } from "../cluster/clock.ts";
 import type { Expiry } from "../cluster/expiry.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
+import type { SwitchoverStatus } from "../cluster/switchover-status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { View } from "../cluster/view.ts";
 import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
+import { readWindows, toWindow } from "../vip/switchover/look.ts";
 import { VERSION } from "../version.ts";
 import { heldHere } from "./vip-drain.ts";
 
@@ -39,6 +41,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const edge = parts.edge();
   const ca = parts.ca();
   const courier = parts.courier();
+  const switchovers = await readSwitchovers();
   const api = parts.api();
   return {
     id: node.id,
@@ -61,6 +64,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     },
     addresses: heldHere(view?.settings.virtualIps ?? []),
     ...(view === undefined ? {} : workHere(view, node.id)),
+    ...(switchovers.length === 0 ? {} : { switchovers }),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...withCourier(await courier),
@@ -70,6 +74,16 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     expiries: parts.expiries(),
     warnings: parts.warnings(),
   };
+}
+
+async function readSwitchovers(): Promise<SwitchoverStatus[]> {
+  const windows = (await readWindows()).filter(({ phase }) => phase !== "ended");
+  return windows.map(toWindow).map(({ side, addresses, connections, leftS }) => ({
+    side,
+    addresses,
+    connections,
+    leftS,
+  }));
 }
 
 function workHere({ work }: View, id: string): Pick<LocalStatus, "drained" | "paused"> {

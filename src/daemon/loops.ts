@@ -38,6 +38,9 @@ const EXPIRY_TICK_MS = 600_000;
 /** How often a unit is looked at while nothing has changed: each look costs a process or two. */
 const UNIT_EVERY_TICKS = 6;
 
+/** The loop that keeps keepalived as it must be. */
+export const VIRTUAL_IPS = "virtual IPs";
+
 /** The loop that renews them, and has puppetserver load what has changed. */
 export const OWN_CERTIFICATES = "own certificates";
 
@@ -52,6 +55,7 @@ export interface LoopHost {
   refusals: Refusals;
   leaves: OwnLeaves;
   takenOut: { because: string };
+  take: { address: string };
   voters: Voters;
   acts: Acts;
   log: Log;
@@ -114,16 +118,16 @@ export function startServerLoops(
   const drain = createAddressDrain(host);
   const etcdChanges = createChanges(UNIT_EVERY_TICKS);
   const vipLoop = startLoop({
-    ...named(host, "virtual IPs"),
+    ...named(host, VIRTUAL_IPS),
     body: async () => {
       const view = keeper.current();
       // keepalived watches the edge itself; before there is one, it has nothing to watch.
       if (view === undefined || !edge.status().active || paused("addresses")) return;
       const isolated = !keeper.record().reachable;
-      const given = [view.settings, view.members, isolated, drain.changes(view)];
-      await vipChanges.act(given, async () =>
-        keepVip(view, { node, isolated, drain, log, acts: host.acts }),
-      );
+      const take = host.take.address;
+      const given = [view.settings, view.members, isolated, take, drain.changes(view)];
+      const how = { node, isolated, take, drain, log, acts: host.acts };
+      await vipChanges.act(given, async () => keepVip(view, how));
     },
   });
   const etcdLoop = startLoop({

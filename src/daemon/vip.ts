@@ -19,8 +19,9 @@ import { renderEdgeWatch } from "../vip/edge-watch.ts";
 import { observeVip } from "../vip/observe.ts";
 import { vipPaths } from "../vip/paths.ts";
 import { planVip } from "../vip/plan.ts";
-import { decideStanding } from "../vip/priority.ts";
+import { decideStanding, type Standing } from "../vip/priority.ts";
 import { renderKeepalived } from "../vip/render.ts";
+import { readWindows } from "../vip/switchover/look.ts";
 import type { AddressDrain } from "./vip-drain.ts";
 
 /**
@@ -51,19 +52,25 @@ function noInterface(missing: readonly string[]): Fault {
   );
 }
 
+/** What keepalived is to be brought to, beside what the view says. */
+export interface VipWishes {
+  node: NodeFile;
+  /** The record can't be reached. */
+  isolated: boolean;
+  /** An address to take from whoever has it; empty: none. */
+  take: string;
+  drain: AddressDrain;
+  log: Log;
+  acts: Acts;
+}
+
 /**
  * Brings keepalived to what the view wants of this server. Throws Fault `vip.no-interface`, what
- * applyVip throws. `isolated`: the record can't be reached.
+ * applyVip throws.
  */
 export async function keepVip(
   view: View,
-  {
-    node,
-    isolated,
-    drain,
-    log,
-    acts,
-  }: { node: NodeFile; isolated: boolean; drain: AddressDrain; log: Log; acts: Acts },
+  { node, isolated, take, drain, log, acts }: VipWishes,
 ): Promise<void> {
   // As configured, not as connected: a pulled cable must not make keepalived go.
   const local = await configuredAddresses();
@@ -77,21 +84,25 @@ export async function keepVip(
     self: node.address,
     peers: peers.map((member) => member.address),
     routerIdSeed: view.meta.clusterId,
+    ...(take === "" ? {} : { take }),
     priorityFile: paths.priority,
     edgeWatch: paths.edgeWatch,
     edgeSocket: edgePaths({ stateDir: PATHS.edge, runDir: PATHS.run }).stats,
   };
-  const standing = decideStanding({
-    isolated,
+  const observed = await observeVip();
+  const decided = decideStanding({
+    // What is taken by order is taken without the record, too.
+    isolated: isolated && take === "",
     wantsAway: own?.phase === "leaving",
     ...(await drain.facts(view)),
   });
+  const standing = await yieldToSwitchover(decided, observed.priority);
   const desired = {
     config: addresses.length === 0 ? undefined : renderKeepalived(config),
     edgeWatch: renderEdgeWatch(),
     standing,
   };
-  const actions = planVip(desired, await observeVip());
+  const actions = planVip(desired, observed);
   acts.note("virtual IPs", actions);
   for (const action of actions) {
     log.notice(`virtual IPs: ${action.do}: ${action.because}`);
@@ -99,4 +110,15 @@ export async function keepVip(
   }
   await drain.settle(view, standing);
   if (missing.length > 0) throw noInterface(missing);
+}
+
+/** While a switchover moves addresses the number is its own: it gives it back within seconds. */
+async function yieldToSwitchover(
+  standing: Standing,
+  priority: number | undefined,
+): Promise<Standing> {
+  const windows = await readWindows();
+  const moving = windows.some(({ phase }) => phase !== "moved" && phase !== "ended");
+  if (!moving || priority === undefined) return standing;
+  return { priority, because: "a switchover is under way" };
 }

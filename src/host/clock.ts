@@ -11,6 +11,11 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
+/** Milliseconds since boot: the same clock for every process on this server. */
+export function bootMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
 /** `ms` as the record and JSON outputs write it: 2026-11-20T10:00:00.000Z. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();

@@ -42,6 +42,8 @@ export const PATHS = {
   handedOver: `${STATE}/ca-handed-over.json`,
   /** There while a booting edge that is alone takes no agents; its unit knows the path too. */
   isolatedEdgeWaits: `${STATE}/isolated-edge-waits`,
+  /** What a running switchover of addresses has changed here; a boot forgets it. */
+  switchover: `${RUN}/switchover`,
   apiSocket: `${RUN}/api.sock`,
   caSocket: `${RUN}/ca.sock`,
   filesSocket: `${RUN}/files.sock`,
@@ -58,6 +60,8 @@ export const UNITS = {
   filesSocket: "understudy-files.socket",
   courier: "understudy-courier.service",
   courierSocket: "understudy-courier.socket",
+  switchoverOld: "understudy-switchover@old.service",
+  switchoverNew: "understudy-switchover@new.service",
 } as const;
 
 /**

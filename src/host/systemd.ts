@@ -160,3 +160,17 @@ export async function journalTail(unit: string, options: JournalOptions = {}): P
   if (result?.ok !== true) return [];
   return result.stdout.split("\n").filter((line) => line !== "");
 }
+
+/**
+ * Has systemd run `argv` once after `seconds`, whatever becomes of us; a reboot forgets it. Throws
+ * Fault `host.command-failed`.
+ */
+export async function runLater(
+  name: string,
+  seconds: number,
+  argv: readonly string[],
+): Promise<void> {
+  const how = ["--quiet", "--collect", `--unit=${name}`, "--timer-property=AccuracySec=1s"];
+  const when = `--on-active=${Math.ceil(seconds)}`;
+  await run(["systemd-run", ...how, when, "--", ...argv], { withinMs: ASK_MS });
+}

@@ -24,7 +24,7 @@ import { sendAgentsAway } from "./send-away.ts";
 import { drainCourier, givePuppetdbBack } from "./puppetdb.ts";
 import { revertTerminus } from "./puppetdb-files.ts";
 import { readSetupHost } from "./setup-host.ts";
-import { OUR_UNITS, rememberRemoval } from "./stand-down.ts";
+import { OUR_UNITS, rememberRemoval, SWITCHOVERS } from "./stand-down.ts";
 import { tellPlanning } from "./tell-planning.ts";
 import { readPuppetserverWish } from "./wish.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
@@ -145,6 +145,7 @@ export async function release(progress: (line: string) => void): Promise<string[
   const node = await requireNodeFile();
   const layout = await findPuppet();
   const { unit: puppetserver } = layout.puppetserver;
+  for (const name of SWITCHOVERS) await stopWhole(name);
   for (const name of OUR_UNITS) {
     await stopWhole(name);
     await unit("disable", name).catch(() => undefined);

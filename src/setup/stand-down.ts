@@ -33,6 +33,9 @@ export const OUR_UNITS = [
   UNITS.etcd,
 ];
 
+/** Never enabled: they run while connections are kept after a switchover. */
+export const SWITCHOVERS = [UNITS.switchoverNew, UNITS.switchoverOld];
+
 /** The Fault with which a command ends on a server that was removed. */
 export function removedFault(node: NodeFile): Fault {
   return new Fault("member.removed", `${node.id} was removed from ${node.sharedName}`, {
@@ -86,7 +89,8 @@ export async function standDown(self: "daemon" | "edge"): Promise<void> {
   if (self === "edge") await run(["systemctl", "stop", UNITS.daemon]);
   await hold();
   await drain(REQUESTS_MS);
-  await run(["systemctl", "stop", "--no-block", ...OUR_UNITS.filter((name) => name !== own)]);
+  const others = OUR_UNITS.filter((name) => name !== own);
+  await run(["systemctl", "stop", "--no-block", ...SWITCHOVERS, ...others]);
   await letAgentsIn();
   // Last, because it ends this very process.
   await run(["systemctl", "stop", "--no-block", own]);

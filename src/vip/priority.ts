@@ -4,6 +4,11 @@
 
 /** The normal case: takes an address when its holder is gone. */
 export const WILLING = 0;
+/**
+ * First in line: takes an address that is given up before any other server does. keepalived caps
+ * the sum at 254, whatever the server's own priority.
+ */
+export const CHOSEN = 253;
 /** Last in line: keeps what it has, takes an address only when nobody else does. */
 export const RELUCTANT = -150;
 /** Gives up what it has, at once, and takes nothing. */

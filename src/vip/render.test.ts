@@ -52,6 +52,7 @@ const ACCEPTED: [string, VipConfig][] = [
     "servers with IPv6",
     { ...CONFIG, self: "fd88::11", peers: ["fd88::12"], addresses: addresses("fd88::10/64") },
   ],
+  ["an address that it takes", { ...CONFIG, take: "10.88.0.10" }],
   ["peers that are routed", { ...CONFIG, peers: ["10.89.0.12"], advertMs: 250 }],
 ];
 for (const [what, config] of ACCEPTED) {
@@ -147,4 +148,14 @@ test("priorityOf gives all members different priorities, whoever computes them",
       assert.ok(all.every((priority) => priority >= 1 && priority <= 200));
     }),
   );
+});
+
+test("renderKeepalived takes an address from a living holder only on that address's subnet", () => {
+  const two = { ...CONFIG, addresses: addresses("10.88.0.10/24", "10.99.0.10/24") };
+  const [first, second] = renderKeepalived({ ...two, take: "10.99.0.10" })
+    .split("vrrp_instance ")
+    .slice(1);
+  assert.match(first ?? "", /nopreempt/);
+  assert.doesNotMatch(second ?? "", /nopreempt/);
+  assert.match(second ?? "", /priority 254/);
 });

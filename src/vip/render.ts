@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { Fault } from "../base/fault.ts";
-import { type Cidr, inSubnet, parseCidr } from "../host/network.ts";
+import { type Cidr, inSubnet, parseCidr, sameAddress } from "../host/network.ts";
 
 export interface VipConfig {
   memberId: string;
@@ -28,6 +28,8 @@ export interface VipConfig {
    * Milliseconds between adverts, 10 to 1000 in steps of 10; the same on all servers. Default 100.
    */
   advertMs?: number;
+  /** Taken from whoever holds it, also from a living server: an address, without prefix length. */
+  take?: string;
   /** File with the number that the daemon writes; see priority.ts. */
   priorityFile: string;
   /** The program of edge-watch.ts, and the stats socket it looks at. */
@@ -52,6 +54,8 @@ const ALONE_ADVERT_MS = 1000;
 const PRIORITY_FIRST = 200;
 const PRIORITY_STEP_MAX = 30;
 const PRIORITY_LAST = 60;
+/** The highest there is but for the owner of an address. */
+const PRIORITY_MAX = 254;
 const ROUTER_IDS = 255;
 
 /** Renders the configuration. Equal configs give equal text. Throws Fault `vip.config`. */
@@ -206,13 +210,16 @@ function renderInstance(config: VipConfig, group: Group, routerId: number): stri
   const alone = config.peers.length === 0;
   const [first, ...others] = group.addresses;
   if (first === undefined) throw new Fault("vip.config", "a subnet without addresses");
+  const { take } = config;
+  const takes =
+    take !== undefined && group.addresses.some(({ address }) => sameAddress(address, take));
   const advertMs = alone ? ALONE_ADVERT_MS : checkAdvert(config.advertMs ?? ADVERT_MS);
   return block(`vrrp_instance ${group.key.replaceAll(":", "_")}`, [
     `interface ${group.interface}`,
     "state BACKUP",
-    "nopreempt",
+    ...(takes ? [] : ["nopreempt"]),
     `virtual_router_id ${routerId}`,
-    `priority ${priorityOf(config.self, config.peers)}`,
+    `priority ${takes ? PRIORITY_MAX : priorityOf(config.self, config.peers)}`,
     `advert_int ${advertMs / 1000}`,
     ...(alone ? [] : renderPeers(config, group)),
     block("virtual_ipaddress", [renderAddress(first)]),

@@ -19,6 +19,24 @@ const BACKENDS = {
 const SHOWN = { members: [{ member: "s1", url: "", because: "" }] };
 const PLAN = { id: "s3", lines: ["s3 is taken out."], refused: "" };
 const REMOVED = { id: "s3", lines: ["done"], unconfirmed: [], copies: 2 };
+const HOLDERS = [{ id: "s2", addresses: ["10.0.0.10"] }];
+const ENDS = { from: "s1", to: "s2", already: false };
+const MOVE_PLAN = {
+  ...ENDS,
+  moves: [{ address: "10.0.0.10", breaks: "" }],
+  before: [{ id: "s1", addresses: ["10.0.0.10"] }],
+  after: HOLDERS,
+  lines: ["10.0.0.10 moves."],
+  refused: "",
+};
+const MOVED = {
+  ...ENDS,
+  addresses: ["10.0.0.10"],
+  holders: HOLDERS,
+  connections: 3,
+  tookMs: 40,
+  limitS: 900,
+};
 
 function outcome(name: string): CaOutcome {
   return {
@@ -80,6 +98,16 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       removeReceiver: async () => [RECEIVER],
       use: async (id) => void called("use", id),
       loadAnew: () => void called("loadAnew"),
+    },
+    switchover: {
+      plan: async () => MOVE_PLAN,
+      run: async () => MOVED,
+      progress: () => ({ lines: ["s1 lets go"] }),
+      stop: () => void called("stop"),
+    },
+    failover: {
+      plan: async ({ address }) => ({ address, to: "s2", lines: [], refused: "" }),
+      run: async ({ address }) => ({ address, to: "s2", tookMs: 400, holders: HOLDERS }),
     },
     history: async () => ({ entries: [], more: 0, because: "" }),
     why: async (about) => ({ about, verdict: "It is so.", evidence: [], todo: [], missing: [] }),

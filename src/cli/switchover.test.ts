@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderDone, renderPlan } from "./switchover.ts";
+
+const before = [
+  { id: "s1.test", addresses: ["10.0.0.10"] },
+  { id: "s2.test", addresses: [] },
+];
+const after = [
+  { id: "s1.test", addresses: [] },
+  { id: "s2.test", addresses: ["10.0.0.10"] },
+];
+const ends = { from: "s1.test", to: "s2.test" };
+
+test("renderPlan shows who holds what before and after, and why it is refused", () => {
+  const plan = {
+    ...ends,
+    moves: [{ address: "10.0.0.10", breaks: "" }],
+    already: false,
+    before,
+    after,
+    lines: ["10.0.0.10 moves."],
+    refused: "",
+  };
+  assert.equal(
+    renderPlan(plan),
+    [
+      "SERVER   HOLDS      AFTERWARDS",
+      "s1.test  10.0.0.10  -",
+      "s2.test  -          10.0.0.10",
+      "",
+      "10.0.0.10 moves.",
+    ].join("\n"),
+  );
+  assert.match(renderPlan({ ...plan, refused: "because" }), /Refused now: because\.$/);
+});
+
+test("renderDone says what has moved, and what the former server still serves", () => {
+  const done = {
+    ...ends,
+    already: false,
+    addresses: ["10.0.0.10"],
+    holders: after,
+    connections: 12,
+    tookMs: 63.4,
+    limitS: 900,
+  };
+  assert.match(
+    renderDone(done),
+    /^10\.0\.0\.10: from s1\.test to s2\.test, in 63 ms\.\ns1\.test still serves 12 connections, for 15m at most\./,
+  );
+  assert.match(renderDone({ ...done, connections: 0 }), /s1\.test had no connection left/);
+  assert.equal(renderDone({ ...done, already: true }), "s2.test holds it already: nothing to do.");
+});
