@@ -251,8 +251,9 @@ export async function findHolder(
 ): Promise<LabHost | undefined> {
   for (const server of servers) {
     if (!(await server.isUp())) continue;
-    const found = await server.exec(["ip", "-o", "addr", "show", "to", `${address}/32`]);
-    if (found.stdout.trim() !== "") return server;
+    // A server that lets go of it has it on lo, for its connections.
+    const shown = `ip -o addr show to ${address}/32 | grep -v ' lo '`;
+    if ((await server.exec(shown)).ok) return server;
   }
   return undefined;
 }

@@ -36,13 +36,10 @@ export function ownNode(certname: string): string {
   return `/puppet/v3/node/${certname}?environment=production`;
 }
 
-/**
- * Starts a kept-alive connection of `agent` to the edge of `server` and waits for its first good
- * answer.
- */
+/** Starts a kept-alive connection of `agent` to the edge at `address`, and waits for an answer. */
 export async function keepAlive(
   cluster: Cluster,
-  server: LabHost,
+  address: string,
   agent: Agent,
 ): Promise<KeptAlive> {
   const folder = await mkdtemp(join(tmpdir(), "understudy-session-"));
@@ -50,7 +47,7 @@ export async function keepAlive(
   await writeFile(join(folder, "cert.pem"), await agent.host.readFile(certificate));
   await writeFile(join(folder, "key.pem"), await agent.host.readFile(key), { mode: 0o600 });
   const path = ownNode(agent.certname);
-  const argv = [process.execPath, PROGRAM, server.address, `${EDGE_PORT}`, path, folder];
+  const argv = [process.execPath, PROGRAM, address, `${EDGE_PORT}`, path, folder];
   const { name } = cluster.agentHost;
   const running = cluster.lab.startFromNetwork(argv, { host: name, withinMs: SESSION_MS_MAX });
   const answers = () => parse(running.output().stdout);

@@ -14,11 +14,11 @@ import type { Cluster } from "../../cluster.ts";
 import { assertFine } from "../../cluster/compiles.ts";
 import { HUNG_MS } from "../../cluster/crew.ts";
 import { type Answer, knock } from "../../cluster/knock.ts";
+import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
 import { lasting, scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import type { LabHost } from "../../host.ts";
 
 const DAEMON = "understudy.service";
-const ETCD = "understudy-etcd.service";
 const PORT = 9143;
 const HEALTH_PORT = 9144;
 const UNCONFIRMED = 3;
@@ -174,7 +174,7 @@ hazard(
       await until(`${server.name} knows the token`, async () => isKnown(server), SOON);
     }
     const stopped = cluster.servers.slice(1);
-    await Promise.all(stopped.map(async (server) => server.run(`systemctl stop ${ETCD}`)));
+    await stopEtcd(stopped);
     await Promise.all(
       cluster.servers.map(async (server) => server.run(`systemctl restart ${DAEMON}`)),
     );

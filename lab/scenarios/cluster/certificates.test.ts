@@ -90,7 +90,7 @@ hazard(
     const [agent] = await enrol(cluster, [`revoked${wallMs()}`]);
     assert.ok(agent);
     const kept = await Promise.all(
-      cluster.servers.map(async (server) => keepAlive(cluster, server, agent)),
+      cluster.servers.map(async (server) => keepAlive(cluster, server.address, agent)),
     );
     undo(async () => Promise.all(kept.map(async (session) => session.end())));
     const sessions = cluster.servers.map((server) => new Sessions(server, agent));

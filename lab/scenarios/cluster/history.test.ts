@@ -12,11 +12,11 @@ import { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { bootDead } from "../../cluster.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { bootAgain, cutHolder } from "../../cluster/power-cut.ts";
+import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
 import { scenario } from "../../cluster/scenario.ts";
 import { watchEdge } from "../../cluster/watch.ts";
 import type { LabHost } from "../../host.ts";
 
-const ETCD = "understudy-etcd.service";
 /** A member is silent for 15 s before that is told; entries are sent every 5 s. */
 const TOLD = { withinMs: 120_000, everyMs: 1000 };
 
@@ -98,7 +98,7 @@ hazard("what happens without quorum comes into the record when etcd is back", as
     await Promise.all(others.map(async (server) => server.run(["systemctl", "start", ETCD])));
   };
   undo(start);
-  await Promise.all(others.map(async (server) => server.run(["systemctl", "stop", ETCD])));
+  await stopEtcd(others);
   const pattern = new RegExp(`${first.fqdn} can't reach the record`);
   const own = async () => {
     const { entries, because } = await told(first, sinceMs);

@@ -13,6 +13,7 @@ import { assertFine } from "../../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import { knock } from "../../cluster/knock.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
+import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
 import { scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { freshNames, submit } from "../../cluster/signings.ts";
@@ -21,7 +22,6 @@ import type { LabHost } from "../../host.ts";
 import { awaitReturn } from "../../prober.ts";
 
 const DAEMON = "understudy.service";
-const ETCD = "understudy-etcd.service";
 /** A command that says nothing for so long has no answer. */
 const ANSWER_MS_MAX = 90_000;
 const MOVE_MS_MAX = 120_000;
@@ -57,7 +57,7 @@ hazard(
     const holder = (await cluster.holder()) ?? cluster.first;
     const stopped = cluster.servers.filter((server) => server !== holder);
     let fromMs = wallMs();
-    await Promise.all(stopped.map(async (server) => server.run(["systemctl", "stop", ETCD])));
+    await stopEtcd(stopped);
     await assertStatusHonest(scene);
     await assertChangesRefused(scene, waiting.certname, spare);
     await assertReadable(scene, "crew1");
