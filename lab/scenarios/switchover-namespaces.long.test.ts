@@ -14,6 +14,8 @@ import { Switchovers } from "../vip-switchover.ts";
 
 const MOVES = 50;
 const WITHIN_MS = 30_000;
+/** Of four that speak 20 times a second: a quarter of a minute, several times what a side waits. */
+const CHAIN_ANSWERS = 1200;
 const HEARD = ["nft", "list", "set", "netdev", TABLES.old, "heard0"];
 
 const network = new VipNetwork("uswo", ["n1", "n2", "n3"]);
@@ -89,6 +91,22 @@ test("a switchover goes to the server that is meant, and on to a third one with 
     from = to;
   }
   assert.deepEqual((await clients.end()).failures, []);
+});
+
+test("a server without connections of its own goes on passing on those of the one before it", async () => {
+  const first = await network.soleHolder("a holder");
+  const [second, third] = network.servers.filter((each) => each !== first);
+  assert.ok(second !== undefined && third !== undefined);
+  // None comes to the second server, which would have nothing to wait for.
+  const clients = startClients(network.clients, 0);
+  await clients.until("answers", (report) => report.heard > 20);
+  await switchovers.move("chain-1", first, second);
+  await switchovers.move("chain-2", second, third);
+  const { heard } = await clients.report();
+  // Much longer than a side without connections stays, and than it is heard of afterwards.
+  await clients.until("more", (report) => report.heard > heard + CHAIN_ANSWERS);
+  const { failures } = await clients.end();
+  assert.deepEqual(failures, []);
 });
 
 test("connections of the servers themselves go on", async () => {

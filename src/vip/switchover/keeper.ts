@@ -273,11 +273,26 @@ class Keeper {
     }
     const connections = (await readSockets(addressesOf(kept), { ended: false })).length;
     this.#heldSinceMs = sinceIf(held > 0, this.#heldSinceMs);
-    this.#idleSinceMs = sinceIf(connections === 0, this.#idleSinceMs);
+    const idle = connections === 0 && !(await this.#passesOn());
+    this.#idleSinceMs = sinceIf(idle, this.#idleSinceMs);
     if (connections === progress.connections) return progress;
     const next = { ...progress, connections };
     await writeFileAtomic(this.#paths.progress, `${JSON.stringify(next)}\n`);
     return next;
+  }
+
+  /**
+   * Whether this server passes packets on to one that held the addresses before it: those reach it
+   * by way of whoever holds them now, for as long as this side is in place.
+   */
+  async #passesOn(): Promise<boolean> {
+    const other = await readProgress(switchoverPaths("new", this.#options.folder));
+    return (
+      other !== undefined &&
+      other.phase === "moved" &&
+      other.order.stand === "first" &&
+      keptMoves(other.order).length > 0
+    );
   }
 
   async #hears(kept: readonly KeptMove[]): Promise<boolean> {
