@@ -8,7 +8,9 @@ import type { LabHost } from "../host.ts";
 const FOLDERS = "/etc/puppet /etc/understudy /etc/systemd /var/lib/puppet/ssl /var/lib/understudy";
 const REFUSAL_MS_MAX = 120_000;
 /** What running programs write all the time. */
-const LIVELY = ["/var/lib/understudy/etcd/data/*", "/var/lib/understudy/view.json"];
+const LIVELY = ["etcd/data/*", "view.json", "history/*"].map(
+  (path) => `/var/lib/understudy/${path}`,
+);
 
 /**
  * The host's files, listeners, units and addresses in one text; empty folders don't count. Cheap
