@@ -51,7 +51,12 @@ export async function refused(
   assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
   assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}[.\\w-]*: `, "m"));
   for (const text of texts) assert.match(done.stderr, text);
-  assert.equal(await worldOf(host, except), world);
+  const [before, after] = [world, await worldOf(host, except)].map((text) => text.split("\n"));
+  const changed = [
+    ...(before ?? []).filter((line) => after?.includes(line) !== true).map((line) => `- ${line}`),
+    ...(after ?? []).filter((line) => before?.includes(line) !== true).map((line) => `+ ${line}`),
+  ];
+  assert.deepEqual(changed, []);
 }
 
 /**
