@@ -10,6 +10,7 @@ import { shareNext } from "./base/share-next.ts";
 import { caLayout } from "./ca/layout.ts";
 import { accessExpiries } from "./cluster/access.ts";
 import { requireClock } from "./cluster/clock.ts";
+import { probeName } from "./cluster/drill.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -17,6 +18,7 @@ import type { LocalStatus } from "./cluster/status.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
+import { startDrillSchedule } from "./daemon/drill-schedule.ts";
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { auditToHistory } from "./daemon/history.ts";
 import { live } from "./daemon/life.ts";
@@ -74,6 +76,7 @@ async function assemble(log: Log, stop: AbortController) {
       ...parts,
       node: () => core.node,
       api: () => people.status(),
+      probe: () => server?.probe.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
@@ -91,6 +94,9 @@ async function assemble(log: Log, stop: AbortController) {
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
   const commands = commandsOf(core, server, { membership, local, status });
+  if (server !== undefined) {
+    core.loops.push(startDrillSchedule({ ...core, drills: commands.drills, leads }));
+  }
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
@@ -133,7 +139,7 @@ function membershipOf(
     ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
       if (server?.ca.ejected() !== undefined) return { confirmed: [], missing: [] };
-      const { edges } = await requireCa(server).revoke({ names: [id] });
+      const { edges } = await requireCa(server).revoke({ names: [id, probeName(id)] });
       return edges ?? { confirmed: [], missing: [] };
     },
     confirmCopies: async (revision) => {
@@ -177,6 +183,7 @@ function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
+    ...(server?.probe.warnings() ?? []),
     ...(problem === "" ? [] : [problem]),
   ];
 }

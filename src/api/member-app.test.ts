@@ -79,6 +79,7 @@ before(async () => {
       take: nothing,
       end: nothing,
     },
+    drill: { act: nothing, undo: nothing },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
   };

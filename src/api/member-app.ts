@@ -26,6 +26,7 @@ import {
   SwitchoverTaken,
   SwitchoverWish,
 } from "../vip/switchover/acts.ts";
+import { DrillAct, type DrillActs } from "../drill/acts.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
@@ -62,6 +63,8 @@ export interface MemberDeps {
   refuses(serials: string[]): Promise<boolean>;
   /** This server's part in a switchover of addresses; absent: it is no server. */
   switchover: SwitchoverActs | undefined;
+  /** What is done to this member in a drill. */
+  drill: DrillActs;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** This member's puppetserver, as systemd has it. */
@@ -137,6 +140,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
   addSwitchover(app, deps);
+  addDrill(app, deps);
   app.get("/v1/puppetserver", async (c) => c.json(await deps.puppetserverUnit()));
   app.post("/v1/puppetserver/restart", async (c) => {
     return c.json(await deps.restartPuppetserver(await readBody(Restart, c.req)));
@@ -177,6 +181,23 @@ function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps):
   app.post("/v1/switchover/end", async (c) => {
     await acts(c.env).end(await readBody(SwitchoverOf, c.req));
     return c.json(done);
+  });
+}
+
+function addDrill(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void {
+  const requireServer = (env: HttpBindings) => {
+    const { id } = callerOf(env, deps);
+    if (deps.isServer(id)) return;
+    throw new Fault("api.forbidden", `${id} is no server of this cluster: it drives no drill`);
+  };
+  app.post("/v1/drill/act", async (c) => {
+    requireServer(c.env);
+    return c.json(await deps.drill.act(await readBody(DrillAct, c.req)));
+  });
+  app.post("/v1/drill/undo", async (c) => {
+    requireServer(c.env);
+    await deps.drill.undo(await readBody(DrillAct, c.req));
+    return c.json({ done: true as const });
   });
 }
 

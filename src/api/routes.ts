@@ -6,6 +6,7 @@ import { accessRoutes } from "./routes/access.ts";
 import { addressRoutes } from "./routes/address.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
+import { drillRoutes } from "./routes/drill.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   ...addressRoutes,
   ...memberRoutes,
   ...workRoutes,
+  ...drillRoutes,
   ...accessRoutes,
   ...historyRoutes,
   ...settingsRoutes,

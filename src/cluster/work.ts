@@ -5,10 +5,12 @@
 
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
+import { DrillMark } from "./drill.ts";
 
 /** As many as there may be members. */
 const DRAINS_MAX = 100;
 const PAUSES_MAX = 110;
+const SLOTS_MAX = 50;
 /** What has ended is kept for so long: members' clocks differ, and people look what became of it. */
 const KEPT_MS = 600_000;
 const ROLL_KEPT_MS = 3_600_000;
@@ -96,6 +98,10 @@ export const Work = z.looseObject({
   pauses: z.array(Pause).max(PAUSES_MAX).optional(),
   /** The newest one. */
   roll: Roll.optional(),
+  /** The drill under way; one that its driver couldn't end is over all the same. */
+  drill: DrillMark.optional(),
+  /** Which slots of the schedule were taken last, so that each is taken once. */
+  drilled: z.array(z.string().max(100)).max(SLOTS_MAX).optional(),
 });
 export type Work = z.infer<typeof Work>;
 
@@ -130,6 +136,24 @@ export function isOut(work: Work, id: string, nowMs: number): boolean {
 /** The roll that is under way. */
 export function rollUnderWay(work: Work): Roll | undefined {
   return work.roll?.end === undefined ? work.roll : undefined;
+}
+
+/** The drill that is under way. */
+export function drillUnderWay({ drill }: Work, nowMs: number): DrillMark | undefined {
+  return drill !== undefined && isInForce(drill, nowMs) ? drill : undefined;
+}
+
+/** `work` without the drill `id`; itself where that isn't there. */
+export function withoutDrill(work: Work, id: string): Work {
+  const { drill, ...rest } = work;
+  return drill?.id === id ? rest : work;
+}
+
+/** `work` with the slot as taken; undefined where it was taken before. */
+export function withSlot(work: Work, slot: string): Work | undefined {
+  const { drilled = [] } = work;
+  if (drilled.includes(slot)) return undefined;
+  return { ...work, drilled: [...drilled, slot].slice(-SLOTS_MAX) };
 }
 
 /** `work` with this drain instead of a former one of the same member. Throws `drain.too-many`. */

@@ -30,6 +30,8 @@ import {
   setVoters,
   untilSeen,
 } from "./membership.ts";
+import { drillActs } from "./drill-acts.ts";
+import { drillCommands, noDrills } from "./drill-commands.ts";
 import { ejectCommands } from "./eject.ts";
 import { failoverCommands } from "./failover.ts";
 import { createInquiry } from "./inquiry.ts";
@@ -62,6 +64,7 @@ export function commandsOf(
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
+  const switchover = switchoverCommands(addressDeps(core, shared.status));
   const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   return {
     log,
@@ -120,12 +123,17 @@ export function commandsOf(
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
     work: workCommands(core, shared.status),
+    // Drills are a server's: only its CA makes a certificate for its synthetic agent.
+    drills:
+      server === undefined
+        ? noDrills()
+        : drillCommands(core, { status: shared.status, switchover, probe: server.probe }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    switchover: switchoverCommands(addressDeps(core, shared.status)),
+    switchover,
     failover: failoverCommands(addressDeps(core, shared.status)),
     access: accessCommands(core, { ...shared, ...membership }),
   };
@@ -180,6 +188,7 @@ export async function listenForMembers(
     },
     remove: async (id) => removeMember(membership, id),
     switchover: server && ownActs(core),
+    drill: drillActs(core),
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => {

@@ -32,6 +32,10 @@ export const PATHS = {
   journal: `${STATE}/journal`,
   /** What happened, as this member tells it. */
   history: `${STATE}/history`,
+  /** Reports of the drills that were driven from here. */
+  drills: `${STATE}/drills`,
+  /** Key and certificate of this server's synthetic agent. */
+  probe: `${STATE}/probe`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
   /** The access tokens that were last read from the record: hashes only. */

@@ -1,0 +1,97 @@
+// The report for a terminal, and the figures in words, which the page shows too. Pure.
+
+import { renderDuration } from "../base/duration.ts";
+import { oneLine } from "../base/printable.ts";
+import { renderTable } from "../base/table.ts";
+import type { DrillReport, DrillSummary } from "./report.ts";
+
+const TEXT_MAX = 300;
+
+/** The verdict in one line. */
+export function outcomeOf({ outcome, because, left, figures }: DrillReport): string {
+  const lost = figures === undefined ? 0 : figures.catalogs.failed;
+  const felt = lost === 0 ? "no catalog failed" : `${lost} catalogs failed`;
+  const worse =
+    left.length === 0
+      ? "the cluster is as it was before"
+      : `${left.length} things are worse than before`;
+  switch (outcome) {
+    case "done":
+      return `It went through: ${felt}, ${worse}.`;
+    case "stopped":
+      return `It was stopped (${because}): ${worse}.`;
+    case "failed":
+      return `It failed: ${because}. ${worse[0]?.toUpperCase()}${worse.slice(1)}.`;
+  }
+}
+
+/** Every figure with its name. */
+export function describeFigures({ figures, target }: DrillReport): [string, string][] {
+  if (figures === undefined) return [["measured", "nothing"]];
+  const { connects, catalogs, kept, steady, detectedMs, detectedBy = "", takeoverMs } = figures;
+  const { outageMs, outages, broken, replays, reasons } = figures;
+  const noticed =
+    detectedMs === undefined ? "nothing was seen of it" : `after ${detectedMs} ms: ${detectedBy}`;
+  const times = outages.length === 1 ? "once" : `${outages.length} times`;
+  return [
+    ["detected", noticed],
+    ["no new connection", outageMs === 0 ? "never" : `${outageMs} ms at most, ${times}`],
+    ["taken over", takeoverMs === undefined ? "-" : `${takeoverMs} ms after the act`],
+    [`connections to ${target}`, describeTally(connects)],
+    ["catalogs, new connection each", describeTally(catalogs)],
+    ["catalogs, one kept connection", `${describeTally(kept)}; it broke ${broken} times`],
+    [
+      "before",
+      `connections ${describeTally(steady.connects)}; catalogs ${describeTally(steady.catalogs)}`,
+    ],
+    ["sent on to another puppetserver", `${replays} requests`],
+    ...reasons.map(({ because, count }): [string, string] => [`${count} failed`, because]),
+  ];
+}
+
+function describeTally({
+  count,
+  failed,
+  medianMs,
+  slowestMs,
+}: {
+  count: number;
+  failed: number;
+  medianMs: number;
+  slowestMs: number;
+}): string {
+  return `${count}, ${failed} failed, median ${medianMs} ms, slowest ${slowestMs} ms`;
+}
+
+/** The report as text for people. */
+export function renderReport(report: DrillReport): string {
+  const { left } = report;
+  const figures = describeFigures(report).map((row) => row.map((cell) => oneLine(cell, TEXT_MAX)));
+  return [
+    oneLine(outcomeOf(report), TEXT_MAX * 2),
+    "",
+    renderTable(["FIGURE", "VALUE"], figures),
+    ...(left.length === 0 ? [] : ["", "Worse than before:"]),
+    ...left.map((each) => ` - ${oneLine(each, TEXT_MAX)}`),
+    "",
+    `The whole report: understudy drill show ${report.id} --html drill.html`,
+  ].join("\n");
+}
+
+/** Reports as a table, newest first. */
+export function renderList(summaries: readonly DrillSummary[]): string {
+  if (summaries.length === 0) return "No drill was driven from this member.";
+  const rows = summaries.map((each) => [
+    each.id,
+    new Date(each.startMs).toISOString().replace("T", " ").slice(0, 16),
+    each.kind,
+    oneLine(each.server, 80),
+    each.outcome === "done" && each.left > 0 ? "not as before" : each.outcome,
+    each.outageMs === undefined ? "-" : `${each.outageMs} ms`,
+    each.failedCatalogs === undefined ? "-" : String(each.failedCatalogs),
+    renderDuration((each.endMs - each.startMs) / 1000),
+    oneLine(each.by, 40),
+  ]);
+  const head = ["ID", "TIME (UTC)", "KIND", "SERVER", "END", "OUTAGE", "FAILED", "TOOK", "BY"];
+  return renderTable(head, rows);
+}
