@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { DrillCommands } from "../api/drill-commands.ts";
 import type { SwitchoverCommands } from "../api/local-app.ts";
 import { Fault, messageOf } from "../base/fault.ts";
+import type { Loop } from "../base/loop.ts";
 import type { DrillMark } from "../cluster/drill.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
@@ -19,6 +20,7 @@ import type { DrillReport } from "../drill/report.ts";
 import { type ReportStore, reportStore } from "../drill/store.ts";
 import { observeEdge } from "../edge/observe.ts";
 import { edgeRuntime } from "../edge/runtime.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { localAddresses } from "../host/network.ts";
 import { PATHS } from "../host/paths.ts";
@@ -57,7 +59,7 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
     },
     async begin(ask, by) {
       if (last?.over === false) throw running();
-      const mark = await begin(core, parts, ask, by);
+      const mark = await markDrill({ ...core, status: parts.status }, ask, by);
       const own: Running = { mark, lines: [], stop: new AbortController(), over: false };
       last = own;
       void drive(core, parts, own, store);
@@ -116,12 +118,19 @@ function running(): Fault {
   });
 }
 
-/** Puts the mark into the record, if the cluster can bear it as it is then. */
-async function begin(core: Core, parts: DrillParts, ask: DrillAsk, by: string): Promise<DrillMark> {
-  const status = await parts.status();
+/**
+ * Puts the mark into the record, if the cluster can bear the drill as it is then. Throws Fault
+ * `drill.refused`, `drill.running`.
+ */
+export async function markDrill(
+  host: { etcd: Etcd; status(): Promise<ClusterStatus>; keeper: { loop: Pick<Loop, "wake"> } },
+  ask: DrillAsk,
+  by: string,
+): Promise<DrillMark> {
+  const status = await host.status();
   const nowMs = wallMs();
   const id = randomBytes(6).toString("hex");
-  const { drill } = await updateWork(core.etcd, (work) => {
+  const { drill } = await updateWork(host.etcd, (work) => {
     if (drillUnderWay(work, nowMs) !== undefined) throw running();
     const { refused, server, kind, driver } = planDrill({ ...status, work }, ask, nowMs);
     if (refused.length > 0) {
@@ -130,7 +139,7 @@ async function begin(core: Core, parts: DrillParts, ask: DrillAsk, by: string): 
     const until = isoTime(nowMs + MARK_MS);
     return { ...work, drill: { id, kind, server, driver, by, at: isoTime(nowMs), until } };
   });
-  core.keeper.loop.wake();
+  host.keeper.loop.wake();
   if (drill?.id === id) return drill;
   throw running();
 }

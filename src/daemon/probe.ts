@@ -116,7 +116,8 @@ export function heldBy(view: View, addresses: readonly string[]): string | undef
   return addresses.find((address) => known.includes(address));
 }
 
-function probeCa(ca: Ca): ProbeCa {
+/** The CA as the synthetic agent's certificate needs it. */
+export function probeCa(ca: Ca): ProbeCa {
   const plain = (serial: string) => serial.replace(/^0+/, "");
   return {
     has: (certname) => ca.show(certname).certificates.some(({ state }) => state === "signed"),

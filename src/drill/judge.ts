@@ -33,7 +33,7 @@ export interface Figures {
   outages: { fromMs: number; ms: number }[];
   /** From the act until a new connection was made after the first that failed. */
   takeoverMs?: number;
-  /** Connections of the kept kind that broke. */
+  /** How often the connection that is kept had to be made anew. */
   broken: number;
   replays: number;
   /** Why attempts failed, each once, with how many. */
@@ -63,7 +63,7 @@ export function judgeSamples(samples: Samples, actMs: number): Figures {
     outageMs: outages.reduce((longest, { ms }) => Math.max(longest, ms), 0),
     outages: outages.slice(0, 100),
     ...(took !== undefined && { takeoverMs: Math.max(0, Math.round(took - actMs)) }),
-    broken: after(kept).filter(({ ok }) => !ok).length,
+    broken: countBreaks(kept, actMs),
     replays,
     reasons: reasonsOf([...after(connects), ...after(catalogs), ...after(kept)]),
   };
@@ -85,6 +85,15 @@ function firstSeen(
   ]
     .filter(({ atMs }) => atMs >= actMs)
     .toSorted((a, b) => a.atMs - b.atMs)[0];
+}
+
+/** Where answers come by another connection than before, the kept one has broken in between. */
+function countBreaks(kept: readonly Sample[], actMs: number): number {
+  const answered = kept.filter(({ port }) => port !== undefined);
+  return answered.filter(({ port, endMs }, index) => {
+    const before = answered[index - 1]?.port;
+    return endMs >= actMs && before !== undefined && before !== port;
+  }).length;
 }
 
 function tally(samples: readonly Sample[]): Tally {

@@ -74,10 +74,11 @@ export async function askCatalog(
   };
   let status = 0;
   try {
-    const answer = await send(options, body);
+    const { port, ...answer } = await send(options, body);
     status = answer.status;
     const because = judgeCatalog(access.certname, answer);
-    return { startMs, endMs: now(), ok: because === "", because, status };
+    const by = port === undefined ? {} : { port };
+    return { startMs, endMs: now(), ok: because === "", because, status, ...by };
   } catch (error) {
     const because = limit.aborted ? "no answer in time" : codeOf(error);
     return { startMs, endMs: now(), ok: false, because, status };
@@ -163,7 +164,7 @@ function tlsOf({ host, port, serverName, ca, cert, key }: ProbeAccess): RequestO
 async function send(
   options: RequestOptions,
   body: string,
-): Promise<{ status: number; text: string }> {
+): Promise<{ status: number; text: string; port: number | undefined }> {
   return new Promise((resolve, reject) => {
     const outgoing = request(options, (incoming) => {
       const chunks: Buffer[] = [];
@@ -174,9 +175,12 @@ async function send(
         else chunks.push(chunk);
       });
       incoming.on("error", reject);
-      incoming.on("end", () =>
-        resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-      );
+      // Afterwards the socket isn't this request's any more.
+      const port = incoming.socket.localPort;
+      incoming.on("end", () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: incoming.statusCode ?? 0, text, port });
+      });
     });
     outgoing.on("error", reject);
     outgoing.end(body);

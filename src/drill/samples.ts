@@ -8,6 +8,8 @@ export interface Sample {
   ok: boolean;
   /** Why it failed; empty when it didn't. */
   because: string;
+  /** Which connection it came by: this side's port. */
+  port?: number;
 }
 
 /** Something of the cluster changed, as servers said when they were asked. */

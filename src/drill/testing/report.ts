@@ -20,7 +20,11 @@ export function exampleSamples(): Samples {
     return atMs >= 5100 && atMs < 5500 ? sample(atMs, 1, "ECONNREFUSED") : sample(atMs, 2);
   });
   const catalogs = Array.from({ length: 10 }, (_, index) => sample(index * 1000, 90));
-  const kept = [...catalogs.slice(0, 5), sample(5200, 5, "ECONNRESET"), sample(6000, 95)];
+  const kept = [
+    ...catalogs.slice(0, 5).map((each) => ({ ...each, port: 40_001 })),
+    sample(5200, 5, "ECONNRESET"),
+    { ...sample(6000, 95), port: 40_002 },
+  ];
   const sightings = [{ atMs: START_MS + 5300, what: "s1 holds no address" }];
   return { connects, catalogs, kept, sightings, replays: 2 };
 }
