@@ -1,6 +1,6 @@
-// Hazard: a server is cut off by a drill. Its kernel must drop everything that isn't loopback's, ARP
-// too, which keepalived sends past the firewall; and one command must put it all back. Two network
-// namespaces of this test alone; needs root, no lab.
+// Hazard: a server is cut off by a drill. Its kernel must drop everything that isn't loopback's,
+// ARP too, which keepalived sends past the firewall; and one command must put it all back. Two
+// network namespaces of this test alone; needs root, no lab.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,6 +1,7 @@
 // What a member's synthetic agent has measured, and what of it is to be looked at. Pure.
 
 import { z } from "zod";
+import type { MemberAnswer } from "./status.ts";
 
 /** The window of the measure: some hours at a catalog every minute. */
 export const PROBES_KEPT = 240;
@@ -57,6 +58,18 @@ export function describeMeasured({ total, failed, last }: Measured): ProbeStatus
       medianMs: Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0),
     },
   };
+}
+
+/** What all of them measured of late; nothing where none does. */
+export function probeNotes(members: readonly MemberAnswer[]): string[] {
+  const probes = members.flatMap(({ local }) => local?.probe ?? []);
+  const total = probes.reduce((sum, { lately }) => sum + lately.total, 0);
+  if (total === 0) return [];
+  const failed = probes.reduce((sum, { lately }) => sum + lately.failed, 0);
+  const slowest = Math.max(...probes.map(({ lately }) => lately.medianMs));
+  return [
+    `Synthetic agents asked for ${total} catalogs of late, ${failed} failed; the median took ${slowest} ms at most.`,
+  ];
 }
 
 /** What is to be looked at: two in a row, as one may be a hiccup of the network. */

@@ -1,4 +1,5 @@
-// What a synthetic agent's catalogs send to PuppetDB: taken, so that they compile, and kept nowhere.
+// What a synthetic agent's catalogs send to PuppetDB: taken, so that they compile, and kept
+// nowhere.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

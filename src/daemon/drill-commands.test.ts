@@ -121,7 +121,9 @@ test("two members that both think they lead hold a scheduled drill once; a refus
         current: () => ({ settings, work: { drains: [] } }) as never,
         record: () => ({ reachable: true }) as never,
       },
+      node: { id },
       drills: {
+        progress: () => ({ running: false, lines: [] }),
         async begin({ kind }) {
           began.push(`${kind} by ${id}`);
           return { id: (await begin(id, { kind, server: "s9" })).id, server: "s9" };
@@ -139,4 +141,33 @@ test("two members that both think they lead hold a scheduled drill once; a refus
   await Promise.all(loops.map(async ({ ended }) => ended));
   assert.equal(began.length, 1);
   assert.match(notes[0]?.because ?? "", /s9 is no member/);
+});
+
+test("a daemon that is started anew takes away the mark of the drill that it drove, and no other", async () => {
+  const mark = await begin("s1", { kind: "edge-kill" });
+  const old = { ...mark, at: isoTime(wallMs() - 60_000) };
+  await updateWork(etcd.client(), (work) => ({ ...work, drill: old }));
+  const tickOf = async (id: string) => {
+    const stop = new AbortController();
+    const loop = startDrillSchedule({
+      etcd: etcd.client(),
+      node: { id },
+      keeper: {
+        current: () => ({ settings: {}, work: { drains: [], drill: old } }) as never,
+        record: () => ({ reachable: true }) as never,
+      },
+      drills: { progress: () => ({ running: false, lines: [] }), begin: async () => assert.fail() },
+      history: { note: () => assert.fail() },
+      leads: () => false,
+      log: createLog(() => undefined),
+      signal: stop.signal,
+    });
+    await until("a look", () => loop.last() !== undefined, { withinMs: 10_000 });
+    stop.abort();
+    await loop.ended;
+  };
+  await tickOf("s2");
+  assert.equal((await readWork(etcd.client())).drill?.id, mark.id);
+  await tickOf("s1");
+  assert.equal((await readWork(etcd.client())).drill, undefined);
 });

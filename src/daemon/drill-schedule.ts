@@ -8,18 +8,21 @@ import { type Loop, startLoop } from "../base/loop.ts";
 import { dueSlots } from "../cluster/drill-times.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { withSlot } from "../cluster/work.ts";
+import { withoutDrill, withSlot } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { History } from "./history.ts";
 
 const TICK_MS = 10_000;
 const BY = "the schedule";
+/** A mark that is younger may be one that is being made just now. */
+const FRESH_MS = 30_000;
 
 export interface ScheduleHost {
   etcd: Etcd;
   keeper: Pick<ViewKeeper, "current" | "record">;
-  drills: Pick<DrillCommands, "begin">;
+  node: { id: string };
+  drills: Pick<DrillCommands, "begin" | "progress">;
   history: Pick<History, "note">;
   leads(): boolean;
   log: Log;
@@ -34,6 +37,7 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
     log,
     signal,
     body: async () => {
+      await forgetLost(host);
       const drills = keeper.current()?.settings.drills ?? [];
       if (drills.length === 0 || !host.leads() || !keeper.record().reachable) return;
       const done = keeper.current()?.work.drilled ?? [];
@@ -42,6 +46,17 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
       }
     },
   });
+}
+
+/** Takes away the mark of a drill that this member drove before its daemon was started anew. */
+async function forgetLost({ etcd, keeper, node, drills, log }: ScheduleHost): Promise<void> {
+  const mark = keeper.current()?.work.drill;
+  if (mark?.driver !== node.id || !keeper.record().reachable) return;
+  const { id, running } = drills.progress();
+  if (running && id === mark.id) return;
+  if (wallMs() - Date.parse(mark.at) < FRESH_MS) return;
+  log.warn(`drill ${mark.id}: it ended with this daemon; what it broke comes back by a timer`);
+  await updateWork(etcd, (work) => withoutDrill(work, mark.id));
 }
 
 /** Whether it was still there to be taken; two may ask at once. */

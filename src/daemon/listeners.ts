@@ -122,7 +122,7 @@ export function commandsOf(
     setVoters: async (count) => setVoters(membership, count),
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
-    work: workCommands(core, shared.status),
+    work: workCommands(core, shared.status, switchover),
     // Drills are a server's: only its CA makes a certificate for its synthetic agent.
     drills:
       server === undefined

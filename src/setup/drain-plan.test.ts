@@ -66,8 +66,10 @@ test("planDrain says what is at risk", () => {
     assert.equal(risks.filter((each) => risk.test(each)).length, 1, `${what}: ${risks.join("|")}`);
   }
   assert.deepEqual(plan(three(), "s2").risks, []);
-  assert.deepEqual(plan(three("s1", { edge: edge({ connections: 5 }) })).risks, [
-    "connections that are open to 10.0.0.10 break when it moves (5 now)",
+  const connected = three("s1", { edge: edge({ connections: 5 }) });
+  assert.deepEqual(plan(connected).risks, [], "a switchover keeps them");
+  assert.deepEqual(planDrain(judge(connected), "s1", NOW_MS, "it is IPv6").risks, [
+    "connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6",
   ]);
   const status = judge(three(), { answering: 2 });
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);
@@ -128,4 +130,14 @@ test("judgeDrained tells what is still open", () => {
   assert.deepEqual(judged([silent("s1"), answer("s3", local("s3", { addresses: [] }))]).silent, [
     "s1",
   ]);
+});
+
+test("planDrain refuses during a drill, unless that has ended", () => {
+  const drill = {
+    ...{ id: "0123456789ab", kind: "edge-kill", server: "s2", driver: "s1", by: "ops", at: "" },
+    until: new Date(NOW_MS + 1000).toISOString(),
+  };
+  const status = judge(three(), {}, { drains: [], drill });
+  assert.match(planDrain(status, "s1", NOW_MS).refused, /drill edge-kill at s2.*stop, on s1/);
+  assert.equal(planDrain(status, "s1", NOW_MS + 2000).refused, "");
 });

@@ -7,7 +7,7 @@ import { STEPS } from "../cluster/work-status.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { isPaused, type Roll } from "../cluster/work.ts";
+import { drillUnderWay, isPaused, type Roll } from "../cluster/work.ts";
 import { capacityWithout, countOf } from "./drain-plan.ts";
 import type { RollPlan } from "./work-contract.ts";
 
@@ -51,6 +51,12 @@ export function planRestarts(
   const paused = ids.find((id) => isPaused(status.work, id, nowMs));
   if (paused !== undefined) {
     throw new Fault("roll.refused", `${paused} is paused`, { hints: ["understudy resume"] });
+  }
+  const drill = drillUnderWay(status.work, nowMs);
+  if (drill !== undefined) {
+    throw new Fault("roll.refused", `the drill ${drill.kind} at ${drill.server} is under way`, {
+      hints: ["It takes minutes. To stop it, on its driver: understudy drill stop"],
+    });
   }
   const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));

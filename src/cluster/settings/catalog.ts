@@ -95,6 +95,7 @@ export const CATALOG = {
     read: (words) =>
       words
         .flatMap((word) => word.split(","))
+        .filter((word) => word.trim() !== "")
         .map((word) => ({
           kind: word.slice(0, Math.max(0, word.indexOf("="))).trim(),
           when: word.slice(word.indexOf("=") + 1).trim(),
@@ -108,7 +109,11 @@ export const CATALOG = {
   drillWindows: {
     what: "when drills may be held at all; times are UTC",
     form: '"DAY-DAY HH:MM-HH:MM", several; none: at any time',
-    read: (words) => words.flatMap((word) => word.split(",")).map((word) => word.trim()),
+    read: (words) =>
+      words
+        .flatMap((word) => word.split(","))
+        .map((word) => word.trim())
+        .filter((word) => word !== ""),
     render: (value) =>
       Array.isArray(value) && value.length > 0 ? value.join(", ") : "at any time",
   },

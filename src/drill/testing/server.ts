@@ -1,5 +1,5 @@
-// A server as a synthetic agent finds it, for tests: HTTPS on loopback with certificates of its own,
-// which answers as it is told to.
+// A server as a synthetic agent finds it, for tests: HTTPS on loopback with certificates of its
+// own, which answers as it is told to.
 
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
