@@ -59,7 +59,7 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
     },
     async begin(ask, by) {
       if (last?.over === false) throw running();
-      const mark = await markDrill({ ...core, status: parts.status }, ask, by);
+      const mark = await markDrill({ ...core, status: async () => parts.status() }, ask, by);
       const own: Running = { mark, lines: [], stop: new AbortController(), over: false };
       last = own;
       void drive(core, parts, own, store);
@@ -188,7 +188,7 @@ function hostOf(core: Core, parts: DrillParts): DrillHost {
   const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
   return {
     driver: node.id,
-    status: parts.status,
+    status: async () => parts.status(),
     switchover: parts.switchover,
     now: steadyClock(),
     log,

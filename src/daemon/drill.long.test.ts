@@ -46,8 +46,14 @@ function host(more: Partial<DrillHost> = {}): DrillHost {
       run: async ({ to = "s2" }) => {
         calls.push(`move to ${to}`);
         return {
-          ...{ from: "s1", to, already: false, addresses: ["127.0.0.1"], holders: [] },
-          ...{ connections: 1, tookMs: 20, limitS: 60 },
+          from: "s1",
+          to,
+          already: false,
+          addresses: ["127.0.0.1"],
+          holders: [],
+          connections: 1,
+          tookMs: 20,
+          limitS: 60,
         };
       },
       progress: () => ({ lines: [] }),

@@ -106,7 +106,7 @@ interface Held {
 
 interface Course {
   held: Held;
-  step(what: string): void;
+  step: (what: string) => void;
   stop: AbortSignal;
 }
 
@@ -245,7 +245,7 @@ function startWatch(host: DrillHost, prober: Prober) {
     }
   };
   const watching = [
-    watch(GLANCE_EVERY_MS, host.glance),
+    watch(GLANCE_EVERY_MS, async () => host.glance()),
     watch(STATUS_EVERY_MS, async () => {
       const status = await host.status();
       count(status);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { judgeSamples } from "./judge.ts";
 import type { Sample, Samples } from "./samples.ts";
 import { ACT_MS, exampleSamples, sample, START_MS } from "./testing/report.ts";

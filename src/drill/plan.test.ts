@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { DRILL_KINDS, type DrillKind } from "../cluster/drill.ts";
 import type { ClusterStatus, LocalStatus, MemberAnswer } from "../cluster/status.ts";
 import {
@@ -218,5 +218,5 @@ function broken(each: MemberAnswer, part: string): MemberAnswer {
   const record = { reachable: false, because: "", ageMs: 0 };
   const ca = said.ca && { ...said.ca, serving: false };
   const changed = { edge: { edge: edge({ active: false }) }, record: { record }, ca: { ca } }[part];
-  return { ...each, local: { ...said, ...changed } as LocalStatus };
+  return { ...each, local: { ...said, ...changed } };
 }

@@ -88,7 +88,15 @@ export type DrillSummary = z.infer<typeof DrillSummary>;
 export function summarize(report: DrillReport): DrillSummary {
   const { id, kind, server, driver, by, outcome, because, startMs, endMs, figures } = report;
   return {
-    ...{ id, kind, server, driver, by, outcome, because, startMs, endMs },
+    id,
+    kind,
+    server,
+    driver,
+    by,
+    outcome,
+    because,
+    startMs,
+    endMs,
     ...(figures && { outageMs: figures.outageMs, failedCatalogs: figures.catalogs.failed }),
     left: report.left.length,
   };

@@ -134,7 +134,12 @@ test("judgeDrained tells what is still open", () => {
 
 test("planDrain refuses during a drill, unless that has ended", () => {
   const drill = {
-    ...{ id: "0123456789ab", kind: "edge-kill", server: "s2", driver: "s1", by: "ops", at: "" },
+    id: "0123456789ab",
+    kind: "edge-kill",
+    server: "s2",
+    driver: "s1",
+    by: "ops",
+    at: "",
     until: new Date(NOW_MS + 1000).toISOString(),
   };
   const status = judge(three(), {}, { drains: [], drill });

@@ -87,7 +87,12 @@ test("describeEnd says what is so now", () => {
 
 test("planRestarts and a drill don't go together, unless that has ended", () => {
   const drill = {
-    ...{ id: "0123456789ab", kind: "edge-kill", server: "s2", driver: "s1", by: "ops", at: "" },
+    id: "0123456789ab",
+    kind: "edge-kill",
+    server: "s2",
+    driver: "s1",
+    by: "ops",
+    at: "",
     until: new Date(NOW_MS + 1000).toISOString(),
   };
   const status = judge(three(), {}, { drains: [], drill });

@@ -157,7 +157,9 @@ function drillsOf(called: (...words: unknown[]) => void): LocalDeps["drills"] {
       return { id, server: "s2" };
     },
     progress: () => ({ id, running: true, lines: ["it measures"] }),
-    stop: (by) => void called("drill stop", by),
+    stop: (by) => {
+      called("drill stop", by);
+    },
     reports: async () => ({ reports: [summarize(REPORT)] }),
     report: async () => ({ report: REPORT }),
     probe: async () => {
