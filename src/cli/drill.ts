@@ -95,7 +95,8 @@ something is worse than before.`;
 function helpOf(kind: DrillKind): string {
   const { expected, back } = KINDS[kind];
   return `
-It comes back: ${back}. Agents should notice: ${expected}. Ctrl-C stops it and undoes it.
+Agents should notice: ${expected}.
+It comes back: ${back}. Ctrl-C stops it and undoes it.
 
   understudy drill ${kind} --dry-run
 

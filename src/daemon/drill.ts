@@ -20,6 +20,8 @@ import type { Sighting } from "../drill/samples.ts";
 
 const GLANCE_EVERY_MS = 100;
 const STATUS_EVERY_MS = 1000;
+/** How long the first catalog is waited for before anything is done. */
+const FIRST_MS = 60_000;
 /** Catalogs that are under way at the end get so long. */
 const DRAIN_MS = 20_000;
 const SIGHTINGS_MAX = 200;
@@ -71,7 +73,7 @@ export async function holdDrill(
     await hold(host, run, { held, step, stop });
   } catch (error) {
     outcome = stop.aborted ? "stopped" : "failed";
-    because = stop.aborted ? String(stop.reason ?? "by somebody") : messageOf(error);
+    because = stop.aborted ? reasonOf(stop) : messageOf(error);
     step(outcome === "stopped" ? `stopped: ${because}` : `failed: ${because}`);
   }
   const settleMs = outcome === "done" || held.actMs === undefined ? 0 : SETTLE_MS;
@@ -93,6 +95,10 @@ export async function holdDrill(
     left,
     samples,
   });
+}
+
+function reasonOf({ reason }: AbortSignal): string {
+  return typeof reason === "string" ? reason : "the daemon here stops";
 }
 
 const NO_SAMPLES = { connects: [], catalogs: [], kept: [], sightings: [], replays: 0 };
@@ -119,6 +125,9 @@ async function hold(host: DrillHost, run: DrillRun, { held, step, stop }: Course
   try {
     step(`measures at ${held.target} what is usual`);
     await wait(STEADY_MS, stop);
+    // The first catalog of a puppetserver takes its time.
+    const endMs = host.now() + FIRST_MS;
+    while (prober.catalogs.length === 0 && host.now() < endMs) await wait(GLANCE_EVERY_MS, stop);
     requireSteady(prober);
     await act(host, run, { held, step, stop });
     step("waits until the cluster is as it was before");

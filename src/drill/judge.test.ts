@@ -76,3 +76,11 @@ test("judgeSamples: a longest outage is one of them, and there is one exactly wh
     }),
   );
 });
+
+test("judgeSamples counts an outage from the last success before the act, as others see it", () => {
+  const connects = [sample(4950, 2), sample(5010, 1, "ECONNREFUSED"), sample(5100, 2)];
+  const figures = judgeSamples({ ...NONE, connects }, ACT_MS);
+  assert.deepEqual(figures.outages, [{ fromMs: START_MS + 4952, ms: 150 }]);
+  const before = [sample(1000, 2), sample(1100, 1, "x"), sample(1200, 2), sample(5100, 2)];
+  assert.deepEqual(judgeSamples({ ...NONE, connects: before }, ACT_MS).outages, []);
+});

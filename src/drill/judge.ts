@@ -50,7 +50,7 @@ export function judgeSamples(samples: Samples, actMs: number): Figures {
   };
   // Drills are judged by what came of the act: what failed before is in `steady`.
   const after = (list: readonly Sample[]) => list.filter((each) => !isBefore(each));
-  const gaps = findGaps(after(connects));
+  const gaps = findGaps(connects).filter(({ toMs = Infinity }) => toMs > actMs);
   const outages = gaps.map(({ fromMs, ms }) => ({ fromMs, ms: Math.round(ms) }));
   const seen = firstSeen(samples, actMs, steady.catalogs.slowestMs);
   const took = gaps.find(({ toMs }) => toMs !== undefined)?.toMs;

@@ -80,7 +80,7 @@ function candidates(status: ClusterStatus, kind: DrillKind, driver: string): str
   switch (kind) {
     case "puppetserver-kill":
       return order(
-        all.filter(({ member }) => packagedOf(member) !== undefined),
+        all.filter(({ member }) => member.role !== "witness" && packagedOf(member) !== undefined),
         never,
       );
     case "edge-kill":
@@ -100,7 +100,7 @@ function candidates(status: ClusterStatus, kind: DrillKind, driver: string): str
         sumPuppetdbs(status.members).flatMap(({ id, usedBy }) => (usedBy.length > 0 ? [id] : [])),
       );
       return order(
-        all.filter(({ member }) => member.puppetdb === "answers" && member.puppetdbShared !== true),
+        all.filter(({ member }) => member.puppetdb === "answers"),
         ({ member }) => used.has(member.id),
       );
     }

@@ -64,7 +64,7 @@ export async function askCatalog(
     method: "POST",
     path: `/puppet/v3/catalog/${access.certname}?environment=production`,
     headers: {
-      accept: "application/json",
+      accept: "application/vnd.puppet.rich+json, application/json",
       "content-type": "application/x-www-form-urlencoded",
       "content-length": Buffer.byteLength(body),
       ...(agent === undefined ? { connection: "close" } : {}),

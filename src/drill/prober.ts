@@ -18,7 +18,7 @@ export interface Prober {
   connects: Sample[];
   catalogs: Sample[];
   kept: Sample[];
-  /** Begins nothing new, and waits so long for what is under way; the rest isn't counted. */
+  /** Begins nothing new, and waits so long for what is under way; the rest counts as failed. */
   stop(withinMs: number): Promise<void>;
   now(): number;
 }
@@ -44,7 +44,7 @@ export function startProber(access: ProbeAccess): Prober {
     asking += 1;
     const sample = await askCatalog(access, now, { signal: lost.signal });
     asking -= 1;
-    if (!lost.signal.aborted) catalogs.push(sample);
+    catalogs.push(sample);
   };
   const cataloguing = setInterval(() => {
     if (asking < CATALOGS_AT_ONCE && catalogs.length < CATALOGS_MAX) track(ask());
@@ -53,7 +53,7 @@ export function startProber(access: ProbeAccess): Prober {
     const agent = keptConnection();
     while (!over.signal.aborted && kept.length < CATALOGS_MAX) {
       const sample = await askCatalog(access, now, { agent, signal: lost.signal });
-      if (!lost.signal.aborted) kept.push(sample);
+      kept.push(sample);
       await pause(CATALOG_EVERY_MS, over.signal);
     }
     agent.destroy();
