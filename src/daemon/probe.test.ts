@@ -60,6 +60,16 @@ test("keepIdentity makes a new one where somebody revoked it, and before it ends
   assert.deepEqual(statesOf().filter((state) => state === "signed").length, 1);
 });
 
+test("keepIdentity goes on with one that ends soon, but not with a revoked one, while nobody signs", async () => {
+  const first = await keep();
+  const deaf = { ...probeCa(ca), clean: async () => assert.fail("no quorum") };
+  const soonMs = parseCertificate(first.cert).notAfter - DAY_MS;
+  assert.deepEqual(await keepIdentity(folder, NAME, deaf, soonMs), first);
+  await assert.rejects(keepIdentity(folder, NAME, deaf, soonMs + 2 * DAY_MS), /no quorum/);
+  await ca.revoke({ names: [NAME] });
+  await assert.rejects(keepIdentity(folder, NAME, deaf, wallMs()), /no quorum/);
+});
+
 test("keepIdentity goes on where the files were lost, or an attempt was interrupted", async () => {
   const first = await keep();
   await rm(join(folder, "cert.pem"));

@@ -38,9 +38,21 @@ export async function keepIdentity(
 ): Promise<ProbeIdentity> {
   const paths = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
   const [cert, key] = await Promise.all([readIfThere(paths.cert), readIfThere(paths.key)]);
-  if (cert !== undefined && key !== undefined && isGood({ certname, cert, key }, ca, nowMs)) {
-    return { certname, cert, key };
+  const kept = cert === undefined || key === undefined ? undefined : { certname, cert, key };
+  if (kept !== undefined && isGood(kept, ca, nowMs)) return kept;
+  try {
+    return await renew({ certname, cert, key }, { folder, paths, ca });
+  } catch (error) {
+    // One that ends soon is better than none.
+    if (kept !== undefined && isGood(kept, ca, nowMs, 0)) return kept;
+    throw error;
   }
+}
+
+async function renew(
+  { certname, cert, key }: { certname: string; cert: string | undefined; key: string | undefined },
+  { folder, paths, ca }: { folder: string; paths: { cert: string; key: string }; ca: ProbeCa },
+): Promise<ProbeIdentity> {
   if (!(await exists(folder))) await makeFolder(folder, { mode: 0o700 });
   // An interrupted attempt has left its key: the CA gives what it signed for it again.
   const fresh = cert === undefined && key !== undefined ? readPrivateKey(key) : generateEcKey();
@@ -52,14 +64,19 @@ export async function keepIdentity(
   return { certname, cert: signed, key: freshKey };
 }
 
-/** Whether it may be used as it is. */
-function isGood({ certname, cert, key }: ProbeIdentity, ca: ProbeCa, nowMs: number): boolean {
+/** Whether it may be used as it is, for `leftMs` more. */
+function isGood(
+  { certname, cert, key }: ProbeIdentity,
+  ca: ProbeCa,
+  nowMs: number,
+  leftMs = RENEW_MS,
+): boolean {
   try {
     const certificate = parseCertificate(cert);
     const { notBefore, notAfter, serialHex, spkiDer } = certificate;
     if (!matches(readPrivateKey(key), spkiDer)) return false;
     if (!ca.isInForce(certname, serialHex)) return false;
-    return notAfter - nowMs >= Math.min(RENEW_MS, (notAfter - notBefore) / 2);
+    return notAfter - nowMs >= Math.min(leftMs, (notAfter - notBefore) / 2);
   } catch {
     return false;
   }
