@@ -27,6 +27,7 @@ import {
   SwitchoverWish,
 } from "../vip/switchover/acts.ts";
 import { DrillAct, type DrillActs } from "../drill/acts.ts";
+import type { ReportStore } from "../drill/store.ts";
 import { checked, readBody } from "./body.ts";
 import { answerFault } from "./serve.ts";
 
@@ -63,8 +64,9 @@ export interface MemberDeps {
   refuses(serials: string[]): Promise<boolean>;
   /** This server's part in a switchover of addresses; absent: it is no server. */
   switchover: SwitchoverActs | undefined;
-  /** What is done to this member in a drill. */
+  /** What is done to this member in a drill, and what it has of those that it drove. */
   drill: DrillActs;
+  drillReports: Pick<ReportStore, "list" | "read">;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** This member's puppetserver, as systemd has it. */
@@ -190,6 +192,11 @@ function addDrill(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void
     if (deps.isServer(id)) return;
     throw new Fault("api.forbidden", `${id} is no server of this cluster: it drives no drill`);
   };
+  app.get("/v1/drills", async (c) => c.json({ reports: await deps.drillReports.list() }));
+  app.get("/v1/drills/:id", async (c) => {
+    const report = await deps.drillReports.read(c.req.param("id"));
+    return c.json(report === undefined ? {} : { report });
+  });
   app.post("/v1/drill/act", async (c) => {
     requireServer(c.env);
     return c.json(await deps.drill.act(await readBody(DrillAct, c.req)));

@@ -57,11 +57,11 @@ export function addDrill(program: Command): void {
   }
   drill
     .command("list")
-    .description("the drills that were driven from this member")
+    .description("the drills that were held, newest first")
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
       const answer = await callDaemon("GET", "/v1/drills", { answer: DrillReports });
-      createOutput(flags.json === true).result(answer, renderList(answer.reports));
+      createOutput(flags.json === true).result(answer, describeList(answer));
     });
   drill
     .command("show")
@@ -140,6 +140,12 @@ export function renderPlan({ lines, refused }: DrillPlanAnswer): string {
     ...(refused.length === 0 ? [] : [...(lines.length === 0 ? [] : [""]), "Refused now:"]),
     ...refused.map((each) => ` - ${each}`),
   ].join("\n");
+}
+
+/** The table, and whose reports are missing in it. */
+export function describeList({ reports, missing }: DrillReports): string {
+  const silent = `! Without those that ${missing.join(", ")} drove: no answer.`;
+  return [renderList(reports), ...(missing.length === 0 ? [] : ["", silent])].join("\n");
 }
 
 /** What the command ends with. */

@@ -29,6 +29,7 @@ import type { DrillAsk, DrillStarted } from "../setup/drill-contract.ts";
 import { type Core, requireView } from "./core.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
 import { drillActs } from "./drill-acts.ts";
+import { findReport, listReports } from "./drill-reports.ts";
 import { heldBy, type Probe } from "./probe.ts";
 
 /** Its daemon asks etcd and systemd first. */
@@ -70,17 +71,12 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
       return { id: last.mark.id, running: !last.over, lines: last.lines };
     },
     stop: (by) => last?.stop.abort(`by ${by}`),
-    async reports() {
-      return { reports: await store.list() };
-    },
+    reports: async () => listReports(core, store),
     async report(id) {
-      const report = await store.read(id);
+      const report = await findReport(core, store, id);
       if (report !== undefined) return { report };
-      throw new Fault("drill.unknown", `this member has no report of a drill "${id}"`, {
-        hints: [
-          "Reports are on the member that drove the drill: understudy history --kind drill",
-          "Which there are here: understudy drill list",
-        ],
+      throw new Fault("drill.unknown", `no server that answers has a report of a drill "${id}"`, {
+        hints: ["Which there are, and who can't be asked: understudy drill list"],
       });
     },
     probe: async () => probe.once(),
@@ -104,7 +100,7 @@ export function noDrills(): DrillCommands {
     begin: refuseLater,
     progress: () => ({ running: false, lines: [] }),
     stop: refuse,
-    reports: async () => ({ reports: [] }),
+    reports: async () => ({ reports: [], missing: [] }),
     report: refuseLater,
     probe: refuseLater,
   };

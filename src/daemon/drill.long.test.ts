@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { Fault } from "../base/fault.ts";
 import { createLog } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { edge, judge, row, three } from "../cluster/testing/status.ts";
@@ -122,6 +123,19 @@ test("holdDrill undoes also where the answer to its act is lost", async () => {
   const report = await holdDrill(lost, RUN, () => undefined, NEVER);
   assert.deepEqual([report.outcome, report.because], ["failed", "no answer in time"]);
   assert.deepEqual(calls, ["act", "undo"]);
+});
+
+test("holdDrill undoes nothing where the server refused to do it", async () => {
+  const refusing = host({
+    actsOf: () => ({
+      act: async () => {
+        throw new Fault("drill.refused", "puppetdb.service is inactive here");
+      },
+      undo: async () => assert.fail("it would be started"),
+    }),
+  });
+  const report = await holdDrill(refusing, RUN, () => undefined, NEVER);
+  assert.deepEqual([report.outcome, report.figures], ["failed", undefined]);
 });
 
 test("holdDrill moves addresses there and back, and finds no connection broken", async () => {

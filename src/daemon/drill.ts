@@ -4,7 +4,7 @@
 // mark's own end the other.
 
 import type { SwitchoverCommands } from "../api/local-app.ts";
-import { Fault, messageOf } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import type { DrillKind } from "../cluster/drill.ts";
@@ -158,8 +158,14 @@ async function act(host: DrillHost, run: DrillRun, { held, step, stop }: Course)
   if (kind !== "vip-move") {
     // Should the answer be lost, it may have been done.
     held.actMs = host.now();
-    const { agoMs } = await host.actsOf(server).act({ id, kind });
-    held.actMs = host.now() - agoMs;
+    try {
+      const { agoMs } = await host.actsOf(server).act({ id, kind });
+      held.actMs = host.now() - agoMs;
+    } catch (error) {
+      // Refused there: what doesn't run by somebody's wish must not be started by an undoing.
+      if (isFault(error, "drill")) held.actMs = undefined;
+      throw error;
+    }
     step(`${server}: ${KINDS[kind].does}`);
     return;
   }

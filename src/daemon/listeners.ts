@@ -45,6 +45,7 @@ import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { workCommands } from "./work.ts";
+import { reportStore } from "../drill/store.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -189,6 +190,7 @@ export async function listenForMembers(
     remove: async (id) => removeMember(membership, id),
     switchover: server && ownActs(core),
     drill: drillActs(core),
+    drillReports: reportStore(PATHS.drills),
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => {

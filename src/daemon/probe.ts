@@ -19,7 +19,7 @@ import type { Settings } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { factsFrom } from "../drill/facts.ts";
 import { keepIdentity, type ProbeCa } from "../drill/identity.ts";
-import { askCatalog, type ProbeAccess, steadyClock } from "../drill/probe.ts";
+import { askCatalog, CATALOG_MS, type ProbeAccess, steadyClock } from "../drill/probe.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { readIfThere } from "../host/files.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -27,6 +27,8 @@ import type { ProbeAnswer } from "../setup/drill-contract.ts";
 import type { Core } from "./core.ts";
 
 const TICK_MS = 1000;
+/** A round of the loop that takes longer is told of as one that hangs. */
+const ROUND_MS = 80_000;
 
 export interface Probe {
   /** What it connects with; `held`: an address to prefer. Throws what the CA throws. */
@@ -67,9 +69,10 @@ export function startProbe(core: Core, ca: Ca): Probe {
     const host = targetOf(settings(), serverName, held);
     return { host, port: PORTS.edge, serverName, certname, ca: bundle, cert, key, facts };
   };
-  const once = async (): Promise<ProbeAnswer> => {
+  const once = async (withinMs = CATALOG_MS): Promise<ProbeAnswer> => {
     const ready = await access();
-    const { ok, because, status, startMs, endMs } = await askCatalog(ready, now, { signal });
+    const asked = await askCatalog(ready, now, { signal, withinMs });
+    const { ok, because, status, startMs, endMs } = asked;
     const ms = Math.round(endMs - startMs);
     return { ok, because, status, ms, target: `${ready.host}:${ready.port}`, certname };
   };
@@ -83,7 +86,7 @@ export function startProbe(core: Core, ca: Ca): Probe {
       if (everyMs === 0) measured = NOTHING_MEASURED;
       if (everyMs === 0 || core.node.phase !== "ready" || monotonicMs() - askedMs < everyMs) return;
       askedMs = monotonicMs();
-      const { ok, because, ms } = await once().catch((error: unknown) => {
+      const { ok, because, ms } = await once(ROUND_MS).catch((error: unknown) => {
         return { ok: false, because: messageOf(error), ms: 0 };
       });
       measured = withProbe(measured, { atMs: wallMs(), ok, because, ms });
@@ -92,7 +95,7 @@ export function startProbe(core: Core, ca: Ca): Probe {
   const isOn = () => (settings()?.probeEveryS ?? 0) > 0;
   return {
     access,
-    once,
+    once: async () => once(),
     status: () => (isOn() ? describeMeasured(measured) : undefined),
     warnings: () => (isOn() ? probeWarnings(measured) : []),
     loop,

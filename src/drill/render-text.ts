@@ -80,7 +80,7 @@ export function renderReport(report: DrillReport): string {
 
 /** Reports as a table, newest first. */
 export function renderList(summaries: readonly DrillSummary[]): string {
-  if (summaries.length === 0) return "No drill was driven from this member.";
+  if (summaries.length === 0) return "No drill was held.";
   const rows = summaries.map((each) => [
     each.id,
     new Date(each.startMs).toISOString().replace("T", " ").slice(0, 16),

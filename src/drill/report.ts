@@ -85,6 +85,11 @@ export const DrillSummary = DrillReport.pick({
 }).extend({ outageMs: z.number().optional(), failedCatalogs: z.int().optional(), left: z.int() });
 export type DrillSummary = z.infer<typeof DrillSummary>;
 
+/** The reports that a server has of the drills that it drove. */
+export const OwnReports = z.object({ reports: z.array(DrillSummary) });
+/** One of them; absent: it isn't there. */
+export const OwnReport = z.object({ report: DrillReport.optional() });
+
 export function summarize(report: DrillReport): DrillSummary {
   const { id, kind, server, driver, by, outcome, because, startMs, endMs, figures } = report;
   return {

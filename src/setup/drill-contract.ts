@@ -36,8 +36,12 @@ export const DrillProgress = z.object({
 });
 export type DrillProgress = z.infer<typeof DrillProgress>;
 
-/** Reports that this member has, newest first. */
-export const DrillReports = z.object({ reports: z.array(DrillSummary) });
+/** What all servers have, newest first; each keeps those of the drills that it drove. */
+export const DrillReports = z.object({
+  reports: z.array(DrillSummary),
+  /** Servers that can't be asked. */
+  missing: z.array(z.string()),
+});
 export type DrillReports = z.infer<typeof DrillReports>;
 
 export const DrillReportAnswer = z.object({ report: DrillReport });

@@ -60,7 +60,7 @@ export const drillRoutes = [
     method: "GET",
     path: "/v1/drills",
     offer: "viewer",
-    summary: "the drills that this member drove, newest first",
+    summary: "the drills that were held, newest first",
     answer: DrillReports,
     run: async (deps) => deps.drills.reports(),
   }),

@@ -160,7 +160,7 @@ function drillsOf(called: (...words: unknown[]) => void): LocalDeps["drills"] {
     stop: (by) => {
       called("drill stop", by);
     },
-    reports: async () => ({ reports: [summarize(REPORT)] }),
+    reports: async () => ({ reports: [summarize(REPORT)], missing: [] }),
     report: async () => ({ report: REPORT }),
     probe: async () => {
       return {
