@@ -80,6 +80,15 @@ test("keepIdentity goes on where the files were lost, or an attempt was interrup
   assert.ok(statesOf().includes("revoked"), "what was lost is refused from then on");
 });
 
+test("keepIdentity makes a new one where this cluster's CA knows nothing of what is there", async () => {
+  const first = await keep();
+  await fleet.reset();
+  ({ ca } = await fleet.server("s1.lab.test"));
+  const second = await keep();
+  assert.notEqual(second.cert, first.cert);
+  assert.deepEqual(await keep(), second);
+});
+
 test("targetOf is where agents connect: the address that is meant, any, or the shared name", () => {
   const virtualIps = ["10.0.0.10/24", "10.0.1.10/24"];
   assert.equal(targetOf({ virtualIps }, "puppet.test"), "10.0.0.10");

@@ -121,15 +121,10 @@ export function heldBy(view: View, addresses: readonly string[]): string | undef
 
 /** The CA as the synthetic agent's certificate needs it. */
 export function probeCa(ca: Ca): ProbeCa {
-  const plain = (serial: string) => serial.replace(/^0+/, "");
   return {
     has: (certname) => ca.show(certname).certificates.some(({ state }) => state === "signed"),
-    isInForce: (certname, serialHex) =>
-      ca
-        .show(certname)
-        .certificates.some(
-          ({ serial, state }) => plain(serial) === plain(serialHex) && state === "signed",
-        ),
+    isInForce: (certname, cert) =>
+      ca.show(certname).certificates.some(({ pem, state }) => pem === cert && state === "signed"),
     sign: async (pem) => (await ca.generate(pem)).pem,
     clean: async (certname) => {
       await ca.clean([certname]);

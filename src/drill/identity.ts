@@ -19,8 +19,8 @@ export interface ProbeIdentity {
 
 /** What is needed of the CA. */
 export interface ProbeCa {
-  /** Whether this serial (upper-case hexadecimal) of the name is in force. */
-  isInForce(certname: string, serialHex: string): boolean;
+  /** Whether this very certificate (PEM) of the name is in force: not another CA's. */
+  isInForce(certname: string, cert: string): boolean;
   /** Signs a request at once; a name that has a certificate of another key is refused. */
   sign(requestPem: string): Promise<string>;
   /** Revokes and forgets what the name has. */
@@ -73,9 +73,9 @@ function isGood(
 ): boolean {
   try {
     const certificate = parseCertificate(cert);
-    const { notBefore, notAfter, serialHex, spkiDer } = certificate;
+    const { notBefore, notAfter, spkiDer } = certificate;
     if (!matches(readPrivateKey(key), spkiDer)) return false;
-    if (!ca.isInForce(certname, serialHex)) return false;
+    if (!ca.isInForce(certname, cert)) return false;
     return notAfter - nowMs >= Math.min(leftMs, (notAfter - notBefore) / 2);
   } catch {
     return false;
