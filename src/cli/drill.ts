@@ -154,7 +154,10 @@ export function exitOf({ outcome, left }: Pick<DrillReport, "outcome" | "left">)
   return outcome === "stopped" || left.length > 0 ? EXIT.unconfirmed : EXIT.ok;
 }
 
-/** Tells what it is at until it is over; Ctrl-C stops it, a second one leaves it. */
+/**
+ * Tells what it is at until it is over. Ctrl-C stops it; a second one, or a lost terminal, leaves
+ * it.
+ */
 async function follow(id: string, output: Output): Promise<void> {
   const asked = createAsked(output);
   let said = 0;
@@ -199,7 +202,8 @@ function createAsked(output: Output) {
   let nudge = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      times += 1;
+      // A terminal that is lost takes no drill with it.
+      times += name === "SIGHUP" ? 2 : 1;
       if (times === 1)
         output.progress("   … it is stopped and undone; once more leaves it to itself");
       nudge.abort();

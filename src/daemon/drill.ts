@@ -31,6 +31,8 @@ const MOVE_LIMIT_S = 60;
 const SETTLE_MS = 120_000;
 /** What is seen twice within this is one thing: here by a glance, then in the status. */
 const SAME_MS = 5000;
+/** So long after the thing may be back it is measured as closely as before. */
+const BUSY_MS = 15_000;
 /** Two looks in a row must find it as before. */
 const WELL_TIMES = 2;
 
@@ -131,7 +133,7 @@ async function hold(host: DrillHost, run: DrillRun, { held, step, stop }: Course
     requireSteady(prober);
     await act(host, run, { held, step, stop });
     step("waits until the cluster is as it was before");
-    await untilWell(host, held, { run, stop });
+    await untilWell(host, held, { run, stop, prober });
     step("the cluster is as it was before");
     await wait(AFTER_MS, stop);
   } finally {
@@ -196,14 +198,16 @@ function requireSteady({ catalogs, kept, connects }: Prober): void {
 async function untilWell(
   host: DrillHost,
   { before, actMs = host.now() }: Held,
-  { run, stop }: { run: DrillRun; stop: AbortSignal },
+  { run, stop, prober }: { run: DrillRun; stop: AbortSignal; prober: Prober },
 ): Promise<void> {
-  await wait(actMs + KINDS[run.kind].holdS * 1000 - host.now(), stop);
+  const backMs = actMs + KINDS[run.kind].holdS * 1000;
+  await wait(backMs - host.now(), stop);
   const endMs = host.now() + RECOVER_MS;
   let well = 0;
   while (well < WELL_TIMES) {
     const worse = before === undefined ? [] : stillWorse(before, await host.status());
     well = worse.length === 0 ? well + 1 : 0;
+    if (host.now() > backMs + BUSY_MS) prober.calm();
     if (host.now() > endMs) {
       throw new Fault("drill.failed", `it isn't as it was before: ${worse[0] ?? "unknown"}`);
     }

@@ -9,6 +9,8 @@ import type { Sample } from "./samples.ts";
 const CONNECT_EVERY_MS = 25;
 const CONNECT_MS = 250;
 const CATALOG_EVERY_MS = 500;
+/** When only the end is waited for, one in so many is enough. */
+const CALM_TIMES = 4;
 const CATALOGS_AT_ONCE = 16;
 /** More than a drill lasts at these rates. */
 const CONNECTS_MAX = 60_000;
@@ -18,6 +20,8 @@ export interface Prober {
   connects: Sample[];
   catalogs: Sample[];
   kept: Sample[];
+  /** Asks less often from now on: puppetserver may need minutes to come back. */
+  calm(): void;
   /** Begins nothing new, and waits so long for what is under way; the rest counts as failed. */
   stop(withinMs: number): Promise<void>;
   now(): number;
@@ -36,8 +40,14 @@ export function startProber(access: ProbeAccess): Prober {
     running.add(tracked);
   };
   let asking = 0;
+  let calmed = false;
+  const ticks = { connects: 0, catalogs: 0 };
+  const isOff = (what: keyof typeof ticks) => {
+    ticks[what] += 1;
+    return calmed && ticks[what] % CALM_TIMES !== 0;
+  };
   const connecting = setInterval(() => {
-    if (connects.length >= CONNECTS_MAX) return;
+    if (connects.length >= CONNECTS_MAX || isOff("connects")) return;
     track(connectOnce(access, now, CONNECT_MS).then((sample) => void connects.push(sample)));
   }, CONNECT_EVERY_MS);
   const ask = async () => {
@@ -47,14 +57,15 @@ export function startProber(access: ProbeAccess): Prober {
     catalogs.push(sample);
   };
   const cataloguing = setInterval(() => {
-    if (asking < CATALOGS_AT_ONCE && catalogs.length < CATALOGS_MAX) track(ask());
+    if (asking >= CATALOGS_AT_ONCE || catalogs.length >= CATALOGS_MAX) return;
+    if (!isOff("catalogs")) track(ask());
   }, CATALOG_EVERY_MS);
   const keep = async () => {
     const agent = keptConnection();
     while (!over.signal.aborted && kept.length < CATALOGS_MAX) {
       const sample = await askCatalog(access, now, { agent, signal: lost.signal });
       kept.push(sample);
-      await pause(CATALOG_EVERY_MS, over.signal);
+      await pause(CATALOG_EVERY_MS * (calmed ? CALM_TIMES : 1), over.signal);
     }
     agent.destroy();
   };
@@ -64,6 +75,9 @@ export function startProber(access: ProbeAccess): Prober {
     catalogs,
     kept,
     now,
+    calm() {
+      calmed = true;
+    },
     async stop(withinMs) {
       clearInterval(connecting);
       clearInterval(cataloguing);
