@@ -102,7 +102,11 @@ async function assemble(log: Log, stop: AbortController) {
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
   const listeners = [
     ...(await listenForCommands(commands, audit)),
-    ...(await listenForMembers(core, server, { membership, local })),
+    ...(await listenForMembers(core, server, {
+      membership,
+      local,
+      ownDrill: commands.drills.own,
+    })),
     ...(server === undefined ? [] : await listenForEdges(core, server)),
   ];
   return {

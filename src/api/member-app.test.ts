@@ -89,6 +89,7 @@ before(async () => {
       undo: async (act) => void drilled.push(["undo", act]),
     },
     drillReports: { list: nothing, read: nothing },
+    ownDrill: { progress: () => assert.fail(), stop: () => assert.fail() },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
   };

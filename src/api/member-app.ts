@@ -29,6 +29,7 @@ import {
 import { DrillAct, type DrillActs } from "../drill/acts.ts";
 import type { ReportStore } from "../drill/store.ts";
 import { checked, readBody } from "./body.ts";
+import type { OwnDrill } from "./drill-commands.ts";
 import { answerFault } from "./serve.ts";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -67,6 +68,8 @@ export interface MemberDeps {
   /** What is done to this member in a drill, and what it has of those that it drove. */
   drill: DrillActs;
   drillReports: Pick<ReportStore, "list" | "read">;
+  /** The drill that it drives. */
+  ownDrill: OwnDrill;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** This member's puppetserver, as systemd has it. */
@@ -87,6 +90,8 @@ export type PuppetserverUnit = z.infer<typeof PuppetserverUnit>;
 export const Restart = z.object({ key: z.string().max(64), was: z.string().max(64) });
 export type Restart = z.infer<typeof Restart>;
 
+/** `by`: who wants it. */
+export const StopDrill = z.object({ by: z.string().max(120) });
 export const HasCopy = z.object({ revision: z.int() });
 export const HasCopyAnswer = z.object({ has: z.boolean() });
 export const Refuses = z.object({ serials: z.array(z.string().max(64)).max(10_000) });
@@ -196,6 +201,12 @@ function addDrill(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void
   app.get("/v1/drills/:id", async (c) => {
     const report = await deps.drillReports.read(c.req.param("id"));
     return c.json(report === undefined ? {} : { report });
+  });
+  app.get("/v1/drill", (c) => c.json(deps.ownDrill.progress()));
+  app.post("/v1/drill/stop", async (c) => {
+    requireServer(c.env);
+    deps.ownDrill.stop((await readBody(StopDrill, c.req)).by);
+    return c.json({ done: true as const });
   });
   app.post("/v1/drill/act", async (c) => {
     requireServer(c.env);

@@ -73,7 +73,7 @@ export function addDrill(program: Command): void {
     .action(show);
   drill
     .command("stop")
-    .description("stop the drill that this member drives, and undo it")
+    .description("stop the drill under way, and undo it")
     .action(async () => {
       await callDaemon("POST", "/v1/drill/stop", { answer: Done });
       createOutput(false).result({}, "It stops: understudy drill list");

@@ -123,7 +123,7 @@ function describeRoll({ by, ids, done, now, stop }: Roll): string {
 
 function describeDrill({ kind, server, driver, by, until }: DrillMark, nowMs: number): string {
   const end = renderLocalTime(Date.parse(until), nowMs);
-  return `The drill ${kind} at ${server} is under way for ${by}, driven by ${driver}, until ${end} at most. What is broken there is meant. To stop it, there: understudy drill stop`;
+  return `The drill ${kind} at ${server} is under way for ${by}, driven by ${driver}, until ${end} at most. What is broken there is meant. To stop it: understudy drill stop`;
 }
 
 function haltedRoll(roll: Roll | undefined): string[] {

@@ -26,6 +26,8 @@ beforeEach(async () => {
   await etcd.client().transact({ when: [], then: [{ delete: WORK_KEY }] });
 });
 
+const IDLE = { progress: () => ({ running: false, lines: [] }), stop: () => assert.fail() };
+
 /** Begins one as the daemon of `driver` does. */
 async function begin(driver: string, ask: Parameters<typeof markDrill>[1]) {
   const status = async () => ({ ...judge(three()), answeredBy: driver });
@@ -123,7 +125,7 @@ test("two members that both think they lead hold a scheduled drill once; a refus
       },
       node: { id },
       drills: {
-        progress: () => ({ running: false, lines: [] }),
+        own: IDLE,
         async begin({ kind }) {
           began.push(`${kind} by ${id}`);
           return { id: (await begin(id, { kind, server: "s9" })).id, server: "s9" };
@@ -156,7 +158,7 @@ test("a daemon that is started anew takes away the mark of the drill that it dro
         current: () => ({ settings: {}, work: { drains: [], drill: old } }) as never,
         record: () => ({ reachable: true }) as never,
       },
-      drills: { progress: () => ({ running: false, lines: [] }), begin: async () => assert.fail() },
+      drills: { own: IDLE, begin: async () => assert.fail() },
       history: { note: () => assert.fail() },
       leads: () => false,
       log: createLog(() => undefined),

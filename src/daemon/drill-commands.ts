@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import type { DrillCommands } from "../api/drill-commands.ts";
+import type { DrillCommands, OwnDrill } from "../api/drill-commands.ts";
 import type { SwitchoverCommands } from "../api/local-app.ts";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Loop } from "../base/loop.ts";
@@ -29,7 +29,7 @@ import type { DrillAsk, DrillStarted } from "../setup/drill-contract.ts";
 import { type Core, requireView } from "./core.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
 import { drillActs } from "./drill-acts.ts";
-import { findReport, listReports } from "./drill-reports.ts";
+import { findReport, listReports, progressElsewhere, stopElsewhere } from "./drill-others.ts";
 import { heldBy, type Probe } from "./probe.ts";
 
 /** Its daemon asks etcd and systemd first. */
@@ -54,6 +54,13 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
   const store = reportStore(PATHS.drills);
   const { probe } = parts;
   let last: Running | undefined;
+  const own: OwnDrill = {
+    progress() {
+      if (last === undefined) return { running: false, lines: [] };
+      return { id: last.mark.id, running: !last.over, lines: last.lines };
+    },
+    stop: (by) => last?.stop.abort(`by ${by}`),
+  };
   return {
     async plan(ask) {
       return planDrill(await parts.status(), ask, wallMs());
@@ -61,16 +68,19 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
     async begin(ask, by) {
       if (last?.over === false) throw running();
       const mark = await markDrill({ ...core, status: async () => parts.status() }, ask, by);
-      const own: Running = { mark, lines: [], stop: new AbortController(), over: false };
-      last = own;
-      void drive(core, parts, own, store);
+      last = { mark, lines: [], stop: new AbortController(), over: false };
+      void drive(core, parts, last, store);
       return { id: mark.id, server: mark.server } satisfies DrillStarted;
     },
-    progress() {
-      if (last === undefined) return { running: false, lines: [] };
-      return { id: last.mark.id, running: !last.over, lines: last.lines };
+    own,
+    progress: async () => {
+      const here = own.progress();
+      return here.running ? here : ((await progressElsewhere(core)) ?? here);
     },
-    stop: (by) => last?.stop.abort(`by ${by}`),
+    stop: async (by) => {
+      if (own.progress().running) own.stop(by);
+      else await stopElsewhere(core, by);
+    },
     reports: async () => listReports(core, store),
     async report(id) {
       const report = await findReport(core, store, id);
@@ -98,8 +108,9 @@ export function noDrills(): DrillCommands {
   return {
     plan: refuseLater,
     begin: refuseLater,
-    progress: () => ({ running: false, lines: [] }),
-    stop: refuse,
+    own: { progress: () => ({ running: false, lines: [] }), stop: refuse },
+    progress: async () => ({ running: false, lines: [] }),
+    stop: refuseLater,
     reports: async () => ({ reports: [], missing: [] }),
     report: refuseLater,
     probe: refuseLater,

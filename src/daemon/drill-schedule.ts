@@ -22,7 +22,7 @@ export interface ScheduleHost {
   etcd: Etcd;
   keeper: Pick<ViewKeeper, "current" | "record">;
   node: { id: string };
-  drills: Pick<DrillCommands, "begin" | "progress">;
+  drills: Pick<DrillCommands, "begin" | "own">;
   history: Pick<History, "note">;
   leads(): boolean;
   log: Log;
@@ -52,7 +52,7 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
 async function forgetLost({ etcd, keeper, node, drills, log }: ScheduleHost): Promise<void> {
   const mark = keeper.current()?.work.drill;
   if (mark?.driver !== node.id || !keeper.record().reachable) return;
-  const { id, running } = drills.progress();
+  const { id, running } = drills.own.progress();
   if (running && id === mark.id) return;
   if (wallMs() - Date.parse(mark.at) < FRESH_MS) return;
   log.warn(`drill ${mark.id}: it ended with this daemon; what it broke comes back by a timer`);

@@ -3,6 +3,7 @@
 
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
+import type { OwnDrill } from "../api/drill-commands.ts";
 import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
@@ -148,7 +149,7 @@ export async function listenForCommands(commands: LocalDeps, audit: Audit) {
 export async function listenForMembers(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared,
+  shared: Shared & { ownDrill: OwnDrill },
 ) {
   const { keeper, refusals, log } = core;
   const { membership } = shared;
@@ -191,6 +192,7 @@ export async function listenForMembers(
     switchover: server && ownActs(core),
     drill: drillActs(core),
     drillReports: reportStore(PATHS.drills),
+    ownDrill: shared.ownDrill,
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
     renewLeaf: async (id, wanted) => {

@@ -143,6 +143,6 @@ test("planDrain refuses during a drill, unless that has ended", () => {
     until: new Date(NOW_MS + 1000).toISOString(),
   };
   const status = judge(three(), {}, { drains: [], drill });
-  assert.match(planDrain(status, "s1", NOW_MS).refused, /drill edge-kill at s2.*stop, on s1/);
+  assert.match(planDrain(status, "s1", NOW_MS).refused, /drill edge-kill at s2.*drill stop/);
   assert.equal(planDrain(status, "s1", NOW_MS + 2000).refused, "");
 });

@@ -43,7 +43,7 @@ export function planDrain(
 function drilled({ work }: ClusterStatus, nowMs: number): string {
   const drill = drillUnderWay(work, nowMs);
   if (drill === undefined) return "";
-  return `the drill ${drill.kind} at ${drill.server} is under way: understudy drill stop, on ${drill.driver}`;
+  return `the drill ${drill.kind} at ${drill.server} is under way: understudy drill stop`;
 }
 
 function requireDrainable({ member: { id, role, phase } }: MemberAnswer): void {

@@ -55,7 +55,7 @@ export function planRestarts(
   const drill = drillUnderWay(status.work, nowMs);
   if (drill !== undefined) {
     throw new Fault("roll.refused", `the drill ${drill.kind} at ${drill.server} is under way`, {
-      hints: ["It takes minutes. To stop it, on its driver: understudy drill stop"],
+      hints: ["It takes minutes. To stop it: understudy drill stop"],
     });
   }
   const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));

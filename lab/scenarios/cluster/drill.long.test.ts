@@ -109,7 +109,7 @@ hazard("a drill that somebody stops is undone", async ({ cluster }) => {
   const command = driver.exec(argv, { withinMs: 600_000 });
   const isLost = ({ etcd, work }: ClusterStatus) => work.drill !== undefined && etcd.answering < 3;
   await cluster.until("a lost vote", isLost, BACK_MS_MAX);
-  await driver.run("understudy drill stop");
+  await cluster.first.run("understudy drill stop");
   assert.equal((await command).code, 3);
   const isOver = ({ work }: ClusterStatus) => work.drill === undefined;
   await cluster.until("the mark is gone", isOver, BACK_MS_MAX);

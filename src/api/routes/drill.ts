@@ -41,18 +41,18 @@ export const drillRoutes = [
     method: "GET",
     path: "/v1/drill",
     offer: "viewer",
-    summary: "what the drill that this member drives is at",
+    summary: "what the drill under way is at",
     answer: DrillProgress,
-    run: (deps) => deps.drills.progress(),
+    run: async (deps) => deps.drills.progress(),
   }),
   route({
     method: "POST",
     path: "/v1/drill/stop",
     offer: "operator",
-    summary: "stop the drill that this member drives, and undo it",
+    summary: "stop the drill under way, and undo it",
     answer: Done,
-    run: (deps, { who }) => {
-      deps.drills.stop(byOf(who));
+    run: async (deps, { who }) => {
+      await deps.drills.stop(byOf(who));
       return { done: true as const };
     },
   }),

@@ -156,8 +156,9 @@ function drillsOf(called: (...words: unknown[]) => void): LocalDeps["drills"] {
       called("drill", kind, by);
       return { id, server: "s2" };
     },
-    progress: () => ({ id, running: true, lines: ["it measures"] }),
-    stop: (by) => {
+    own: { progress: () => ({ running: false, lines: [] }), stop: () => undefined },
+    progress: async () => ({ id, running: true, lines: ["it measures"] }),
+    stop: async (by) => {
       called("drill stop", by);
     },
     reports: async () => ({ reports: [summarize(REPORT)], missing: [] }),

@@ -1,11 +1,14 @@
-// Reports of drills: each server has those of the drills that it drove, any server shows all. Those
-// of a server that doesn't answer are missing, and it is named.
+// What other servers have of drills: reports, of which each has those of the drills that it drove,
+// and the one that another one drives. A server that doesn't answer is named.
 
 import { DrillId } from "../cluster/drill.ts";
 import type { Member } from "../cluster/schema.ts";
+import { drillUnderWay, NO_WORK } from "../cluster/work.ts";
 import { type DrillReport, OwnReport, OwnReports } from "../drill/report.ts";
 import type { ReportStore } from "../drill/store.ts";
-import type { DrillReports } from "../setup/drill-contract.ts";
+import { wallMs } from "../host/clock.ts";
+import { Done } from "../setup/contract.ts";
+import { DrillProgress, type DrillReports } from "../setup/drill-contract.ts";
 import type { Core } from "./core.ts";
 
 const ASK_MS = 3000;
@@ -45,6 +48,27 @@ export async function findReport(
     }),
   );
   return answers.find((answer) => answer?.report !== undefined)?.report;
+}
+
+/** What the drill that another server drives is at; undefined: none, or no answer. */
+export async function progressElsewhere(core: Core): Promise<DrillProgress | undefined> {
+  const driver = driverElsewhere(core);
+  if (driver === undefined) return undefined;
+  const options = { answer: DrillProgress, withinMs: ASK_MS };
+  return core.peers.call(driver.address, "/v1/drill", options).catch(() => undefined);
+}
+
+/** Has another server stop the drill that it drives. Throws Fault `peer.…` where it can't be asked. */
+export async function stopElsewhere(core: Core, by: string): Promise<void> {
+  const driver = driverElsewhere(core);
+  if (driver === undefined) return;
+  const options = { body: { by }, answer: Done, withinMs: ASK_MS };
+  await core.peers.call(driver.address, "/v1/drill/stop", options);
+}
+
+function driverElsewhere(core: Core): Member | undefined {
+  const drill = drillUnderWay(core.keeper.current()?.work ?? NO_WORK, wallMs());
+  return othersOf(core).find(({ id }) => id === drill?.driver);
 }
 
 function othersOf({ node, keeper }: Core): Member[] {
