@@ -7,6 +7,7 @@ import { KINDS } from "./kinds.ts";
 
 const WIDTH = 960;
 const LEFT = 60;
+const RIGHT = 36;
 const CONNECTS_TOP = 24;
 const CONNECTS_HEIGHT = 90;
 const CATALOGS_TOP = 150;
@@ -39,7 +40,7 @@ export function renderHtml(report: DrillReport): string {
 <main>
 <h1>${escape(title)}</h1>
 <p class="${left.length === 0 && report.outcome === "done" ? "good" : "bad"}">${escape(outcomeOf(report))}</p>
-<p>${escape(`${server}: ${KINDS[kind].does}. Held by ${by} on ${time(startMs)}, measured from ${driver} at ${report.target}. ${id}`)}</p>
+<p>${escape(`${server}: ${KINDS[kind].does}. Held by ${by} on ${time(startMs)}, measured from ${driver} at ${report.target}. Its id is ${id}.`)}</p>
 ${renderChart(report)}
 <h2>Figures</h2>
 <table><tbody>
@@ -61,7 +62,7 @@ export function renderChart(report: DrillReport): string {
   const spanMs = Math.max(1, endMs - startMs);
   const x = (atMs: number) => {
     const part = Math.min(1, Math.max(0, (atMs - startMs) / spanMs));
-    return fixed(LEFT + part * (WIDTH - LEFT - 10));
+    return fixed(LEFT + part * (WIDTH - LEFT - RIGHT));
   };
   const act =
     actMs === undefined
@@ -102,7 +103,7 @@ function renderCatalogs({ catalogs }: DrillReport, x: (atMs: number) => string):
   };
   const lines = [10, 100, 1000, 10_000].map(
     (ms) =>
-      `<line class="grid" x1="${LEFT}" x2="${WIDTH - 10}" y1="${y(ms)}" y2="${y(ms)}"/><text x="0" y="${y(ms)}">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
+      `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(ms)}" y2="${y(ms)}"/><text x="0" y="${y(ms)}">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
   );
   const points = catalogs.map(({ atMs, ms, ok, kept }) => {
     const kind = ok ? (kept ? "kept" : "ok") : "failed";

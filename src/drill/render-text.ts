@@ -3,18 +3,18 @@
 import { renderDuration } from "../base/duration.ts";
 import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
-import type { DrillReport, DrillSummary } from "./report.ts";
+import { type DrillReport, type DrillSummary, failedCatalogs } from "./report.ts";
 
 const TEXT_MAX = 300;
 
 /** The verdict in one line. */
 export function outcomeOf({ outcome, because, left, figures }: DrillReport): string {
-  const lost = figures === undefined ? 0 : figures.catalogs.failed;
-  const felt = lost === 0 ? "no catalog failed" : `${lost} catalogs failed`;
+  const lost = figures === undefined ? 0 : failedCatalogs(figures);
+  const felt = lost === 0 ? "no catalog failed" : `${countOf(lost, "catalog")} failed`;
   const worse =
     left.length === 0
       ? "the cluster is as it was before"
-      : `${left.length} things are worse than before`;
+      : `it isn't as before in ${countOf(left.length, "respect")}`;
   switch (outcome) {
     case "done":
       return `It went through: ${felt}, ${worse}.`;
@@ -32,19 +32,21 @@ export function describeFigures({ figures, target }: DrillReport): [string, stri
   const { outageMs, outages, broken, replays, reasons } = figures;
   const noticed =
     detectedMs === undefined ? "nothing was seen of it" : `after ${detectedMs} ms: ${detectedBy}`;
-  const times = outages.length === 1 ? "once" : `${outages.length} times`;
   return [
     ["detected", noticed],
-    ["no new connection", outageMs === 0 ? "never" : `${outageMs} ms at most, ${times}`],
+    [
+      "no new connection",
+      outageMs === 0 ? "never" : `${outageMs} ms at most, ${timesOf(outages.length)}`,
+    ],
     ["taken over", takeoverMs === undefined ? "-" : `${takeoverMs} ms after the act`],
     [`connections to ${target}`, describeTally(connects)],
     ["catalogs, new connection each", describeTally(catalogs)],
-    ["catalogs, one kept connection", `${describeTally(kept)}; it broke ${broken} times`],
+    ["catalogs, one kept connection", `${describeTally(kept)}; it broke ${timesOf(broken)}`],
     [
       "before",
       `connections ${describeTally(steady.connects)}; catalogs ${describeTally(steady.catalogs)}`,
     ],
-    ["sent on to another puppetserver", `${replays} requests`],
+    ["sent on to another puppetserver", countOf(replays, "request")],
     ...reasons.map(({ because, count }): [string, string] => [`${count} failed`, because]),
   ];
 }
@@ -60,7 +62,16 @@ function describeTally({
   medianMs: number;
   slowestMs: number;
 }): string {
-  return `${count}, ${failed} failed, median ${medianMs} ms, slowest ${slowestMs} ms`;
+  return `${count} in all, ${failed} failed, median ${medianMs} ms, slowest ${slowestMs} ms`;
+}
+
+function timesOf(count: number): string {
+  if (count === 0) return "never";
+  return count === 1 ? "once" : `${count} times`;
+}
+
+function countOf(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 /** The report as text for people. */

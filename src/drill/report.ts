@@ -102,9 +102,14 @@ export function summarize(report: DrillReport): DrillSummary {
     because,
     startMs,
     endMs,
-    ...(figures && { outageMs: figures.outageMs, failedCatalogs: figures.catalogs.failed }),
+    ...(figures && { outageMs: figures.outageMs, failedCatalogs: failedCatalogs(figures) }),
     left: report.left.length,
   };
+}
+
+/** Catalogs that an agent would have lacked, by new connections and by the kept one. */
+export function failedCatalogs({ catalogs, kept }: Pick<Figures, "catalogs" | "kept">): number {
+  return catalogs.failed + kept.failed;
 }
 
 /** What is known when a drill is over. */
