@@ -13,6 +13,7 @@ import type { DrillActs } from "../drill/acts.ts";
 import { changedStates, stillWorse, watchedStates } from "../drill/health.ts";
 import { type Figures, judgeSamples } from "../drill/judge.ts";
 import { AFTER_MS, KINDS, RECOVER_MS, STEADY_MS } from "../drill/kinds.ts";
+import { moveTo } from "../drill/plan.ts";
 import type { ProbeAccess } from "../drill/probe.ts";
 import { type Prober, startProber } from "../drill/prober.ts";
 import { type DrillReport, makeReport } from "../drill/report.ts";
@@ -122,7 +123,10 @@ async function hold(host: DrillHost, run: DrillRun, { held, step, stop }: Course
   held.before = await host.status();
   const access = await host.access(run.server);
   held.target = `${access.host}:${access.port}`;
-  const prober = startProber(access);
+  const to = moveTo(held.before, [run.server, host.driver]);
+  // On a side of a move its own connections break, as nobody else's do.
+  const apart = run.kind !== "vip-move" || (run.server !== host.driver && to !== undefined);
+  const prober = startProber(access, { keep: apart });
   const watch = startWatch(host, prober);
   try {
     step(`measures at ${held.target} what is usual`);
@@ -131,7 +135,7 @@ async function hold(host: DrillHost, run: DrillRun, { held, step, stop }: Course
     const endMs = host.now() + FIRST_MS;
     while (prober.catalogs.length === 0 && host.now() < endMs) await wait(GLANCE_EVERY_MS, stop);
     requireSteady(prober);
-    await act(host, run, { held, step, stop });
+    await act(host, run, { held, step, stop, to });
     step("waits until the cluster is as it was before");
     await untilWell(host, held, { run, stop, prober });
     step("the cluster is as it was before");
@@ -154,8 +158,12 @@ async function hold(host: DrillHost, run: DrillRun, { held, step, stop }: Course
   }
 }
 
-/** Has it done, and notes when that was. */
-async function act(host: DrillHost, run: DrillRun, { held, step, stop }: Course): Promise<void> {
+/** Has it done, and notes when that was. `to`: where an address is moved. */
+async function act(
+  host: DrillHost,
+  run: DrillRun,
+  { held, step, stop, to }: Course & { to: string | undefined },
+): Promise<void> {
   const { id, kind, server } = run;
   if (kind !== "vip-move") {
     // Should the answer be lost, it may have been done.
@@ -174,7 +182,7 @@ async function act(host: DrillHost, run: DrillRun, { held, step, stop }: Course)
   held.actMs = host.now();
   const address = held.target.slice(0, held.target.lastIndexOf(":"));
   const ask = { address, force: true, limitS: MOVE_LIMIT_S };
-  const moved = await host.switchover.run(ask);
+  const moved = await host.switchover.run({ ...ask, ...(to === undefined ? {} : { to }) });
   step(`${moved.addresses.join(", ")} moved to ${moved.to} in ${Math.round(moved.tookMs)} ms`);
   // Also when somebody stops it: the way back is part of it.
   await pause(AFTER_MS, stop);

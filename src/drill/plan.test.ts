@@ -14,7 +14,7 @@ import {
   three,
 } from "../cluster/testing/status.ts";
 import type { Work } from "../cluster/work.ts";
-import { planDrill } from "./plan.ts";
+import { moveTo, planDrill } from "./plan.ts";
 
 const soon = new Date(NOW_MS + 60_000).toISOString();
 const past = new Date(NOW_MS - 60_000).toISOString();
@@ -196,6 +196,13 @@ test("planDrill holds none outside of the windows that are set", () => {
   assert.deepEqual(at(["Mon-Fri 11:00-13:00"]).refused, []);
   assert.match(at(["Mon-Thu 11:00-13:00"]).refused.join(), /Mon-Thu 11:00-13:00 \(UTC\) only/);
   assert.deepEqual(at([]).refused, []);
+});
+
+test("moveTo is a server that is neither side, and nobody where there is none", () => {
+  assert.equal(moveTo(status(), ["s1", "s2"]), "s3");
+  assert.equal(moveTo(status(), ["s1", "s2", "s3"]), undefined);
+  const down = judge(three("s3", { edge: edge({ active: false }) }));
+  assert.equal(moveTo(down, ["s1", "s2"]), undefined);
 });
 
 test("planDrill lets nothing through while anything is broken, and names one server at most", () => {

@@ -62,6 +62,18 @@ export function planDrill(status: ClusterStatus, wish: DrillWish, nowMs: number)
   };
 }
 
+/**
+ * Where an address is moved to in a drill: to a server that isn't the driver, whose own connections
+ * to it would break. Undefined: there is no third one.
+ */
+export function moveTo({ members }: ClusterStatus, sides: readonly string[]): string | undefined {
+  const fit = members.filter(
+    ({ member, local }) =>
+      member.role === "server" && member.phase === "ready" && local?.edge?.active === true,
+  );
+  return fit.find(({ member }) => !sides.includes(member.id))?.member.id;
+}
+
 /** Members that it can be done to, the sensible one first. */
 function candidates(status: ClusterStatus, kind: DrillKind, driver: string): string[] {
   const all = status.members.filter(({ member }) => member.phase === "ready");

@@ -27,7 +27,8 @@ export interface Prober {
   now(): number;
 }
 
-export function startProber(access: ProbeAccess): Prober {
+/** `keep`: also by one connection that is kept. */
+export function startProber(access: ProbeAccess, { keep = true } = {}): Prober {
   const now = steadyClock();
   const over = new AbortController();
   const lost = new AbortController();
@@ -60,7 +61,7 @@ export function startProber(access: ProbeAccess): Prober {
     if (asking >= CATALOGS_AT_ONCE || catalogs.length >= CATALOGS_MAX) return;
     if (!isOff("catalogs")) track(ask());
   }, CATALOG_EVERY_MS);
-  const keep = async () => {
+  const askByOne = async () => {
     const agent = keptConnection();
     while (!over.signal.aborted && kept.length < CATALOGS_MAX) {
       const sample = await askCatalog(access, now, { agent, signal: lost.signal });
@@ -69,7 +70,7 @@ export function startProber(access: ProbeAccess): Prober {
     }
     agent.destroy();
   };
-  track(keep());
+  if (keep) track(askByOne());
   return {
     connects,
     catalogs,

@@ -41,7 +41,12 @@ export function describeFigures({ figures, target }: DrillReport): [string, stri
     ["taken over", takeoverMs === undefined ? "-" : `${takeoverMs} ms after the act`],
     [`connections to ${target}`, describeTally(connects)],
     ["catalogs, new connection each", describeTally(catalogs)],
-    ["catalogs, one kept connection", `${describeTally(kept)}; it broke ${timesOf(broken)}`],
+    [
+      "catalogs, one kept connection",
+      kept.count === 0
+        ? "not measured from here"
+        : `${describeTally(kept)}; it broke ${timesOf(broken)}`,
+    ],
     [
       "before",
       `connections ${describeTally(steady.connects)}; catalogs ${describeTally(steady.catalogs)}`,
