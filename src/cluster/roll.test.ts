@@ -55,6 +55,10 @@ const WELL: RollSeen = {
   back: true,
   others: 1,
   busyElsewhere: "",
+  serves: true,
+  addresses: [],
+  well: [],
+  quorumWithout: true,
 };
 
 const drained = { sent: false };

@@ -6,10 +6,21 @@ import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
 import { isSamePoint, planRoll, type RollSeen, rollTarget, withAction } from "../cluster/roll.ts";
-import type { ClusterStatus } from "../cluster/status.ts";
+import { sumPuppetdbs } from "../cluster/courier-status.ts";
+import { type ClusterStatus, isVoting } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { drainOf, NO_WORK, type Roll, rollUnderWay, withoutEnded } from "../cluster/work.ts";
+import { wellParts } from "../cluster/well.ts";
+import {
+  drainOf,
+  NO_WORK,
+  type Roll,
+  rollUnderWay,
+  sameRoll,
+  withoutEnded,
+  withRoll,
+} from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { quorumOf } from "../etcd/voters.ts";
 import { wallMs } from "../host/clock.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
@@ -63,14 +74,16 @@ async function step(host: RollHost, roll: Roll): Promise<void> {
   if (action.do === "act") {
     const member = keeper.current()?.members.find(({ id }) => id === where);
     if (member === undefined || roll.now === undefined) return;
-    await host.hands.restart(member, { key: roll.key, was: roll.now.was });
+    if (roll.does === "upgrade") await host.hands.upgrade(member, roll.key);
+    else await host.hands.restart(member, { key: roll.key, was: roll.now.was });
     return;
   }
-  await updateWork(etcd, (work) =>
-    work.roll !== undefined && isSamePoint(work.roll, roll)
-      ? { ...work, roll: withAction(work.roll, action, wallMs()) }
-      : work,
-  );
+  await updateWork(etcd, (work) => {
+    const now = sameRoll(work, roll);
+    return now !== undefined && isSamePoint(now, roll)
+      ? withRoll(work, withAction(now, action, wallMs()))
+      : work;
+  });
   keeper.loop.wake();
 }
 
@@ -80,21 +93,29 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
   const { hands } = host;
   const now = await host.status();
   const { unseen, ...facts } = rollFacts(now, id, wallMs());
-  const member = now.members.find((each) => each.member.id === id)?.member;
-  if (member === undefined || member.phase === "leaving") {
-    return { ...facts, member: false, unit: undefined, unwell: "it is no member" };
+  const answer = now.members.find((each) => each.member.id === id);
+  if (answer === undefined || answer.member.phase === "leaving") {
+    const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
+    return { ...facts, ...none, member: false };
   }
-  const [unit, running = 0, silent] = await Promise.all([
+  const { member } = answer;
+  const isUpgrade = roll.does === "upgrade";
+  const [unit, running = 0, silent, job] = await Promise.all([
     hands.unit(member),
     hands.running(member),
     hands.unwell(member),
+    isUpgrade ? hands.job(member, roll.key) : undefined,
   ]);
   const why = silent || unseen;
   const isCold = why === "" && roll.now?.step === "return" && unit?.active === "active";
+  const fit = new Set(sumPuppetdbs(now.members).flatMap((each) => (each.fit ? [each.id] : [])));
   return {
     ...facts,
     member: true,
     unit,
+    job,
+    addresses: roll.upgrade?.moves === true ? (answer.local?.addresses ?? []) : [],
+    well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
     running: Math.max(facts.running, running),
     unwell: isCold ? await hands.warm(member) : why,
   };
@@ -104,11 +125,15 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
  * What edges tell; those that don't answer are left out. `unseen`: one finds its puppetserver dead.
  */
 export function rollFacts(
-  { members, work }: ClusterStatus,
+  { members, work, etcd }: ClusterStatus,
   id: string,
   nowMs: number,
-): Pick<RollSeen, "sent" | "running" | "back" | "others" | "busyElsewhere"> & { unseen: string } {
+): Omit<RollSeen, "member" | "unit" | "job" | "unwell" | "addresses" | "well"> & {
+  unseen: string;
+} {
   const own = members.find(({ member }) => member.id === id)?.member;
+  const votes = isVoting(members.find(({ member }) => member.id === id)?.local);
+  const serves = (own?.backends ?? []).length > 0;
   const rows = members.flatMap(({ member, local }) =>
     (local?.edge?.active === true ? local.edge.backends : [])
       .filter((row) => row.member === id)
@@ -129,9 +154,12 @@ export function rollFacts(
   return {
     sent: rows.some(({ state }) => state === "up"),
     running: rows.reduce((sum, { busy }) => sum + busy, 0),
+    serves,
+    quorumWithout: !votes || etcd.voters === 1 || etcd.answering - 1 >= quorumOf(etcd.voters),
     back:
-      first.length > 0 &&
-      first.every(({ state }) => state === "up" || (isOut && lost === undefined)),
+      !serves ||
+      (first.length > 0 &&
+        first.every(({ state }) => state === "up" || (isOut && lost === undefined))),
     unseen:
       lost === undefined ? "" : `${lost.edge}'s edge sees it as ${lost.state}: ${lost.because}`,
     others: others.length,

@@ -7,7 +7,7 @@ import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { serversOf, type View } from "../cluster/view.ts";
-import { drainOf } from "../cluster/work.ts";
+import { isWithoutAddresses } from "../cluster/work.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { applyVip } from "../vip/apply.ts";
@@ -49,12 +49,12 @@ export function createAddressDrain({
   peers: Pick<Peers, "call">;
 }): AddressDrain {
   const offers = createOffers();
-  const isDrained = (view: View) => drainOf(view.work, node.id, wallMs()) !== undefined;
+  const isDrained = (view: View) => isWithoutAddresses(view.work, node.id, wallMs());
   const holds = (view: View) => heldHere(view.settings.virtualIps).length > 0;
   const othersOf = (view: View) =>
     serversOf(view).filter(
       ({ id, phase }) =>
-        id !== node.id && phase === "ready" && drainOf(view.work, id, wallMs()) === undefined,
+        id !== node.id && phase === "ready" && !isWithoutAddresses(view.work, id, wallMs()),
     );
   return {
     changes: (view) => [

@@ -7,6 +7,7 @@ import { drainCommands } from "./drain.ts";
 import { runningRequests } from "./own-record.ts";
 import { pauseCommands } from "./pause.ts";
 import { rollCommands } from "./roll-commands.ts";
+import { upgradeCommands } from "./upgrade.ts";
 
 export function workCommands(core: Core, status: () => Promise<ClusterStatus>): WorkCommands {
   const { node, keeper } = core;
@@ -21,5 +22,6 @@ export function workCommands(core: Core, status: () => Promise<ClusterStatus>): 
       wake,
     }),
     roll: rollCommands({ ...core, status, wake }),
+    upgrade: upgradeCommands({ ...core, status, wake }),
   };
 }
