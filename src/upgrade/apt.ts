@@ -8,12 +8,12 @@ import {
   explainApt,
   type Installed,
   parseAptPlan,
+  LOCKED,
   parseInstalled,
   QUERY_FORMAT,
 } from "./parse.ts";
 
 const ASK_MS = 30_000;
-/** Of another apt or dpkg that runs there. */
 const LOCK_S = 300;
 const INSTALL_MS = 1_500_000;
 const CONFIGURE_MS = 600_000;
@@ -21,6 +21,8 @@ const CONFIGURE_MS = 600_000;
 export interface AptHost {
   /** Added to the environment of both. */
   env?: NodeJS.ProcessEnv;
+  /** How long another apt or dpkg is waited for, seconds. Default 300. */
+  lockS?: number;
 }
 
 /** An administrator's edits of configuration stay; nothing is asked, nothing else is restarted. */
@@ -61,21 +63,25 @@ export async function simulate({ env }: AptHost, names: readonly string[]): Prom
   throw new Fault("upgrade.apt", explainApt(said.stderr));
 }
 
-/** Sets up what an interrupted dpkg has left; does nothing where all is whole. */
+/**
+ * Sets up what an interrupted dpkg has left; does nothing where all is whole, or where another one
+ * is in the midst of it: apt-get waits for that.
+ */
 export async function finishInterrupted({ env }: AptHost): Promise<RunResult | undefined> {
   const audit = await tryRun(["dpkg", "--audit"], options(env, ASK_MS));
   if (audit.stdout.trim() === "") return undefined;
   const argv = ["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"];
-  return tryRun(argv, options(env, CONFIGURE_MS));
+  const said = await tryRun(argv, options(env, CONFIGURE_MS));
+  return LOCKED.test(said.stderr) ? undefined : said;
 }
 
 /** Upgrades each to its version: no other, nothing is removed, nothing becomes older. */
 export async function install(
-  { env }: AptHost,
+  { env, lockS = LOCK_S }: AptHost,
   packages: readonly { name: string; to: string }[],
 ): Promise<RunResult> {
   const argv = ["apt-get", "-q", "-y", "--only-upgrade", "--no-remove"];
-  const lock = ["-o", `DPkg::Lock::Timeout=${LOCK_S}`];
+  const lock = ["-o", `DPkg::Lock::Timeout=${lockS}`];
   const wanted = packages.map(({ name, to }) => `${name}=${to}`);
   return tryRun([...argv, ...lock, ...KEEP_FILES, "install", ...wanted], options(env, INSTALL_MS));
 }

@@ -41,10 +41,14 @@ export function parseAptPlan(text: string): AptPlan {
   return { changes, removes };
 }
 
+/** Another apt or dpkg works there. */
+export const LOCKED =
+  /could not get lock|unable to acquire the dpkg frontend lock|locked by another process/i;
+
 /** What apt-get says, and what it means for who has to mend it; the first that fits. */
 const MEANINGS: readonly [RegExp, string][] = [
   [
-    /could not get lock|unable to acquire the dpkg frontend lock|is held by process/i,
+    LOCKED,
     "another program installs packages there: wait for its end (ps -ef | grep -E 'apt|dpkg')",
   ],
   [
