@@ -9,6 +9,7 @@ import {
   DRAIN_MS,
   DRIVEN_MS,
   isSamePoint,
+  MOVE_MS,
   PATIENCE_MS,
   planRoll,
   RETURN_MS,
@@ -78,6 +79,8 @@ const broken = at("return", 0, {}, "daemon record etcd edge");
 const failedUnit = { unit: { active: "failed", result: "exit-code", invocation: "1" } };
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
+  ["has its addresses moved first", roll(), held, "move"],
+  ["leaves them to keepalived where that is refused", roll({ at: ago(MOVE_MS) }), held, "begin"],
   ["waits for another voter", roll(), { quorumWithout: false }, undefined],
   [
     "halts where that voter doesn't come back",
@@ -196,8 +199,12 @@ class World {
     if (Date.parse(until) <= this.nowMs || server.awayFor > 0 || server.job !== "none") return;
     const others = [...this.servers.values()].filter((each) => each !== server);
     assert.ok(
-      others.every((each) => each.job !== "runs" && each.awayFor === 0),
+      others.every((each) => each.job !== "runs"),
       "two at once",
+    );
+    assert.ok(
+      others.some(({ sent }) => sent),
+      "nobody else gets requests",
     );
     assert.ok(!server.sent || server.running === 0, "requests run there");
     server.job = "runs";

@@ -14,6 +14,8 @@ export const DRAIN_MS = 600_000;
 export const ACT_MS = 360_000;
 /** Packages are fetched, unpacked and set up, and dpkg may be another's for a while. */
 export const UPGRADE_MS = 1_800_000;
+/** A switchover takes seconds; one that is refused for longer is left to keepalived. */
+export const MOVE_MS = 120_000;
 /** From when it was started until it answers, and until every edge sends it requests. */
 export const RETURN_MS = 300_000;
 export const BACK_MS = 120_000;
@@ -68,6 +70,8 @@ type Doing =
   | { is: "failed"; because: string };
 
 export type RollAction =
+  /** Its addresses go to another server before it is drained, and no connection breaks. */
+  | { do: "move"; address: string; because: string }
   | { do: "begin"; id: string; was: string; because: string }
   | { do: "advance"; step: RollStep; note?: string; because: string }
   /** What the roll is for, at its server. */
@@ -116,6 +120,10 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   }
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
+  const [address] = seen.addresses;
+  if (address !== undefined && idleMs < MOVE_MS) {
+    return { do: "move", address, because: `it holds ${seen.addresses.join(", ")}` };
+  }
   const was = roll.does === "upgrade" ? seen.well.join(" ") : (seen.unit?.invocation ?? "");
   return { do: "begin", id, was, because: "it is the next one" };
 }
@@ -257,7 +265,9 @@ export function withAction(roll: Roll, action: RollAction, nowMs: number): Roll 
       return { ...roll, until, now: { id, step: "drain", since: at, was, note: "" } };
     }
     case "advance": {
-      if (now === undefined) return roll;
+      // Its drain has ended since somebody looked: requests go there again.
+      const isLate = action.step === "act" && Date.parse(roll.until) <= nowMs;
+      if (now === undefined || isLate) return roll;
       const note = action.note ?? now.note;
       return { ...roll, until, now: { ...now, step: action.step, since: at, note } };
     }
@@ -271,6 +281,7 @@ export function withAction(roll: Roll, action: RollAction, nowMs: number): Roll 
       return { ...roll, until };
     case "end":
       return { ...roll, end: { how: action.how, at, because: action.because } };
+    case "move":
     case "act":
       return roll;
   }

@@ -2,6 +2,7 @@
 // puppetserver itself by asking it as an edge would.
 
 import { PuppetserverUnit, UpgradeJobAnswer } from "../api/member-app.ts";
+import type { SwitchoverCommands } from "../api/local-app.ts";
 import { messageOf } from "../base/fault.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { leafHostname } from "../cluster/pki.ts";
@@ -31,11 +32,19 @@ export interface RollHands {
   restart(member: Member, asked: { key: string; was: string }): Promise<void>;
   /** How far its upgrade is; undefined while its daemon doesn't answer. */
   job(member: Member, key: string): Promise<UpgradeJob | undefined>;
+  /**
+   * Has `address`, and what its holder has besides, moved to another server without breaking a
+   * connection. Throws why that can't be.
+   */
+  moveAway(address: string): Promise<void>;
   /** Has it upgraded; doesn't wait for it. */
   upgrade(member: Member, key: string): Promise<void>;
 }
 
-export function rollHands(core: Core): RollHands {
+/** How long connections are kept that were open before: agents wait for no answer longer. */
+const KEEP_S = 660;
+
+export function rollHands(core: Core, { run }: Pick<SwitchoverCommands, "run">): RollHands {
   const { node, layout, peers } = core;
   const isOwn = ({ id }: Member) => id === node.id;
   return {
@@ -79,6 +88,9 @@ export function rollHands(core: Core): RollHands {
         ? ownJob(key)
         : peers.call(member.address, path, { answer: UpgradeJobAnswer, withinMs: ASK_MS });
       return asked.catch(() => undefined);
+    },
+    async moveAway(address) {
+      await run({ address, force: false, limitS: KEEP_S });
     },
     async upgrade(member, key) {
       if (isOwn(member)) {

@@ -28,6 +28,8 @@ function createWorld() {
   const starts = new Map(IDS.map((id) => [id, 1]));
   const restarted: string[] = [];
   const upgraded: string[] = [];
+  const moved: string[] = [];
+  let holder = "s1";
   const broken = new Set<string>();
   const log = createLog(() => undefined);
   const status = async () => {
@@ -35,7 +37,10 @@ function createWorld() {
     const rows = IDS.map((id) =>
       row(id, { state: isOut(work, id, Date.now()) ? "drained" : "up" }),
     );
-    const members = IDS.map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
+    const members = IDS.map((id) => {
+      const addresses = id === holder ? ["10.0.0.10"] : [];
+      return answer(id, local(id, { addresses, edge: edge({ backends: rows }) }));
+    });
     return { ...judge(members), work };
   };
   const commands = rollCommands({ etcd: etcd.client(), log, status, wake: () => undefined });
@@ -80,6 +85,10 @@ function createWorld() {
           const state = ran ? (broken.has(id) ? "failed" : "done") : "none";
           return { state, because: broken.has(id) ? "dpkg failed" : "" };
         },
+        moveAway: async (address) => {
+          moved.push(`${address} from ${holder}`);
+          holder = holder === "s1" ? "s2" : "s1";
+        },
         upgrade: async ({ id }, key) => {
           if (!upgraded.includes(`${id} ${key}`)) upgraded.push(`${id} ${key}`);
         },
@@ -94,7 +103,7 @@ function createWorld() {
     };
     return { refresh, end };
   };
-  return { commands, drive, restarted, upgraded, broken };
+  return { commands, drive, restarted, upgraded, moved, broken };
 }
 
 const wish = { names: [], rest: false, reason: "", force: false };
@@ -111,7 +120,7 @@ function upgradeRoll(): Roll {
   return {
     key: randomUUID(),
     does: "upgrade",
-    upgrade: { parts: ["haproxy"], servers: IDS.map((id) => ({ id, packages })), moves: false },
+    upgrade: { parts: ["haproxy"], servers: IDS.map((id) => ({ id, packages })), moves: true },
     by: "ops",
     at,
     reason: "",
@@ -190,6 +199,12 @@ test("startRollLoop upgrades each server once, also with two drivers, and halts 
   );
   assert.deepEqual(world.restarted, []);
   assert.equal(roll.done[0]?.note, "haproxy 2.6-2");
+  // One driver may find it moved by the other.
+  assert.deepEqual(
+    [...new Set(world.moved)],
+    ["10.0.0.10 from s1", "10.0.0.10 from s2"],
+    "each gives it away before its turn",
+  );
   world.broken.add("s2");
   const second = upgradeRoll();
   await updateWork(etcd.client(), (work) => withRoll(work, second));

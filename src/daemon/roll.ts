@@ -1,6 +1,7 @@
 // Drives the roll that is under way: the member that leads does, and goes on where another one
 // stopped. The judgement is cluster/roll.ts. It also takes out of the record what has ended.
 
+import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
@@ -21,11 +22,12 @@ import {
 } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { quorumOf } from "../etcd/voters.ts";
-import { wallMs } from "../host/clock.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
 
 const TICK_MS = 1500;
+const MOVE_AGAIN_MS = 20_000;
 
 export interface RollHost {
   etcd: Etcd;
@@ -39,6 +41,7 @@ export interface RollHost {
 
 export function startRollLoop(host: RollHost): Loop {
   const { keeper, log, signal } = host;
+  const moveAway = moverOf(host);
   const loop = startLoop({
     name: "planned work",
     everyMs: TICK_MS,
@@ -48,11 +51,25 @@ export function startRollLoop(host: RollHost): Loop {
       if (!host.leads() || !keeper.record().reachable) return;
       await tidyUp(host);
       const roll = rollUnderWay(keeper.current()?.work ?? NO_WORK);
-      if (roll !== undefined) await step(host, roll);
+      if (roll !== undefined) await step({ ...host, moveAway }, roll);
     },
   });
   keeper.onChange(() => loop.wake());
   return loop;
+}
+
+/** Moves addresses away, not at every look: what refuses it now may refuse it in a second too. */
+function moverOf({ hands, log }: RollHost): (address: string) => Promise<void> {
+  let failedMs = Number.NEGATIVE_INFINITY;
+  return async (address) => {
+    if (monotonicMs() - failedMs < MOVE_AGAIN_MS) return;
+    try {
+      await hands.moveAway(address);
+    } catch (error) {
+      failedMs = monotonicMs();
+      log.warn(`${address} can't be moved before an upgrade: ${messageOf(error)}`);
+    }
+  };
 }
 
 async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
@@ -65,11 +82,18 @@ async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
 }
 
 /** Looks, decides and does one thing. */
-async function step(host: RollHost, roll: Roll): Promise<void> {
+async function step(
+  host: RollHost & { moveAway(address: string): Promise<void> },
+  roll: Roll,
+): Promise<void> {
   const { etcd, keeper, log } = host;
   const action = planRoll(roll, await look(host, roll), wallMs());
   if (action === undefined) return;
   const where = rollTarget(roll) ?? "";
+  if (action.do === "move") {
+    await host.moveAway(action.address);
+    return;
+  }
   if (action.do !== "renew") log.notice(`roll: ${action.do} ${where}: ${action.because}`);
   if (action.do === "act") {
     const member = keeper.current()?.members.find(({ id }) => id === where);

@@ -47,7 +47,7 @@ test("planUpgrade says per server what becomes what, and what is left meanwhile"
   const text = renderUpgradePlan(planned);
   assert.match(text, /^1 +s1 +haproxy 2\.6\.12-1 → 2\.6\.12-2 +8 of 12$/m);
   assert.match(text, /^ +and 1 package that they need$/m);
-  assert.match(text, /connections that are open to 10\.0\.0\.10 break when it moves/);
+  assert.match(text, /where a switchover is refused .* open to 10\.0\.0\.10 break when it moves/);
 });
 
 test("planUpgrade leaves out who has nothing to upgrade, and parts that weren't named", () => {
@@ -102,7 +102,13 @@ test("planUpgrade refuses what no force makes right", () => {
   const paused = { scope: "server", id: "s2", by: "ops", at: "", reason: "", until: "2099-01-01" };
   const status = judge(three(), {}, { drains: [], pauses: [paused] });
   const given = looks([HAPROXY]);
-  assert.throws(() => planUpgrade(status, given, everything, NOW_MS), { code: "upgrade.refused" });
+  const refused = { code: "upgrade.refused" };
+  assert.throws(() => planUpgrade(status, given, everything, NOW_MS), refused);
+  const { id: _, ...addresses } = { ...paused, scope: "addresses" };
+  const still = judge(three(), {}, { drains: [], pauses: [addresses] });
+  assert.throws(() => planUpgrade(still, given, everything, NOW_MS), refused, "one has to move");
+  const quiet = looks([etcd("3.4.1-1", "3.4.2-1")]);
+  assert.equal(planUpgrade(still, quiet, everything, NOW_MS).steps.length, 3, "none has to");
 });
 
 test("planUpgrade is refused without force where nobody else serves, or lists are old", () => {

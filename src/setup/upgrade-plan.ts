@@ -38,6 +38,14 @@ export function planUpgrade(
   for (const { id } of steps) {
     if (isPaused(status.work, id, nowMs)) throw refuse(`${id} is paused`, "understudy resume");
   }
+  const held = steps.find(({ addresses }) => addresses.length > 0);
+  if (held !== undefined && isPaused(status.work, held.id, nowMs, "addresses")) {
+    const address = held.addresses.join(", ");
+    throw refuse(
+      `moves of addresses are paused, and ${held.id} has ${address}`,
+      "understudy resume",
+    );
+  }
   refuseEtcd(steps, looks);
   const { busy = 0, waiting = 0 } = steps[0] ? capacityWithout(status, steps[0].id) : {};
   return {
@@ -166,7 +174,7 @@ function risksOf(status: ClusterStatus, steps: UpgradePlan["steps"], asked: numb
     ...moved.map(({ id, addresses }) => {
       const open = status.members.find(({ member }) => member.id === id)?.local?.edge?.connections;
       const now = open === undefined ? "" : ` (${open} now)`;
-      return `connections that are open to ${addresses.join(", ")} break when it moves${now}; understudy switchover first moves it without`;
+      return `where a switchover is refused (understudy switchover --dry-run), connections that are open to ${addresses.join(", ")} break when it moves${now}`;
     }),
     ...majorsOf(all),
     ...differences(steps),

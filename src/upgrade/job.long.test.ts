@@ -161,7 +161,7 @@ test(
     await apt.install({ name: "haproxy", version: "1.0-1" });
     const [begun, go] = [apt.path("begun"), apt.path("go")];
     await run(["mkfifo", go]);
-    // Stops in the midst of being set up, until it is told to go on; the second time it goes through.
+    // Stops in the midst of being set up, until it is told to go on; the second time it doesn't.
     const postinst = `[ -e ${begun} ] || { echo $$ $PPID > ${begun}; read -r _ < ${go}; }`;
     await apt.offer({ name: "haproxy", version: "1.0-2", postinst });
     await order(STEP);
