@@ -157,16 +157,24 @@ test("isWithoutAddresses: a server whose HAProxy is upgraded gives its addresses
   assert.equal(is(at("act", 0, { upgrade: quiet })), false);
 });
 
+interface Server {
+  id: string;
+  sent: boolean;
+  running: number;
+  /** For how long apt still works. */
+  apt: number;
+  job: UpgradeJob["state"];
+  /** For how long its daemon is away. */
+  awayFor: number;
+}
+
 /** Three servers whose apt works for a while, is killed with them, and restarts their daemons. */
 class World {
   record = roll({ at: ago(0) });
   nowMs = NOW_MS;
   installs: string[] = [];
-  servers = new Map(
-    IDS.map((id) => [
-      id,
-      { id, sent: true, running: 3, apt: 0, job: "none" as UpgradeJob["state"], awayFor: 0 },
-    ]),
+  servers = new Map<string, Server>(
+    IDS.map((id) => [id, { id, sent: true, running: 3, apt: 0, job: "none", awayFor: 0 }]),
   );
 
   of(id: string) {

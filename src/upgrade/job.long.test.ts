@@ -78,7 +78,7 @@ const versions = async (...names: string[]) =>
   (await readInstalled({ env: apt.env }, names)).map(({ name, version }) => `${name} ${version}`);
 const look = async () =>
   lookForUpgrades(
-    { env: apt.env, refresh: apt.refresh },
+    { env: apt.env, refresh: async () => apt.refresh() },
     { parts: ["haproxy", "etcd"], refresh: true },
   );
 
