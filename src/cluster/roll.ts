@@ -71,7 +71,7 @@ type Doing =
 
 export type RollAction =
   /** Its addresses go to another server before it is drained, and no connection breaks. */
-  | { do: "move"; address: string; because: string }
+  | { do: "move"; id: string; addresses: readonly string[]; because: string }
   | { do: "begin"; id: string; was: string; because: string }
   | { do: "advance"; step: RollStep; note?: string; because: string }
   /** What the roll is for, at its server. */
@@ -120,9 +120,9 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   }
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
-  const [address] = seen.addresses;
-  if (address !== undefined && idleMs < MOVE_MS) {
-    return { do: "move", address, because: `it holds ${seen.addresses.join(", ")}` };
+  const { addresses } = seen;
+  if (addresses.length > 0 && idleMs < MOVE_MS) {
+    return { do: "move", id, addresses, because: `it holds ${addresses.join(", ")}` };
   }
   const was = roll.does === "upgrade" ? seen.well.join(" ") : (seen.unit?.invocation ?? "");
   return { do: "begin", id, was, because: "it is the next one" };

@@ -2,7 +2,6 @@
 // puppetserver itself by asking it as an edge would.
 
 import { PuppetserverUnit, UpgradeJobAnswer } from "../api/member-app.ts";
-import type { SwitchoverCommands } from "../api/local-app.ts";
 import { messageOf } from "../base/fault.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { leafHostname } from "../cluster/pki.ts";
@@ -10,7 +9,9 @@ import { readLeaf } from "../cluster/pki-store.ts";
 import type { Member } from "../cluster/schema.ts";
 import { warmUp } from "../puppetserver/warm-up.ts";
 import type { UpgradeJob } from "../cluster/roll.ts";
+import type { HandedOver } from "../setup/work-contract.ts";
 import type { Core } from "./core.ts";
+import { handOver, type Moves } from "./hand-over.ts";
 import { askStatus, runningRequests } from "./own-record.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { ownJob, upgradeOwn } from "./upgrade.ts";
@@ -32,19 +33,13 @@ export interface RollHands {
   restart(member: Member, asked: { key: string; was: string }): Promise<void>;
   /** How far its upgrade is; undefined while its daemon doesn't answer. */
   job(member: Member, key: string): Promise<UpgradeJob | undefined>;
-  /**
-   * Has `address`, and what its holder has besides, moved to another server without breaking a
-   * connection. Throws why that can't be.
-   */
-  moveAway(address: string): Promise<void>;
+  /** Moves `addresses`, which one server holds, to `to`; `breaks`: why that can't be. */
+  handOver(addresses: readonly string[], to: string): Promise<Pick<HandedOver, "breaks">>;
   /** Has it upgraded; doesn't wait for it. */
   upgrade(member: Member, key: string): Promise<void>;
 }
 
-/** How long connections are kept that were open before: agents wait for no answer longer. */
-const KEEP_S = 660;
-
-export function rollHands(core: Core, { run }: Pick<SwitchoverCommands, "run">): RollHands {
+export function rollHands(core: Core, moves: Moves): RollHands {
   const { node, layout, peers } = core;
   const isOwn = ({ id }: Member) => id === node.id;
   return {
@@ -89,9 +84,7 @@ export function rollHands(core: Core, { run }: Pick<SwitchoverCommands, "run">):
         : peers.call(member.address, path, { answer: UpgradeJobAnswer, withinMs: ASK_MS });
       return asked.catch(() => undefined);
     },
-    async moveAway(address) {
-      await run({ address, force: false, limitS: KEEP_S });
-    },
+    handOver: async (addresses, to) => (await handOver(moves, addresses, to)) ?? { breaks: "" },
     async upgrade(member, key) {
       if (isOwn(member)) {
         await upgradeOwn(core, key);

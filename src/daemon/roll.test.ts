@@ -85,9 +85,10 @@ function createWorld() {
           const state = ran ? (broken.has(id) ? "failed" : "done") : "none";
           return { state, because: broken.has(id) ? "dpkg failed" : "" };
         },
-        moveAway: async (address) => {
-          moved.push(`${address} from ${holder}`);
-          holder = holder === "s1" ? "s2" : "s1";
+        handOver: async (addresses, to) => {
+          moved.push(`${addresses.join()} from ${holder}`);
+          holder = to;
+          return { breaks: "" };
         },
         upgrade: async ({ id }, key) => {
           if (!upgraded.includes(`${id} ${key}`)) upgraded.push(`${id} ${key}`);

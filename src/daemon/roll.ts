@@ -1,12 +1,18 @@
 // Drives the roll that is under way: the member that leads does, and goes on where another one
 // stopped. The judgement is cluster/roll.ts. It also takes out of the record what has ended.
 
-import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
-import { isSamePoint, planRoll, type RollSeen, rollTarget, withAction } from "../cluster/roll.ts";
+import {
+  isSamePoint,
+  planRoll,
+  type RollAction,
+  type RollSeen,
+  rollTarget,
+  withAction,
+} from "../cluster/roll.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type ClusterStatus, isVoting } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -23,6 +29,7 @@ import {
 import type { Etcd } from "../etcd/types.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
+import { heirsOf } from "../setup/drain-plan.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
 
@@ -58,17 +65,19 @@ export function startRollLoop(host: RollHost): Loop {
   return loop;
 }
 
+type Move = Extract<RollAction, { do: "move" }>;
+
 /** Moves addresses away, not at every look: what refuses it now may refuse it in a second too. */
-function moverOf({ hands, log }: RollHost): (address: string) => Promise<void> {
+function moverOf(host: RollHost): (move: Move) => Promise<void> {
   let failedMs = Number.NEGATIVE_INFINITY;
-  return async (address) => {
+  return async ({ id, addresses }) => {
     if (monotonicMs() - failedMs < MOVE_AGAIN_MS) return;
-    try {
-      await hands.moveAway(address);
-    } catch (error) {
-      failedMs = monotonicMs();
-      log.warn(`${address} can't be moved before an upgrade: ${messageOf(error)}`);
-    }
+    const [to] = heirsOf(await host.status(), id, wallMs());
+    const { breaks } =
+      to === undefined ? { breaks: "nobody else" } : await host.hands.handOver(addresses, to);
+    if (breaks === "") return;
+    failedMs = monotonicMs();
+    host.log.warn(`${addresses.join(", ")} can't be moved before ${id} is upgraded: ${breaks}`);
   };
 }
 
@@ -83,7 +92,7 @@ async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
 
 /** Looks, decides and does one thing. */
 async function step(
-  host: RollHost & { moveAway(address: string): Promise<void> },
+  host: RollHost & { moveAway(move: Move): Promise<void> },
   roll: Roll,
 ): Promise<void> {
   const { etcd, keeper, log } = host;
@@ -91,7 +100,7 @@ async function step(
   if (action === undefined) return;
   const where = rollTarget(roll) ?? "";
   if (action.do === "move") {
-    await host.moveAway(action.address);
+    await host.moveAway(action);
     return;
   }
   if (action.do !== "renew") log.notice(`roll: ${action.do} ${where}: ${action.because}`);
