@@ -18,6 +18,8 @@ export const UPGRADE_MS = 1_800_000;
 export const MOVE_MS = 120_000;
 /** From when it was started until it answers, and until every edge sends it requests. */
 export const RETURN_MS = 300_000;
+/** A PuppetDB may change its database first, and is compared with another one. */
+export const WELL_MS = 900_000;
 export const BACK_MS = 120_000;
 /** How long there may be nobody else who takes requests, and no answer of a daemon. */
 export const PATIENCE_MS = 60_000;
@@ -172,8 +174,11 @@ function planReturn(
   const isWanted = does === "restart" || partsOf(was).includes(PUPPETSERVER);
   if (isWanted && seen.unit?.active === "failed") return halt(failed(seen.unit.result));
   if (because === "") return { do: "advance", step: "back", because: "it answers again" };
-  const what = does === "upgrade" ? "it isn't as it was before" : "its puppetserver doesn't answer";
-  return forMs < RETURN_MS ? undefined : halt(late(what, RETURN_MS, because));
+  const [what, limitMs] =
+    does === "upgrade"
+      ? ["it isn't as it was before", WELL_MS]
+      : ["its puppetserver doesn't answer", RETURN_MS];
+  return forMs < limitMs ? undefined : halt(late(what, limitMs, because));
 }
 
 /** What was well before an upgrade and isn't now; empty: nothing. */

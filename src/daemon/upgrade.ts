@@ -173,8 +173,6 @@ export async function upgradeOwn(
   const asked = { key, was: roll?.now?.was ?? "", id, nowMs: wallMs() };
   const because = isPaused(work, id, wallMs()) ? `${id} is paused` : whyNotNow(roll, asked);
   if (because !== "") throw new Fault("roll.not-now", because);
-  const before = await readUpgradeJob(key);
-  if (before.state !== "none") return before;
   const packages = roll?.upgrade?.servers.find((each) => each.id === id)?.packages ?? [];
   const strange = packages.find(
     ({ name, to }) => !Object.hasOwn(PACKAGES, name) || !VERSION.test(to),
@@ -182,6 +180,8 @@ export async function upgradeOwn(
   if (strange !== undefined) {
     throw new Fault("roll.not-now", `${strange.name} ${strange.to} isn't upgraded by this version`);
   }
+  const before = await readUpgradeJob(key);
+  if (before.state !== "none") return before;
   log.notice(`this server is upgraded, for ${roll?.by}`, {
     packages: packages.map(({ name, from, to }) => `${name} ${from} → ${to}`),
   });

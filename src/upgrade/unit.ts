@@ -3,7 +3,7 @@
 import { makeFolder } from "../host/files.ts";
 import { PATHS, UNITS } from "../host/paths.ts";
 import { run } from "../host/process.ts";
-import { isActive } from "../host/systemd.ts";
+import { showUnit } from "../host/systemd.ts";
 import type { UpgradeJob } from "../cluster/roll.ts";
 import type { PackageStep } from "../cluster/work.ts";
 import { SYSTEMD_UNITS } from "./job.ts";
@@ -23,7 +23,8 @@ const REFRESH_MS = 150_000;
 
 /** How far the upgrade of the roll `key` is here. */
 export async function readUpgradeJob(key: string, folder = PATHS.upgrade): Promise<UpgradeJob> {
-  const runs = await isActive(UNITS.upgrade);
+  const { ActiveState: state = "" } = await showUnit(UNITS.upgrade, ["ActiveState"]);
+  const runs = ["active", "activating", "deactivating", "reloading"].includes(state);
   return judgeJob(key, await readOrder(folder), await readResult(folder), runs);
 }
 
