@@ -1,6 +1,6 @@
-// What planned work costs agents: the virtual address moves fifty times, every puppetserver restarts
-// in turn, under agents that run back to back, a connection that is kept alive and new ones every
-// 10 ms. Counts what fails.
+// What planned work costs agents: the virtual address moves fifty times, every puppetserver
+// restarts in turn, under agents that run back to back, a connection that is kept alive and new
+// ones every 10 ms. Counts what fails.
 
 import { Fault } from "../../src/base/fault.ts";
 import { wallMs } from "../../src/host/clock.ts";

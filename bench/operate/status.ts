@@ -1,7 +1,8 @@
-// How long `understudy status` takes in a cluster of nine members whose CA has 100,000 certificates:
-// the command itself on a server, started anew each time, with every other member asked. All nine
-// are real; three are servers with the whole CA, six compile, which have no CA. Their puppetservers
-// are stopped, but for the first server's: nine JVMs don't fit this machine, and status asks edges.
+// How long `understudy status` takes in a cluster of nine members whose CA has 100,000
+// certificates: the command itself on a server, started anew each time, with every other member
+// asked. All nine are real; three are servers with the whole CA, six compile, which have no CA.
+// Their puppetservers are stopped, but for the first server's: nine JVMs don't fit this machine,
+// and status asks edges.
 
 import { z } from "zod";
 import { buildPackage } from "../../packaging/build.ts";
