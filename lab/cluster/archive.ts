@@ -48,9 +48,9 @@ const REPACK = `
 rm -rf ${FOLDER}; mkdir -p ${FOLDER}
 repack() {
   stage=$(mktemp -d /srv/repack.XXXXXX); chmod 755 $stage; mkdir $stage/DEBIAN
-  dpkg-query -L "$1" | while read -r file; do
-    if [ -L "$file" ] || [ -f "$file" ]; then (cd / && cp -a --parents ".$file" $stage/); fi
-  done
+  # Where /lib is a link, packages have files below it all the same.
+  dpkg-query -L "$1" | grep ^/ | grep -vxE '/[.]|/(bin|sbin|lib|lib32|lib64)' | sed 's|^/||' |
+    tar -C / --no-recursion --ignore-failed-read -cf - -T - | tar -C $stage -xpf -
   dpkg-query -s "$1" | awk -v suffix="$2" '
     /^Conffiles:/ { skip = 1; next }
     /^ / && skip { next }

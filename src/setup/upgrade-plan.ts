@@ -221,7 +221,7 @@ export function renderUpgradePlan(plan: UpgradePlan): string {
   const { steps, busy, waiting, notes, risks, refused } = plan;
   if (steps.length === 0) {
     return [
-      `Nothing to upgrade: ${plan.parts.join(", ")} have the newest version that servers' archives offer.`,
+      `Nothing to upgrade: servers' archives have nothing newer of ${plan.parts.join(", ")}.`,
       ...notes,
     ].join("\n");
   }
