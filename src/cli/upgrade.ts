@@ -15,7 +15,7 @@ import { lookForRoll, showRoll } from "./watch-roll.ts";
 const PLAN_MS = 200_000;
 
 interface Flags {
-  server?: string[];
+  server: string[];
   reason?: string;
   force?: boolean;
   dryRun?: boolean;
@@ -28,7 +28,12 @@ export function addUpgrade(program: Command): void {
     .command("upgrade")
     .argument("[part...]", `of ${PARTS.join(", ")}; none: all of them`)
     .description("upgrade packages, on one server after another")
-    .option("--server <name...>", "these servers alone: the name, or the first label of it")
+    .option(
+      "--server <name>",
+      "this server alone: its name, or the first label of it; may be given several times",
+      (name: string, before: string[]) => [...before, name],
+      [],
+    )
     .option("--reason <text>", "why, for those who read status")
     .option("--force", "also when no other puppetserver gets requests, or lists can't be read anew")
     .option("--dry-run", "say what it would mean, upgrade nothing")
@@ -59,7 +64,7 @@ async function upgrade(words: string[], flags: Flags): Promise<void> {
   const output = createOutput(flags.json === true);
   const meant = {
     parts: words.map(partOf),
-    names: (flags.server ?? []).map((name) => check(MemberName, "--server", name)),
+    names: flags.server.map((name) => check(MemberName, "--server", name)),
   };
   const reason = check(Reason, "--reason", flags.reason ?? "");
   const underWay = await lookForRoll();

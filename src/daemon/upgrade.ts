@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { UpgradeCommands } from "../api/work-commands.ts";
 import { Fault, isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { shareNext } from "../base/share-next.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
 import { DRIVEN_MS, type UpgradeJob } from "../cluster/roll.ts";
@@ -143,12 +144,12 @@ function silence(error: unknown): string {
 
 let refreshedMs = Number.NEGATIVE_INFINITY;
 
-/** Lists that were read a moment ago, for the plan, are fresh. */
-async function refreshNowAndThen(): Promise<void> {
+/** Lists that were read a moment ago, for the plan, are fresh; apt reads them once at a time. */
+const refreshNowAndThen = shareNext(async () => {
   if (monotonicMs() - refreshedMs < FRESH_MS) return;
   await refreshLists();
   refreshedMs = monotonicMs();
-}
+});
 
 export async function ownLook(wish: LookWish): Promise<UpgradeLook> {
   return lookForUpgrades({ refresh: refreshNowAndThen }, wish);

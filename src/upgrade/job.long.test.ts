@@ -120,6 +120,24 @@ test("runUpgrade doesn't start what didn't run", { skip }, async () => {
   assert.deepEqual(renewed, []);
 });
 
+test(
+  "runUpgrade restarts what a boot has started anew with the former program, once",
+  { skip },
+  async () => {
+    await apt.install({ name: "haproxy", version: "1.0-1" });
+    await apt.offer({ name: "haproxy", version: "1.0-2" });
+    await order(STEP);
+    // It lost power before apt had begun.
+    starts.set(EDGE, "2");
+    assert.equal((await runUpgrade(host()))?.state, "done");
+    assert.deepEqual(renewed, [EDGE]);
+    // And again after it.
+    starts.set(EDGE, "3");
+    assert.equal((await runUpgrade(host()))?.state, "done");
+    assert.deepEqual(renewed, [EDGE], "it was booted with the new one");
+  },
+);
+
 test("runUpgrade says why it can't: no archive, another version, a removal", { skip }, async () => {
   await apt.install({ name: "haproxy", version: "1.0-1" });
   await apt.install({ name: "libtiny", version: "1" });

@@ -8,7 +8,13 @@ import type { Log } from "../base/log.ts";
 import { UNITS } from "../host/paths.ts";
 import { showUnit, unit } from "../host/systemd.ts";
 import { type AptHost, finishInterrupted, install, readInstalled } from "./apt.ts";
-import { readOrder, type UpgradeOrder, type UpgradeResult, writeResult } from "./order.ts";
+import {
+  readOrder,
+  type UpgradeOrder,
+  type UpgradeResult,
+  writeOrder,
+  writeResult,
+} from "./order.ts";
 import { explainApt } from "./parse.ts";
 import { unitsOf } from "./parts.ts";
 import { compareVersions } from "./version.ts";
@@ -53,6 +59,7 @@ async function upgrade(host: UpgradeHost, order: UpgradeOrder): Promise<void> {
   const left = await finishInterrupted(host);
   if (left?.ok === false) throw new Error(`dpkg --configure -a: ${explainApt(left.stderr)}`);
   const todo = await notYet(host, order);
+  const starts = todo.length > 0 ? await startsAnew(host, order) : order.starts;
   if (todo.length > 0) {
     log.notice("packages are upgraded", { packages: todo.map(({ name, to }) => `${name} ${to}`) });
     const said = await install(host, todo);
@@ -67,13 +74,29 @@ async function upgrade(host: UpgradeHost, order: UpgradeOrder): Promise<void> {
     }
   }
   for (const name of unitsOf(order.packages.map((each) => each.name))) {
-    const before = order.starts[name];
+    const before = starts[name];
     const now = await units.start(name);
     // What didn't run is nobody's wish to start; what has started since runs the new program.
     if (before === undefined || before === "" || (now !== "" && now !== before)) continue;
     log.notice(`${name} takes the new program`);
     await units.renew(name);
   }
+}
+
+/**
+ * Which start each unit has now that ran before: a server that has booted since runs the former
+ * program anew. Kept, since it may boot again.
+ */
+async function startsAnew(
+  { folder, units }: UpgradeHost,
+  order: UpgradeOrder,
+): Promise<Record<string, string>> {
+  const starts = { ...order.starts };
+  for (const [name, before] of Object.entries(starts)) {
+    if (before !== "") starts[name] = (await units.start(name)) || before;
+  }
+  await writeOrder(folder, { ...order, starts });
+  return starts;
 }
 
 /** The packages that are older than ordered. */
