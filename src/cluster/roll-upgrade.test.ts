@@ -34,8 +34,7 @@ function roll(more: Partial<Roll> = {}): Roll {
     does: "upgrade",
     upgrade: {
       parts: ["haproxy"],
-      servers: IDS.map((id) => ({ id, packages: PACKAGES })),
-      moves: true,
+      servers: IDS.map((id) => ({ id, packages: PACKAGES, moves: true })),
     },
     by: "ops",
     at: ago(1000),
@@ -153,7 +152,7 @@ test("isWithoutAddresses: a server whose HAProxy is upgraded gives its addresses
     [true, true, true, false],
   );
   assert.equal(is(at("act", 0, lapsed)), false, "nobody drives it");
-  const quiet = { parts: ["etcd"], servers: [], moves: false };
+  const quiet = { parts: ["etcd"], servers: [{ id: "s1", packages: [], moves: false }] };
   assert.equal(is(at("act", 0, { upgrade: quiet })), false);
 });
 

@@ -104,7 +104,7 @@ test("status tells an upgrade that is under way, and one that halted", () => {
   const roll: Roll = {
     key: "k",
     does: "upgrade",
-    upgrade: { parts: ["haproxy"], servers: [], moves: true },
+    upgrade: { parts: ["haproxy"], servers: [{ id: "s2", packages: [], moves: true }] },
     by: "ops",
     at: at(-60),
     reason: "",

@@ -7,6 +7,7 @@ import type { MemberAnswer } from "./status.ts";
 import {
   type Drain,
   drainOf,
+  givesAway,
   type Pause,
   PAUSE_SCOPES,
   pausesNow,
@@ -32,12 +33,13 @@ const STEPS: Record<RollStep, string> = {
 };
 
 /** What goes on at the server that a roll is at; empty between two. */
-export function tellStep({ does, now, upgrade }: Roll): string {
+export function tellStep(roll: Roll): string {
+  const { does, now } = roll;
   if (now === undefined) return "";
   if (does === "restart") return STEPS[now.step];
   switch (now.step) {
     case "drain":
-      return upgrade?.moves === true
+      return givesAway(roll, now.id)
         ? "its requests are waited for, its addresses move"
         : STEPS.drain;
     case "act":

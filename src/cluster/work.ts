@@ -40,9 +40,14 @@ export type PackageStep = z.infer<typeof PackageStep>;
 export const UpgradeOf = z.object({
   parts: z.array(z.string()),
   /** What was planned for each server, so that no other version gets in between. */
-  servers: z.array(z.object({ id: z.string(), packages: z.array(PackageStep) })),
-  /** Whether it does something that a virtual IP must not be there for. */
-  moves: z.boolean().default(false),
+  servers: z.array(
+    z.object({
+      id: z.string(),
+      packages: z.array(PackageStep),
+      /** Whether a virtual IP must not be there meanwhile. */
+      moves: z.boolean().default(false),
+    }),
+  ),
 });
 export type UpgradeOf = z.infer<typeof UpgradeOf>;
 
@@ -153,9 +158,12 @@ export function outNow(work: Work, nowMs: number): Out[] {
  */
 export function isWithoutAddresses(work: Work, id: string, nowMs: number): boolean {
   if (drainOf(work, id, nowMs) !== undefined) return true;
-  return rollsOf(work).some(
-    (roll) => roll.upgrade?.moves === true && rolledOut(roll, nowMs) === id,
-  );
+  return rollsOf(work).some((roll) => rolledOut(roll, nowMs) === id && givesAway(roll, id));
+}
+
+/** Whether the roll is to find no virtual IP at `id` when it comes to it. */
+export function givesAway({ upgrade }: Roll, id: string): boolean {
+  return upgrade?.servers.some((each) => each.id === id && each.moves) === true;
 }
 
 export function isOut(work: Work, id: string, nowMs: number): boolean {

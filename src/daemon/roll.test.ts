@@ -121,7 +121,7 @@ function upgradeRoll(): Roll {
   return {
     key: randomUUID(),
     does: "upgrade",
-    upgrade: { parts: ["haproxy"], servers: IDS.map((id) => ({ id, packages })), moves: true },
+    upgrade: { parts: ["haproxy"], servers: IDS.map((id) => ({ id, packages, moves: true })) },
     by: "ops",
     at,
     reason: "",

@@ -19,6 +19,7 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { wellParts } from "../cluster/well.ts";
 import {
   drainOf,
+  givesAway,
   NO_WORK,
   type Roll,
   rollUnderWay,
@@ -29,7 +30,7 @@ import {
 import type { Etcd } from "../etcd/types.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { heirsOf } from "../setup/drain-plan.ts";
+import { addressesOf, heirsOf } from "../setup/drain-plan.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
 
@@ -147,7 +148,9 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
     member: true,
     unit,
     job,
-    addresses: roll.upgrade?.moves === true ? (answer.local?.addresses ?? []) : [],
+    // Where nobody else could take them they stay, and go with what holds them for a moment.
+    addresses:
+      givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
     well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
     running: Math.max(facts.running, running),
     unwell: isCold ? await hands.warm(member) : why,

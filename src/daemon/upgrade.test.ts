@@ -47,8 +47,12 @@ test("upgradeCommands writes what was planned into the record, apart from restar
   const { upgrade: recorded, roll: restart } = await readWork(etcd.client());
   assert.equal(restart, undefined, "an older member knows no other roll there");
   assert.deepEqual(recorded, begun.roll);
-  assert.deepEqual(recorded.upgrade?.servers[1], { id: "s2", packages: [HAPROXY] });
-  assert.deepEqual([recorded.upgrade.moves, recorded.ids], [true, ["s1", "s2", "s3"]]);
+  assert.deepEqual(recorded.upgrade?.servers[1], {
+    id: "s2",
+    packages: [HAPROXY],
+    moves: true,
+  });
+  assert.deepEqual(recorded.ids, ["s1", "s2", "s3"]);
   const again = await upgrade.begin(wish, "another");
   assert.deepEqual([again.already, again.roll.key], [true, begun.roll.key]);
   assert.equal((await roll.show()).roll?.key, begun.roll.key);
@@ -78,8 +82,8 @@ test("upgradeOwn does nothing when it isn't this server's turn, or for a package
   const until = new Date(Date.now() + 60_000).toISOString();
   const now = { id: "s1", step: "act" as const, since: until, was: "daemon", note: "" };
   const write = async (packages: PackageStep[]) => {
-    const servers = [{ id: "s1", packages }];
-    const upgrading = { parts: ["haproxy"], moves: false, servers };
+    const servers = [{ id: "s1", packages, moves: false }];
+    const upgrading = { parts: ["haproxy"], servers };
     await updateWork(etcd.client(), () => {
       return { ...NO_WORK, upgrade: { ...roll, until, now, upgrade: upgrading } };
     });

@@ -94,9 +94,10 @@ function packagesIn(steps: UpgradePlan["steps"]): string {
 }
 
 function upgradeOf({ parts, steps }: UpgradePlan): NonNullable<Roll["upgrade"]> {
-  const servers = steps.map(({ id, packages }) => ({ id, packages }));
-  const names = servers.flatMap(({ packages }) => packages.map(({ name }) => name));
-  return { parts, servers, moves: movesAddresses(names) };
+  const servers = steps.map(({ id, packages }) => {
+    return { id, packages, moves: movesAddresses(packages.map(({ name }) => name)) };
+  });
+  return { parts, servers };
 }
 
 /** Somebody was quicker: both watch that one, if it is an upgrade. */

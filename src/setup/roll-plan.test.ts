@@ -87,8 +87,8 @@ test("describeEnd says what is so now", () => {
 
 test("tellRoll and describeEnd tell an upgrade, how it goes on and how it goes back", () => {
   const packages = [{ name: "haproxy", from: "2.6-1", to: "2.6-2" }];
-  const servers = ["s1", "s2", "s3"].map((id) => ({ id, packages }));
-  const upgrade = { parts: ["haproxy"], servers, moves: true };
+  const servers = ["s1", "s2", "s3"].map((id) => ({ id, packages, moves: true }));
+  const upgrade = { parts: ["haproxy"], servers };
   const now = { id: "s2", step: "act" as const, since: "", was: "", note: "" };
   const roll: Roll = { ...ROLL, does: "upgrade", upgrade, now };
   assert.deepEqual(tellRoll(ROLL, roll), ["   … s2: its packages are upgraded"]);
