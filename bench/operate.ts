@@ -3,14 +3,26 @@
 import { openCluster } from "../lab/cluster.ts";
 import type { Bench, Stand } from "./bench.ts";
 import { drills } from "./operate/drills.ts";
+import { type NineSite, openNine, status } from "./operate/status.ts";
+import { rollingRestart, switchovers } from "./operate/planned.ts";
 import { siteOf } from "./site.ts";
 
 export function operateBench(): Bench {
   const ours: Stand = {
     about: "Understudy on three servers",
     kind: "understudy",
-    groups: [drills()],
+    groups: [switchovers(), rollingRestart(), drills()],
     open: async ({ say, signal }) => siteOf(await openCluster({ say, signal })),
   };
-  return { name: "operate", about: "planned work, drills and what people see", stands: [ours] };
+  const nine: Stand<NineSite> = {
+    about: "Understudy on three servers with 100,000 certificates, and six compilers",
+    kind: "understudy",
+    groups: [status()],
+    open: openNine,
+  };
+  return {
+    name: "operate",
+    about: "planned work, drills and what people see",
+    stands: [ours, nine],
+  };
 }

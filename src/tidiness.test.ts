@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["x509"],
   ["etcd"],
   ["cluster"],
-  ["ca", "courier", "drill", "edge", "vip", "puppetserver"],
+  ["ca", "courier", "drill", "edge", "vip", "puppetserver", "upgrade"],
   ["setup"],
   ["api", "cli"],
   ["daemon"],

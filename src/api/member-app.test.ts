@@ -92,6 +92,9 @@ before(async () => {
     ownDrill: { progress: () => assert.fail(), stop: () => assert.fail() },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
+    lookForUpgrades: nothing,
+    upgradeJob: nothing,
+    upgrade: nothing,
   };
   [port = 0] = await freePorts(1);
   const { ca, ...own } = leafOf("s2.test");

@@ -45,6 +45,7 @@ import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
 import { reportStore } from "../drill/store.ts";
 import { wallMs } from "../host/clock.ts";
@@ -195,6 +196,9 @@ export async function listenForMembers(
     ownDrill: shared.ownDrill,
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
+    lookForUpgrades: ownLook,
+    upgradeJob: ownJob,
+    upgrade: async (key) => upgradeOwn(core, key),
     renewLeaf: async (id, wanted) => {
       membership.requireClock("certificates that it dated would be refused");
       return signLeaf(core.etcd, requireView(core), id, wanted);

@@ -111,7 +111,7 @@ const REFUSED: [string, DrillKind, ClusterStatus, RegExp][] = [
     status({ drains: [], drill: { ...drill, until: soon } }),
     /another drill/,
   ],
-  ["a roll", "vip-move", status({ drains: [], roll }), /restart one after another/],
+  ["a roll", "vip-move", status({ drains: [], roll }), /one after another \(restart\)/],
   [
     "a drain",
     "etcd-loss",

@@ -154,7 +154,9 @@ function busyReasons({ work, members }: ClusterStatus, nowMs: number): string[] 
     ...(drill === undefined
       ? []
       : [`another drill is under way: ${drill.kind} at ${drill.server}, for ${drill.by}`]),
-    ...(roll === undefined ? [] : [`puppetservers restart one after another, for ${roll.by}`]),
+    ...(roll === undefined
+      ? []
+      : [`servers are taken one after another (${roll.does}), for ${roll.by}`]),
     ...outNow(work, nowMs)
       .filter(({ id }) => roll?.now?.id !== id)
       .map(({ id, because }) => `${id} gets nothing new: ${because}`),

@@ -36,6 +36,8 @@ export const PATHS = {
   drills: `${STATE}/drills`,
   /** Key and certificate of this server's synthetic agent. */
   probe: `${STATE}/probe`,
+  /** What an upgrade of this server's packages is to do, and what came of it. */
+  upgrade: `${STATE}/upgrade`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
   /** The access tokens that were last read from the record: hashes only. */
@@ -66,6 +68,8 @@ export const UNITS = {
   courierSocket: "understudy-courier.socket",
   switchoverOld: "understudy-switchover@old.service",
   switchoverNew: "understudy-switchover@new.service",
+  /** Made for each upgrade, not of the package: it outlives the daemon that the package restarts. */
+  upgrade: "understudy-upgrade.service",
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf, drillUnderWay, isPaused } from "../cluster/work.ts";
+import { drainOf, drillInTheWay, isPaused } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
@@ -31,19 +31,12 @@ export function planDrain(
   const steps = stepsOf(status, target, heirs);
   return {
     id,
-    refused: drilled(status, nowMs) || whyNot(status, target, heirs, capacity),
+    refused: drillInTheWay(status.work, nowMs) || whyNot(status, target, heirs, capacity),
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
     risks: risksOf(status, target, { heirs, breaks, capacity, nowMs }),
   };
-}
-
-/** The drill that must not lack what is drained; empty: there is none. */
-function drilled({ work }: ClusterStatus, nowMs: number): string {
-  const drill = drillUnderWay(work, nowMs);
-  if (drill === undefined) return "";
-  return `the drill ${drill.kind} at ${drill.server} is under way: understudy drill stop`;
 }
 
 function requireDrainable({ member: { id, role, phase } }: MemberAnswer): void {

@@ -3,11 +3,11 @@
 
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
-import { STEPS } from "../cluster/work-status.ts";
+import { tellStep } from "../cluster/work-status.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { drillUnderWay, isPaused, type Roll } from "../cluster/work.ts";
+import { drillInTheWay, isPaused, type Roll } from "../cluster/work.ts";
 import { capacityWithout, countOf } from "./drain-plan.ts";
 import type { RollPlan } from "./work-contract.ts";
 
@@ -52,12 +52,8 @@ export function planRestarts(
   if (paused !== undefined) {
     throw new Fault("roll.refused", `${paused} is paused`, { hints: ["understudy resume"] });
   }
-  const drill = drillUnderWay(status.work, nowMs);
-  if (drill !== undefined) {
-    throw new Fault("roll.refused", `the drill ${drill.kind} at ${drill.server} is under way`, {
-      hints: ["It takes minutes. To stop it: understudy drill stop"],
-    });
-  }
+  const drill = drillInTheWay(status.work, nowMs);
+  if (drill !== "") throw new Fault("roll.refused", drill);
   const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));
   const { busy = 0, waiting = 0 } = without[0] ?? {};
@@ -119,19 +115,21 @@ export function tellRoll(before: Roll | undefined, after: Roll): string[] {
   const { now, end } = after;
   const isNew = now?.id !== before?.now?.id || now?.step !== before?.now?.step;
   if (now !== undefined && isNew && end === undefined) {
-    lines.push(`   … ${now.id}: ${STEPS[now.step]}`);
+    lines.push(`   … ${now.id}: ${tellStep(after)}`);
   }
   return lines;
 }
 
 /** How it ended, and what is so now. */
-export function describeEnd({ ids, done, now, end }: Roll): string[] {
+export function describeEnd(roll: Roll): string[] {
+  const { does, ids, done, now, end } = roll;
   if (end === undefined) return [];
+  const isUpgrade = does === "upgrade";
   const left = ids.filter((id) => !done.some((each) => each.id === id));
   if (end.how === "done") {
-    return [
-      `${countOf(done.length, "puppetserver")} restarted: ${done.map(({ id }) => id).join(", ")}`,
-    ];
+    const what = isUpgrade ? countOf(done.length, "server") : countOf(done.length, "puppetserver");
+    const names = done.map(({ id }) => id).join(", ");
+    return [`${what} ${isUpgrade ? "upgraded" : "restarted"}: ${names}`];
   }
   return [
     end.how === "halted"
@@ -139,6 +137,21 @@ export function describeEnd({ ids, done, now, end }: Roll): string[] {
       : `It was stopped ${end.because}.`,
     `Done: ${done.map(({ id }) => id).join(", ") || "none"}. Not done: ${left.join(", ")}.`,
     "No server is kept from requests by it any more: edges use each one that answers.",
-    "To take the rest: understudy restart puppetserver --rest",
+    ...(isUpgrade
+      ? [
+          "To go on: understudy upgrade again. It leaves out what is upgraded already.",
+          ...back(roll),
+        ]
+      : ["To take the rest: understudy restart puppetserver --rest"]),
+  ];
+}
+
+/** How the server where an upgrade halted gets its former packages back. */
+function back({ now, upgrade }: Roll): string[] {
+  const packages = upgrade?.servers.find(({ id }) => id === now?.id)?.packages ?? [];
+  if (now === undefined || now.step === "drain" || packages.length === 0) return [];
+  const former = packages.map(({ name, from }) => `${name}=${from}`).join(" ");
+  return [
+    `Or back, on ${now.id}, while its archive has them: apt-get install --allow-downgrades ${former}`,
   ];
 }
