@@ -14,6 +14,7 @@ import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import type { LocalStatus } from "./cluster/status.ts";
+import { warning, type Warning } from "./cluster/warning.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
@@ -76,7 +77,7 @@ async function assemble(log: Log, stop: AbortController) {
       api: () => people.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
-      warnings: () => warningsOf(core, server),
+      problems: () => problemsOf(core, server),
     });
   // However many ask at the same moment, members are asked once.
   const status = shareNext(async () =>
@@ -171,12 +172,13 @@ function hintOf(server: ServerParts | undefined): string {
   return JSON.stringify([addresses, active, backends.map(({ name, state }) => [name, state])]);
 }
 
-function warningsOf(core: Core, server: ServerParts | undefined): string[] {
+/** What is to be looked at and only this member knows. */
+function problemsOf(core: Core, server: ServerParts | undefined): Warning[] {
   const problem = server?.copier.problem() ?? "";
   const { reachable } = core.keeper.record();
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
-    ...core.leaves.warnings(),
-    ...(problem === "" ? [] : [problem]),
+    ...core.leaves.warnings().map((text) => warning("member.troubled", "certificates", text)),
+    ...(problem === "" ? [] : [warning("member.troubled", "copies", problem)]),
   ];
 }

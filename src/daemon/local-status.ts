@@ -9,6 +9,7 @@ import type { LocalStatus } from "../cluster/status.ts";
 import type { SwitchoverStatus } from "../cluster/switchover-status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { View } from "../cluster/view.ts";
+import { textsOf, type Warning } from "../cluster/warning.ts";
 import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -31,7 +32,7 @@ export interface LocalParts {
   history: { waiting(): number };
   api: () => LocalStatus["api"];
   expiries: () => Expiry[];
-  warnings: () => string[];
+  problems: () => Warning[];
 }
 
 export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
@@ -43,6 +44,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const courier = parts.courier();
   const switchovers = await readSwitchovers();
   const api = parts.api();
+  const problems = parts.problems();
   return {
     id: node.id,
     role: node.role,
@@ -72,7 +74,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     history: { waiting: parts.history.waiting() },
     ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
-    warnings: parts.warnings(),
+    warnings: textsOf(problems),
+    problems,
   };
 }
 
