@@ -178,7 +178,7 @@ function problemsOf(core: Core, server: ServerParts | undefined): Warning[] {
   const { reachable } = core.keeper.record();
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
-    ...core.leaves.warnings().map((text) => warning("member.troubled", "certificates", text)),
-    ...(problem === "" ? [] : [warning("member.troubled", "copies", problem)]),
+    ...core.leaves.warnings().map((text) => warning("member-troubled", "certificates", text)),
+    ...(problem === "" ? [] : [warning("member-troubled", "copies", problem)]),
   ];
 }

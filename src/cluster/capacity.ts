@@ -62,7 +62,7 @@ export function capacityWarnings(answers: readonly MemberAnswer[]): Warning[] {
   const { id, jrubies, lacking } = without;
   const at = isoTime(busiest.fromMs).slice(11, 16);
   const text = `Without ${id} the others' ${jrubies} JRubies would be asked for ${busiest.load.toFixed(1)} at once, as from ${at} UTC on: agents would queue up. ${lacking} more would carry it: understudy capacity.`;
-  return [warning("capacity.short", undefined, text)];
+  return [warning("capacity-short", undefined, text)];
 }
 
 function sum(numbers: readonly number[]): number {

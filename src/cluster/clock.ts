@@ -62,7 +62,7 @@ export function clockWarning(id: string, offsetMs: number | undefined): Warning 
       ? "it signs nothing, admits nobody and makes no tokens"
       : `from ${most} on it signs nothing`;
   const text = `${id}'s clock is ${renderOffset(offsetMs)} the others': ${then}. There: chronyc makestep, or timedatectl.`;
-  return warning(state === "wrong" ? "clock.wrong" : "clock.off", id, text);
+  return warning(state === "wrong" ? "clock-wrong" : "clock-off", id, text);
 }
 
 /** "12 s ahead of", "12 s behind". */

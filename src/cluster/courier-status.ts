@@ -126,18 +126,18 @@ export function courierWarnings(members: readonly MemberAnswer[]): Warning[] {
 function ownWarnings(id: string, courier: CourierStatus | undefined): Warning[] {
   if (courier === undefined) return [];
   if (!courier.runs) {
-    return [warning("courier.down", id, `${id}'s courier doesn't run: ${courier.because}`)];
+    return [warning("courier-down", id, `${id}'s courier doesn't run: ${courier.because}`)];
   }
   const said: Warning[] = [];
   if (courier.singleCopies > 0) {
     const count = countOf(courier.singleCopies);
     const text = `${id}'s courier has ${count} with 1 copy: no other courier has taken one.`;
-    said.push(warning("courier.single-copies", id, text));
+    said.push(warning("courier-single-copies", id, text));
   }
   const { last } = courier.sync ?? {};
   if (last?.ok === false) {
     const text = `${id}'s PuppetDB isn't brought level with the others: ${last.because}`;
-    said.push(warning("puppetdb.not-level", id, text));
+    said.push(warning("puppetdb-not-level", id, text));
   }
   return said;
 }
@@ -145,11 +145,11 @@ function ownWarnings(id: string, courier: CourierStatus | undefined): Warning[] 
 function puppetdbWarnings({ id, fit, because, deadLetters }: PuppetdbSum): Warning[] {
   const said: Warning[] = [];
   if (!fit) {
-    said.push(warning("puppetdb.unfit", id, `${id}'s PuppetDB answers no queries: ${because}`));
+    said.push(warning("puppetdb-unfit", id, `${id}'s PuppetDB answers no queries: ${because}`));
   }
   if (deadLetters > 0) {
     const text = `${id}'s PuppetDB refused ${countOf(deadLetters)} for good: understudy puppetdb dead list, on each server.`;
-    said.push(warning("puppetdb.dead-letters", id, text));
+    said.push(warning("puppetdb-dead-letters", id, text));
   }
   return said;
 }
@@ -158,11 +158,11 @@ function receiverWarnings({ name, because, reports, deadLetters }: ReceiverSum):
   const said: Warning[] = [];
   if (because !== "") {
     const text = `${name} lacks ${countOf(reports, "report")}: ${because}`;
-    said.push(warning("receiver.behind", name, text));
+    said.push(warning("receiver-behind", name, text));
   }
   if (deadLetters > 0) {
     const text = `${name} refused ${countOf(deadLetters, "report")} for good: see reports.md.`;
-    said.push(warning("receiver.dead-letters", name, text));
+    said.push(warning("receiver-dead-letters", name, text));
   }
   return said;
 }

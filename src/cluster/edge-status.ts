@@ -12,7 +12,7 @@ export function revocationWarnings(servers: readonly MemberAnswer[]): Warning[] 
     if (confirmed === undefined || confirmed >= newest) return [];
     const upTo = `up to CRL ${confirmed}, not ${newest} yet`;
     const text = `${member.id}'s edge has confirmed revocations ${upTo}.`;
-    return [warning("edge.behind", member.id, text)];
+    return [warning("edge-behind", member.id, text)];
   });
 }
 
@@ -25,6 +25,6 @@ export function poisonWarnings(servers: readonly MemberAnswer[]): Warning[] {
   return [...latest.values()].map(({ certname, at, servers }) => {
     const whom = servers.length === 0 ? "its puppetservers" : servers.join(" and ");
     const text = `The catalog of ${certname} took ${whom} down (last ${at}): it isn't replayed for an hour. Look at what it compiles.`;
-    return warning("catalog.poisonous", certname, text);
+    return warning("catalog-poisonous", certname, text);
   });
 }

@@ -17,14 +17,14 @@ export function ejectionWarnings({ id, ca, edge }: LocalStatus): Warning[] {
   const { to, handedOver } = ejected;
   if (to !== id && handedOver) {
     const text = `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (docs/eject.md).`;
-    return [warning("ca.two", id, text)];
+    return [warning("ca-two", id, text)];
   }
   if (to === id && !handedOver) {
     const text = `The CA was ejected to ${id}, and nobody signs yet: there, once more, understudy eject`;
-    return [warning("ca.ejection-open", id, text)];
+    return [warning("ca-ejection-open", id, text)];
   }
   if (edge?.active !== true || edge.stockCa?.up === true) return [];
   const again = to === id ? " If eject was interrupted there: understudy eject" : "";
   const text = `${id}'s edge gets no answer from the CA of ${to}: is its puppetserver up?${again}`;
-  return [warning("ca.stock-silent", id, text)];
+  return [warning("ca-stock-silent", id, text)];
 }

@@ -105,7 +105,7 @@ export function expiryWarnings(
     expiries.flatMap((expiry) => {
       const text = judgeExpiry(expiry, nowMs);
       if (text === undefined) return [];
-      const kind = expiry.due === undefined ? "expiry.near" : "expiry.overdue";
+      const kind = expiry.due === undefined ? "expiry-near" : "expiry-overdue";
       return kindOf(expiry).shared
         ? [warning(kind, expiry.what, capital(text))]
         : [warning(kind, `${id} ${expiry.what}`, `${id}: ${text}`)];

@@ -59,13 +59,13 @@ export function puppetserverWarnings(puppetservers: readonly Puppetserver[]): Wa
     const { member, name, state, because, otherwise } = each;
     const it = `${member}'s puppetserver${name === member ? "" : ` ${name}`}`;
     if (!isWell(state)) {
-      return [warning("puppetserver.down", name, `${it} is ${state}: ${because}`)];
+      return [warning("puppetserver-down", name, `${it} is ${state}: ${because}`)];
     }
     return otherwise
       .filter((sight) => !isWell(sight.state))
       .map(({ edge, state, because }) => {
         const text = `${edge}'s edge sees ${it} as ${state}: ${because}`;
-        return warning("puppetserver.seen-down", `${edge} ${name}`, text);
+        return warning("puppetserver-seen-down", `${edge} ${name}`, text);
       });
   });
 }

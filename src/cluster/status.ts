@@ -260,19 +260,19 @@ function alarmsOf({ members }: Facts): string[] {
 function etcdWarnings(facts: Facts): Warning[] {
   const { voters, answering, quorum, silent } = facts.etcd;
   const warnings = silent.map(({ id, because }) =>
-    warning("etcd.vote-missing", id, `${id}'s vote in etcd is missing: ${because}`),
+    warning("etcd-vote-missing", id, `${id}'s vote in etcd is missing: ${because}`),
   );
   for (const alarm of alarmsOf(facts)) {
     const meaning = ALARMS[alarm] ?? "see etcd's documentation";
     const text = `etcd has raised the alarm ${alarm} and takes no changes: ${meaning}.`;
-    warnings.unshift(warning("etcd.alarm", alarm, text));
+    warnings.unshift(warning("etcd-alarm", alarm, text));
   }
   if (!quorum) {
     const text = `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${renderAge(facts.etcd)}.`;
-    warnings.unshift(warning("etcd.no-quorum", undefined, text));
+    warnings.unshift(warning("etcd-no-quorum", undefined, text));
     return warnings;
   }
-  const voting = (text: string) => warning("etcd.voters", undefined, text);
+  const voting = (text: string) => warning("etcd-voters", undefined, text);
   warnings.push(...planningOf(facts).map(voting));
   if (warnings.length > 0) return warnings;
   const because = describeVoters(facts.settings.voters, voters, countServers(facts.members));
@@ -319,11 +319,11 @@ function addressWarnings(facts: Facts): Warning[] {
     );
     if (holders.length === 1) return [];
     if (holders.length === 0) {
-      return [warning("address.nobody", address, `Nobody that answers holds ${address}.`)];
+      return [warning("address-nobody", address, `Nobody that answers holds ${address}.`)];
     }
     const names = holders.map(({ member }) => member.id).join(" and ");
     const text = `${address} is held by ${names} at once: is the network between them cut?`;
-    return [warning("address.twice", address, text)];
+    return [warning("address-twice", address, text)];
   });
 }
 

@@ -57,21 +57,21 @@ export function workWarnings(
       if (until !== undefined || forMs < FORGOTTEN_MS) return [];
       const since = renderDuration(forMs / 1000);
       const text = `${id} has been drained for ${since}, without an end: is it forgotten?`;
-      return [warning("drain.forgotten", id, text)];
+      return [warning("drain-forgotten", id, text)];
     }),
     ...drains.flatMap(({ id, at }) => {
       const { addresses = [] } = members.find(({ member }) => member.id === id)?.local ?? {};
       // keepalived needs a moment.
       if (addresses.length === 0 || nowMs - Date.parse(at) < 15_000) return [];
       const text = `${id} is drained, and holds ${addresses.join(", ")}: no other server takes it.`;
-      return [warning("drain.keeps-address", id, text)];
+      return [warning("drain-keeps-address", id, text)];
     }),
     ...pausesNow(work, nowMs).flatMap(({ scope, id, at }) => {
       const forMs = nowMs - Date.parse(at);
       if (forMs < OVERDUE_MS) return [];
       const since = renderDuration(forMs / 1000);
       const text = `${whatIsPaused(scope, id)} paused for ${since} in a row: is it forgotten?`;
-      return [warning("pause.forgotten", id ?? scope, text)];
+      return [warning("pause-forgotten", id ?? scope, text)];
     }),
     ...haltedRoll(work.roll),
   ];
@@ -125,5 +125,5 @@ function haltedRoll(roll: Roll | undefined): Warning[] {
   const { by, done, ids, now, end } = roll;
   const at = now === undefined ? "" : ` at ${now.id}`;
   const text = `The restart of puppetservers for ${by} halted${at}, with ${done.length} of ${ids.length} done: ${end.because}`;
-  return [warning("roll.halted", undefined, text)];
+  return [warning("roll-halted", undefined, text)];
 }

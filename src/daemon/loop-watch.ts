@@ -45,7 +45,7 @@ export function loopWarnings(
 ): Warning[] {
   return loops.flatMap(({ name, last, sinceMs }) => {
     const warnings: Warning[] = [];
-    const add = (text: string) => warnings.push(warning("member.troubled", name, text));
+    const add = (text: string) => warnings.push(warning("member-troubled", name, text));
     const because = last?.because ?? "";
     const known = !recordReachable && because.startsWith("etcd.");
     if (last !== undefined && last.failures > 1 && !known) {
