@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["x509"],
   ["etcd"],
   ["cluster"],
-  ["ca", "courier", "edge", "vip", "puppetserver"],
+  ["alerts", "ca", "courier", "edge", "hooks", "vip", "puppetserver"],
   ["setup"],
   ["api", "cli"],
   ["daemon"],
