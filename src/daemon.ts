@@ -15,10 +15,12 @@ import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import type { LocalStatus } from "./cluster/status.ts";
 import { warning, type Warning } from "./cluster/warning.ts";
+import { type Alerts, createAlerts, startAlertLoops } from "./daemon/alerts.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
+import { failedRunsOf } from "./daemon/failed-runs.ts";
 import { auditToHistory } from "./daemon/history.ts";
 import { live } from "./daemon/life.ts";
 import {
@@ -37,6 +39,7 @@ import { rollHands } from "./daemon/roll-hands.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
 import { localAddresses } from "./host/network.ts";
+import { PATHS } from "./host/paths.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -69,6 +72,7 @@ async function assemble(log: Log, stop: AbortController) {
     ca: () => server && caStatus(server.ca),
     courier: async () => server?.courier.status(),
   };
+  let alerts: Alerts | undefined;
   const local = async () =>
     readLocalStatus({
       ...core,
@@ -77,7 +81,8 @@ async function assemble(log: Log, stop: AbortController) {
       api: () => people.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
-      problems: () => problemsOf(core, server),
+      alerts: () => alerts?.status(),
+      problems: () => [...problemsOf(core, server), ...(alerts?.problems() ?? [])],
     });
   // However many ask at the same moment, members are asked once.
   const status = shareNext(async () =>
@@ -95,6 +100,20 @@ async function assemble(log: Log, stop: AbortController) {
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
+  if (server !== undefined) {
+    const host = {
+      ...core,
+      localcacert: core.layout.localcacert,
+      secretsFile: PATHS.alertSecretsFile,
+      status,
+      leads,
+      failedRuns: async (id: string) => failedRunsOf(core, id),
+      wallMs,
+      monotonicMs,
+    };
+    alerts = await createAlerts(host);
+    core.loops.push(...startAlertLoops(alerts, host));
+  }
   const listeners = [
     ...(await listenForCommands(commands, audit)),
     ...(await listenForMembers(core, server, { membership, local })),

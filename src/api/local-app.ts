@@ -62,6 +62,7 @@ import type {
   HistoryWish,
   IncidentWish,
 } from "../setup/history-contract.ts";
+import type { AlertCommands } from "./alert-commands.ts";
 import { type Audit, audited } from "./audit.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -107,6 +108,7 @@ export interface LocalDeps {
   work: WorkCommands;
   access: AccessCommands;
   config: ConfigCommands;
+  alerts: AlertCommands;
   history(wish: HistoryWish): Promise<HistoryAnswer>;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;

@@ -48,11 +48,13 @@ export function memberWarnings(answer: MemberAnswer, nowMs: number): Warning[] {
 /** What the member alone knows; an older version gives texts only. */
 function toldBy(id: string, { warnings, problems }: LocalStatus): Warning[] {
   const told = problems ?? warnings.map((text) => warning("member-troubled", undefined, text));
-  return told.map(({ subject, text, ...rest }) => ({
-    ...rest,
-    subject: subject === undefined ? id : `${id} ${subject}`,
-    text: `${id}: ${text}`,
-  }));
+  return told.map((each) => {
+    const { subject, text, ...rest } = each;
+    // Of the whole cluster, whoever leads tells it.
+    if (each.kind === "alerts-channel") return each;
+    const whose = subject === undefined ? id : `${id} ${subject}`;
+    return { ...rest, subject: whose, text: `${id}: ${text}` };
+  });
 }
 
 function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): Warning[] {

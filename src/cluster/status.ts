@@ -130,6 +130,8 @@ export const LocalStatus = z.object({
   clock: ClockStatus.optional(),
   /** What of the history isn't in the record yet. */
   history: z.object({ waiting: z.int() }).optional(),
+  /** What it has told of the record being gone; absent: it tells nothing. */
+  alerts: z.object({ toldNoQuorum: z.boolean() }).optional(),
   /** The API for people; absent: a version without one. */
   api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */

@@ -1,6 +1,7 @@
 // The daemon's doors and who answers behind each: this server's commands, the other members, the
 // edges. Renewed certificates are taken by `reloads`.
 
+import { readFile } from "node:fs/promises";
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
 import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
@@ -16,6 +17,7 @@ import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
 import { accessCommands } from "./access.ts";
+import { alertCommands } from "./alert-commands.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
@@ -31,6 +33,7 @@ import {
   untilSeen,
 } from "./membership.ts";
 import { ejectCommands } from "./eject.ts";
+import { ownFailedRuns } from "./failed-runs.ts";
 import { failoverCommands } from "./failover.ts";
 import { createInquiry } from "./inquiry.ts";
 import { makeRoomEverywhere } from "./make-room.ts";
@@ -101,6 +104,13 @@ export function commandsOf(
     history: async ({ kinds, ...wish }) => {
       return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
+    alerts: alertCommands({
+      id: core.node.id,
+      etcd,
+      settings: () => core.keeper.current()?.settings,
+      ca: async () => [await readFile(core.layout.localcacert, "utf8")],
+      wake: () => membership.wake(),
+    }),
     config: configCommands({ ...core, wake: () => membership.wake() }),
     why: async (about) => inquiry.why(about),
     incident: async (wish) => inquiry.incident(wish),
@@ -149,6 +159,7 @@ export async function listenForMembers(
     revokedSerials: () => refusals.serials("control"),
     local: shared.local,
     evidence: (wish) => core.history.evidence(wish, core.acts.list()),
+    failedRuns: ownFailedRuns,
     admit: async (start) => {
       const ca = requireCa(server);
       membership.requireClock("certificates that it dated would be refused: it admits nobody");

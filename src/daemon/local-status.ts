@@ -31,6 +31,7 @@ export interface LocalParts {
   clock: () => ClockStatus;
   history: { waiting(): number };
   api: () => LocalStatus["api"];
+  alerts: () => LocalStatus["alerts"];
   expiries: () => Expiry[];
   problems: () => Warning[];
 }
@@ -45,6 +46,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const switchovers = await readSwitchovers();
   const api = parts.api();
   const problems = parts.problems();
+  const alerts = parts.alerts();
   return {
     id: node.id,
     role: node.role,
@@ -73,6 +75,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     clock: parts.clock(),
     history: { waiting: parts.history.waiting() },
     ...(api === undefined ? {} : { api }),
+    ...(alerts === undefined ? {} : { alerts }),
     expiries: parts.expiries(),
     warnings: textsOf(problems),
     problems,

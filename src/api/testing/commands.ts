@@ -131,6 +131,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       },
     },
     work: workOf(called),
+    alerts: alertsOf(called),
     access: {
       list: async () => ({ tokens: [] }),
       create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
@@ -190,6 +191,23 @@ function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {
       },
       resume: async () => ({ pauses: [] }),
     },
+  };
+}
+
+function alertsOf(called: (...words: unknown[]) => void): LocalDeps["alerts"] {
+  const shown = { channels: [], alerts: [], because: "" };
+  return {
+    show: async () => shown,
+    add: async ({ name }) => {
+      called("alerts.add", name);
+      return shown;
+    },
+    remove: async (name) => {
+      called("alerts.remove", name);
+      return shown;
+    },
+    test: async () => ({ results: [{ channel: "ops", ok: true, because: "", tookMs: 4 }] }),
+    failedRuns: async () => shown,
   };
 }
 
