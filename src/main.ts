@@ -41,6 +41,7 @@ const COMMANDS: Record<string, Adder> = {
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
   history: async (to) => (await import("./cli/history.ts")).addHistory(to),
   config: async (to) => (await import("./cli/config.ts")).addConfig(to),
+  alerts: async (to) => (await import("./cli/alerts.ts")).addAlerts(to),
   why: async (to) => (await import("./cli/why.ts")).addWhy(to),
   incident: async (to) => (await import("./cli/incident.ts")).addIncident(to),
   api: async (to) => (await import("./cli/api.ts")).addApi(to),

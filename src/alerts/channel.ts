@@ -9,6 +9,9 @@ import { Secret } from "./secrets.ts";
 
 export const CHANNEL_TYPES = ["mail", "json", "slack", "teams"] as const;
 
+/** The port of each kind of security, where none is set. */
+export const SMTP_PORTS = { starttls: 587, tls: 465, none: 25 } as const;
+
 /** One mail address, alone: no list, no name, nothing that could begin a header. */
 const MailAddress = z
   .string()

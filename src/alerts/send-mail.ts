@@ -9,10 +9,9 @@ import { messageOf } from "../base/fault.ts";
 import { oneLine } from "../base/printable.ts";
 import { deadline } from "../base/retry.ts";
 import type { AlertChannel } from "../cluster/schema.ts";
+import { SMTP_PORTS } from "./channel.ts";
 import type { Mail } from "./render.ts";
 
-/** The port of each kind of security, where none is set. */
-export const SMTP_PORTS = { starttls: 587, tls: 465, none: 25 } as const;
 const SAID_MAX = 200;
 
 /** What came of sending something. */
