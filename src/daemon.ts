@@ -22,6 +22,7 @@ import { type Core, createCore, createServer, requireCa, type ServerParts } from
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { failedRunsOf } from "./daemon/failed-runs.ts";
 import { auditToHistory } from "./daemon/history.ts";
+import { startHooks } from "./daemon/hooks.ts";
 import { live } from "./daemon/life.ts";
 import {
   commandsOf,
@@ -38,15 +39,18 @@ import { startRollLoop } from "./daemon/roll.ts";
 import { rollHands } from "./daemon/roll-hands.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { createJournal, hasJournal } from "./host/journal.ts";
 import { localAddresses } from "./host/network.ts";
 import { PATHS } from "./host/paths.ts";
+import type { Hooks } from "./hooks/hooks.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
 
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
 export async function runDaemon(): Promise<void> {
-  const log = createLog((line) => process.stderr.write(`${line}\n`));
+  const write = (line: string) => process.stderr.write(`${line}\n`);
+  const log = createLog(write, {}, hasJournal() ? createJournal(write) : undefined);
   if ((await requireNodeFile()).phase === "removed") return standDown("daemon");
   await live(log, async (stop) => {
     const daemon = await assemble(log, stop);
@@ -73,6 +77,7 @@ async function assemble(log: Log, stop: AbortController) {
     courier: async () => server?.courier.status(),
   };
   let alerts: Alerts | undefined;
+  let hooks: Hooks | undefined;
   const local = async () =>
     readLocalStatus({
       ...core,
@@ -82,7 +87,11 @@ async function assemble(log: Log, stop: AbortController) {
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       alerts: () => alerts?.status(),
-      problems: () => [...problemsOf(core, server), ...(alerts?.problems() ?? [])],
+      problems: () => [
+        ...problemsOf(core, server),
+        ...(hooks?.problems() ?? []),
+        ...(alerts?.problems() ?? []),
+      ],
     });
   // However many ask at the same moment, members are asked once.
   const status = shareNext(async () =>
@@ -96,7 +105,8 @@ async function assemble(log: Log, stop: AbortController) {
     core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
-  const commands = commandsOf(core, server, { membership, local, status });
+  hooks = startHooks({ ...core, id: core.node.id, leads });
+  const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));

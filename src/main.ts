@@ -40,6 +40,7 @@ const COMMANDS: Record<string, Adder> = {
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
   history: async (to) => (await import("./cli/history.ts")).addHistory(to),
+  hooks: async (to) => (await import("./cli/hooks.ts")).addHooks(to),
   config: async (to) => (await import("./cli/config.ts")).addConfig(to),
   alerts: async (to) => (await import("./cli/alerts.ts")).addAlerts(to),
   why: async (to) => (await import("./cli/why.ts")).addWhy(to),

@@ -1,5 +1,5 @@
-// Passwords and URLs of channels (`understudy/alerts/secrets`): apart from the settings, which people
-// read. Each server keeps what it read last, so that it can say that the record is gone.
+// Passwords and URLs of channels (`understudy/alerts/secrets`): apart from the settings, which
+// people read. Each server keeps what it read last, so that it can say that the record is gone.
 
 import { z } from "zod";
 import type { Etcd } from "../etcd/types.ts";

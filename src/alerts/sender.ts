@@ -19,10 +19,10 @@ export interface Sender {
 export function createSender(options: {
   store: AlertStore;
   self: string;
-  send(message: Message): Promise<Sent>;
+  send: (message: Message) => Promise<Sent>;
   /** Something was sent or failed: there may be more. */
-  onDone(): void;
-  wallMs(): number;
+  onDone: () => void;
+  wallMs: () => number;
   log: Log;
 }): Sender {
   const { store, self, send, wallMs, log } = options;

@@ -1,4 +1,4 @@
-// What the routes of alerts need of the daemon.
+// What the routes of alerts and hooks need of the daemon.
 
 import type {
   AlertsShown,
@@ -6,6 +6,9 @@ import type {
   AlertTested,
   ChannelWish,
   FailedRunsWish,
+  HookList,
+  HooksTest,
+  HooksTested,
 } from "../setup/alerts-contract.ts";
 
 /** Where alerts go, and what is raised. */
@@ -17,4 +20,11 @@ export interface AlertCommands {
   /** Sends a test to each, and says what came of it. */
   test(wish: AlertTest): Promise<AlertTested>;
   failedRuns(wish: FailedRunsWish): Promise<AlertsShown>;
+}
+
+/** Executables of this server that are run on events. */
+export interface HookCommands {
+  list(): Promise<HookList>;
+  /** Runs them on an event that says that it is a test. */
+  test(wish: HooksTest): Promise<HooksTested>;
 }

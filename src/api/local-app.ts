@@ -62,7 +62,7 @@ import type {
   HistoryWish,
   IncidentWish,
 } from "../setup/history-contract.ts";
-import type { AlertCommands } from "./alert-commands.ts";
+import type { AlertCommands, HookCommands } from "./alert-commands.ts";
 import { type Audit, audited } from "./audit.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -109,6 +109,7 @@ export interface LocalDeps {
   access: AccessCommands;
   config: ConfigCommands;
   alerts: AlertCommands;
+  hooks: HookCommands;
   history(wish: HistoryWish): Promise<HistoryAnswer>;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;

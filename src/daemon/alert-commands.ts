@@ -21,9 +21,9 @@ export interface AlertCommandsHost {
   id: string;
   etcd: Etcd;
   /** The settings as they were read last; undefined: never. */
-  settings(): Settings | undefined;
+  settings: () => Settings | undefined;
   /** PEM of CAs that are trusted besides the system's. */
-  ca(): Promise<string[]>;
+  ca: () => Promise<string[]>;
   /** The record has changed: look now. */
   wake(): void;
 }
@@ -61,7 +61,8 @@ export function alertCommands(host: AlertCommandsHost): AlertCommands {
     },
     test: async ({ channel }) => test(host, channel),
     async failedRuns({ everyS }) {
-      await updateSettings(etcd, ({ failedRunsEveryS: _, ...rest }) => {
+      await updateSettings(etcd, (settings) => {
+        const { failedRunsEveryS: _, ...rest } = settings;
         return everyS === undefined ? rest : { ...rest, failedRunsEveryS: everyS };
       });
       host.wake();

@@ -41,8 +41,8 @@ export interface AlertsHost {
   leads(): boolean;
   /** What the courier of a member has; undefined where it can't be asked. */
   failedRuns(id: string): Promise<FailedRuns | undefined>;
-  wallMs(): number;
-  monotonicMs(): number;
+  wallMs: () => number;
+  monotonicMs: () => number;
   log: Log;
   signal: AbortSignal;
 }

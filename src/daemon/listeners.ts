@@ -35,6 +35,7 @@ import {
 import { ejectCommands } from "./eject.ts";
 import { ownFailedRuns } from "./failed-runs.ts";
 import { failoverCommands } from "./failover.ts";
+import { hookCommands } from "./hooks.ts";
 import { createInquiry } from "./inquiry.ts";
 import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
@@ -46,6 +47,7 @@ import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { workCommands } from "./work.ts";
+import type { Hooks } from "../hooks/hooks.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -61,7 +63,7 @@ type Shared = {
 export function commandsOf(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared & { status: LocalDeps["cluster"] },
+  shared: Shared & { status: LocalDeps["cluster"]; hooks: Hooks; leads: () => boolean },
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
@@ -104,6 +106,7 @@ export function commandsOf(
     history: async ({ kinds, ...wish }) => {
       return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
+    hooks: hookCommands(shared.hooks, { ...core, id: core.node.id, leads: shared.leads }),
     alerts: alertCommands({
       id: core.node.id,
       etcd,

@@ -6,6 +6,8 @@ const RUN = "/run/understudy";
 
 export const PATHS = {
   nodeFile: `${ETC}/node.json`,
+  /** Executables that are run on events. */
+  hooks: `${ETC}/hooks.d`,
   state: STATE,
   run: RUN,
   /** The keys of our own three CAs; on servers only, root only. */

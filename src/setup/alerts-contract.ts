@@ -52,6 +52,39 @@ export const AlertTested = z.object({
 });
 export type AlertTested = z.infer<typeof AlertTested>;
 
+const HookOutcome = z.object({
+  ok: z.boolean(),
+  because: z.string(),
+  /** The end of what it said. */
+  output: z.string(),
+  tookMs: z.number(),
+});
+
+/** This server's hooks. */
+export const HookList = z.object({
+  folder: z.string(),
+  hooks: z.array(
+    z.object({
+      name: z.string(),
+      runs: z.boolean(),
+      /** Why it isn't run. */
+      because: z.string(),
+      waiting: z.int(),
+      dropped: z.int(),
+      last: HookOutcome.extend({ event: z.string(), at: z.string() }).optional(),
+    }),
+  ),
+});
+export type HookList = z.infer<typeof HookList>;
+
+export const HooksTest = z.object({ event: z.string().max(60) });
+export type HooksTest = z.infer<typeof HooksTest>;
+
+export const HooksTested = z.object({
+  results: z.array(HookOutcome.extend({ name: z.string() })),
+});
+export type HooksTested = z.infer<typeof HooksTested>;
+
 /** How often agents' failed runs are told; absent: never. */
 export const FailedRunsWish = z.object({
   everyS: z

@@ -1,5 +1,5 @@
-// A small real SMTP server on loopback: plain, STARTTLS or TLS, with or without AUTH PLAIN, that can
-// be told to fail at each of its steps. It keeps what it was given, byte for byte.
+// A small real SMTP server on loopback: plain, STARTTLS or TLS, with or without AUTH PLAIN. It can
+// be told to fail at each of its steps, and keeps what it was given.
 
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";

@@ -1,5 +1,5 @@
 // Where alerts go. A channel decides who learns what is wrong here, so that setting one is an
-// admin's; trying one is an operator's.
+// admin's; trying one is an operator's. Hooks are files of a server: running them is root's.
 
 import {
   AlertsShown,
@@ -7,6 +7,9 @@ import {
   AlertTested,
   ChannelWish,
   FailedRunsWish,
+  HookList,
+  HooksTest,
+  HooksTested,
 } from "../../setup/alerts-contract.ts";
 import { route } from "../route.ts";
 
@@ -56,5 +59,23 @@ export const alertRoutes = [
     answer: AlertsShown,
     about: ({ body }) => (body.everyS === undefined ? "off" : `every ${body.everyS} s`),
     run: async (deps, { body }) => deps.alerts.failedRuns(body),
+  }),
+  route({
+    method: "GET",
+    path: "/v1/hooks",
+    offer: "viewer",
+    summary: "this server's hooks, and what the last run of each came to",
+    answer: HookList,
+    run: async (deps) => deps.hooks.list(),
+  }),
+  route({
+    method: "POST",
+    path: "/v1/hooks/test",
+    offer: "root",
+    summary: "run this server's hooks on an event that is a test",
+    body: HooksTest,
+    answer: HooksTested,
+    about: ({ body }) => body.event,
+    run: async (deps, { body }) => deps.hooks.test(body),
   }),
 ];

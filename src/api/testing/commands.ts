@@ -132,6 +132,10 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     },
     work: workOf(called),
     alerts: alertsOf(called),
+    hooks: {
+      list: async () => ({ folder: "/etc/understudy/hooks.d", hooks: [] }),
+      test: async () => ({ results: [] }),
+    },
     access: {
       list: async () => ({ tokens: [] }),
       create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
