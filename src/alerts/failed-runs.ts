@@ -9,8 +9,8 @@ import type { AlertState, Message } from "./state.ts";
 /** The first failed run waits so long for others: what broke one node breaks many. */
 const COLLECT_MS = 120_000;
 const NODES_MAX = 40;
-const LINES_MAX = 150;
-const LINE_MAX = 400;
+const LINES_MAX = 100;
+const LINE_MAX = 250;
 
 type Told = NonNullable<AlertState["failedRuns"]>;
 const NOTHING_TOLD: Told = { toldMs: 0, seen: {} };

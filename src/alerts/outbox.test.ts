@@ -75,6 +75,27 @@ test("enqueue keeps so many for each channel, counts those that went, and forget
   assert.deepEqual(enqueue(state, [], [PAGER]), { ...NO_ALERTS });
 });
 
+test("enqueue keeps the whole outbox small enough for one value of the record", () => {
+  const channels = Array.from({ length: 16 }, (_, n) => ({ ...OPS, name: `c${n}` }));
+  let state = NO_ALERTS;
+  for (let round = 0; round < WAITING_MAX; round += 1) {
+    const changes = Array.from({ length: CHANGES_MAX }, () =>
+      change("x", { text: "y".repeat(600) }),
+    );
+    const more = channels.map(({ name }) => ({
+      ...emptyMessage(name, `${name} ${round}`, NOW_MS),
+      changes,
+    }));
+    state = enqueue(state, more, channels);
+  }
+  assert.ok(JSON.stringify(state).length < 420_000);
+  assert.ok(
+    state.outbox.some(({ id }) => id === `c0 ${WAITING_MAX - 1}`),
+    "the newest stay",
+  );
+  assert.ok((state.channels["c0"]?.dropped ?? 0) > 0);
+});
+
 test("dueMessages gives one message a channel, in order, and none that another sends", () => {
   const state = outboxOf("1", "2");
   assert.deepEqual(

@@ -10,6 +10,11 @@ import type { AlertChange, AlertState, Message, Standing } from "./state.ts";
 
 /** Messages that wait for one channel; of more the oldest go. */
 export const WAITING_MAX = 50;
+/**
+ * All that waits, as the record has it: with all that is known it stays below half of what etcd
+ * takes in one value.
+ */
+const OUTBOX_BYTES_MAX = 400_000;
 /** Changes in one message; the rest is counted. */
 export const CHANGES_MAX = 25;
 /** How long a claim holds: longer than an attempt may take. */
@@ -73,7 +78,17 @@ export function enqueue(
     const surplus = all.filter(({ channel }) => channel === name).slice(0, -WAITING_MAX);
     for (const message of surplus) after = drop(after, message);
   }
+  let bytes = after.outbox.reduce((sum, message) => sum + sizeOf(message), 0);
+  for (const message of after.outbox) {
+    if (bytes <= OUTBOX_BYTES_MAX) break;
+    after = drop(after, message);
+    bytes -= sizeOf(message);
+  }
   return after;
+}
+
+function sizeOf(message: Message): number {
+  return Buffer.byteLength(JSON.stringify(message));
 }
 
 /** The messages to send now, one of each channel: in order, and none that somebody else sends. */
