@@ -68,6 +68,7 @@ export function commandsOf(
   const { etcd, log } = core;
   const { membership } = shared;
   const inquiry = createInquiry({ ...core, status: async () => shared.status() });
+  const switchover = switchoverCommands(addressDeps(core, shared.status));
   return {
     log,
     local: shared.local,
@@ -132,13 +133,13 @@ export function commandsOf(
     setVoters: async (count) => setVoters(membership, count),
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
-    work: workCommands(core, shared.status),
+    work: workCommands(core, shared.status, switchover),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    switchover: switchoverCommands(addressDeps(core, shared.status)),
+    switchover,
     failover: failoverCommands(addressDeps(core, shared.status)),
     access: accessCommands(core, { ...shared, ...membership }),
   };
