@@ -12,7 +12,7 @@ import {
   REMIND_MS,
   type Watch,
 } from "./judge.ts";
-import { alertKey, type AlertChange, type KnownAlert } from "./state.ts";
+import { alertKey, type AlertChange, KnownAlert } from "./state.ts";
 
 const DOWN = warning("edge-down", "s2", "s2's edge is down: stopped");
 const FULL = warning("etcd-full", "s1", "s1's etcd has a nearly full database");
@@ -115,6 +115,15 @@ test("judgeAlerts bounds what is known, critical alerts first", () => {
   judge.look(HOLD_MS.warning, [...many, DOWN]);
   assert.equal(judge.known().length, KNOWN_MAX);
   assert.ok(judge.known().some(({ kind }) => kind === "edge-down"));
+});
+
+test("judgeAlerts knows what has long texts again, as the record keeps them", () => {
+  const long = warning("expiry-near", "x".repeat(5000), "y".repeat(5000));
+  const judge = judgeOf();
+  judge.look(0, [long]);
+  assert.deepEqual(judge.look(HOLD_MS.warning, [long]), ["raised expiry-near"]);
+  assert.deepEqual(KnownAlert.array().parse(judge.known()), judge.known());
+  assert.deepEqual(judge.look(HOLD_MS.warning, [long]), []);
 });
 
 // Leaders come and go at any step: before they have written, after, or with what they remember.

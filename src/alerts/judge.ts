@@ -18,6 +18,7 @@ export const FLAP_MS = 3_600_000;
 /** Alerts that are known at once; of more, critical ones come first. */
 export const KNOWN_MAX = 200;
 const TEXT_MAX = 600;
+const SUBJECT_MAX = 300;
 
 /** What the one who looks remembers, by key: monotonic milliseconds. */
 export interface Watch {
@@ -81,7 +82,11 @@ export function judgeAlerts(
 function presentOf(warnings: readonly Warning[]): Map<string, Warning> {
   const sorted = warnings.toSorted((a, b) => rank(b.severity) - rank(a.severity));
   const present = new Map<string, Warning>();
-  for (const warning of sorted) {
+  for (const each of sorted) {
+    const { kind, subject, severity, text } = each;
+    const of = subject === undefined ? {} : { subject: subject.slice(0, SUBJECT_MAX) };
+    // Cut here, or it would not be found again under what the record keeps.
+    const warning = { kind: kind.slice(0, 60), ...of, severity, text: text.slice(0, TEXT_MAX) };
     const key = alertKey(warning);
     if (!present.has(key)) present.set(key, warning);
   }
@@ -96,8 +101,7 @@ function judgePresent(
   heldMs: number,
   nowMs: number,
 ): Verdict {
-  const { kind, subject, severity } = warning;
-  const text = warning.text.slice(0, TEXT_MAX);
+  const { kind, subject, severity, text } = warning;
   if (before?.state === "raised") {
     if (rank(severity) > rank(before.severity)) {
       return { now: { ...before, severity, text, toldMs: nowMs }, change: "worse" };
