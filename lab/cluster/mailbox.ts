@@ -28,6 +28,8 @@ export async function readMails(host: LabHost): Promise<{ subject: string; text:
   const mails = (await host.readFile(FILE)).split("=====\n").slice(1);
   return mails.map((mail) => {
     const [, subject = ""] = /^Subject: (.*)$/m.exec(mail) ?? [];
-    return { subject, text: mail.slice(mail.indexOf("\n\n") + 2) };
+    const text = mail.slice(mail.indexOf("\n\n") + 2);
+    // Long lines come in pieces (quoted-printable).
+    return { subject, text: text.replaceAll("=\n", "").replaceAll(/=20$/gm, " ") };
   });
 }
