@@ -1,6 +1,6 @@
-// What is wrong is told by mail once, whoever leads: a server loses power, the leader's daemon dies
-// while it is told, etcd has no quorum. Hooks run on what happens, hang, leave processes behind, and
-// hold nothing up. Agents run all the while.
+// What is wrong is told by mail once, whoever leads: a server loses power, the daemon that leads
+// dies while it is told, etcd has no quorum. Hooks run on what happens, hang, leave processes
+// behind, and hold nothing up. Agents run all the while.
 
 import assert from "node:assert/strict";
 import { until } from "../../../src/base/retry.ts";
