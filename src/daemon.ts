@@ -105,7 +105,9 @@ async function assemble(log: Log, stop: AbortController) {
     core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
-  hooks = startHooks({ ...core, id: core.node.id, leads });
+  const started = startHooks({ ...core, id: core.node.id, leads });
+  hooks = started.hooks;
+  core.loops.push(started.loop);
   const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });

@@ -126,7 +126,8 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
     const subject = `${told.kind} ${told.by ?? ""}`;
-    tell([{ subject, draft, deed: true }]);
+    // Hooks run on every event: what they come to must not leave other things untold.
+    tell([{ subject, draft, ...(told.kind !== "hook" && { deed: true as const }) }]);
   };
   const unsent = () => file.entries().filter(({ number }) => number > file.sent());
   const send = async () => {

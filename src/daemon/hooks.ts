@@ -3,6 +3,8 @@
 
 import type { HookCommands } from "../api/alert-commands.ts";
 import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
 import type { HistoryEntry } from "../cluster/history/entry.ts";
 import { EVENTS, eventOf } from "../cluster/history/events.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -17,16 +19,20 @@ import type { History } from "./history.ts";
 const USER = "understudy-hooks";
 /** How long a hook may run. */
 const HOOK_MS = 30_000;
+/** How often the folder is looked at while nothing happens. */
+const LOOK_TICK_MS = 60_000;
 
 export interface HooksOfDaemon {
   id: string;
   keeper: Pick<ViewKeeper, "current">;
   history: Pick<History, "note" | "onEntry">;
   leads(): boolean;
+  log: Log;
+  signal: AbortSignal;
 }
 
-/** Runs them from now on. */
-export function startHooks(host: HooksOfDaemon): Hooks {
+/** Runs them from now on, and looks at what there is from time to time. */
+export function startHooks(host: HooksOfDaemon): { hooks: Hooks; loop: Loop } {
   const hooks = createHooks({
     folder: PATHS.hooks,
     owner: 0,
@@ -49,7 +55,9 @@ export function startHooks(host: HooksOfDaemon): Hooks {
   host.history.onEntry((entry) => {
     if (entry.kind !== "hook") hooks.tell(hookEvent(entry, host));
   });
-  return hooks;
+  const { log, signal } = host;
+  const body = async () => void (await hooks.list());
+  return { hooks, loop: startLoop({ name: "hooks", everyMs: LOOK_TICK_MS, log, signal, body }) };
 }
 
 /** What hooks are given of an entry. */
