@@ -15,11 +15,11 @@ import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import type { LocalStatus } from "./cluster/status.ts";
 import { warning, type Warning } from "./cluster/warning.ts";
-import { type Alerts, createAlerts, startAlertLoops } from "./daemon/alerts.ts";
+import { type Alerts, type AlertsHost, createAlerts, startAlertLoops } from "./daemon/alerts.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
-import { createExpiryWatch } from "./daemon/expiry-watch.ts";
+import { createExpiryWatch, type ExpiryWatch } from "./daemon/expiry-watch.ts";
 import { failedRunsOf } from "./daemon/failed-runs.ts";
 import { auditToHistory } from "./daemon/history.ts";
 import { startHooks } from "./daemon/hooks.ts";
@@ -42,7 +42,6 @@ import { monotonicMs, wallMs } from "./host/clock.ts";
 import { createJournal, hasJournal } from "./host/journal.ts";
 import { localAddresses } from "./host/network.ts";
 import { PATHS } from "./host/paths.ts";
-import type { Hooks } from "./hooks/hooks.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
@@ -63,21 +62,16 @@ async function assemble(log: Log, stop: AbortController) {
   const core = await createCore(log, stop);
   const server = core.node.role === "server" ? await createServer(core) : undefined;
   const membership = membershipOf(core, server, async () => status());
-  const expiry = createExpiryWatch({
-    ...core,
-    hostcert: core.layout.hostcert,
-    ofCa: () => server?.ca.state().expiries ?? [],
-    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
-    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
-    wallMs,
-  });
+  const expiry = expiryWatchOf(core, server);
+  const leadership = createLeadership(core.etcd, core.node.id);
+  const leads = () => leadership.holds();
+  const hooks = startHooks({ ...core, id: core.node.id, leads });
   const parts = {
     edge: () => server?.edge.status(),
     ca: () => server && caStatus(server.ca),
     courier: async () => server?.courier.status(),
   };
   let alerts: Alerts | undefined;
-  let hooks: Hooks | undefined;
   const local = async () =>
     readLocalStatus({
       ...core,
@@ -87,45 +81,25 @@ async function assemble(log: Log, stop: AbortController) {
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       alerts: () => alerts?.status(),
-      problems: () => [
-        ...problemsOf(core, server),
-        ...(hooks?.problems() ?? []),
-        ...(alerts?.problems() ?? []),
-      ],
+      problems: () => [...problemsOf(core, server), ...[hooks, alerts].flatMap(problemsIn)],
     });
   // However many ask at the same moment, members are asked once.
   const status = shareNext(async () =>
     readClusterStatus(core.node.id, core.keeper, core.peers, local),
   );
-  const leadership = createLeadership(core.etcd, core.node.id);
-  const leads = () => leadership.holds();
+  const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
   core.loops.push(...startMemberLoops(core, expiry, leads));
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
-    core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
+    core.loops.push(
+      startRollLoop({ ...core, hands: rollHands(core, commands.switchover), status, leads }),
+    );
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
-  const started = startHooks({ ...core, id: core.node.id, leads });
-  hooks = started.hooks;
-  core.loops.push(started.loop);
-  const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
-  if (server !== undefined) {
-    const host = {
-      ...core,
-      localcacert: core.layout.localcacert,
-      secretsFile: PATHS.alertSecretsFile,
-      status,
-      leads,
-      failedRuns: async (id: string) => failedRunsOf(core, id),
-      wallMs,
-      monotonicMs,
-    };
-    alerts = await createAlerts(host);
-    core.loops.push(...startAlertLoops(alerts, host));
-  }
+  if (server !== undefined) alerts = await startAlerts(core, { status, leads });
   const listeners = [
     ...(await listenForCommands(commands, audit)),
     ...(await listenForMembers(core, server, { membership, local })),
@@ -142,6 +116,36 @@ async function assemble(log: Log, stop: AbortController) {
       core.etcd.close();
     },
   };
+}
+
+function expiryWatchOf(core: Core, server: ServerParts | undefined): ExpiryWatch {
+  return createExpiryWatch({
+    ...core,
+    hostcert: core.layout.hostcert,
+    ofCa: () => server?.ca.state().expiries ?? [],
+    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
+    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
+    wallMs,
+  });
+}
+
+async function startAlerts(
+  core: Core,
+  { status, leads }: Pick<AlertsHost, "status" | "leads">,
+): Promise<Alerts> {
+  const host: AlertsHost = {
+    ...core,
+    localcacert: core.layout.localcacert,
+    secretsFile: PATHS.alertSecretsFile,
+    status,
+    leads,
+    failedRuns: async (id) => failedRunsOf(core, id),
+    wallMs,
+    monotonicMs,
+  };
+  const alerts = await createAlerts(host);
+  core.loops.push(...startAlertLoops(alerts, host));
+  return alerts;
 }
 
 /** What changes of who belongs to the cluster need of the rest. */
@@ -202,6 +206,8 @@ function hintOf(server: ServerParts | undefined): string {
   const addresses = localAddresses().map(({ address }) => address);
   return JSON.stringify([addresses, active, backends.map(({ name, state }) => [name, state])]);
 }
+
+const problemsIn = (part: Pick<Alerts, "problems"> | undefined) => part?.problems() ?? [];
 
 /** What is to be looked at and only this member knows. */
 function problemsOf(core: Core, server: ServerParts | undefined): Warning[] {

@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["x509"],
   ["etcd"],
   ["cluster"],
-  ["alerts", "ca", "courier", "edge", "hooks", "vip", "puppetserver"],
+  ["alerts", "ca", "courier", "edge", "hooks", "vip", "puppetserver", "upgrade"],
   ["setup"],
   ["api", "cli"],
   ["daemon"],

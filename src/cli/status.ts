@@ -13,7 +13,7 @@ import {
   type LocalStatus,
   type MemberAnswer,
 } from "../cluster/status.ts";
-import { drainOf, isOut, type Work } from "../cluster/work.ts";
+import { drainOf, isOut, rollUnderWay, type Work } from "../cluster/work.ts";
 import { createOutput, type Output, reportFailure } from "./output.ts";
 import { readStatus } from "./read-status.ts";
 
@@ -119,7 +119,8 @@ function row(
 /** What a member is: its phase, or what is planned for it. */
 export function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
   if (phase !== "ready" || !isOut(work, id, nowMs)) return phase;
-  return drainOf(work, id, nowMs) === undefined ? "restarting" : "drained";
+  if (drainOf(work, id, nowMs) !== undefined) return "drained";
+  return rollUnderWay(work)?.does === "upgrade" ? "upgrading" : "restarting";
 }
 
 function renderEtcd(local: LocalStatus, silent: readonly { id: string }[]): string {

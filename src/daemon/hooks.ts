@@ -27,12 +27,14 @@ export interface HooksOfDaemon {
   keeper: Pick<ViewKeeper, "current">;
   history: Pick<History, "note" | "onEntry">;
   leads(): boolean;
+  /** All that runs here on a timer. */
+  loops: Loop[];
   log: Log;
   signal: AbortSignal;
 }
 
 /** Runs them from now on, and looks at what there is from time to time. */
-export function startHooks(host: HooksOfDaemon): { hooks: Hooks; loop: Loop } {
+export function startHooks(host: HooksOfDaemon): Hooks {
   const hooks = createHooks({
     folder: PATHS.hooks,
     owner: 0,
@@ -57,7 +59,8 @@ export function startHooks(host: HooksOfDaemon): { hooks: Hooks; loop: Loop } {
   });
   const { log, signal } = host;
   const body = async () => void (await hooks.list());
-  return { hooks, loop: startLoop({ name: "hooks", everyMs: LOOK_TICK_MS, log, signal, body }) };
+  host.loops.push(startLoop({ name: "hooks", everyMs: LOOK_TICK_MS, log, signal, body }));
+  return hooks;
 }
 
 /** What hooks are given of an entry. */
