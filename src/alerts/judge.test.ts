@@ -25,11 +25,17 @@ function judgeOf(known: KnownAlert[] = []) {
   let atMs = 0;
   return {
     known: () => known,
-    look(afterMs: number, warnings: readonly Warning[], silent: ReadonlySet<string> = NOBODY) {
+    look(
+      afterMs: number,
+      warnings: readonly Warning[],
+      silent: ReadonlySet<string> = NOBODY,
+      planned: ReadonlySet<string> = NOBODY,
+    ) {
       atMs += afterMs;
       const judged = judgeAlerts({ known }, watch, {
         warnings,
         silent,
+        planned,
         atMs,
         nowMs: NOW_MS + atMs,
       });
@@ -99,6 +105,20 @@ test("judgeAlerts takes nothing for gone that only can't be seen", () => {
   assert.deepEqual(judge.look(CLEAR_MS, [DOWN]), ["resolved member-silent"]);
 });
 
+test("judgeAlerts tells of a server that is out by somebody's wish only what costs the others", () => {
+  const judge = judgeOf();
+  const out = new Set(["s2"]);
+  const silence = warning("member-silent", "s2", "s2 doesn't answer");
+  const vote = warning("etcd-vote-missing", "s2", "s2's vote in etcd is missing");
+  judge.look(0, [silence, vote], out, out);
+  const told = judge.look(HOLD_MS.critical * 9, [silence, vote], out, out);
+  assert.deepEqual(told, ["raised etcd-vote-missing"]);
+  judge.look(1000, [silence, vote], out);
+  const after = judge.look(HOLD_MS.critical, [silence, vote], out);
+  assert.deepEqual(after, ["raised member-silent"], "when it should be back");
+  assert.deepEqual(judge.look(CLEAR_MS * 9, [silence, vote], out, out), [], "it stays told");
+});
+
 test("judgeAlerts tells that something got worse", () => {
   const judge = judgeOf();
   const off = { ...warning("clock-off", "s1", "12 s"), severity: "warning" as const };
@@ -155,7 +175,7 @@ function play(
       atMs += TICK_MS;
       const last = tick === count - 1 ? fate : "lives";
       const warnings = present.map((kind) => warning(kind, "s1", kind));
-      const look = { warnings, silent: NOBODY, atMs, nowMs: NOW_MS + atMs };
+      const look = { warnings, silent: NOBODY, planned: NOBODY, atMs, nowMs: NOW_MS + atMs };
       const judged = judgeAlerts({ known }, watches.get(leader) ?? NOTHING_SEEN, look);
       if (last !== "dies before") {
         known = judged.known;

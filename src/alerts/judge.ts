@@ -31,6 +31,8 @@ export interface Look {
   warnings: readonly Warning[];
   /** Members that can't be asked: what is of them may still be so. */
   silent: ReadonlySet<string>;
+  /** Members that are out by somebody's wish: what is so of them is expected. */
+  planned: ReadonlySet<string>;
   /** Wall time, milliseconds since the epoch. */
   nowMs: number;
   /** Monotonic. */
@@ -56,6 +58,8 @@ export function judgeAlerts(
   const changes: AlertChange[] = [];
   const present = presentOf(look.warnings);
   for (const [key, warning] of present) {
+    // What was told before stays told; what is still so afterwards is told then.
+    if (before.get(key)?.state !== "raised" && isPlanned(warning, look.planned)) continue;
     const firstMs = watch.seenMs.get(key) ?? look.atMs;
     seenMs.set(key, firstMs);
     const heldMs = look.atMs - firstMs;
@@ -128,6 +132,15 @@ function judgeAbsent(alert: KnownAlert, goneForMs: number, nowMs: number): Verdi
   const raises = alert.flapping ? [] : alert.raises;
   const resolved = { state: "resolved" as const, sinceMs: nowMs, toldMs: nowMs };
   return { now: { ...alert, ...resolved, raises, flapping: false }, change: "resolved" };
+}
+
+/** What happens to a server that is switched off, and to nobody else. */
+const OF_PLANNED = ["courier", "edge", "member", "puppetdb", "puppetserver", "record"];
+
+/** Whether it is only what somebody has taken a member out for; a missing vote never is. */
+function isPlanned({ kind, subject = "" }: Warning, planned: ReadonlySet<string>): boolean {
+  const [of = ""] = kind.split("-");
+  return OF_PLANNED.includes(of) && subject.split(" ").some((word) => planned.has(word));
 }
 
 /** Whether it is of a member that can't be asked now: that it isn't told says nothing. */

@@ -16,7 +16,7 @@ export const KnownAlert = z.object({
   severity: Severity,
   text: Text,
   /** `resolved` ones are remembered for a while, to tell one that comes and goes. */
-  state: z.enum(["raised", "resolved"]),
+  state: z.enum(["raised", "resolved"]).catch("raised"),
   /** Since when it is so, milliseconds since the epoch. */
   sinceMs: z.number(),
   /** When it was last told. */

@@ -87,7 +87,7 @@ async function server(id: string): Promise<Alerts> {
       if (world.quorum) settings = await settingsNow();
       return judge(world.members, { quorum: world.quorum });
     },
-    leads: () => world.quorum && world.leader === id,
+    leads: () => world.quorum && world.leader.includes(id),
     failedRuns: async (of) => (of === "s1" ? world.runs : undefined),
     wallMs: () => 1_800_000_000_000 + world.ms,
     monotonicMs: () => world.ms,
@@ -129,6 +129,20 @@ test("an alert is told once by whoever leads, also when another begins to lead",
   assert.deepEqual(subjects().slice(1), ["[puppet.test] resolved: s2's edge is down: stopped"]);
   const shown = await commandsOf().show();
   assert.deepEqual([shown.alerts, shown.channels[0]?.waiting], [[], 0]);
+});
+
+test("two that both believe to lead at the same moment tell it once", async () => {
+  await addHook();
+  world.leader = "s1 s2";
+  const both = [await server("s1"), await server("s2")];
+  world.members = [answer("s1"), answer("s2", down()), answer("s3")];
+  for (let tick = 0; tick < HOLD_TICKS + 3; tick += 1) {
+    world.ms += 10_000;
+    await Promise.all(both.map(async (each) => each.judge()));
+    await Promise.all(both.map(async (each) => each.send()));
+    await Promise.all(both.map(async (each) => each.idle()));
+  }
+  assert.deepEqual(subjects(), ["[puppet.test] critical: s2's edge is down: stopped"]);
 });
 
 test("a leader that dies before it has sent leaves the message to the next", async () => {

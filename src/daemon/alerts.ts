@@ -21,6 +21,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Warning } from "../cluster/warning.ts";
+import { isOut } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 
 const JUDGE_TICK_MS = 10_000;
@@ -111,11 +112,12 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
   const judge = async () => {
     const status = await host.status();
     const silent = silentIn(status);
+    const planned = plannedIn(status, wallMs());
     let changes: AlertChange[] = [];
     let after = watch;
     last = await store.change((state) => {
       const warnings = withChannels(status.problems, state);
-      const look = { warnings, silent, nowMs: wallMs(), atMs: monotonicMs() };
+      const look = { warnings, silent, planned, nowMs: wallMs(), atMs: monotonicMs() };
       const judged = judgeAlerts(state, watch, look);
       ({ changes, watch: after } = judged);
       const messages = messagesOf(changes, channels(), { atMs: wallMs(), newId });
@@ -188,6 +190,10 @@ function withChannels(problems: readonly Warning[], state: AlertState): Warning[
 
 function silentIn({ members }: ClusterStatus): Set<string> {
   return new Set(members.flatMap(({ member, local }) => (local === undefined ? [member.id] : [])));
+}
+
+function plannedIn({ members, work }: ClusterStatus, nowMs: number): Set<string> {
+  return new Set(members.map(({ member }) => member.id).filter((id) => isOut(work, id, nowMs)));
 }
 
 function answeringIn({ members }: ClusterStatus): { id: string; told: boolean }[] {
