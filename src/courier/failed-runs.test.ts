@@ -89,7 +89,8 @@ test("what a report says is seen as it is taken, and nothing of other commands",
 test("createFailedRuns keeps the last ones, and their numbers tell of those that went", () => {
   const kept = createFailedRuns();
   const run = failedRunOf(REPORT);
-  for (let number = 0; number < 400 && run !== undefined; number += 1) kept.note(run, number);
+  assert.ok(run !== undefined);
+  for (let number = 0; number < 400; number += 1) kept.note(run, number);
   const { runs, life } = kept.list();
   assert.equal(runs.length, 300);
   assert.deepEqual([runs[0]?.number, runs.at(-1)?.number], [101, 400]);
