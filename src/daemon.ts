@@ -15,12 +15,16 @@ import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
 import type { LocalStatus } from "./cluster/status.ts";
+import { warning, type Warning } from "./cluster/warning.ts";
+import { type Alerts, type AlertsHost, createAlerts, startAlertLoops } from "./daemon/alerts.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
 import { startDrillSchedule } from "./daemon/drill-schedule.ts";
-import { createExpiryWatch } from "./daemon/expiry-watch.ts";
+import { createExpiryWatch, type ExpiryWatch } from "./daemon/expiry-watch.ts";
+import { failedRunsOf } from "./daemon/failed-runs.ts";
 import { auditToHistory } from "./daemon/history.ts";
+import { startHooks } from "./daemon/hooks.ts";
 import { live } from "./daemon/life.ts";
 import {
   commandsOf,
@@ -37,14 +41,17 @@ import { startRollLoop } from "./daemon/roll.ts";
 import { rollHands } from "./daemon/roll-hands.ts";
 import { clientUrl, peerUrl } from "./etcd/server.ts";
 import { monotonicMs, wallMs } from "./host/clock.ts";
+import { createJournal, hasJournal } from "./host/journal.ts";
 import { localAddresses } from "./host/network.ts";
+import { PATHS } from "./host/paths.ts";
 import { standDown } from "./setup/stand-down.ts";
 import { VERSION } from "./version.ts";
 import { parseCertificate } from "./x509/certificate.ts";
 
 /** Runs until TERM or INT. Throws Fault when it can't even start. */
 export async function runDaemon(): Promise<void> {
-  const log = createLog((line) => process.stderr.write(`${line}\n`));
+  const write = (line: string) => process.stderr.write(`${line}\n`);
+  const log = createLog(write, {}, hasJournal() ? createJournal(write) : undefined);
   if ((await requireNodeFile()).phase === "removed") return standDown("daemon");
   await live(log, async (stop) => {
     const daemon = await assemble(log, stop);
@@ -57,19 +64,16 @@ async function assemble(log: Log, stop: AbortController) {
   const core = await createCore(log, stop);
   const server = core.node.role === "server" ? await createServer(core) : undefined;
   const membership = membershipOf(core, server, async () => status());
-  const expiry = createExpiryWatch({
-    ...core,
-    hostcert: core.layout.hostcert,
-    ofCa: () => server?.ca.state().expiries ?? [],
-    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
-    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
-    wallMs,
-  });
+  const expiry = expiryWatchOf(core, server);
+  const leadership = createLeadership(core.etcd, core.node.id);
+  const leads = () => leadership.holds();
+  const hooks = startHooks({ ...core, id: core.node.id, leads });
   const parts = {
     edge: () => server?.edge.status(),
     ca: () => server && caStatus(server.ca),
     courier: async () => server?.courier.status(),
   };
+  let alerts: Alerts | undefined;
   const local = async () =>
     readLocalStatus({
       ...core,
@@ -79,15 +83,14 @@ async function assemble(log: Log, stop: AbortController) {
       probe: () => server?.probe.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
-      warnings: () => warningsOf(core, server),
+      alerts: () => alerts?.status(),
+      problems: () => [...problemsOf(core, server), ...[hooks, alerts].flatMap(problemsIn)],
     });
   // However many ask at the same moment, members are asked once.
   const status = shareNext(async () =>
     readClusterStatus(core.node.id, core.keeper, core.peers, local),
   );
-  const commands = commandsOf(core, server, { membership, local, status });
-  const leadership = createLeadership(core.etcd, core.node.id);
-  const leads = () => leadership.holds();
+  const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
   core.loops.push(...startMemberLoops(core, expiry, leads));
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
@@ -100,6 +103,7 @@ async function assemble(log: Log, stop: AbortController) {
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
+  if (server !== undefined) alerts = await startAlerts(core, { status, leads });
   const listeners = [
     ...(await listenForCommands(commands, audit)),
     ...(await listenForMembers(core, server, {
@@ -120,6 +124,36 @@ async function assemble(log: Log, stop: AbortController) {
       core.etcd.close();
     },
   };
+}
+
+function expiryWatchOf(core: Core, server: ServerParts | undefined): ExpiryWatch {
+  return createExpiryWatch({
+    ...core,
+    hostcert: core.layout.hostcert,
+    ofCa: () => server?.ca.state().expiries ?? [],
+    ofTokens: () => accessExpiries(core.access.current(), wallMs()),
+    apiCertificate: () => core.keeper.current()?.settings.api?.certificate?.cert,
+    wallMs,
+  });
+}
+
+async function startAlerts(
+  core: Core,
+  { status, leads }: Pick<AlertsHost, "status" | "leads">,
+): Promise<Alerts> {
+  const host: AlertsHost = {
+    ...core,
+    localcacert: core.layout.localcacert,
+    secretsFile: PATHS.alertSecretsFile,
+    status,
+    leads,
+    failedRuns: async (id) => failedRunsOf(core, id),
+    wallMs,
+    monotonicMs,
+  };
+  const alerts = await createAlerts(host);
+  core.loops.push(...startAlertLoops(alerts, host));
+  return alerts;
 }
 
 /** What changes of who belongs to the cluster need of the rest. */
@@ -181,13 +215,16 @@ function hintOf(server: ServerParts | undefined): string {
   return JSON.stringify([addresses, active, backends.map(({ name, state }) => [name, state])]);
 }
 
-function warningsOf(core: Core, server: ServerParts | undefined): string[] {
+const problemsIn = (part: Pick<Alerts, "problems"> | undefined) => part?.problems() ?? [];
+
+/** What is to be looked at and only this member knows. */
+function problemsOf(core: Core, server: ServerParts | undefined): Warning[] {
   const problem = server?.copier.problem() ?? "";
   const { reachable } = core.keeper.record();
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
-    ...core.leaves.warnings(),
-    ...(server?.probe.warnings() ?? []),
-    ...(problem === "" ? [] : [problem]),
+    ...core.leaves.warnings().map((text) => warning("member-troubled", "certificates", text)),
+    ...(server?.probe.problems() ?? []),
+    ...(problem === "" ? [] : [warning("member-troubled", "copies", problem)]),
   ];
 }

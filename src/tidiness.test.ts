@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["x509"],
   ["etcd"],
   ["cluster"],
-  ["ca", "courier", "drill", "edge", "vip", "puppetserver", "upgrade"],
+  ["alerts", "ca", "courier", "drill", "edge", "hooks", "vip", "puppetserver", "upgrade"],
   ["setup"],
   ["api", "cli"],
   ["daemon"],

@@ -97,6 +97,7 @@ function status(locals: Record<string, LocalStatus | undefined>): ClusterStatus 
     toleratedFailures: 1,
     verdict: "",
     warnings: [],
+    problems: [],
   };
 }
 

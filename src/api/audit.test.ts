@@ -31,7 +31,7 @@ test("auditToLog makes one line with fields of each entry; what was refused is a
   assert.equal(level, "<5>");
   assert.equal(fields["message"], "ops from 10.0.0.5: POST /v1/ca/sign web.test: done");
   const { message: _message, level: _level, ...rest } = fields;
-  assert.deepEqual(rest, { audit: true, ...ENTRY });
+  assert.deepEqual(rest, { audit: true, ...ENTRY, event: "command" });
   const refused = lineOf({ ...ENTRY, outcome: "refused", code: "access.role" });
   assert.deepEqual(
     [refused.level, refused.fields["message"]],

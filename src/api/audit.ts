@@ -50,6 +50,8 @@ export function auditToLog(log: Log): Audit {
         outcome,
         code,
         tookMs,
+        // What was only read is no event.
+        ...(!what.startsWith("GET ") && { event: "command" }),
       };
       const line = `${who} from ${from}: ${what}${about === "" ? "" : ` ${about}`}: ${outcome}${why}`;
       if (outcome === "done") log.notice(line, fields);

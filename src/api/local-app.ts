@@ -62,6 +62,7 @@ import type {
   HistoryWish,
   IncidentWish,
 } from "../setup/history-contract.ts";
+import type { AlertCommands, HookCommands } from "./alert-commands.ts";
 import { type Audit, audited } from "./audit.ts";
 import type { DrillCommands } from "./drill-commands.ts";
 import { serveRoute } from "./route.ts";
@@ -109,6 +110,8 @@ export interface LocalDeps {
   drills: DrillCommands;
   access: AccessCommands;
   config: ConfigCommands;
+  alerts: AlertCommands;
+  hooks: HookCommands;
   history(wish: HistoryWish): Promise<HistoryAnswer>;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;

@@ -59,6 +59,7 @@ before(async () => {
     revokedSerials: () => new Set(),
     local: nothing,
     evidence: () => assert.fail("not asked for here"),
+    failedRuns: () => assert.fail("not asked for here"),
     admit: nothing,
     joinKeys: nothing,
     hasCopy: nothing,

@@ -9,6 +9,7 @@ import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import type { FailedRuns } from "../cluster/failed-runs.ts";
 import { LEAF_NAMES } from "../cluster/pki.ts";
 import { type Evidence, EvidenceWish } from "../cluster/history/evidence.ts";
 import type { UpgradeJob } from "../cluster/roll.ts";
@@ -48,6 +49,8 @@ export interface MemberDeps {
   /** Serials (upper-case hex) of control certificates that are no good any more. */
   revokedSerials(): ReadonlySet<string>;
   local(): Promise<LocalStatus>;
+  /** Agents' failed runs, as the courier here has seen them. */
+  failedRuns(): Promise<FailedRuns>;
   /** What this member can show of what happened. */
   evidence(wish: EvidenceWish): Evidence;
   admit(start: JoinStart): Promise<JoinAnswer>;
@@ -140,6 +143,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     c.json((await deps.joinKeys(callerOf(c.env, deps))) as object),
   );
   app.get("/v1/local", async (c) => c.json(await deps.local()));
+  app.get("/v1/failed-runs", async (c) => c.json(await deps.failedRuns()));
   app.get("/v1/evidence", (c) => c.json(deps.evidence(checked(EvidenceWish, c.req.query()))));
   app.post("/v1/copies", async (c) => {
     const { revision } = await readBody(HasCopy, c.req);

@@ -45,6 +45,9 @@ const BODIES: Record<string, unknown> = {
   "post /v1/upgrade": { parts: [], names: ["s1"] },
   "post /v1/pauses": { scopes: ["chores"], reason: "why", until: "2026-11-20T12:00:00.000Z" },
   "post /v1/pauses/end": { scopes: [] },
+  "post /v1/alerts/channels": { name: "ops", type: "json", url: "https://chat.test/x" },
+  "post /v1/alerts/test": { channel: "ops" },
+  "post /v1/alerts/failed-runs": { everyS: 3600 },
   "post /v1/report-receivers": { name: "foreman", url: "https://foreman.test/reports" },
 };
 

@@ -64,6 +64,8 @@ const BODY = {
   scopes: ["chores"],
   reason: "why",
   until: "2026-11-20T12:00:00.000Z",
+  type: "json",
+  event: "member-down",
 };
 
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {

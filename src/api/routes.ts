@@ -4,6 +4,7 @@
 import type { Route } from "./route.ts";
 import { accessRoutes } from "./routes/access.ts";
 import { addressRoutes } from "./routes/address.ts";
+import { alertRoutes } from "./routes/alerts.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { drillRoutes } from "./routes/drill.ts";
@@ -24,4 +25,5 @@ export const ROUTES: readonly Route[] = [
   ...accessRoutes,
   ...historyRoutes,
   ...settingsRoutes,
+  ...alertRoutes,
 ];

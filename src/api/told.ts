@@ -2,6 +2,7 @@
 // signing is in the CA's own record; every other change is told, refused ones too.
 
 import type { Stage } from "../base/stages.ts";
+import type { EventName } from "../cluster/history/events.ts";
 import type { AuditEntry } from "./audit.ts";
 
 /** Asked in the course of something that is told itself, or changing nothing. */
@@ -18,6 +19,8 @@ const SILENT = new Set([
   "POST /v1/leave/start",
   "POST /v1/probe",
   "POST /v1/members/removal-plan",
+  "POST /v1/alerts/test",
+  "POST /v1/hooks/test",
   "POST /v1/puppetserver/load",
   "POST /v1/roll/plan",
   "POST /v1/server-certificate",
@@ -45,6 +48,9 @@ const WORDS: Record<string, string> = {
   "POST /v1/tokens": "made a join token",
   "DELETE /v1/tokens/:id": "ended the join token",
   "POST /v1/config": "changed settings",
+  "POST /v1/alerts/channels": "had alerts sent to",
+  "DELETE /v1/alerts/channels/:name": "had no more alerts sent to",
+  "POST /v1/alerts/failed-runs": "had agents' failed runs told:",
   "POST /v1/ca/crl/refresh": "had the CRL signed anew",
   "POST /v1/ca/crl/import": "took newer CRLs of the CAs above in",
   "POST /v1/ca/revoke": "revoked",
@@ -70,10 +76,23 @@ const NOBODY = "-";
 /** What takes longer is told with how long it took. */
 const TOLD_MS_MIN = 1000;
 
+interface Told {
+  kind: "command";
+  event?: EventName;
+  what: string;
+  because: string;
+  by: string;
+  stages: Stage[];
+}
+
+/** Deeds that hooks are told of by a name of their own, when they are done. */
+const EVENT_OF: Record<string, EventName> = {
+  "POST /v1/switchover": "switchover",
+  "POST /v1/failover": "failover",
+};
+
 /** What is told of a deed; nothing where it is no history. */
-export function tellDeed(
-  deed: AuditEntry,
-): { kind: "command"; what: string; because: string; by: string; stages: Stage[] } | undefined {
+export function tellDeed(deed: AuditEntry): Told | undefined {
   if (deed.what.startsWith("GET ") || SILENT.has(deed.what)) return undefined;
   // Strangers don't write history, however often they knock.
   if (deed.who === NOBODY) return undefined;
@@ -81,8 +100,10 @@ export function tellDeed(
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
   const { tookMs } = deed;
+  const event = deed.outcome === "done" ? EVENT_OF[deed.what] : undefined;
   return {
     kind: "command",
+    ...(event && { event }),
     what: `${tried}${words} ${deed.about}`.trim(),
     because: deed.code,
     by: `${deed.who}${from}`,

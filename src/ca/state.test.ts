@@ -31,6 +31,6 @@ test("the authority's state tells when its chain and all its lists end, and whic
   assert.deepEqual(expiryWarnings(members, thisUpdateMs), []);
   // Forty days on nobody has signed a new list.
   const [overdue, ...others] = expiryWarnings(members, thisUpdateMs + 40 * DAY_MS);
-  assert.match(overdue ?? "", /^The CRL of the Puppet CA .* should have been renewed/);
+  assert.match(overdue?.text ?? "", /^The CRL of the Puppet CA .* should have been renewed/);
   assert.deepEqual(others, []);
 });

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { run } from "../host/process.ts";
-import { firstLine, PASSPHRASE_LENGTH_MIN, readPassphrase } from "./passphrase.ts";
+import { PASSPHRASE_LENGTH_MIN, readPassphrase } from "./passphrase.ts";
+import { firstLine } from "./secret.ts";
 
 const GOOD = "x".repeat(PASSPHRASE_LENGTH_MIN);
 

@@ -6,6 +6,7 @@ import { isoTime } from "../host/clock.ts";
 import { type Busiest, busiestOf } from "./load.ts";
 import { sumPuppetservers } from "./puppetservers.ts";
 import type { MemberAnswer } from "./status.ts";
+import { warning, type Warning } from "./warning.ts";
 
 /** How busy JRubies may be in the mean before agents wait for each other. */
 export const BUSY_MAX = 0.8;
@@ -55,14 +56,13 @@ export function judgeCapacity(answers: readonly MemberAnswer[]): Capacity {
 }
 
 /** What is to be looked at; empty when what is left carries the load, or nothing is known yet. */
-export function capacityWarnings(answers: readonly MemberAnswer[]): string[] {
+export function capacityWarnings(answers: readonly MemberAnswer[]): Warning[] {
   const { without, busiest } = judgeCapacity(answers);
   if (without === undefined || busiest === undefined || without.carries) return [];
   const { id, jrubies, lacking } = without;
   const at = isoTime(busiest.fromMs).slice(11, 16);
-  return [
-    `Without ${id} the others' ${jrubies} JRubies would be asked for ${busiest.load.toFixed(1)} at once, as from ${at} UTC on: agents would queue up. ${lacking} more would carry it: understudy capacity.`,
-  ];
+  const text = `Without ${id} the others' ${jrubies} JRubies would be asked for ${busiest.load.toFixed(1)} at once, as from ${at} UTC on: agents would queue up. ${lacking} more would carry it: understudy capacity.`;
+  return [warning("capacity-short", undefined, text)];
 }
 
 function sum(numbers: readonly number[]): number {

@@ -32,11 +32,11 @@ test("a clock is warned of before it is refused", () => {
   assert.equal(clockWarning("s1", undefined), undefined);
   assert.equal(clockWarning("s1", 9000), undefined);
   assert.match(
-    clockWarning("s1", 12_000) ?? "",
+    clockWarning("s1", 12_000)?.text ?? "",
     /^s1's clock is 12 s ahead of the others': from 60 s/,
   );
   assert.match(
-    clockWarning("s1", -90_000) ?? "",
+    clockWarning("s1", -90_000)?.text ?? "",
     /^s1's clock is 90 s behind the others': it signs/,
   );
 });

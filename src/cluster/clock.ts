@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
+import { warning, type Warning } from "./warning.ts";
 
 /** A clock further off than this dates nothing, milliseconds. */
 export const CLOCK_OFFSET_MAX_MS = 60_000;
@@ -51,7 +52,7 @@ export function judgeOffset(offsetMs: number): ClockState {
 }
 
 /** What is to be said of a member's clock; nothing while it is right, or nobody can tell. */
-export function clockWarning(id: string, offsetMs: number | undefined): string | undefined {
+export function clockWarning(id: string, offsetMs: number | undefined): Warning | undefined {
   if (offsetMs === undefined) return undefined;
   const state = judgeOffset(offsetMs);
   if (state === "right") return undefined;
@@ -60,7 +61,8 @@ export function clockWarning(id: string, offsetMs: number | undefined): string |
     state === "wrong"
       ? "it signs nothing, admits nobody and makes no tokens"
       : `from ${most} on it signs nothing`;
-  return `${id}'s clock is ${renderOffset(offsetMs)} the others': ${then}. There: chronyc makestep, or timedatectl`;
+  const text = `${id}'s clock is ${renderOffset(offsetMs)} the others': ${then}. There: chronyc makestep, or timedatectl.`;
+  return warning(state === "wrong" ? "clock-wrong" : "clock-off", id, text);
 }
 
 /** "12 s ahead of", "12 s behind". */

@@ -9,6 +9,7 @@ import {
   sumReceivers,
 } from "./courier-status.ts";
 import { answer, local } from "./testing/status.ts";
+import { textsOf } from "./warning.ts";
 
 type Sight = CourierStatus["puppetdbs"][number];
 
@@ -44,24 +45,24 @@ test("sumPuppetdbs adds up what every courier has for a PuppetDB, fit only where
   assert.deepEqual([second?.commands, second?.fit, second?.usedBy], [5, false, []]);
   assert.equal(second && renderPuppetdb(second), "not fit, 5 wait for 1m 30s");
   assert.equal(first && renderPuppetdb(first), "fit");
-  assert.deepEqual(courierWarnings(members), [
+  assert.deepEqual(textsOf(courierWarnings(members)), [
     "s3's courier doesn't run: refused",
     "s2's PuppetDB answers no queries: it lacks 3 commands still",
   ]);
 });
 
 test("courierWarnings tell of one copy and of refused commands, and of nothing where all is well", () => {
-  assert.deepEqual(courierWarnings([member("s1", courier()), answer("s2")]), []);
+  assert.deepEqual(textsOf(courierWarnings([member("s1", courier()), answer("s2")])), []);
   const dead = sight("s1", { deadLetters: 1 });
   const members = [member("s1", courier({ singleCopies: 2, puppetdbs: [dead] }))];
-  assert.deepEqual(courierWarnings(members), [
+  assert.deepEqual(textsOf(courierWarnings(members)), [
     "s1's courier has 2 commands with 1 copy: no other courier has taken one.",
     "s1's PuppetDB refused 1 command for good: understudy puppetdb dead list, on each server.",
   ]);
   const round = { id: "x", by: "timer", startedAt: "", endedAt: "", moved: {}, left: 0 } as const;
   const last = { ...round, ok: false, because: "s2: no answer", leftAlone: [], others: [] };
   const sync = { standing: "level", because: "", last } as const;
-  assert.deepEqual(courierWarnings([member("s1", courier({ sync }))]), [
+  assert.deepEqual(textsOf(courierWarnings([member("s1", courier({ sync }))])), [
     "s1's PuppetDB isn't brought level with the others: s2: no answer",
   ]);
 });
@@ -77,7 +78,7 @@ test("sumReceivers adds up what every courier has for a receiver, and a silent o
     member("s3", silentCourier("refused")),
   ];
   assert.deepEqual(sumReceivers(members), [{ ...down, reports: 3 }, other]);
-  assert.deepEqual(courierWarnings(members).slice(1), [
+  assert.deepEqual(textsOf(courierWarnings(members)).slice(1), [
     "a lacks 3 reports: it answers 502",
     "a refused 1 report for good: see reports.md.",
   ]);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
 import type { MemberAnswer } from "./status.ts";
 import { SyncStatus } from "./sync-status.ts";
+import { warning, type Warning } from "./warning.ts";
 
 /** One PuppetDB as one courier sees it. */
 const PuppetdbSight = z.object({
@@ -114,37 +115,56 @@ export function sumReceivers(members: readonly MemberAnswer[]): ReceiverSum[] {
 }
 
 /** What is to be looked at, in words. */
-export function courierWarnings(members: readonly MemberAnswer[]): string[] {
-  const couriers = members.flatMap(({ member, local }) => {
-    const { courier } = local ?? {};
-    if (courier === undefined) return [];
-    if (!courier.runs) return [`${member.id}'s courier doesn't run: ${courier.because}`];
-    const said: string[] = [];
-    if (courier.singleCopies > 0) {
-      const count = countOf(courier.singleCopies);
-      said.push(`${member.id}'s courier has ${count} with 1 copy: no other courier has taken one.`);
-    }
-    const { last } = courier.sync ?? {};
-    if (last?.ok === false) {
-      said.push(`${member.id}'s PuppetDB isn't brought level with the others: ${last.because}`);
-    }
-    return said;
-  });
-  const puppetdbs = sumPuppetdbs(members).flatMap(({ id, fit, because, ...rest }) => [
-    ...(fit ? [] : [`${id}'s PuppetDB answers no queries: ${because}`]),
-    ...(rest.deadLetters === 0
-      ? []
-      : [
-          `${id}'s PuppetDB refused ${countOf(rest.deadLetters)} for good: understudy puppetdb dead list, on each server.`,
-        ]),
-  ]);
-  const receivers = sumReceivers(members).flatMap(({ name, because, reports, deadLetters }) => [
-    ...(because === "" ? [] : [`${name} lacks ${countOf(reports, "report")}: ${because}`]),
-    ...(deadLetters === 0
-      ? []
-      : [`${name} refused ${countOf(deadLetters, "report")} for good: see reports.md.`]),
-  ]);
-  return [...couriers, ...puppetdbs, ...receivers];
+export function courierWarnings(members: readonly MemberAnswer[]): Warning[] {
+  return [
+    ...members.flatMap(({ member, local }) => ownWarnings(member.id, local?.courier)),
+    ...sumPuppetdbs(members).flatMap(puppetdbWarnings),
+    ...sumReceivers(members).flatMap(receiverWarnings),
+  ];
+}
+
+function ownWarnings(id: string, courier: CourierStatus | undefined): Warning[] {
+  if (courier === undefined) return [];
+  if (!courier.runs) {
+    return [warning("courier-down", id, `${id}'s courier doesn't run: ${courier.because}`)];
+  }
+  const said: Warning[] = [];
+  if (courier.singleCopies > 0) {
+    const count = countOf(courier.singleCopies);
+    const text = `${id}'s courier has ${count} with 1 copy: no other courier has taken one.`;
+    said.push(warning("courier-single-copies", id, text));
+  }
+  const { last } = courier.sync ?? {};
+  if (last?.ok === false) {
+    const text = `${id}'s PuppetDB isn't brought level with the others: ${last.because}`;
+    said.push(warning("puppetdb-not-level", id, text));
+  }
+  return said;
+}
+
+function puppetdbWarnings({ id, fit, because, deadLetters }: PuppetdbSum): Warning[] {
+  const said: Warning[] = [];
+  if (!fit) {
+    said.push(warning("puppetdb-unfit", id, `${id}'s PuppetDB answers no queries: ${because}`));
+  }
+  if (deadLetters > 0) {
+    const text = `${id}'s PuppetDB refused ${countOf(deadLetters)} for good: understudy puppetdb dead list, on each server.`;
+    said.push(warning("puppetdb-dead-letters", id, text));
+  }
+  return said;
+}
+
+function receiverWarnings({ name, because, reports, deadLetters }: ReceiverSum): Warning[] {
+  const said: Warning[] = [];
+  if (because !== "") {
+    const text = `${name} lacks ${countOf(reports, "report")}: ${because}`;
+    said.push(warning("receiver-behind", name, text));
+  }
+  if (deadLetters > 0) {
+    const text = `${name} refused ${countOf(deadLetters, "report")} for good: see reports.md.`;
+    said.push(warning("receiver-dead-letters", name, text));
+  }
+  return said;
 }
 
 /** "fit, 3 wait for 10 s" */

@@ -79,9 +79,9 @@ test("expiryWarnings tells what all members share once, and names the member of 
   const own = ending("server-certificate", 30, { what: "/s.pem" });
   const members = ["s1", "s2"].map((id) => ({ id, expiries: [shared, own] }));
   const [first, ...rest] = expiryWarnings(members, NOW_MS);
-  assert.match(first ?? "", /^The Puppet CA/);
+  assert.match(first?.text ?? "", /^The Puppet CA/);
   assert.deepEqual(
-    rest.map((text) => text.split(" (")[0]),
+    rest.map(({ text }) => text.split(" (")[0]),
     ["s1: its Puppet certificate", "s2: its Puppet certificate"],
   );
 });

@@ -3,6 +3,7 @@
 // when that is overdue, so that a warning always means that there is something to do.
 
 import { z } from "zod";
+import { warning, type Warning } from "./warning.ts";
 
 const DAY_MS = 86_400_000;
 /** What ends sooner than this is warned of. */
@@ -99,15 +100,18 @@ export function judgeExpiry(expiry: Expiry, nowMs: number): string | undefined {
 export function expiryWarnings(
   members: readonly { id: string; expiries: readonly Expiry[] }[],
   nowMs: number,
-): string[] {
+): Warning[] {
   const warnings = members.flatMap(({ id, expiries }) =>
     expiries.flatMap((expiry) => {
       const text = judgeExpiry(expiry, nowMs);
       if (text === undefined) return [];
-      return [kindOf(expiry).shared ? capital(text) : `${id}: ${text}`];
+      const kind = expiry.due === undefined ? "expiry-near" : "expiry-overdue";
+      return kindOf(expiry).shared
+        ? [warning(kind, expiry.what, capital(text))]
+        : [warning(kind, `${id} ${expiry.what}`, `${id}: ${text}`)];
     }),
   );
-  return [...new Set(warnings)];
+  return [...new Map(warnings.map((each) => [each.text, each])).values()];
 }
 
 function kindOf({ kind }: Expiry): Kind {

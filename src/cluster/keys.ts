@@ -21,6 +21,11 @@ export const SWITCHOVER_TURN_KEY = `${KEY_PREFIX}turns/switchover`;
 /** Planned work: who is drained, and the roll under way. */
 export const WORK_KEY = `${KEY_PREFIX}work`;
 export const PKI_PREFIX = `${KEY_PREFIX}pki/`;
+/** Who was told of what, by mail and webhook, and what is yet to be sent. */
+export const ALERTS_PREFIX = `${KEY_PREFIX}alerts/`;
+export const ALERTS_KEY = `${ALERTS_PREFIX}state`;
+/** Passwords and URLs of the channels: what the settings must not show. */
+export const ALERT_SECRETS_KEY = `${ALERTS_PREFIX}secrets`;
 /** What happened: told, and never acted upon, so that nothing waits for it or is woken by it. */
 export const HISTORY_PREFIX = `${KEY_PREFIX}history/`;
 

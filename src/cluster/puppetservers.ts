@@ -2,6 +2,7 @@
 // that holds the address, so no single one knows how busy a puppetserver is. Pure.
 
 import type { BackendStatus, MemberAnswer } from "./status.ts";
+import { warning, type Warning } from "./warning.ts";
 
 /** What one edge sees of one puppetserver. */
 interface Sight {
@@ -53,14 +54,19 @@ export function sumPuppetservers(members: readonly MemberAnswer[]): Puppetserver
 }
 
 /** What is to be looked at. Drained ones are named by whoever drained them. */
-export function puppetserverWarnings(puppetservers: readonly Puppetserver[]): string[] {
+export function puppetserverWarnings(puppetservers: readonly Puppetserver[]): Warning[] {
   return puppetservers.flatMap((each) => {
     const { member, name, state, because, otherwise } = each;
     const it = `${member}'s puppetserver${name === member ? "" : ` ${name}`}`;
-    if (!isWell(state)) return [`${it} is ${state}: ${because}`];
+    if (!isWell(state)) {
+      return [warning("puppetserver-down", name, `${it} is ${state}: ${because}`)];
+    }
     return otherwise
       .filter((sight) => !isWell(sight.state))
-      .map((sight) => `${sight.edge}'s edge sees ${it} as ${sight.state}: ${sight.because}`);
+      .map(({ edge, state, because }) => {
+        const text = `${edge}'s edge sees ${it} as ${state}: ${because}`;
+        return warning("puppetserver-seen-down", `${edge} ${name}`, text);
+      });
   });
 }
 

@@ -104,6 +104,36 @@ export const ReportReceiver = z.object({
 });
 export type ReportReceiver = z.infer<typeof ReportReceiver>;
 
+/** How many channels for alerts there may be. */
+export const CHANNELS_MAX = 16;
+
+const ChannelName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+  error: "not a name: up to 40 lower-case letters, digits and -",
+});
+
+/**
+ * Where alerts go, without its password or URL (`understudy/alerts/secrets`). One shape for all
+ * types, so that a member doesn't stumble over one of a newer version.
+ */
+export const AlertChannel = z.object({
+  name: ChannelName,
+  /** `mail`, or what a webhook speaks: `json`, `slack`, `teams`. */
+  type: z.string().max(20),
+  minSeverity: z.enum(["warning", "critical"]).catch("warning").default("warning"),
+  /** Only these kinds of warnings; absent: all. */
+  kinds: z.array(z.string().max(60)).max(100).optional(),
+  /** Not these. */
+  except: z.array(z.string().max(60)).max(100).optional(),
+  /** Of mail: the server it is given to. */
+  host: z.string().max(253).optional(),
+  port: Port.optional(),
+  security: z.enum(["starttls", "tls", "none"]).catch("starttls").optional(),
+  user: z.string().max(320).optional(),
+  from: z.string().max(320).optional(),
+  to: z.array(z.string().max(320)).max(16).optional(),
+});
+export type AlertChannel = z.infer<typeof AlertChannel>;
+
 const FilePath = z
   .string()
   .max(1024)
@@ -164,6 +194,14 @@ export const Settings = z.object({
    * How long a node may be silent before couriers deactivate it, seconds; 0 or absent: for ever.
    */
   puppetdbNodeTtlS: z.int().min(0).optional(),
+  /** Where alerts go; absent: nowhere. */
+  alertChannels: z.array(AlertChannel).max(CHANNELS_MAX).optional(),
+  /** How often agents' failed runs are told at most, seconds; absent: never. */
+  failedRunsEveryS: z
+    .int()
+    .min(60)
+    .max(7 * 86_400)
+    .optional(),
   /** The API for people and scripts; absent: it isn't on the network. */
   api: ApiSettings.optional(),
   /** How often every server asks for a catalog as an agent would, seconds; 0 or absent: never. */

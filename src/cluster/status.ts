@@ -4,25 +4,23 @@
 
 import { z } from "zod";
 import { renderDuration } from "../base/duration.ts";
-import { QUOTA_BYTES } from "../etcd/server.ts";
 import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
-import { ClockStatus, clockWarning } from "./clock.ts";
+import { ClockStatus } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
 import { poisonWarnings, revocationWarnings } from "./edge-status.ts";
-import { ejectionWarnings } from "./ejection-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
+import { memberWarnings } from "./member-status.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
 import { probeNotes, ProbeStatus } from "./probe-status.ts";
 import { switchoverNotes, SwitchoverStatus } from "./switchover-status.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 import { NO_WORK, rollUnderWay, Work } from "./work.ts";
+import { textsOf, Warning, warning } from "./warning.ts";
 import { workNotes, workWarnings } from "./work-status.ts";
 
-/** The part of etcd's quota from which on somebody should do something. */
-const NEARLY_FULL = 0.8;
 const ALARMS: Record<string, string> = {
   NOSPACE: "its database is full (understudy member compact)",
   CORRUPT: "a member's data differs from the others'",
@@ -135,12 +133,16 @@ export const LocalStatus = z.object({
   history: z.object({ waiting: z.int() }).optional(),
   /** What its synthetic agent measured; absent: the cluster isn't set to probe. */
   probe: ProbeStatus.optional(),
+  /** What it has told of the record being gone; absent: it tells nothing. */
+  alerts: z.object({ toldNoQuorum: z.boolean() }).optional(),
   /** The API for people; absent: a version without one. */
   api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
   expiries: z.array(Expiry).default([]),
   /** Warnings that only this member can know. */
   warnings: z.array(z.string()),
+  /** The same with what they are; absent: a version that gives no kinds. */
+  problems: z.array(Warning).optional(),
 });
 export type LocalStatus = z.infer<typeof LocalStatus>;
 
@@ -177,10 +179,15 @@ export const ClusterStatus = z.object({
   /** What is so by an administrator's wish. */
   notes: z.array(z.string()).default([]),
   warnings: z.array(z.string()),
+  /** The same warnings with what they are; empty: a version that gives no kinds. */
+  problems: z.array(Warning).default([]),
 });
 export type ClusterStatus = z.infer<typeof ClusterStatus>;
 
-type Facts = Omit<ClusterStatus, "toleratedFailures" | "verdict" | "notes" | "warnings"> & {
+type Facts = Omit<
+  ClusterStatus,
+  "toleratedFailures" | "verdict" | "notes" | "warnings" | "problems"
+> & {
   nowMs: number;
 };
 
@@ -189,7 +196,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
   const { nowMs, ...status } = facts;
   const servers = facts.members.filter(({ member }) => member.role === "server");
   const puppetservers = sumPuppetservers(facts.members);
-  const warnings = [
+  const problems = [
     ...etcdWarnings(facts),
     ...facts.members.flatMap((answer) => memberWarnings(answer, nowMs)),
     ...expiryWarnings(
@@ -225,13 +232,14 @@ export function judgeStatus(facts: Facts): ClusterStatus {
   return {
     ...status,
     toleratedFailures: tolerance.failures,
-    verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
+    verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, problems.length),
     notes: [
       ...workNotes(facts.work, facts.members, nowMs),
       ...switchoverNotes(facts.members),
       ...probeNotes(facts.members),
     ],
-    warnings,
+    warnings: textsOf(problems),
+    problems,
   };
 }
 
@@ -258,23 +266,26 @@ function alarmsOf({ members }: Facts): string[] {
   return [...new Set(members.flatMap(({ local }) => local?.etcd.alarms ?? []))].toSorted();
 }
 
-function etcdWarnings(facts: Facts): string[] {
+function etcdWarnings(facts: Facts): Warning[] {
   const { voters, answering, quorum, silent } = facts.etcd;
-  const warnings = silent.map(({ id, because }) => `${id}'s vote in etcd is missing: ${because}`);
+  const warnings = silent.map(({ id, because }) =>
+    warning("etcd-vote-missing", id, `${id}'s vote in etcd is missing: ${because}`),
+  );
   for (const alarm of alarmsOf(facts)) {
     const meaning = ALARMS[alarm] ?? "see etcd's documentation";
-    warnings.unshift(`etcd has raised the alarm ${alarm} and takes no changes: ${meaning}.`);
+    const text = `etcd has raised the alarm ${alarm} and takes no changes: ${meaning}.`;
+    warnings.unshift(warning("etcd-alarm", alarm, text));
   }
   if (!quorum) {
-    warnings.unshift(
-      `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${renderAge(facts.etcd)}.`,
-    );
+    const text = `etcd has no quorum (${answering} of ${voters} members answer): agents are served, nothing can be changed. What is shown of the cluster is ${renderAge(facts.etcd)}.`;
+    warnings.unshift(warning("etcd-no-quorum", undefined, text));
     return warnings;
   }
-  warnings.push(...planningOf(facts));
+  const voting = (text: string) => warning("etcd-voters", undefined, text);
+  warnings.push(...planningOf(facts).map(voting));
   if (warnings.length > 0) return warnings;
   const because = describeVoters(facts.settings.voters, voters, countServers(facts.members));
-  return because === "" ? [] : [because];
+  return because === "" ? [] : [voting(because)];
 }
 
 /** Servers that stay: those that may vote sooner or later. */
@@ -309,74 +320,19 @@ function renderAge({ viewAgeMs, viewAgeIsMost }: Facts["etcd"]): string {
   return `${viewAgeIsMost ? "at most " : ""}${renderDuration(viewAgeMs / 1000)} old`;
 }
 
-function memberWarnings(answer: MemberAnswer, nowMs: number): string[] {
-  const { id } = answer.member;
-  const { local } = answer;
-  if (answer.member.phase === "leaving") {
-    return [
-      `${id} is leaving: finish that there with understudy leave, else with understudy member remove ${id}.`,
-    ];
-  }
-  if (local === undefined) return [`${id} doesn't answer: ${answer.because}`];
-  const warnings = local.warnings.map((warning) => `${id}: ${warning}`);
-  if (local.phase === "setup")
-    warnings.push(`${id} hasn't finished setting up: run its init or join again.`);
-  if (!local.record.reachable)
-    warnings.push(`${id} can't reach the record: ${local.record.because}`);
-  // A voter that doesn't count is named with its reason among etcd's.
-  if (local.etcd.because !== "" && isVoting(local)) {
-    warnings.push(`${id}'s etcd: ${local.etcd.because}`);
-  }
-  if (local.etcd.dbSizeBytes > QUOTA_BYTES * NEARLY_FULL) {
-    warnings.push(`${id}'s etcd has a nearly full database: understudy member compact`);
-  }
-  warnings.push(...ejectionWarnings(local));
-  if (local.edge?.active === false) warnings.push(`${id}'s edge is down: ${local.edge.because}`);
-  for (const { unfit } of answer.member.backends) {
-    if (unfit !== "") warnings.push(`${id}'s puppetserver gets no requests: ${unfit}.`);
-  }
-  if (local.ca !== undefined) warnings.push(...caWarnings(id, local.ca));
-  // What an older version, or a member that can ask nobody, doesn't know.
-  const clock = clockWarning(id, local.clock?.offsetMs ?? local.wallMs - nowMs);
-  if (clock !== undefined) warnings.push(`${clock}.`);
-  return warnings;
-}
-
-function caWarnings(id: string, ca: NonNullable<LocalStatus["ca"]>): string[] {
-  const warnings: string[] = [];
-  const { serving, because, directoryBehind, unreadable, unknownFiles } = ca;
-  if (!serving) warnings.push(`${id}'s CA can't serve: ${because}`);
-  else if (because !== "") warnings.push(`${id}'s CA serves, but: ${because}`);
-  if (directoryBehind !== "") {
-    warnings.push(`${id}'s CA directory is behind the record: ${directoryBehind}`);
-  }
-  if (unreadable.length > 0) {
-    const keys = countOf(unreadable, "key of the record", "keys of the record");
-    warnings.push(`${id} can't read ${keys}: bring it to the newest version.`);
-  }
-  if (unknownFiles.length > 0) {
-    const files = countOf(unknownFiles, "file", "files");
-    warnings.push(`${id}'s CA directory has ${files} that the record doesn't know: left alone.`);
-  }
-  return warnings;
-}
-
-/** "1 file (/a)", "3 files (/a, …)". */
-function countOf(items: readonly string[], one: string, many: string): string {
-  const example = items.length === 1 ? `${items[0]}` : `${items[0]}, …`;
-  return `${items.length} ${items.length === 1 ? one : many} (${example})`;
-}
-
-function addressWarnings(facts: Facts): string[] {
+function addressWarnings(facts: Facts): Warning[] {
   return facts.settings.virtualIps.flatMap((vip) => {
     const address = vip.split("/")[0] ?? vip;
     const holders = facts.members.filter(
       ({ local }) => local?.addresses.includes(address) === true,
     );
     if (holders.length === 1) return [];
-    if (holders.length === 0) return [`Nobody that answers holds ${address}.`];
+    if (holders.length === 0) {
+      return [warning("address-nobody", address, `Nobody that answers holds ${address}.`)];
+    }
     const names = holders.map(({ member }) => member.id).join(" and ");
-    return [`${address} is held by ${names} at once: is the network between them cut?`];
+    const text = `${address} is held by ${names} at once: is the network between them cut?`;
+    return [warning("address-twice", address, text)];
   });
 }
 

@@ -10,7 +10,7 @@ import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { changedMs } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
-import { EJECTED_KEY, HISTORY_PREFIX, KEY_PREFIX } from "./keys.ts";
+import { ALERTS_PREFIX, EJECTED_KEY, HISTORY_PREFIX, KEY_PREFIX } from "./keys.ts";
 import type { NodeFile } from "./schema.ts";
 import { keepView, readKeptView, readView, type View, voterEndpoints } from "./view.ts";
 
@@ -100,7 +100,7 @@ export async function startViewKeeper(options: {
 /** Whether a key is of what the view has. */
 function isOfView(key: string): boolean {
   if (key === EJECTED_KEY) return true;
-  return !key.startsWith(`${KEY_PREFIX}ca/`) && !key.startsWith(HISTORY_PREFIX);
+  return ![`${KEY_PREFIX}ca/`, HISTORY_PREFIX, ALERTS_PREFIX].some((each) => key.startsWith(each));
 }
 
 /** Whether both say the same of the cluster, whenever they were read. */

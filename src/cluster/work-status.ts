@@ -19,6 +19,7 @@ import {
   type RollStep,
   type Work,
 } from "./work.ts";
+import { warning, type Warning } from "./warning.ts";
 
 /** A drain without an end is forgotten, rather than meant, after so long. */
 const FORGOTTEN_MS = 7 * 86_400_000;
@@ -72,27 +73,29 @@ export function workWarnings(
   work: Work,
   members: readonly MemberAnswer[],
   nowMs: number,
-): string[] {
+): Warning[] {
   const drains = work.drains.filter(({ id }) => drainOf(work, id, nowMs) !== undefined);
   return [
     ...drains.flatMap(({ id, at, until }) => {
       const forMs = nowMs - Date.parse(at);
       if (until !== undefined || forMs < FORGOTTEN_MS) return [];
-      return [
-        `${id} has been drained for ${renderDuration(forMs / 1000)}, without an end: is it forgotten?`,
-      ];
+      const since = renderDuration(forMs / 1000);
+      const text = `${id} has been drained for ${since}, without an end: is it forgotten?`;
+      return [warning("drain-forgotten", id, text)];
     }),
     ...drains.flatMap(({ id, at }) => {
       const { addresses = [] } = members.find(({ member }) => member.id === id)?.local ?? {};
       // keepalived needs a moment.
       if (addresses.length === 0 || nowMs - Date.parse(at) < 15_000) return [];
-      return [`${id} is drained, and holds ${addresses.join(", ")}: no other server takes it.`];
+      const text = `${id} is drained, and holds ${addresses.join(", ")}: no other server takes it.`;
+      return [warning("drain-keeps-address", id, text)];
     }),
     ...pausesNow(work, nowMs).flatMap(({ scope, id, at }) => {
       const forMs = nowMs - Date.parse(at);
       if (forMs < OVERDUE_MS) return [];
       const since = renderDuration(forMs / 1000);
-      return [`${whatIsPaused(scope, id)} paused for ${since} in a row: is it forgotten?`];
+      const text = `${whatIsPaused(scope, id)} paused for ${since} in a row: is it forgotten?`;
+      return [warning("pause-forgotten", id ?? scope, text)];
     }),
     ...haltedRoll(work.roll),
     ...haltedRoll(work.upgrade),
@@ -149,12 +152,11 @@ function describeDrill({ kind, server, driver, by, until }: DrillMark, nowMs: nu
   return `The drill ${kind} at ${server} is under way for ${by}, driven by ${driver}, until ${end} at most. What is broken there is meant. To stop it: understudy drill stop`;
 }
 
-function haltedRoll(roll: Roll | undefined): string[] {
+function haltedRoll(roll: Roll | undefined): Warning[] {
   if (roll?.end?.how !== "halted") return [];
   const { does, by, done, ids, now, end } = roll;
   const what = does === "upgrade" ? "The upgrade" : "The restart of puppetservers";
   const at = now === undefined ? "" : ` at ${now.id}`;
-  return [
-    `${what} for ${by} halted${at}, with ${done.length} of ${ids.length} done: ${end.because}`,
-  ];
+  const text = `${what} for ${by} halted${at}, with ${done.length} of ${ids.length} done: ${end.because}`;
+  return [warning("roll-halted", does, text)];
 }

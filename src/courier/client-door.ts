@@ -149,6 +149,7 @@ async function takeCommand(
   try {
     const { id } = await courier.take(read.head, body);
     sayJson(outgoing, 200, { uuid: id });
+    if (read.failed !== undefined) courier.failedRuns.note(read.failed, wallMs());
   } catch (error) {
     if (!isFault(error, "courier")) throw error;
     say(outgoing, 503, error.message);

@@ -5,6 +5,7 @@
 
 import { gunzipSync } from "node:zlib";
 import { messageOf } from "../base/fault.ts";
+import { failedRunOf, type SeenFailedRun } from "./failed-runs.ts";
 
 /** What a command changes of a node; `upload`: a report for other receivers. */
 export type CommandKind =
@@ -123,13 +124,13 @@ export function readCommandRequest(
 
 /**
  * Judges the body: JSON of an object about the same certname. `nowMs` stands for the time of one
- * that has none.
+ * that has none. `failed`: what a report of a failed run says.
  */
 export function readCommandBody(
   head: RequestHead,
   body: Buffer,
   nowMs: number,
-): { ok: true; head: CommandHead } | Refusal {
+): { ok: true; head: CommandHead; failed: SeenFailedRun | undefined } | Refusal {
   const plain = unpack(head, body);
   if ("status" in plain) return plain;
   let parsed: unknown;
@@ -141,13 +142,16 @@ export function readCommandBody(
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     return refuse(400, "the body is no JSON object");
   }
-  const { certname, producer_timestamp: producerTimestamp } = parsed as Record<string, unknown>;
+  const object = parsed as Record<string, unknown>;
+  const { certname, producer_timestamp: producerTimestamp } = object;
   if (certname !== head.certname) {
     const got = typeof certname === "string" ? quoted(certname) : "none";
     return refuse(400, `the body's certname is ${got}, the URL's ${quoted(head.certname)}`);
   }
   const own = typeof producerTimestamp === "string" ? timeOf(producerTimestamp) : undefined;
-  return { ok: true, head: { ...head, producerMs: own ?? head.producerMs ?? nowMs } };
+  const producerMs = own ?? head.producerMs ?? nowMs;
+  const failed = head.kind === "report" ? failedRunOf(object) : undefined;
+  return { ok: true, head: { ...head, producerMs }, failed };
 }
 
 function unpack({ encoding }: RequestHead, body: Buffer): { text: string } | Refusal {

@@ -12,6 +12,7 @@ import type { SyncStatus } from "../cluster/sync-status.ts";
 import type { CommandHead } from "./command.ts";
 import type { CourierConfig } from "./config.ts";
 import { type Deletions, openDeletions } from "./deletions.ts";
+import { createFailedRuns, type FailedRunsKept } from "./failed-runs.ts";
 import { type Backlog, judgeFit, type Judged, judgeSynced } from "./fit.ts";
 import { startGuard } from "./guard-watch.ts";
 import type { Holdings } from "./holdings.ts";
@@ -89,6 +90,8 @@ export interface Courier {
   dead: Dead;
   /** Nodes that were deleted, and when. */
   deletions: Deletions;
+  /** Agents' runs that failed, of late. */
+  failedRuns: FailedRunsKept;
   /** Reports for receivers; absent where there are none. */
   uploads: Uploads | undefined;
   /** For other couriers: what waits here for which PuppetDB, and which one queries go to. */
@@ -240,6 +243,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     holdings: commands.holdings,
     dead: commands.dead,
     deletions,
+    failedRuns: createFailedRuns(),
     uploads,
     forQueries() {
       const chosen = queries.choose();

@@ -17,6 +17,9 @@ const FIRST_FD = 3;
 const ORDER = ["client", "peer", "status"] as const;
 export type DoorName = (typeof ORDER)[number];
 
+/** Where the door of the status tells of agents' failed runs. */
+export const FAILED_RUNS_PATH = "/failed-runs";
+
 /** How long those who are being answered are waited for at the end, milliseconds. */
 const DRAIN_MS = 10_000;
 const LOOK_MS = 50;
@@ -43,6 +46,7 @@ export function placeOf(
 export function createStatusDoor(courier: Courier, loaded: string): Server {
   const answer = async (incoming: IncomingMessage, signal: AbortSignal) => {
     const { method = "GET", url: path = "/" } = incoming;
+    if (path === FAILED_RUNS_PATH) return courier.failedRuns.list();
     const said = await answerSync(courier, { method, path, signal });
     return said ?? { ...(await courier.status()), loaded };
   };

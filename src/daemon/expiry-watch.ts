@@ -7,6 +7,7 @@ import { messageOf } from "../base/fault.ts";
 import { type Expiry, type ExpiryKind, expiryWarnings } from "../cluster/expiry.ts";
 import { LEAVES_OF_ROLE } from "../cluster/pki.ts";
 import { leafFiles } from "../cluster/pki-store.ts";
+import { textsOf } from "../cluster/warning.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { isoTime } from "../host/clock.ts";
 import { readIfThere } from "../host/files.ts";
@@ -48,7 +49,8 @@ export function createExpiryWatch(host: ExpiryHost): ExpiryWatch {
         ...(await readApiCertificate(host)),
       ];
       const nowMs = host.wallMs();
-      const warnings = expiryWarnings([{ id: host.node.id, expiries: expiries() }], nowMs);
+      const all = [{ id: host.node.id, expiries: expiries() }];
+      const warnings = textsOf(expiryWarnings(all, nowMs));
       const due = warnings.filter((text) => !(nowMs - (told.get(text) ?? -Infinity) < DAY_MS));
       for (const text of due) host.log.warn(text);
       // What is no longer so is forgotten, and told at once when it comes back.

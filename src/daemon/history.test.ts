@@ -33,7 +33,8 @@ beforeEach(async () => {
 afterEach(async () => {
   stop.abort();
   await cluster.close();
-  await rm(folder, { recursive: true, force: true });
+  // Its writing may still go on.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** The history of the member `id`, with what it can see in `world`. */

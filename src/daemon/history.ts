@@ -16,6 +16,7 @@ import {
   type HistoryEntry,
   inOrder,
 } from "../cluster/history/entry.ts";
+import { eventOf } from "../cluster/history/events.ts";
 import { type Evidence, EVIDENCE_MAX, type EvidenceWish } from "../cluster/history/evidence.ts";
 import { type Facts, type FactSources, gatherFacts, keepFacts } from "../cluster/history/facts.ts";
 import { type Change, createLimiter } from "../cluster/history/limit.ts";
@@ -59,6 +60,8 @@ export interface HistoryFound {
 export interface History {
   /** Tells something. Never throws, never waits. */
   note(note: Note): void;
+  /** Has `listener` hear of each entry of this member as it is told; it must not throw. */
+  onEntry(listener: (entry: HistoryEntry) => void): void;
   /** This member's own entries, oldest first. */
   own(): readonly HistoryEntry[];
   /** The cluster's; this member's own where the record can't be read. */
@@ -111,15 +114,20 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const { id, etcd, keeper, log } = host;
   const file = await openOwnFile(host.folder, log);
   const limiter = createLimiter();
+  const listeners: ((entry: HistoryEntry) => void)[] = [];
   const tell = (changes: readonly Change[]) => {
     for (const draft of limiter.take(changes, monotonicMs())) {
-      file.add(entryOf(draft, { member: id, number: file.nextNumber() }));
+      const entry = entryOf(draft, { member: id, number: file.nextNumber() });
+      file.add(entry);
+      logEntry(log, entry);
+      for (const listener of listeners) listener(entry);
     }
   };
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
     const subject = `${told.kind} ${told.by ?? ""}`;
-    tell([{ subject, draft, deed: true }]);
+    // Hooks run on every event: what they come to must not leave other things untold.
+    tell([{ subject, draft, ...(told.kind !== "hook" && { deed: true as const }) }]);
   };
   const unsent = () => file.entries().filter(({ number }) => number > file.sent());
   const send = async () => {
@@ -133,6 +141,7 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   if (start !== undefined) note(start);
   return {
     note,
+    onEntry: (listener) => listeners.push(listener),
     own: () => file.entries(),
     waiting: () => unsent().length,
     evidence({ sinceMs, untilMs }, acts) {
@@ -152,6 +161,13 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       await Promise.race([sent, pause(CLOSE_MS)]);
     },
   };
+}
+
+/** In the journal, by the event's own id; commands are there already, with more of them. */
+function logEntry(log: Log, entry: HistoryEntry): void {
+  if (entry.kind === "command") return;
+  const { member, subject = member, what, because, by } = entry;
+  log.notice(what, { event: eventOf(entry), subject, because, by });
 }
 
 /** The loops that look, and tell what has changed. */

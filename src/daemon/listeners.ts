@@ -1,6 +1,7 @@
 // The daemon's doors and who answers behind each: this server's commands, the other members, the
 // edges. Renewed certificates are taken by `reloads`.
 
+import { readFile } from "node:fs/promises";
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
 import type { OwnDrill } from "../api/drill-commands.ts";
@@ -17,6 +18,7 @@ import { namesOfServer } from "../cluster/schema.ts";
 import { listTokens, revokeToken } from "../cluster/tokens.ts";
 import { voterEndpoints } from "../cluster/view.ts";
 import { accessCommands } from "./access.ts";
+import { alertCommands } from "./alert-commands.ts";
 import { backendCommands } from "./backends.ts";
 import { signMember } from "./ca.ts";
 import { caCommands } from "./ca-commands.ts";
@@ -34,7 +36,9 @@ import {
 import { drillActs } from "./drill-acts.ts";
 import { drillCommands, noDrills } from "./drill-commands.ts";
 import { ejectCommands } from "./eject.ts";
+import { ownFailedRuns } from "./failed-runs.ts";
 import { failoverCommands } from "./failover.ts";
+import { hookCommands } from "./hooks.ts";
 import { createInquiry } from "./inquiry.ts";
 import { makeRoomEverywhere } from "./make-room.ts";
 import { OWN_CERTIFICATES, VIRTUAL_IPS } from "./loops.ts";
@@ -48,6 +52,7 @@ import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
 import { reportStore } from "../drill/store.ts";
+import type { Hooks } from "../hooks/hooks.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -63,7 +68,7 @@ type Shared = {
 export function commandsOf(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared & { status: LocalDeps["cluster"] },
+  shared: Shared & { status: LocalDeps["cluster"]; hooks: Hooks; leads: () => boolean },
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
@@ -107,6 +112,14 @@ export function commandsOf(
     history: async ({ kinds, ...wish }) => {
       return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
+    hooks: hookCommands(shared.hooks, { ...core, id: core.node.id, leads: shared.leads }),
+    alerts: alertCommands({
+      id: core.node.id,
+      etcd,
+      settings: () => core.keeper.current()?.settings,
+      ca: async () => [await readFile(core.layout.localcacert, "utf8")],
+      wake: () => membership.wake(),
+    }),
     config: configCommands({ ...core, wake: () => membership.wake() }),
     why: async (about) => inquiry.why(about),
     incident: async (wish) => inquiry.incident(wish),
@@ -160,6 +173,7 @@ export async function listenForMembers(
     revokedSerials: () => refusals.serials("control"),
     local: shared.local,
     evidence: (wish) => core.history.evidence(wish, core.acts.list()),
+    failedRuns: ownFailedRuns,
     admit: async (start) => {
       const ca = requireCa(server);
       membership.requireClock("certificates that it dated would be refused: it admits nobody");

@@ -9,6 +9,7 @@ import type { LocalStatus } from "../cluster/status.ts";
 import type { SwitchoverStatus } from "../cluster/switchover-status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { View } from "../cluster/view.ts";
+import { textsOf, type Warning } from "../cluster/warning.ts";
 import { drainOf, pausesNow } from "../cluster/work.ts";
 import { clientUrl } from "../etcd/server.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -31,8 +32,9 @@ export interface LocalParts {
   history: { waiting(): number };
   api: () => LocalStatus["api"];
   probe: () => LocalStatus["probe"];
+  alerts: () => LocalStatus["alerts"];
   expiries: () => Expiry[];
-  warnings: () => string[];
+  problems: () => Warning[];
 }
 
 export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
@@ -45,6 +47,8 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const switchovers = await readSwitchovers();
   const api = parts.api();
   const probe = parts.probe();
+  const problems = parts.problems();
+  const alerts = parts.alerts();
   return {
     id: node.id,
     role: node.role,
@@ -74,8 +78,10 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     history: { waiting: parts.history.waiting() },
     ...(probe === undefined ? {} : { probe }),
     ...(api === undefined ? {} : { api }),
+    ...(alerts === undefined ? {} : { alerts }),
     expiries: parts.expiries(),
-    warnings: parts.warnings(),
+    warnings: textsOf(problems),
+    problems,
   };
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { startLoop } from "../base/loop.ts";
 import { until } from "../base/retry.ts";
+import { textsOf } from "../cluster/warning.ts";
 import { monotonicMs } from "../host/clock.ts";
 import { allHaveLooked, hungLoop, lookAt, loopWarnings, type LoopState } from "./loop-watch.ts";
 
@@ -35,7 +36,7 @@ test("loopWarnings tells of loops that keep failing and of rounds without end", 
     ["a long round", running(800_000), true, ['"edge" has been at one round for 200 s']],
   ];
   for (const [what, loop, reachable, expected] of cases) {
-    assert.deepEqual(loopWarnings([loop], 1_000_000, reachable), expected, what);
+    assert.deepEqual(textsOf(loopWarnings([loop], 1_000_000, reachable)), expected, what);
   }
 });
 
@@ -79,7 +80,7 @@ test("a real loop that fails again and again is told of, until a round succeeds"
       if (broken) throw new Error("keepalived can't be started");
     },
   });
-  const warnings = () => loopWarnings([lookAt(loop)], monotonicMs(), true);
+  const warnings = () => textsOf(loopWarnings([lookAt(loop)], monotonicMs(), true));
   await until("a warning", () => warnings().length > 0, { withinMs: 5000, everyMs: 1 });
   assert.deepEqual(warnings(), ['"virtual IPs" keeps failing: keepalived can\'t be started']);
   broken = false;

@@ -2,6 +2,7 @@
 // that the next round mends is no news; a round that never ends would be seen by nobody.
 
 import type { Loop, LoopOutcome } from "../base/loop.ts";
+import { warning, type Warning } from "../cluster/warning.ts";
 
 const SECOND_MS = 1000;
 /** Longer than any round takes that waits for nothing unusual. */
@@ -41,17 +42,18 @@ export function loopWarnings(
   loops: readonly LoopState[],
   nowMs: number,
   recordReachable: boolean,
-): string[] {
+): Warning[] {
   return loops.flatMap(({ name, last, sinceMs }) => {
-    const warnings: string[] = [];
+    const warnings: Warning[] = [];
+    const add = (text: string) => warnings.push(warning("member-troubled", name, text));
     const because = last?.because ?? "";
     const known = !recordReachable && because.startsWith("etcd.");
     if (last !== undefined && last.failures > 1 && !known) {
-      warnings.push(`"${name}" keeps failing: ${because}`);
+      add(`"${name}" keeps failing: ${because}`);
     }
     if (sinceMs !== undefined && nowMs - sinceMs > SLOW_MS) {
       const seconds = Math.round((nowMs - sinceMs) / SECOND_MS);
-      warnings.push(`"${name}" has been at one round for ${seconds} s`);
+      add(`"${name}" has been at one round for ${seconds} s`);
     }
     return warnings;
   });

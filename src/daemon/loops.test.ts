@@ -6,6 +6,7 @@ import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { startFleet } from "../ca/testing/fleet.ts";
 import type { Leadership } from "../cluster/leader.ts";
+import { textsOf } from "../cluster/warning.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import type { EdgeRunner } from "./edge.ts";
 import { lookAt, loopWarnings } from "./loop-watch.ts";
@@ -45,7 +46,7 @@ void test("startServerLoops hands the CA's loops out too: one that keeps failing
     },
     {} as Leadership,
   );
-  const warnings = () => loopWarnings(loops.map(lookAt), monotonicMs(), true);
+  const warnings = () => textsOf(loopWarnings(loops.map(lookAt), monotonicMs(), true));
   await until("a warning", () => warnings().length > 0, { withinMs: 15_000 });
   assert.match(
     warnings().join("\n"),

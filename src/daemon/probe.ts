@@ -17,6 +17,7 @@ import {
 } from "../cluster/probe-status.ts";
 import type { Settings } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
+import { type Warning, warning } from "../cluster/warning.ts";
 import { factsFrom } from "../drill/facts.ts";
 import { keepIdentity, type ProbeCa } from "../drill/identity.ts";
 import { askCatalog, CATALOG_MS, type ProbeAccess, steadyClock } from "../drill/probe.ts";
@@ -37,7 +38,7 @@ export interface Probe {
   once(): Promise<ProbeAnswer>;
   /** Undefined while the cluster isn't set to probe. */
   status(): ProbeStatus | undefined;
-  warnings(): string[];
+  problems(): Warning[];
   loop: Loop;
 }
 
@@ -97,7 +98,10 @@ export function startProbe(core: Core, ca: Ca): Probe {
     access,
     once: async () => once(),
     status: () => (isOn() ? describeMeasured(measured) : undefined),
-    warnings: () => (isOn() ? probeWarnings(measured) : []),
+    problems: () =>
+      (isOn() ? probeWarnings(measured) : []).map((text) =>
+        warning("probe-fails", undefined, text),
+      ),
     loop,
   };
 }

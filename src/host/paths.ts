@@ -6,6 +6,8 @@ const RUN = "/run/understudy";
 
 export const PATHS = {
   nodeFile: `${ETC}/node.json`,
+  /** Executables that are run on events. */
+  hooks: `${ETC}/hooks.d`,
   state: STATE,
   run: RUN,
   /** The keys of our own three CAs; on servers only, root only. */
@@ -42,6 +44,8 @@ export const PATHS = {
   viewFile: `${STATE}/view.json`,
   /** The access tokens that were last read from the record: hashes only. */
   accessFile: `${STATE}/access.json`,
+  /** Passwords and URLs of the channels for alerts, as they were last read from the record. */
+  alertSecretsFile: `${STATE}/alert-secrets.json`,
   /** What the CA directory had when it was taken over, and what was odd in it. */
   takeoverReport: `${STATE}/ca-takeover.json`,
   /** There where the CA directory is stock Puppet Server's again: the daemon leaves it alone. */

@@ -135,6 +135,11 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     },
     work: workOf(called),
     drills: drillsOf(called),
+    alerts: alertsOf(called),
+    hooks: {
+      list: async () => ({ folder: "/etc/understudy/hooks.d", hooks: [] }),
+      test: async () => ({ results: [] }),
+    },
     access: {
       list: async () => ({ tokens: [] }),
       create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
@@ -232,6 +237,23 @@ function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {
       },
       resume: async () => ({ pauses: [] }),
     },
+  };
+}
+
+function alertsOf(called: (...words: unknown[]) => void): LocalDeps["alerts"] {
+  const shown = { channels: [], alerts: [], because: "" };
+  return {
+    show: async () => shown,
+    add: async ({ name }) => {
+      called("alerts.add", name);
+      return shown;
+    },
+    remove: async (name) => {
+      called("alerts.remove", name);
+      return shown;
+    },
+    test: async () => ({ results: [{ channel: "ops", ok: true, because: "", tookMs: 4 }] }),
+    failedRuns: async () => shown,
   };
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { Stage } from "../../base/stages.ts";
 import { HISTORY_PREFIX } from "../keys.ts";
+import type { EventName } from "./events.ts";
 
 export const ENTRIES_PREFIX = `${HISTORY_PREFIX}entries/`;
 
@@ -30,6 +31,10 @@ export const HistoryEntry = z.object({
   number: z.int().min(1),
   /** What it is about; a version to come may know further kinds. */
   kind: z.string().max(40),
+  /** What happened, as programs call it (events.ts); absent: its kind says it. */
+  event: z.string().max(60).optional(),
+  /** What it is about: an address, a member, a puppetserver. */
+  subject: z.string().max(253).optional(),
   what: Text,
   because: Text.default(""),
   /** Who did it: a user, a loop, an engine; empty: it was only seen. */
@@ -55,6 +60,7 @@ export const KINDS = {
   drill: "failures on purpose, and what was measured",
   edge: "HAProxy up and down",
   etcd: "votes, leaders and alarms of etcd",
+  hook: "what hooks came to",
   leader: "who runs the cluster's chores",
   member: "who joins, leaves, is silent",
   puppetdb: "PuppetDBs and where queries go",
@@ -70,6 +76,8 @@ export type Kind = keyof typeof KINDS;
 /** Something to be told, before it has its member and number. */
 export interface Draft {
   kind: Kind;
+  event?: EventName;
+  subject?: string;
   what: string;
   because?: string;
   by?: string;
@@ -83,11 +91,14 @@ export interface Draft {
 
 /** The entry that tells `draft`, its texts cut to their bounds. */
 export function entryOf(draft: Draft, from: { member: string; number: number }): HistoryEntry {
-  const { kind, what, because = "", by = "", stages, leftOut, seen, atMs } = draft;
+  const { kind, event, subject, what, because = "", by = "" } = draft;
+  const { stages, leftOut, seen, atMs } = draft;
   return {
     atMs: Math.max(0, Math.round(atMs)),
     ...from,
     kind: kind.slice(0, 40),
+    ...(event && { event }),
+    ...(subject && { subject: subject.slice(0, 253) }),
     what: cut(what),
     because: cut(because),
     by: by.slice(0, 120),

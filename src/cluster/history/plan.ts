@@ -3,6 +3,7 @@
 // know (its own address, its own edge) has no such mark.
 
 import type { Draft } from "./entry.ts";
+import { eventOfTopic } from "./events.ts";
 import { type Fact, type Facts, GONE } from "./facts.ts";
 import type { Change } from "./limit.ts";
 
@@ -40,7 +41,9 @@ export function planHistory(before: Facts, after: Facts, self: string, nowMs: nu
     const told = topic.tell({ self, name, from, to });
     if (told === undefined) return [];
     const seen = topic.shared === true ? { seen: { subject, state: to.state } } : {};
-    const draft: Draft = { ...told, ...seen, atMs: nowMs };
+    const event = eventOfTopic(topicName, to.state);
+    const of = { ...(event && { event }), subject: name === "" ? self : name };
+    const draft: Draft = { ...of, ...told, ...seen, atMs: nowMs };
     return [told.burst === undefined ? { subject, draft } : asBurst(subject, draft)];
   });
 }

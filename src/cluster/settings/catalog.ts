@@ -156,6 +156,8 @@ export function requireKey(key: string): SettingKey {
 const OTHER_WAYS: Record<string, string> = {
   sharedName: "It is in every certificate and on every agent: it can't be changed.",
   puppetdbUse: "It is an order: understudy puppetdb use SERVER",
+  alertChannels: "It has secrets of its own: understudy alerts mail, webhook, remove",
+  failedRunsEveryS: "Its command: understudy alerts failed-runs",
 };
 
 /**

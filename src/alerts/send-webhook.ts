@@ -1,0 +1,81 @@
+// One POST to one webhook, within a deadline. Redirects aren't followed: the URL is a secret, and
+// whoever is redirected to isn't who was named. Danger: the URL must not come into any text.
+
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { getCACertificates } from "node:tls";
+import { messageOf } from "../base/fault.ts";
+import { oneLine } from "../base/printable.ts";
+import { deadline } from "../base/retry.ts";
+import type { Sent } from "./send-mail.ts";
+
+/** What is read of an answer, bytes. */
+const ANSWER_BYTES_MAX = 4096;
+const SAID_MAX = 150;
+
+/** Sends it. Never throws: says why it wasn't taken. `ca`: PEM, trusted besides the system's. */
+export async function sendWebhook(
+  url: string,
+  body: string,
+  options: { ca: readonly string[]; withinMs: number },
+): Promise<Sent> {
+  const to = URL.parse(url);
+  if (to === null) return { ok: false, because: "its URL is none" };
+  const signal = deadline(options.withinMs);
+  try {
+    const { status, said } = await post(to, body, options.ca, signal);
+    if (status >= 200 && status < 300) return { ok: true, because: "" };
+    const more = status < 400 ? " (redirects aren't followed)" : "";
+    return { ok: false, because: `it answers ${status}${said === "" ? "" : `: ${said}`}${more}` };
+  } catch (error) {
+    const because = signal.aborted
+      ? `it hasn't answered within ${Math.round(options.withinMs / 1000)} s`
+      : `it doesn't answer: ${oneLine(messageOf(error), SAID_MAX)}`;
+    return { ok: false, because };
+  }
+}
+
+async function post(
+  to: URL,
+  body: string,
+  ca: readonly string[],
+  signal: AbortSignal,
+): Promise<{ status: number; said: string }> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      method: "POST",
+      headers: {
+        "content-type": "application/json; charset=utf-8",
+        "content-length": String(Buffer.byteLength(body)),
+      },
+      signal,
+      // Each alert has a connection of its own: a kept one may be dead by the next.
+      agent: false,
+    };
+    const trust = { ca: [...ca, ...getCACertificates("system"), ...getCACertificates()] };
+    const outgoing =
+      to.protocol === "https:"
+        ? httpsRequest(to, { ...options, ...trust })
+        : httpRequest(to, options);
+    outgoing.on("error", reject);
+    outgoing.on("response", (incoming) => {
+      readStart(incoming).then((text) => {
+        resolve({ status: incoming.statusCode ?? 0, said: oneLine(text.trim(), SAID_MAX) });
+        // Whatever else it has to say.
+        outgoing.destroy();
+      }, reject);
+    });
+    outgoing.end(body);
+  });
+}
+
+async function readStart(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= ANSWER_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks).toString("utf8", 0, ANSWER_BYTES_MAX);
+}

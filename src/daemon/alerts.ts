@@ -1,0 +1,241 @@
+// Alerts as the daemon tells them: the member that leads judges what status warns of and keeps in
+// the record what is told, then sends it. Without quorum one server says just that. Nothing waits
+// for it, and whoever can't be told stays so: mail that fails is a warning itself.
+
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type Alone, decideAlone, NOT_ALONE } from "../alerts/alone.ts";
+import { digestMessages, planDigest } from "../alerts/failed-runs.ts";
+import { judgeAlerts, NOTHING_SEEN } from "../alerts/judge.ts";
+import { channelWarnings, enqueue, messagesOf } from "../alerts/outbox.ts";
+import { type AlertSecrets, keepSecrets, readKeptSecrets, readSecrets } from "../alerts/secrets.ts";
+import { createSend } from "../alerts/send.ts";
+import { createSender } from "../alerts/sender.ts";
+import { alertKey, type AlertChange, type AlertState, NO_ALERTS } from "../alerts/state.ts";
+import { memoryStore, recordStore } from "../alerts/store.ts";
+import { messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { type Loop, startLoop } from "../base/loop.ts";
+import type { FailedRuns } from "../cluster/failed-runs.ts";
+import type { NodeFile } from "../cluster/schema.ts";
+import type { ClusterStatus, LocalStatus } from "../cluster/status.ts";
+import type { ViewKeeper } from "../cluster/view-keeper.ts";
+import type { Warning } from "../cluster/warning.ts";
+import { isOut } from "../cluster/work.ts";
+import type { Etcd } from "../etcd/types.ts";
+
+const JUDGE_TICK_MS = 10_000;
+const SEND_TICK_MS = 10_000;
+/** How often couriers are asked for failed runs. */
+const RUNS_EVERY_MS = 60_000;
+
+export interface AlertsHost {
+  node: Pick<NodeFile, "id" | "role">;
+  etcd: Etcd;
+  keeper: Pick<ViewKeeper, "current" | "record">;
+  /** The Puppet CA's certificate: what is inside the site may show one of it. */
+  localcacert: string;
+  /** Keeps what is secret of the channels here. */
+  secretsFile: string;
+  status(): Promise<ClusterStatus>;
+  /** Whether this member runs the cluster's chores. */
+  leads(): boolean;
+  /** What the courier of a member has; undefined where it can't be asked. */
+  failedRuns(id: string): Promise<FailedRuns | undefined>;
+  wallMs: () => number;
+  monotonicMs: () => number;
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface Alerts {
+  /** Looks at what there is to tell. */
+  judge(): Promise<void>;
+  /** Begins to send what is due. */
+  send(): Promise<void>;
+  /** Waits for what is being sent. */
+  idle(): Promise<void>;
+  /** What the cluster's channels are to be looked at for; on the member that leads. */
+  problems(): Warning[];
+  /** What other members hear of it. */
+  status(): LocalStatus["alerts"];
+  /** Something was sent or failed: there may be more. */
+  onSent(listener: () => void): void;
+}
+
+/** The loops that keep alerts told. */
+export function startAlertLoops(alerts: Alerts, { log, signal }: AlertsHost): Loop[] {
+  const common = { log, signal };
+  const sending = startLoop({
+    ...common,
+    name: "alerts to channels",
+    everyMs: SEND_TICK_MS,
+    body: async () => alerts.send(),
+  });
+  const judging = startLoop({
+    ...common,
+    name: "alerts",
+    everyMs: JUDGE_TICK_MS,
+    body: async () => {
+      await alerts.judge();
+      sending.wake();
+    },
+  });
+  alerts.onSent(() => sending.wake());
+  return [judging, sending];
+}
+
+export async function createAlerts(host: AlertsHost): Promise<Alerts> {
+  const { node, etcd, keeper, log, signal, wallMs, monotonicMs } = host;
+  const store = recordStore(etcd);
+  const memory = memoryStore();
+  const newId = () => randomUUID();
+  let secrets: AlertSecrets = await readKeptSecrets(host.secretsFile);
+  let watch = NOTHING_SEEN;
+  let last: AlertState = NO_ALERTS;
+  let alone: Alone = NOT_ALONE;
+  let onSent = () => {};
+  let runsAskedMs = Number.NEGATIVE_INFINITY;
+  const reachable = () => keeper.record().reachable;
+  const channels = () => keeper.current()?.settings.alertChannels ?? [];
+  const send = createSend({
+    self: node.id,
+    cluster: () => keeper.current()?.settings.sharedName ?? node.id,
+    channels,
+    secret: (name) => secrets.channels[name],
+    ca: async () => [await readFile(host.localcacert, "utf8")].filter((pem) => pem !== ""),
+  });
+  const common = { self: node.id, send, wallMs, log, onDone: () => onSent() };
+  const sender = createSender({ ...common, store });
+  const ownSender = createSender({ ...common, store: memory });
+
+  const judge = async () => {
+    const status = await host.status();
+    const silent = silentIn(status);
+    const planned = plannedIn(status, wallMs());
+    let changes: AlertChange[] = [];
+    let after = watch;
+    last = await store.change((state) => {
+      const warnings = withChannels(status.problems, state);
+      const look = { warnings, silent, planned, nowMs: wallMs(), atMs: monotonicMs() };
+      const judged = judgeAlerts(state, watch, look);
+      ({ changes, watch: after } = judged);
+      const messages = messagesOf(changes, channels(), { atMs: wallMs(), newId });
+      return enqueue({ ...state, known: judged.known }, messages, channels());
+    });
+    watch = after;
+    for (const change of changes) logChange(log, change);
+  };
+  const digest = async () => {
+    const everyS = keeper.current()?.settings.failedRunsEveryS;
+    if (everyS === undefined || monotonicMs() - runsAskedMs < RUNS_EVERY_MS) return;
+    runsAskedMs = monotonicMs();
+    const couriers = await askCouriers(host);
+    await store.change((state) => {
+      const how = { everyMs: everyS * 1000, nowMs: wallMs() };
+      const plan = planDigest(state.failedRuns, couriers, how);
+      if (plan === undefined) return state;
+      const messages = digestMessages(plan.digest, channels(), { atMs: wallMs(), newId });
+      return enqueue({ ...state, failedRuns: plan.told }, messages, channels());
+    });
+  };
+  /** What a server says of a record that nobody can write. */
+  const sayAlone = async () => {
+    // While the record answers, that is all there is to know.
+    const status = reachable() ? undefined : await host.status();
+    const sight = {
+      self: node.id,
+      quorum: status === undefined || status.etcd.quorum,
+      answering: status === undefined ? [{ id: node.id, told: false }] : answeringIn(status),
+      atMs: monotonicMs(),
+    };
+    const { now, tell } = decideAlone(alone, sight);
+    alone = now;
+    if (tell === undefined) return;
+    const change = aloneChange(tell, status, wallMs());
+    logChange(log, change);
+    const messages = messagesOf([change], channels(), { atMs: wallMs(), newId });
+    await memory.change((state) => enqueue(state, messages, channels()));
+  };
+  return {
+    async judge() {
+      await sayAlone();
+      if (!reachable()) return;
+      secrets = await readSecrets(etcd, signal);
+      await keepSecrets(host.secretsFile, secrets);
+      if (host.leads()) {
+        await judge();
+        await digest();
+        return;
+      }
+      // Whoever leads next has to see for itself how long something has been so.
+      watch = NOTHING_SEEN;
+      last = NO_ALERTS;
+    },
+    async send() {
+      await ownSender.tick();
+      if (reachable() && host.leads()) await sender.tick();
+    },
+    idle: async () => void (await Promise.all([sender.idle(), ownSender.idle()])),
+    problems: () => channelWarnings(last),
+    status: () => ({ toldNoQuorum: alone.told }),
+    onSent: (listener) => (onSent = listener),
+  };
+}
+
+/** The status's warnings, of channels as the record has them now. */
+function withChannels(problems: readonly Warning[], state: AlertState): Warning[] {
+  return [...problems.filter(({ kind }) => kind !== "alerts-channel"), ...channelWarnings(state)];
+}
+
+function silentIn({ members }: ClusterStatus): Set<string> {
+  return new Set(members.flatMap(({ member, local }) => (local === undefined ? [member.id] : [])));
+}
+
+function plannedIn({ members, work }: ClusterStatus, nowMs: number): Set<string> {
+  return new Set(members.map(({ member }) => member.id).filter((id) => isOut(work, id, nowMs)));
+}
+
+function answeringIn({ members }: ClusterStatus): { id: string; told: boolean }[] {
+  return members.flatMap(({ member, local }) =>
+    member.role !== "server" || local === undefined
+      ? []
+      : [{ id: member.id, told: local.alerts?.toldNoQuorum === true }],
+  );
+}
+
+function aloneChange(
+  tell: "lost" | "back",
+  status: ClusterStatus | undefined,
+  sinceMs: number,
+): AlertChange {
+  const of = { kind: "etcd-no-quorum", severity: "critical" as const, sinceMs };
+  if (tell === "back") return { ...of, change: "resolved", text: "etcd has its quorum again." };
+  const known = status?.problems.find(({ kind }) => kind === of.kind)?.text;
+  return { ...of, change: "raised", text: known ?? "etcd has no quorum: nothing can be changed." };
+}
+
+/** Every member that has a courier is asked; one that doesn't answer tells another time. */
+async function askCouriers(host: AlertsHost): Promise<Map<string, FailedRuns>> {
+  const members = (host.keeper.current()?.members ?? []).filter(({ courier }) => courier === true);
+  const answers = await Promise.all(
+    members.map(async ({ id }) => {
+      const runs = await host.failedRuns(id).catch((error: unknown) => {
+        host.log.info(`the courier of ${id} can't be asked for failed runs`, {
+          why: messageOf(error),
+        });
+        return undefined;
+      });
+      return [id, runs] as const;
+    }),
+  );
+  return new Map(answers.flatMap(([id, runs]) => (runs === undefined ? [] : [[id, runs]])));
+}
+
+function logChange(log: Log, change: AlertChange): void {
+  const { kind, severity, text, subject = "" } = change;
+  const event = change.change === "resolved" ? "alert-resolved" : "alert-raised";
+  const fields = { event, alert: alertKey(change), kind, severity, subject };
+  if (event === "alert-resolved") log.notice(`resolved: ${text}`, fields);
+  else log.warn(`${severity}: ${text}`, fields);
+}
