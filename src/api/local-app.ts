@@ -63,6 +63,7 @@ import type {
   IncidentWish,
 } from "../setup/history-contract.ts";
 import { type Audit, audited } from "./audit.ts";
+import type { Events } from "./events.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { answerFault } from "./serve.ts";
@@ -110,6 +111,7 @@ export interface LocalDeps {
   history(wish: HistoryWish): Promise<HistoryAnswer>;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;
+  events: Events;
 }
 
 /** The cluster's settings. */
@@ -213,7 +215,7 @@ export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
         // Commands run as root: everything is theirs, whoever became it.
         const who = actorFrom(c.req.header(ACTOR_HEADER));
         return audited(audit, { who, role: "root", from: "socket" }, route, async (about) =>
-          call(who, about),
+          call({ who, stays: () => true }, about),
         );
       },
     });

@@ -68,6 +68,8 @@ const BODY = {
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {
   assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
   for (const route of ROUTES) {
+    // It would go on for ever: events.test.ts reads it.
+    if (route.open !== undefined) continue;
     const body = route.path === "/v1/tokens" ? { ...BODY, role: "server" } : BODY;
     const said = await ask(
       route.method,

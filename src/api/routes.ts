@@ -6,6 +6,7 @@ import { accessRoutes } from "./routes/access.ts";
 import { addressRoutes } from "./routes/address.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
@@ -21,5 +22,6 @@ export const ROUTES: readonly Route[] = [
   ...workRoutes,
   ...accessRoutes,
   ...historyRoutes,
+  ...eventRoutes,
   ...settingsRoutes,
 ];

@@ -19,6 +19,7 @@ const SILENT = new Set([
   "POST /v1/puppetserver/load",
   "POST /v1/roll/plan",
   "POST /v1/server-certificate",
+  "POST /session",
 ]);
 
 const WORDS: Record<string, string> = {

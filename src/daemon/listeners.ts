@@ -3,6 +3,7 @@
 
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
+import { createEvents } from "../api/events.ts";
 import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
@@ -63,8 +64,12 @@ export function commandsOf(
   const { etcd, log } = core;
   const { membership } = shared;
   const inquiry = createInquiry({ ...core, status: async () => shared.status() });
+  const history: LocalDeps["history"] = async ({ kinds, ...wish }) =>
+    core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
   return {
     log,
+    history,
+    events: createEvents({ history, cluster: async () => shared.status() }),
     local: shared.local,
     cluster: shared.status,
     createToken: async (wish) => issueToken(membership, wish),
@@ -97,9 +102,6 @@ export function commandsOf(
       });
       core.node = { ...core.node, phase: "ready" };
       await writeNodeFile(core.node);
-    },
-    history: async ({ kinds, ...wish }) => {
-      return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
     config: configCommands({ ...core, wake: () => membership.wake() }),
     why: async (about) => inquiry.why(about),
