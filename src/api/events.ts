@@ -11,6 +11,7 @@ import {
   sumPuppetdbs,
   sumReceivers,
 } from "../cluster/courier-status.ts";
+import { type MemberRows, memberRows } from "../cluster/member-rows.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import type { HistoryAnswer, HistoryWish } from "../setup/history-contract.ts";
@@ -27,6 +28,7 @@ const STREAMS_OF_ONE_MAX = 8;
 /** One look at the cluster: the status, and what it sums up to. Event `snapshot`. */
 export interface Snapshot {
   status: ClusterStatus;
+  members: MemberRows;
   puppetservers: Puppetserver[];
   puppetdbs: PuppetdbSum[];
   receivers: ReceiverSum[];
@@ -155,6 +157,7 @@ export function snapshotOf(status: ClusterStatus): Snapshot {
   const { members } = status;
   return {
     status,
+    members: memberRows(status),
     puppetservers: sumPuppetservers(members),
     puppetdbs: sumPuppetdbs(members),
     receivers: sumReceivers(members),
