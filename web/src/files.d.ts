@@ -1,0 +1,3 @@
+// What Vite takes besides programs.
+
+declare module "*.css";

@@ -1,0 +1,169 @@
+// Puppetservers as all edges together see them, live; and servers taken out and back.
+
+import { useState } from "preact/hooks";
+import type { DrainPlan } from "../../../src/setup/work-contract.ts";
+import { ask } from "../ask.ts";
+import { seconds } from "../format.ts";
+import { samples, snapshot } from "../live.ts";
+import { useAsked } from "../parts/asked.ts";
+import { Chart } from "../parts/chart.tsx";
+import { Confirm } from "../parts/dialog.tsx";
+import { Failure } from "../parts/failure.tsx";
+import { Table } from "../parts/table.tsx";
+import { may } from "../roles.ts";
+import { Why } from "./overview.tsx";
+
+export function Servers() {
+  const look = snapshot.value;
+  if (look === undefined) return <p>Asking every member…</p>;
+  const names = look.puppetservers.map(({ name }) => name);
+  return (
+    <>
+      <Table
+        caption="Puppetservers"
+        head={["Puppetserver", "State", "JRubies busy", "Waiting", "Requests/s", "Answers in"]}
+        rows={look.puppetservers.map((each) => ({
+          key: each.name,
+          cells: [
+            each.name,
+            `${each.state} ${each.state === "up" ? "" : each.because}`.trim(),
+            `${each.busy} of ${each.jrubies}`,
+            each.waiting,
+            each.perS.toFixed(1),
+            seconds(each.responseMs),
+          ],
+        }))}
+      />
+      <section aria-label="Charts" class="charts">
+        <Chart title="Requests/s" samples={samples.value} names={names} pick={({ perS }) => perS} />
+        <Chart
+          title="Requests waiting"
+          samples={samples.value}
+          names={names}
+          pick={({ waiting }) => waiting}
+        />
+        <Chart
+          title="JRubies busy"
+          samples={samples.value}
+          names={names}
+          pick={({ busy }) => busy}
+        />
+      </section>
+      <Members />
+    </>
+  );
+}
+
+function Members() {
+  const [asked, setAsked] = useState<{ what: "drain" | "undrain" | "why"; id: string }>();
+  const { status } = snapshot.value ?? {};
+  const close = () => setAsked(undefined);
+  const rows = (status?.members ?? []).map(({ member, local, because }) => {
+    const drained = local?.drained === true;
+    return {
+      key: member.id,
+      cells: [
+        member.id,
+        local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
+        local?.addresses.join(" ") || "-",
+        local?.edge === undefined
+          ? "-"
+          : local.edge.active
+            ? `takes agents, ${local.edge.waiting} wait`
+            : `down: ${local.edge.because}`,
+        local?.edge?.connections ?? "-",
+        local?.edge?.replays ?? "-",
+        <>
+          <button
+            type="button"
+            class="small"
+            aria-label={`Why is ${member.id} so?`}
+            onClick={() => setAsked({ what: "why", id: member.id })}
+          >
+            Why?
+          </button>{" "}
+          {may("operator") && member.role !== "witness" ? (
+            <button
+              type="button"
+              class="small"
+              aria-label={`${drained ? "Undrain" : "Drain"} ${member.id}`}
+              onClick={() => setAsked({ what: drained ? "undrain" : "drain", id: member.id })}
+            >
+              {drained ? "Undrain" : "Drain"}
+            </button>
+          ) : null}
+        </>,
+      ],
+    };
+  });
+  return (
+    <>
+      <Table
+        caption="Members"
+        head={["Member", "State", "Address", "Edge", "Connections", "Sent on", "Do"]}
+        rows={rows}
+      />
+      {asked?.what === "why" ? <Why about={asked.id} onClose={close} /> : null}
+      {asked?.what === "drain" ? <Drain id={asked.id} onClose={close} /> : null}
+      {asked?.what === "undrain" ? (
+        <Confirm
+          title={`Undrain ${asked.id}`}
+          does="Undrain"
+          act={async () => ask("DELETE", `/v1/drains/${encodeURIComponent(asked.id)}`)}
+          onClose={close}
+        >
+          <p>It gets agents and addresses again.</p>
+        </Confirm>
+      ) : null}
+    </>
+  );
+}
+
+function Drain({ id, onClose }: { id: string; onClose: () => void }) {
+  const [reason, setReason] = useState("");
+  const { answer, failure } = useAsked<DrainPlan>(`/v1/drains/${encodeURIComponent(id)}/plan`);
+  return (
+    <Confirm
+      title={`Drain ${id}`}
+      does="Drain"
+      act={async () => ask("POST", "/v1/drains", { name: id, reason })}
+      onClose={onClose}
+    >
+      <Failure error={failure} />
+      {answer === undefined ? <p>Asking what it means…</p> : <PlanOf {...answer} />}
+      <p>
+        <label for="reason">Reason</label>
+        <input
+          id="reason"
+          value={reason}
+          maxLength={200}
+          onInput={({ currentTarget }) => setReason(currentTarget.value)}
+        />
+      </p>
+    </Confirm>
+  );
+}
+
+function PlanOf({ refused, steps, risks }: DrainPlan) {
+  return (
+    <>
+      {refused === "" ? null : (
+        <p>
+          <strong>It will be refused:</strong> {refused}
+        </p>
+      )}
+      <ul>
+        {steps.map(({ what, because }) => (
+          <li key={what}>
+            {what}: {because}
+          </li>
+        ))}
+        {risks.map((risk) => (
+          <li key={risk}>
+            <strong>Risk:</strong> {risk}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
