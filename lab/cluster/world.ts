@@ -8,7 +8,7 @@ import type { LabHost } from "../host.ts";
 const FOLDERS = "/etc/puppet /etc/understudy /etc/systemd /var/lib/puppet/ssl /var/lib/understudy";
 const REFUSAL_MS_MAX = 120_000;
 /** What running programs write all the time. */
-const LIVELY = ["etcd/data/*", "view.json", "history/*"].map(
+const LIVELY = ["etcd/data/*", "view.json", "history/*", "journal/log"].map(
   (path) => `/var/lib/understudy/${path}`,
 );
 

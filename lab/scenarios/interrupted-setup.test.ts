@@ -19,11 +19,19 @@ const NODE = "/etc/understudy/node.json";
 const PUPPETSERVER = "puppetserver.service";
 const SETUP_MS_MAX = 300_000;
 
+/** Within etcd's first moments. */
+const ETCD_BEGUN: Interruption = [/✓ cluster certificates/, "power cut", 200];
+/** What a power cut then leaves now and then: an empty log, with which etcd can't start. */
+const HALF_MADE = `systemctl stop understudy-etcd
+  log=/var/lib/understudy/etcd/data/member/wal/0000000000000000-0000000000000000.wal
+  install -D -o understudy-etcd -g understudy-etcd -m 600 /dev/null $log
+  chown -R understudy-etcd: /var/lib/understudy/etcd/data && sync -f $log`;
+
 const INIT_ENDS: readonly Interruption[] = [
   [/✓ preflight/, "power cut"],
   [/✓ preflight/, "SIGKILL", 60],
   [/✓ cluster certificates/, "SIGKILL"],
-  [/✓ cluster certificates/, "power cut", 200],
+  ETCD_BEGUN,
   [/✓ shared record/, "power cut"],
   [/✓ cluster record/, "SIGKILL"],
   [/looking at the CA directory|✓ certificate authority/, "SIGKILL"],
@@ -67,6 +75,7 @@ test("init that is interrupted at each step goes on to the same cluster and the 
     if (end === INIT_ENDS.at(-1)) await s1.run(`systemctl stop ${PUPPETSERVER}`);
     await cutShort(s1, INIT, end);
     await identity.check(s1, `after ${String(end[0])}`);
+    if (end === ETCD_BEGUN) await s1.run(["bash", "-c", HALF_MADE]);
   }
   const said = await s1.run(INIT, { withinMs: SETUP_MS_MAX });
   assert.match(

@@ -115,6 +115,16 @@ export async function writeEtcdConfig(
   return writeIfChanged(CONFIG, text, { mode: 0o600, ...owner });
 }
 
+/**
+ * Before init's first etcd: until its member is known nothing was written there, and a power cut in
+ * its first moments leaves data that etcd can't start with. Such data goes.
+ */
+export async function clearUnknownData(): Promise<void> {
+  if ((await exists(MEMBER_ID_FILE)) || !(await exists(DATA))) return;
+  await unit("stop", UNITS.etcd);
+  await rm(DATA, { recursive: true, force: true });
+}
+
 /** Remembers as which etcd member init's first etcd runs. */
 export async function keepOwnMemberId(etcdId: string): Promise<void> {
   await writeFileAtomic(MEMBER_ID_FILE, `${etcdId}\n`);

@@ -1,7 +1,8 @@
 // What a drain means for the addresses of this server: they go to another one that answers, and
-// this one is last in line from then on. Danger: an address must not be given up to nobody, so the
+// this one is last in line from then on. They go for good from one that leaves, or was removed. Danger: an address must not be given up to nobody, so the
 // others are asked first, and who got it back because nobody took it keeps it for a while.
 
+import { isFault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -31,7 +32,7 @@ export function heldHere(virtualIps: readonly string[]): string[] {
   return addresses.filter((address) => mine.has(canonicalAddress(address)));
 }
 
-type DrainFacts = Pick<StandingFacts, "drained" | "holds" | "tookBack" | "othersReady">;
+type DrainFacts = Omit<StandingFacts, "isolated">;
 
 export interface AddressDrain {
   /** Cheap: whether there is something new to judge. */
@@ -50,6 +51,10 @@ export function createAddressDrain({
 }): AddressDrain {
   const offers = createOffers();
   const isDrained = (view: View) => drainOf(view.work, node.id, wallMs()) !== undefined;
+  const leaves = (view: View) => {
+    const own = view.members.find(({ id }) => id === node.id);
+    return own === undefined || own.phase === "leaving";
+  };
   const holds = (view: View) => heldHere(view.settings.virtualIps).length > 0;
   const othersOf = (view: View) =>
     serversOf(view).filter(
@@ -63,17 +68,17 @@ export function createAddressDrain({
       offers.kept(monotonicMs()),
     ],
     async facts(view) {
-      const facts = { drained: isDrained(view), holds: holds(view) };
+      const wantsAway = leaves(view);
+      const seen = { drained: isDrained(view), holds: holds(view) };
+      const facts = { ...seen, wantsAway, tookBack: offers.see(seen, monotonicMs()) };
       const others = othersOf(view);
-      const tookBack = offers.see(facts, monotonicMs());
-      if (!facts.drained || !facts.holds) {
-        return { ...facts, tookBack, othersReady: others.length > 0 };
-      }
+      const asks = wantsAway || (facts.drained && facts.holds);
+      if (!asks) return { ...facts, othersReady: others.length > 0 };
       const answers = others.map(async ({ address }) => takesAgents(peers, address));
-      return { ...facts, tookBack, othersReady: (await Promise.all(answers)).includes(true) };
+      return { ...facts, othersReady: (await Promise.all(answers)).includes(true) };
     },
     async settle(view, { priority }) {
-      if (!isDrained(view) || priority !== REFUSING) return;
+      if (!isDrained(view) || leaves(view) || priority !== REFUSING) return;
       const endMs = monotonicMs() + GONE_MS;
       while (holds(view) && monotonicMs() < endMs) await pause(LOOK_MS);
       if (holds(view)) return;
@@ -84,11 +89,14 @@ export function createAddressDrain({
   };
 }
 
-/** Whether the server there could take an address: its edge takes agents. */
+/**
+ * Whether the server there could take an address: its edge takes agents. One that says only that
+ * this server was removed is one that goes on without it.
+ */
 async function takesAgents(peers: Pick<Peers, "call">, address: string): Promise<boolean> {
   return peers.call(address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS }).then(
     ({ edge }) => edge?.active === true,
-    () => false,
+    (error: unknown) => isFault(error, "member.removed"),
   );
 }
 

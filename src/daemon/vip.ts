@@ -76,7 +76,6 @@ export async function keepVip(
   const local = await configuredAddresses();
   const { addresses, missing } = placeAddresses(view.settings.virtualIps, local);
   const peers = serversOf(view).filter((member) => member.id !== node.id);
-  const own = view.members.find((member) => member.id === node.id);
   const paths = vipPaths();
   const config = {
     addresses,
@@ -93,7 +92,6 @@ export async function keepVip(
   const decided = decideStanding({
     // What is taken by order is taken without the record, too.
     isolated: isolated && take === "",
-    wantsAway: own?.phase === "leaving",
     ...(await drain.facts(view)),
   });
   const standing = await yieldToSwitchover(decided, observed.priority);

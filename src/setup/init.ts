@@ -11,7 +11,7 @@ import { createAuthority } from "../ca/create.ts";
 import { importAuthority } from "../ca/import.ts";
 import { recordLeaf, revokeLeaves } from "../cluster/leaves.ts";
 import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
-import { keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
+import { clearUnknownData, keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
 import {
   AUTHORITIES,
   createAuthorityCa,
@@ -184,6 +184,7 @@ async function startFirstEtcd(
 ): Promise<string | undefined> {
   const self = { ...node, owner: host.owners.etcd };
   const peers = [{ name: node.id, peerUrl: peerUrl(node.address) }];
+  await clearUnknownData();
   await writeEtcdConfig(self, { state: "new", peers });
   await unit("enable", UNITS.etcd);
   await unit("start", UNITS.etcd);

@@ -64,7 +64,14 @@ test("decideStanding gives an address up only to somebody, and takes it back aft
   assert.equal(decide(true, true), REFUSING);
   assert.equal(decide(true, false), RELUCTANT);
   // Whom it last knew as ready says nothing when it can't reach anybody.
-  for (const wantsAway of [true, false]) assert.equal(decide(wantsAway, true, true), RELUCTANT);
+  assert.equal(decide(false, true, true), RELUCTANT);
+});
+
+test("decideStanding of a leaving server takes no address back as its own etcd ends", () => {
+  const leaving = { ...NOBODYS, wantsAway: true, isolated: true };
+  assert.equal(decideStanding({ ...leaving, othersReady: true }).priority, REFUSING);
+  // The others have died meanwhile.
+  assert.equal(decideStanding({ ...leaving, othersReady: false }).priority, RELUCTANT);
 });
 
 test("decideStanding of a drained server: away with what it has, and last in line from then on", () => {

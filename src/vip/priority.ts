@@ -15,7 +15,7 @@ export const RELUCTANT = -150;
 export const REFUSING = -254;
 
 export interface StandingFacts {
-  /** It is leaving: it takes no address again while another server is there. */
+  /** It is leaving, or no member any more: others don't tell it that they hold an address. */
   wantsAway: boolean;
   /** It is drained: its addresses go to others, but it is alive, and last in line. */
   drained: boolean;
@@ -25,7 +25,7 @@ export interface StandingFacts {
   tookBack: boolean;
   /** It can't reach the record: cut off from the others, or they all are. */
   isolated: boolean;
-  /** Whether another server is known to be ready to take the addresses now. */
+  /** Whether another server can take the addresses: asked, where this one is to give them up. */
   othersReady: boolean;
 }
 
@@ -40,22 +40,26 @@ export interface Standing {
  * break for its coming back.
  */
 export function decideStanding(facts: StandingFacts): Standing {
-  if (facts.isolated) {
+  const { wantsAway, drained, holds, tookBack, isolated } = facts;
+  const giveUp = { priority: REFUSING, because: "leaves addresses to the other servers" };
+  const keep = {
+    priority: RELUCTANT,
+    because: "holds addresses only as no other server is ready to",
+  };
+  // Also where the record can't be reached: it ends for this one before its edge does.
+  if (wantsAway) return facts.othersReady && !tookBack ? giveUp : keep;
+  if (isolated) {
     return {
       priority: RELUCTANT,
       because: "holds addresses only as far as it hears no other server",
     };
   }
-  const { wantsAway, drained, holds, tookBack } = facts;
-  if (!wantsAway && !drained) return { priority: WILLING, because: "takes addresses" };
+  if (!drained) return { priority: WILLING, because: "takes addresses" };
   // Refusing for as long as it is drained, it would take none when all the others die.
-  if (!wantsAway && !holds) {
+  if (!holds) {
     return { priority: RELUCTANT, because: "is drained: takes addresses when nobody else does" };
   }
-  if (facts.othersReady && !tookBack) {
-    return { priority: REFUSING, because: "leaves addresses to the other servers" };
-  }
-  return { priority: RELUCTANT, because: "holds addresses only as no other server is ready to" };
+  return facts.othersReady && !tookBack ? giveUp : keep;
 }
 
 /** The number in the file; undefined when there is none. keepalived reads nothing as 0. */
