@@ -1,4 +1,4 @@
-// The members as people see them, a row each: on the command line, in `top`, in the dashboard. Pure.
+// The members as people see them, a row each: on the command line, in the dashboard. Pure.
 
 import { renderDuration } from "../base/duration.ts";
 import { type PuppetdbSum, renderPuppetdb, sumPuppetdbs } from "./courier-status.ts";

@@ -1,5 +1,5 @@
-// A cluster that isn't there: what the dashboard asks for and changes, kept in memory. Everything in
-// front of it is real: listener, tokens, sessions, roles, events. So the page runs and is tried
+// A cluster that isn't there: what the dashboard asks for and changes, kept in memory. Everything
+// in front of it is real: listener, tokens, sessions, roles, events. So the page runs and is tried
 // without a server, and what it does has consequences that it then sees.
 
 import { Fault } from "../../src/base/fault.ts";
@@ -35,7 +35,7 @@ export interface MockCluster {
   commands: LocalDeps;
   state: MockState;
   /** Tells something in the history. */
-  tell(kind: string, what: string, by?: string): void;
+  tell: (kind: string, what: string, by?: string) => void;
 }
 
 export function createMockCluster(lookMs?: number): MockCluster {
@@ -277,7 +277,7 @@ function drainsOf(
       steps: [{ what: `${id} gets nothing new`, because: "it is drained" }],
       risks: [],
     }),
-    async drain({ name, reason = "" }, by) {
+    async drain({ name, reason }, by) {
       requireRecord(state);
       const drain = { id: name, by, at: new Date().toISOString(), reason };
       state.drains.push(drain);

@@ -62,7 +62,7 @@ export function Settings() {
 
 function render(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(render).join(" ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 interface EditProps {

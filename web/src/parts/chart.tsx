@@ -3,6 +3,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { localTime } from "../format.ts";
 import type { Sample } from "../live.ts";
 
 const HEIGHT = 180;
@@ -71,9 +72,12 @@ function optionsOf(names: readonly string[], place: HTMLElement): uPlot.Options 
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, _min, max) => [0, Math.max(1, max * 1.1)] } },
-    axes: [axis, { ...axis, size: 40 }],
+    axes: [
+      { ...axis, values: (_, times) => times.map(clock) },
+      { ...axis, size: 40 },
+    ],
     series: [
-      {},
+      { label: "Time", value: (_, time) => (time === null ? "-" : clock(time)) },
       ...names.map((name, index) => ({
         label: name,
         stroke: COLOURS[index % COLOURS.length] ?? ink,
@@ -84,6 +88,11 @@ function optionsOf(names: readonly string[], place: HTMLElement): uPlot.Options 
       })),
     ],
   };
+}
+
+/** "13:05:09" */
+function clock(second: number): string {
+  return localTime(second * 1000).slice(11);
 }
 
 function widthOf(place: HTMLElement): number {

@@ -1,0 +1,63 @@
+// Debian's Chromium for the dashboard's tests and pictures: the machine's own if installed, else
+// unpacked below .cache, apart from the other tools since it is large. It needs no root.
+
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { chromium, type Browser } from "playwright-core";
+import { Fault } from "../src/base/fault.ts";
+import { fetchInto, libraryFolders, refuseUnlessDebian } from "./tools.ts";
+
+const CACHE = join(import.meta.dirname, "..", ".cache", "tools");
+const ROOT = join(CACHE, "browser");
+const UNPACKED = join(ROOT, "usr", "lib", "chromium", "chromium");
+const INSTALLED = "/usr/bin/chromium";
+const FONTS = join(ROOT, "fonts.conf");
+
+/** Fetches it where it is missing. Says so with `say`. */
+export async function ensureBrowser(say: (line: string) => void): Promise<void> {
+  if (browserPath() !== undefined) return;
+  await refuseUnlessDebian(["chromium"]);
+  say("fetching chromium for the dashboard's tests (unpacked below .cache, not installed)");
+  await mkdir(CACHE, { recursive: true });
+  const work = await mkdtemp(join(CACHE, "fetch-"));
+  try {
+    await fetchInto(work, ["chromium", "fonts-dejavu-core"]);
+    // A machine may have neither fonts nor a word on where they are.
+    const folders = ["/usr/share/fonts", join(ROOT, "usr", "share", "fonts")];
+    const listed = folders.map((folder) => `<dir>${folder}</dir>`).join("");
+    await writeFile(join(work, "root", "fonts.conf"), `<fontconfig>${listed}</fontconfig>\n`);
+    await rm(ROOT, { recursive: true, force: true });
+    await rename(join(work, "root"), ROOT);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Starts it without a window. Throws Fault `scripts.no-tool`. */
+export async function launchBrowser(): Promise<Browser> {
+  const executablePath = browserPath();
+  if (executablePath === undefined) {
+    throw new Fault("scripts.no-tool", "chromium is neither installed nor unpacked", {
+      hints: ["npm run ok fetches it"],
+    });
+  }
+  // Root may not use Chromium's sandbox; what it shows here is our own page.
+  const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return chromium.launch({ executablePath, args, env: environment(executablePath) });
+}
+
+function browserPath(): string | undefined {
+  return [INSTALLED, UNPACKED].find((path) => existsSync(path));
+}
+
+function environment(path: string): Record<string, string> {
+  const known = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
+  const env = Object.fromEntries(known);
+  if (path !== UNPACKED) return env;
+  const folders = [join(ROOT, "usr", "lib"), join(ROOT, "lib")].flatMap(libraryFolders);
+  const all = folders.flatMap((folder) => [folder, join(folder, "pulseaudio")]);
+  return { ...env, LD_LIBRARY_PATH: all.join(delimiter), FONTCONFIG_FILE: FONTS };
+}
