@@ -12,6 +12,7 @@ const CACHE = join(import.meta.dirname, "..", ".cache", "tools");
 const ROOT = join(CACHE, "browser");
 const UNPACKED = join(ROOT, "usr", "lib", "chromium", "chromium");
 const INSTALLED = "/usr/bin/chromium";
+const MACHINES_FONTS = "/etc/fonts/fonts.conf";
 const FONTS = join(ROOT, "fonts.conf");
 
 /** Fetches it where it is missing. Says so with `say`. */
@@ -23,10 +24,7 @@ export async function ensureBrowser(say: (line: string) => void): Promise<void> 
   const work = await mkdtemp(join(CACHE, "fetch-"));
   try {
     await fetchInto(work, ["chromium", "fonts-dejavu-core"]);
-    // A machine may have neither fonts nor a word on where they are.
-    const folders = ["/usr/share/fonts", join(ROOT, "usr", "share", "fonts")];
-    const listed = folders.map((folder) => `<dir>${folder}</dir>`).join("");
-    await writeFile(join(work, "root", "fonts.conf"), `<fontconfig>${listed}</fontconfig>\n`);
+    await writeFile(join(work, "root", "fonts.conf"), renderFonts(join(ROOT, "usr/share/fonts")));
     await rm(ROOT, { recursive: true, force: true });
     await rename(join(work, "root"), ROOT);
   } finally {
@@ -47,6 +45,15 @@ export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args, env: environment(executablePath) });
 }
 
+/** For a machine that has neither fonts nor a word on where they are. */
+function renderFonts(folder: string): string {
+  const aliases = ["sans-serif", "system-ui"].map(
+    (name) =>
+      `<alias><family>${name}</family><prefer><family>DejaVu Sans</family></prefer></alias>`,
+  );
+  return `<fontconfig><dir>${folder}</dir>${aliases.join("")}</fontconfig>\n`;
+}
+
 function browserPath(): string | undefined {
   return [INSTALLED, UNPACKED].find((path) => existsSync(path));
 }
@@ -59,5 +66,6 @@ function environment(path: string): Record<string, string> {
   if (path !== UNPACKED) return env;
   const folders = [join(ROOT, "usr", "lib"), join(ROOT, "lib")].flatMap(libraryFolders);
   const all = folders.flatMap((folder) => [folder, join(folder, "pulseaudio")]);
-  return { ...env, LD_LIBRARY_PATH: all.join(delimiter), FONTCONFIG_FILE: FONTS };
+  const fonts = existsSync(MACHINES_FONTS) ? {} : { FONTCONFIG_FILE: FONTS };
+  return { ...env, LD_LIBRARY_PATH: all.join(delimiter), ...fonts };
 }

@@ -20,6 +20,8 @@ import type { HistoryAnswer, HistoryWish } from "../setup/history-contract.ts";
 export const LOOK_MS = 2000;
 const LOOKS_A_HISTORY = 3;
 const HISTORY_ENTRIES = 30;
+/** How soon a browser comes again that has lost the connection. */
+const AGAIN_MS = 1000;
 /** What waits for a reader: one that lets more wait is ended, and may come again. */
 export const BUFFER_BYTES_MAX = 1024 * 1024;
 const STREAMS_MAX = 64;
@@ -117,7 +119,7 @@ export function createEvents(sources: EventSources): Events {
             own = { ...reader, controller };
             streams.add(own);
             // Something at once: a proxy on the way shows that it passes it on.
-            push(own, [": hello\n\n", ...last.values()].join(""));
+            push(own, [`retry: ${AGAIN_MS}\n\n`, ...last.values()].join(""));
             if (!looking) void look();
           },
           cancel() {

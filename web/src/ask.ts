@@ -22,6 +22,9 @@ export class Refusal extends Error {
 /** Who is signed in; undefined: nobody; null: it isn't known yet. */
 export const session = signal<SessionShown | null | undefined>(null);
 
+/** Shows that a request is this page's own; see src/api/sessions.ts. */
+const CSRF_HEADER = "x-understudy-csrf";
+
 type Method = "GET" | "POST" | "DELETE";
 
 /** The answer to one request. Throws Refusal. */
@@ -39,9 +42,17 @@ export async function signIn(token: string): Promise<void> {
   session.value = await request<SessionShown>("POST", "/session", undefined, { authorization });
 }
 
+/** What was shown goes at once; it comes back where the session couldn't be ended. */
 export async function signOut(): Promise<void> {
-  await ask("DELETE", "/session");
+  const before = session.value;
   session.value = undefined;
+  try {
+    const headers = { [CSRF_HEADER]: before?.csrf ?? "" };
+    await request("DELETE", "/session", undefined, headers);
+  } catch (error) {
+    session.value = before;
+    throw error;
+  }
 }
 
 /** Looks whether the cookie still opens a session. */
@@ -63,7 +74,7 @@ async function request<T>(
   headers: Record<string, string>,
 ): Promise<T> {
   const csrf = session.value?.csrf;
-  const shown = csrf === undefined ? headers : { ...headers, "x-understudy-csrf": csrf };
+  const shown = csrf === undefined ? headers : { ...headers, [CSRF_HEADER]: csrf };
   const signal = AbortSignal.timeout(ANSWER_MS_MAX);
   let answer: Response;
   let said: unknown;

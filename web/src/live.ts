@@ -53,9 +53,8 @@ export function follow(): () => void {
     source.addEventListener("error", () => {
       // A browser comes again by itself after a connection was lost, and never after a refusal.
       if (source?.readyState !== EventSource.CLOSED) return;
-      again = setTimeout(() => {
-        findSession().then(open, open);
-      }, AGAIN_MS);
+      again = setTimeout(open, AGAIN_MS);
+      void findSession().catch(() => undefined);
     });
   };
   open();

@@ -142,7 +142,7 @@ function List({ list: { total, entries }, onAsk }: ListProps) {
               <button
                 type="button"
                 class="small"
-                aria-label={`All of ${entry.name}`}
+                aria-label={`Show ${entry.name}`}
                 onClick={() => onAsk({ what: "show", entry })}
               >
                 Show

@@ -47,7 +47,7 @@ function Fine({ status }: Snapshot) {
       <h2 id="fine">Is it fine?</h2>
       <p class="big">{warnings.length === 0 ? "Yes" : countOf(warnings.length, "thing")}</p>
       <p>
-        {warnings.length === 0 ? "Every promise holds." : "to look at below."}{" "}
+        {warnings.length === 0 ? "Every promise holds." : "to look at: see below."}{" "}
         {members.length - silent} of {countOf(members.length, "member")} answer.
       </p>
     </section>

@@ -54,7 +54,7 @@ export function PuppetDb() {
               <button
                 type="button"
                 class="small"
-                aria-label={`Send queries to ${each.id}`}
+                aria-label={`Use ${each.id} for queries`}
                 onClick={() => setUse(each.id)}
               >
                 Use…

@@ -73,7 +73,7 @@ function optionsOf(names: readonly string[], place: HTMLElement): uPlot.Options 
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, _min, max) => [0, Math.max(1, max * 1.1)] } },
     axes: [
-      { ...axis, values: (_, times) => times.map(clock) },
+      { ...axis, space: 90, values: (_, times) => times.map(clock) },
       { ...axis, size: 40 },
     ],
     series: [

@@ -1,0 +1,255 @@
+// The dashboard in a real browser, by what somebody sees and does, under its own strict policy.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { assertAccessible, openStage, signIn, type Stage } from "./browser.ts";
+
+const HOSTILE = `<img src=x onerror="alert('x')"><script>alert(1)</script>`;
+
+let stage: Stage;
+before(async () => {
+  stage = await openStage();
+});
+after(async () => stage.close());
+beforeEach(() => {
+  const { state } = stage.mock;
+  state.warnings = [];
+  state.silent.clear();
+  state.drains = [];
+  state.broken = "";
+});
+
+test("signing in: a wrong token is refused in words, a right one opens the overview, out is out", async () => {
+  const { page, problems } = await stage.open();
+  await page.getByLabel("Access token").fill("UA1.wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").filter({ hasText: "isn't known here" }).waitFor();
+  await signIn(page, stage.mock.tokens.viewer);
+  await page.getByRole("status").filter({ hasText: "tolerates 1 failure" }).waitFor();
+  await page.getByRole("heading", { name: "What would it survive?" }).waitFor();
+  // The cookie is enough for the next visit, and no script sees it.
+  await page.reload();
+  await page.getByText("vera (viewer)").waitFor();
+  assert.equal(await page.evaluate("document.cookie"), "");
+  assert.equal(await page.evaluate("localStorage.length + sessionStorage.length"), 0);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Access token").waitFor();
+  await page.reload();
+  await page.getByLabel("Access token").waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("the overview is live: a member that falls silent, a warning with its reasons, the news", async () => {
+  const { page, problems } = await stage.open({ token: stage.mock.tokens.viewer });
+  await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
+  stage.mock.state.silent.add("s2.example.com");
+  stage.mock.tell("member", "s2.example.com doesn't answer");
+  await page.getByRole("listitem").filter({ hasText: "! s2.example.com doesn't answer" }).waitFor();
+  await page.getByText("2 of 3 members answer.").waitFor();
+  await page.getByRole("row", { name: /s2\.example\.com server no answer/ }).waitFor();
+  const news = page.getByRole("region", { name: "What changed?" });
+  await news.getByText("s2.example.com doesn't answer").first().waitFor();
+  await page.getByRole("button", { name: "Why?" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Why: s2.example.com" });
+  await dialog.getByText("It is so.").waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  assert.deepEqual(problems, []);
+});
+
+test("servers: live charts, and a server is drained and undrained by an operator", async () => {
+  const { page, problems } = await stage.open({
+    token: stage.mock.tokens.operator,
+    path: "/servers",
+  });
+  const chart = page.getByRole("img", { name: /^Requests\/s, now: s1\.example\.com \d/ });
+  await chart.locator("canvas").waitFor();
+  const before = await chart.getAttribute("aria-label");
+  const label = "document.querySelector('figure [role=img]').getAttribute('aria-label')";
+  await page.waitForFunction(`${label} !== ${JSON.stringify(before)}`);
+  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Drain s3.example.com" });
+  await dialog.getByText("gets nothing new").waitFor();
+  await dialog.getByLabel("Reason").fill("kernel");
+  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+  await page.getByRole("button", { name: "Undrain s3.example.com" }).click();
+  assert.deepEqual(
+    stage.mock.state.drains.map(({ id, by, reason }) => [id, by, reason]),
+    [["s3.example.com", "otto", "kernel"]],
+  );
+  await page.getByRole("dialog").getByRole("button", { name: "Undrain" }).click();
+  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("certificates: a request is signed, one is found and revoked by typing its name", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.admin, path: "/certificates" });
+  await page.getByRole("button", { name: "Sign db7.example.com" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "db7.example.com is signed." }).waitFor();
+  await page.getByRole("button", { name: "Sign db7.example.com" }).waitFor({ state: "detached" });
+
+  await page.getByLabel("Name").fill("web17.");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page
+    .getByRole("button", { name: "Revoke web16.example.com" })
+    .waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Revoke web17.example.com" }).click();
+  const dialog = page.getByRole("dialog", { name: "Revoke web17.example.com" });
+  const revoke = dialog.getByRole("button", { name: "Revoke", exact: true });
+  assert.equal(await revoke.isDisabled(), true);
+  await dialog.getByRole("textbox").fill("web17.example.co");
+  assert.equal(await revoke.isDisabled(), true);
+  await dialog.getByRole("textbox").press("Enter");
+  const found = mock.state.entries.find(({ name }) => name === "web17.example.com");
+  assert.equal(found?.state, "signed");
+  await dialog.getByRole("textbox").fill("web17.example.com");
+  await revoke.click();
+  await page
+    .getByRole("status")
+    .filter({ hasText: "web17.example.com is revoked, 3 edges" })
+    .waitFor();
+  assert.equal(found?.state, "revoked");
+  assert.deepEqual(problems, []);
+});
+
+test("a change that can't be made says why, and leaves the question open", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });
+  mock.state.broken = "1 of 3 members answers, so nothing can be changed";
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Sign", exact: true }).click();
+  await dialog
+    .getByRole("alert")
+    .filter({ hasText: "nothing can be changed. (etcd.no-quorum)" })
+    .waitFor();
+  mock.state.broken = "";
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).waitFor();
+});
+
+test("each role sees the buttons that are for it", async () => {
+  const { tokens } = stage.mock;
+  for (const [token, sign, revoke, drain, edit] of [
+    [tokens.viewer, 0, 0, 0, 0],
+    [tokens.operator, 1, 0, 3, 0],
+    [tokens.admin, 1, 1, 3, 1],
+  ] as const) {
+    const { page } = await stage.open({ token, path: "/certificates" });
+    const counted = async (name: RegExp) => page.getByRole("button", { name }).count();
+    await page.getByRole("button", { name: "Show web1.example.com" }).waitFor();
+    assert.equal(await counted(/^Sign mail2\./), sign);
+    assert.equal(await counted(/^Revoke web1\./), revoke);
+    await page.getByRole("link", { name: "Servers" }).click();
+    await page.getByRole("button", { name: "Why is s1.example.com so?" }).waitFor();
+    assert.equal(await counted(/^Drain /), drain);
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("table", { name: "Settings of the cluster" }).waitFor();
+    assert.equal(await counted(/^Show what would change$/), edit);
+    await page.context().close();
+  }
+});
+
+test("settings: a change is shown first; who comes second is told, and keeps his text", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.admin, path: "/settings" });
+  const text = page.getByRole("textbox");
+  await text.fill((await text.inputValue()).replace('"serve"', '"refuse"'));
+  await page.getByRole("button", { name: "Show what would change" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText('isolatedEdge: "serve" → "refuse"').waitFor();
+  mock.state.revision += 1;
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog
+    .getByRole("alert")
+    .filter({ hasText: "somebody else" })
+    .or(dialog.getByRole("alert").filter({ hasText: "Somebody else" }))
+    .waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  assert.match(await text.inputValue(), /"refuse"/);
+  // The browser's own note of the refusal.
+  assert.ok(
+    problems.every((problem) => /status of 409/.test(problem)),
+    problems.join(),
+  );
+});
+
+test("scripts in names, reasons, warnings and history are shown as they are, and none runs", async () => {
+  const { mock } = stage;
+  mock.state.warnings = [`a reason: ${HOSTILE}`];
+  mock.state.drains = [
+    { id: "s1.example.com", by: HOSTILE, at: "2026-11-20T12:00:00.000Z", reason: HOSTILE },
+  ];
+  mock.tell("command", `did ${HOSTILE}`, HOSTILE);
+  const hostile = { name: HOSTILE, altNames: [HOSTILE], fingerprint: HOSTILE, extensions: {} };
+  const entries = mock.state.entries;
+  mock.state.entries = [...entries, { ...hostile, state: "requested" }];
+  const { page, problems } = await stage.open({ token: mock.tokens.admin });
+  await page
+    .getByRole("listitem")
+    .filter({ hasText: `a reason: ${HOSTILE}` })
+    .waitFor();
+  await page.getByText(`did ${HOSTILE}`).first().waitFor();
+  await page.getByRole("link", { name: "Certificates" }).click();
+  await page.getByRole("rowheader", { name: HOSTILE }).waitFor();
+  await page.getByRole("link", { name: "History" }).click();
+  await page.getByRole("cell", { name: `did ${HOSTILE}` }).waitFor();
+  await page.getByRole("button", { name: "Build it" }).click();
+  await page
+    .getByRole("table", { name: /^Timeline/ })
+    .getByText(`did ${HOSTILE}`)
+    .waitFor();
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  mock.state.entries = entries;
+  assert.deepEqual(problems, []);
+});
+
+test("ten thousand entries of history are a page that answers", async () => {
+  const { mock } = stage;
+  const before = mock.state.history.length;
+  for (let n = 1; n <= 10_000; n++) mock.tell("puppetserver", `change ${n}`);
+  const { page, problems } = await stage.open({ token: mock.tokens.viewer, path: "/history" });
+  await page.getByRole("cell", { name: "change 10000", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Older ones" }).click();
+  await page.getByRole("button", { name: "Build it" }).click();
+  await page.getByRole("status").filter({ hasText: "the newest 2000 are shown" }).waitFor();
+  mock.state.history.splice(before);
+  assert.deepEqual(problems, []);
+});
+
+test("every page is fit for screen readers and keyboards, dark and light, and fits a phone", async () => {
+  const { mock } = stage;
+  mock.state.warnings = ["something is to be looked at"];
+  mock.tell("daemon", "s1.example.com's daemon starts");
+  for (const look of [{ dark: false }, { dark: true, phone: true }]) {
+    const { page, problems } = await stage.open({ token: mock.tokens.admin, ...look });
+    await page.getByRole("heading", { name: "To look at" }).waitFor();
+    await assertAccessible(page, "overview");
+    for (const title of ["Servers", "Certificates", "PuppetDB", "History", "Settings"]) {
+      await page.getByRole("link", { name: title, exact: true }).click();
+      await page.getByRole("heading", { level: 1, name: title }).waitFor();
+      const focused = await page.evaluate("document.activeElement?.textContent");
+      assert.equal(focused, title, "the focus goes where the page begins");
+      assert.match(await page.title(), new RegExp(`^${title}`));
+      await page.getByRole("table").or(page.getByRole("textbox")).first().waitFor();
+      await assertAccessible(page, title);
+      const over = await page.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      );
+      assert.ok(over <= 0, `${title} is ${over} pixels wider than the screen`);
+    }
+    assert.deepEqual(problems, []);
+    await page.context().close();
+  }
+});
+
+test("a session that ended elsewhere asks to sign in again, and a silent member is said to be one", async () => {
+  const { mock } = stage;
+  const token = mock.addToken("brief", "viewer", 3650 * 86_400_000);
+  const { page } = await stage.open({ token });
+  await page.getByText("brief (viewer)").waitFor();
+  mock.list.tokens = mock.list.tokens.filter(({ name }) => name !== "brief");
+  await page.getByLabel("Access token").waitFor();
+});
