@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { endOf } from "./drain.ts";
+import { endOf, renderHandedOver } from "./drain.ts";
 import { meantBy } from "./restart.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
@@ -35,4 +35,17 @@ test("meantBy wants exactly one way to say which servers restart", () => {
   ] as const) {
     assert.throws(() => meantBy(name, flags), option);
   }
+});
+
+test("renderHandedOver says what becomes of open connections", () => {
+  const moved = { to: "s2", addresses: ["10.0.0.10", "10.0.1.10"], connections: 3, breaks: "" };
+  assert.equal(
+    renderHandedOver(moved),
+    " ✓ s2 holds 10.0.0.10 and 10.0.1.10; open connections go on: 3",
+  );
+  assert.match(renderHandedOver({ ...moved, connections: 0 }), /nobody was connected$/);
+  assert.match(
+    renderHandedOver({ ...moved, breaks: "moves are paused" }),
+    /^! .*moves are paused$/,
+  );
 });

@@ -12,6 +12,7 @@ import {
   DrainAnswer,
   DrainPlan,
   DrainProgress,
+  type HandedOver,
   MemberName,
   Reason,
 } from "../setup/work-contract.ts";
@@ -21,6 +22,8 @@ import { untilInterrupted } from "./interrupted.ts";
 
 const LOOK_MS = 1000;
 const ASK_MS = 15_000;
+/** Longer than a switchover takes. */
+const DRAIN_MS = 180_000;
 const DURATION_S_MAX = 366 * 86_400;
 
 interface Flags {
@@ -83,8 +86,10 @@ async function drain(name: string, flags: Flags): Promise<void> {
     return;
   }
   const body = { ...wish, force: flags.force === true };
-  const said = await callDaemon("POST", "/v1/drains", { body, answer: DrainAnswer });
+  const options = { body, answer: DrainAnswer, withinMs: DRAIN_MS };
+  const said = await callDaemon("POST", "/v1/drains", options);
   const { id } = said;
+  if (said.handedOver !== undefined) output.progress(renderHandedOver(said.handedOver));
   const undo = `Undo: understudy undrain ${name}`;
   output.progress(`${id} gets nothing new${describeEnd(wish.until, nowMs)}. ${undo}`);
   const progress = waitMs === 0 ? await ask(id) : await wait(id, waitMs, output);
@@ -95,7 +100,7 @@ async function drain(name: string, flags: Flags): Promise<void> {
   for (const each of silent) {
     lines.push(`! ${each} doesn't answer: what its edge does can't be told.`);
   }
-  output.result({ drain: said.drain, ...progress }, lines.join("\n"));
+  output.result({ ...said, ...progress }, lines.join("\n"));
   process.exitCode = drained || waitMs === 0 ? EXIT.ok : EXIT.unconfirmed;
 }
 
@@ -122,6 +127,15 @@ export function endOf(flags: Pick<Flags, "for" | "until">, nowMs: number): strin
     throw new Fault("cli.option", `--for "${flags.for}": between 1m and 366d`);
   }
   return isoTime(nowMs + seconds * 1000);
+}
+
+/** What became of its addresses, for people. */
+export function renderHandedOver({ to, addresses, connections, breaks }: HandedOver): string {
+  const names = addresses.join(" and ");
+  if (breaks !== "") return `! ${names}: open connections break as it moves: ${breaks}`;
+  return connections === 0
+    ? ` ✓ ${to} holds ${names}; nobody was connected`
+    : ` ✓ ${to} holds ${names}; open connections go on: ${connections}`;
 }
 
 function describeEnd(until: string | undefined, nowMs: number): string {

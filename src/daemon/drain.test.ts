@@ -33,6 +33,10 @@ function daemon() {
     log: createLog(() => undefined),
     status: async () => judge(members),
     running: async () => 0,
+    moves: {
+      plan: async () => assert.fail("it holds no address"),
+      run: async () => assert.fail("it holds no address"),
+    },
     wake: () => undefined,
   });
 }

@@ -11,7 +11,15 @@ import type { ClusterStatus } from "../cluster/status.ts";
 import { drainOf, withDrain, withoutDrain } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { judgeDrained, planDrain, renderDrainPlan } from "../setup/drain-plan.ts";
+import {
+  addressesOf,
+  heirsOf,
+  judgeDrained,
+  planDrain,
+  renderDrainPlan,
+} from "../setup/drain-plan.ts";
+import type { DrainPlan } from "../setup/work-contract.ts";
+import { breaksOf, handOver, type Moves } from "./hand-over.ts";
 
 export interface DrainHost {
   etcd: Etcd;
@@ -20,6 +28,7 @@ export interface DrainHost {
   status(): Promise<ClusterStatus>;
   /** Requests that run in a member's puppetservers; undefined where that can't be told. */
   running(member: Member): Promise<number | undefined>;
+  moves: Moves;
   /** The record has changed: look now. */
   wake(): void;
 }
@@ -34,7 +43,11 @@ export function drainCommands(host: DrainHost): DrainCommands {
   return {
     async plan(name) {
       const status = await host.status();
-      return planDrain(status, find(status, name), wallMs());
+      const id = find(status, name);
+      const to = heirsOf(status, id, wallMs())[0];
+      const breaks =
+        to === undefined ? "" : await breaksOf(host.moves, addressesOf(status, id), to);
+      return planDrain(status, id, wallMs(), breaks);
     },
     async drain({ name, reason, until, force }, by) {
       const status = await host.status();
@@ -50,22 +63,20 @@ export function drainCommands(host: DrainHost): DrainCommands {
         reason,
         ...(until === undefined ? {} : { until }),
       };
+      if (!force) requireUnrefused(planDrain(status, id, nowMs));
+      const to = heirsOf(status, id, nowMs)[0];
+      const handedOver =
+        to === undefined ? undefined : await handOver(host.moves, addressesOf(status, id), to);
       const after = await updateWork(etcd, (work) => {
         // Judged anew with what the record says now: another one may be drained since.
-        const plan = planDrain({ ...status, work }, id, nowMs);
-        if (plan.refused !== "" && !force) {
-          const hints = renderDrainPlan(plan).split("\n").slice(0, -1);
-          throw new Fault("drain.refused", plan.refused, {
-            hints: [...hints, "If that is meant: the same command with --force"],
-          });
-        }
+        if (!force) requireUnrefused(planDrain({ ...status, work }, id, nowMs));
         const before = drainOf(work, id, nowMs);
         // Since when it is drained doesn't change with its reason.
         return withDrain(work, { ...drain, at: before?.at ?? drain.at });
       });
       host.wake();
       log.notice(`${id} is drained by ${by}`, { reason, until: until ?? "" });
-      return { id, drain: drainOf(after, id, nowMs) };
+      return { id, drain: drainOf(after, id, nowMs), ...(handedOver && { handedOver }) };
     },
     async undrain(name, by) {
       const status = await host.status();
@@ -88,4 +99,12 @@ export function drainCommands(host: DrainHost): DrainCommands {
       return judgeDrained(status, id, running);
     },
   };
+}
+
+function requireUnrefused(plan: DrainPlan): void {
+  if (plan.refused === "") return;
+  const hints = renderDrainPlan(plan).split("\n").slice(0, -1);
+  throw new Fault("drain.refused", plan.refused, {
+    hints: [...hints, "If that is meant: the same command with --force"],
+  });
 }

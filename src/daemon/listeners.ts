@@ -66,6 +66,7 @@ export function commandsOf(
   const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   const history: LocalDeps["history"] = async ({ kinds, ...wish }) =>
     core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
+  const switchover = switchoverCommands(addressDeps(core, shared.status));
   return {
     log,
     history,
@@ -121,13 +122,13 @@ export function commandsOf(
     setVoters: async (count) => setVoters(membership, count),
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
-    work: workCommands(core, shared.status),
+    work: workCommands(core, shared.status, switchover),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
       wakeReload: () => core.loops.find(({ name }) => name === OWN_CERTIFICATES)?.wake(),
     }),
-    switchover: switchoverCommands(addressDeps(core, shared.status)),
+    switchover,
     failover: failoverCommands(addressDeps(core, shared.status)),
     access: accessCommands(core, { ...shared, ...membership }),
   };

@@ -1,6 +1,7 @@
 // What a drain means for the addresses of this server: they go to another one that answers, and
-// this one is last in line from then on. They go for good from one that leaves, or was removed. Danger: an address must not be given up to nobody, so the
-// others are asked first, and who got it back because nobody took it keeps it for a while.
+// this one is last in line from then on; from one that leaves or was removed they go for good.
+// Danger: an address must not be given up to nobody, so the others are asked first, and who got it
+// back because nobody took it keeps it for a while.
 
 import { isFault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";

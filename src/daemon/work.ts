@@ -4,17 +4,22 @@ import type { WorkCommands } from "../api/work-commands.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { type Core, requireView } from "./core.ts";
 import { drainCommands } from "./drain.ts";
+import type { Moves } from "./hand-over.ts";
 import { runningRequests } from "./own-record.ts";
 import { pauseCommands } from "./pause.ts";
 import { rollCommands } from "./roll-commands.ts";
 
-export function workCommands(core: Core, status: () => Promise<ClusterStatus>): WorkCommands {
+export function workCommands(
+  core: Core,
+  status: () => Promise<ClusterStatus>,
+  moves: Moves,
+): WorkCommands {
   const { node, keeper } = core;
   const wake = () => keeper.loop.wake();
   const running = async (member: Parameters<typeof runningRequests>[0]) =>
     runningRequests(member, node);
   return {
-    drains: drainCommands({ ...core, status, running, wake }),
+    drains: drainCommands({ ...core, status, running, moves, wake }),
     pauses: pauseCommands({
       ...core,
       ids: () => requireView(core).members.map(({ id }) => id),

@@ -66,8 +66,10 @@ test("planDrain says what is at risk", () => {
     assert.equal(risks.filter((each) => risk.test(each)).length, 1, `${what}: ${risks.join("|")}`);
   }
   assert.deepEqual(plan(three(), "s2").risks, []);
-  assert.deepEqual(plan(three("s1", { edge: edge({ connections: 5 }) })).risks, [
-    "connections that are open to 10.0.0.10 break when it moves (5 now)",
+  const connected = three("s1", { edge: edge({ connections: 5 }) });
+  assert.deepEqual(plan(connected).risks, [], "a switchover keeps them");
+  assert.deepEqual(planDrain(judge(connected), "s1", NOW_MS, "it is IPv6").risks, [
+    "connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6",
   ]);
   const status = judge(three(), { answering: 2 });
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);

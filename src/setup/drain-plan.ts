@@ -13,10 +13,16 @@ import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
 
 /**
- * What draining `id` means now. `refused`: why it isn't done without --force. Throws Fault
- * `drain.refused` where there is nothing to drain.
+ * What draining `id` means now. `breaks`: why connections to its addresses break when these move;
+ * empty: they go on. `refused`: why it isn't done without --force. Throws Fault `drain.refused`
+ * where there is nothing to drain.
  */
-export function planDrain(status: ClusterStatus, id: string, nowMs: number): DrainPlan {
+export function planDrain(
+  status: ClusterStatus,
+  id: string,
+  nowMs: number,
+  breaks = "",
+): DrainPlan {
   const target = status.members.find(({ member }) => member.id === id);
   if (target === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
   requireDrainable(target);
@@ -29,7 +35,7 @@ export function planDrain(status: ClusterStatus, id: string, nowMs: number): Dra
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
-    risks: risksOf(status, target, heirs, capacity, nowMs),
+    risks: risksOf(status, target, { heirs, breaks, capacity, nowMs }),
   };
 }
 
@@ -40,7 +46,7 @@ function requireDrainable({ member: { id, role, phase } }: MemberAnswer): void {
 }
 
 /** Servers that can take agents and addresses without `id`, the next holder of addresses first. */
-function heirsOf(status: ClusterStatus, id: string, nowMs: number): string[] {
+export function heirsOf(status: ClusterStatus, id: string, nowMs: number): string[] {
   const servers = status.members.filter(({ member }) => member.role === "server");
   const all = servers.map(({ member }) => member.address);
   return servers
@@ -109,7 +115,8 @@ function topologyOf(
   });
 }
 
-function addressesOf({ members }: ClusterStatus, id: string): string[] {
+/** The virtual addresses that `id` holds. */
+export function addressesOf({ members }: ClusterStatus, id: string): string[] {
   return members.find(({ member }) => member.id === id)?.local?.addresses ?? [];
 }
 
@@ -148,13 +155,19 @@ function stepsOf(
   return steps;
 }
 
+interface RiskFacts {
+  heirs: readonly string[];
+  breaks: string;
+  capacity: DrainPlan["capacity"];
+  nowMs: number;
+}
+
 function risksOf(
   status: ClusterStatus,
   { member, local }: MemberAnswer,
-  heirs: readonly string[],
-  { left, now, busy, waiting }: DrainPlan["capacity"],
-  nowMs: number,
+  { heirs, breaks, capacity, nowMs }: RiskFacts,
 ): string[] {
+  const { left, now, busy, waiting } = capacity;
   const { id, role } = member;
   const risks: string[] = [];
   const more = busy + waiting - left;
@@ -169,9 +182,11 @@ function risksOf(
     );
   }
   const { addresses = [], edge } = local ?? {};
-  if (addresses.length > 0 && heirs.length > 0) {
+  if (addresses.length > 0 && heirs.length > 0 && breaks !== "") {
     const open = edge?.connections === undefined ? "" : ` (${edge.connections} now)`;
-    risks.push(`connections that are open to ${addresses.join(", ")} break when it moves${open}`);
+    risks.push(
+      `connections that are open to ${addresses.join(", ")}${open} break when it moves: ${breaks}`,
+    );
   }
   if (heirs.length === 1) risks.push(`only ${heirs[0]} takes agents then`);
   if (role === "server" && status.settings.virtualIps.length === 0) {

@@ -38,8 +38,24 @@ export const DrainPlan = z.object({
 });
 export type DrainPlan = z.infer<typeof DrainPlan>;
 
+/** How the addresses of a server went to another one. */
+export const HandedOver = z.object({
+  to: z.string(),
+  addresses: z.array(z.string()),
+  /** Those that are open and go on at the former holder. */
+  connections: z.int(),
+  /** Why open connections break, when keepalived moves the addresses; empty: they go on. */
+  breaks: z.string(),
+});
+export type HandedOver = z.infer<typeof HandedOver>;
+
 /** A drain that is in force, or was until now. */
-export const DrainAnswer = z.object({ id: z.string(), drain: Drain.optional() });
+export const DrainAnswer = z.object({
+  id: z.string(),
+  drain: Drain.optional(),
+  /** Absent where it held no address, or nobody takes it. */
+  handedOver: HandedOver.optional(),
+});
 export type DrainAnswer = z.infer<typeof DrainAnswer>;
 
 /** How far a drain has come. */

@@ -1,18 +1,22 @@
-// What administrators plan, under agents that run all the while: a drained server loses power,
-// boots and is drained still; every puppetserver restarts in turn while the daemons that drive it
-// are killed. No run fails.
+// What administrators plan, under agents that run all the while: the server that they come to is
+// drained; a drained one loses power, boots and is drained still; every puppetserver restarts in
+// turn while the daemons that drive it are killed. No run fails.
 
 import assert from "node:assert/strict";
 import type { ClusterStatus } from "../../../src/cluster/status.ts";
 import { wallMs } from "../../../src/host/clock.ts";
+import { DrainAnswer } from "../../../src/setup/work-contract.ts";
 import { scenario, seconds } from "../../cluster/scenario.ts";
 import type { LabHost } from "../../host.ts";
+import { startProber } from "../../prober.ts";
 
 const DAEMON = "understudy.service";
 /** A roll waits for every last request, and puppetserver takes its time. */
 const ROLL_MS_MAX = 1_200_000;
 const DRAIN_MS_MAX = 900_000;
 const FOLLOW_MS_MAX = 120_000;
+/** A connection that takes longer was refused or lost, not slow. */
+const CONNECT_MS_MAX = 3000;
 
 const { hazard } = scenario({ crew: ["crew1", "crew2", "crew3"] });
 
@@ -58,6 +62,39 @@ hazard(
     await cluster.until(`${name} is back, and drained`, isBack, FOLLOW_MS_MAX);
     await crew.allRun();
     await target.run(["understudy", "undrain", name]);
+  },
+);
+
+hazard(
+  "the server that agents come to is drained, twice in a row: no connection breaks",
+  async (scene) => {
+    const { cluster, crew, report, undo } = scene;
+    assert.ok(cluster.vip);
+    await using prober = await startProber(cluster.lab, {
+      host: cluster.agentHost.name,
+      address: cluster.vip,
+      port: 8140,
+      everyMs: 10,
+      limitMs: CONNECT_MS_MAX,
+    });
+    const fromMs = wallMs();
+    for (let turn = 0; turn < 2; turn += 1) {
+      const holder = await cluster.holder();
+      const other = cluster.servers.find((server) => server !== holder);
+      assert.ok(holder && other);
+      undo(async () => other.run(["understudy", "undrain", holder.fqdn]));
+      const said = await other.run(["understudy", "drain", holder.name, "--json"], {
+        withinMs: DRAIN_MS_MAX,
+      });
+      assert.equal(DrainAnswer.parse(JSON.parse(said)).handedOver?.breaks, "", said);
+      assert.notEqual(await cluster.holder(), holder);
+      await crew.allRun();
+      await other.run(["understudy", "undrain", holder.name]);
+    }
+    await crew.assertUnharmed(fromMs);
+    const { attempts, failed } = await prober.stop();
+    assert.equal(failed, 0, `${failed} of ${attempts} new connections failed`);
+    report(`drained twice, ${attempts} new connections`);
   },
 );
 
