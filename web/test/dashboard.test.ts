@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { until } from "../../src/base/retry.ts";
 import { assertAccessible, openStage, signIn, type Stage } from "./browser.ts";
 
 const HOSTILE = `<img src=x onerror="alert('x')"><script>alert(1)</script>`;
@@ -49,6 +50,8 @@ test("the overview is live: a member that falls silent, a warning with its reaso
   await page.getByRole("row", { name: /s2\.example\.com server no answer/ }).waitFor();
   const news = page.getByRole("region", { name: "What changed?" });
   await news.getByText("s2.example.com doesn't answer").first().waitFor();
+  await page.getByText("What to do", { exact: true }).click();
+  await page.getByText("its daemon doesn't answer").waitFor();
   await page.getByRole("button", { name: "Why?" }).first().click();
   const dialog = page.getByRole("dialog", { name: "Why: s2.example.com" });
   await dialog.getByText("It is so.").waitFor();
@@ -65,8 +68,8 @@ test("servers: live charts, and a server is drained and undrained by an operator
   const chart = page.getByRole("img", { name: /^Requests\/s, now: s1\.example\.com \d/ });
   await chart.locator("canvas").waitFor();
   const before = await chart.getAttribute("aria-label");
-  const label = "document.querySelector('figure [role=img]').getAttribute('aria-label')";
-  await page.waitForFunction(`${label} !== ${JSON.stringify(before)}`);
+  const label = async () => page.locator("figure [role=img]").first().getAttribute("aria-label");
+  await until("other figures", async () => (await label()) !== before, { withinMs: 10_000 });
   await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).click();
   const dialog = page.getByRole("dialog", { name: "Drain s3.example.com" });
   await dialog.getByText("gets nothing new").waitFor();

@@ -1,8 +1,10 @@
 // Is it fine, what would it survive, what changed: readable in five seconds.
 
 import { useState } from "preact/hooks";
+import alertsPage from "../../../docs/alerts.md?raw";
 import type { Snapshot } from "../../../src/api/events.ts";
 import type { Explanation } from "../../../src/cluster/why/explain.ts";
+import { adviceOn, parseAlerts, partsOf } from "../advice.ts";
 import { ago, countOf } from "../format.ts";
 import { history, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -11,6 +13,7 @@ import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
 
 const LAST_ENTRIES = 5;
+const ALERTS = parseAlerts(alertsPage);
 
 export function Overview() {
   const look = snapshot.value;
@@ -129,11 +132,40 @@ function Warnings({ status }: Snapshot) {
             <button type="button" class="small" onClick={() => setAbout(topicOf(warning, ids))}>
               Why?
             </button>
+            <Handbook warning={warning} />
           </li>
         ))}
       </ul>
       {about === undefined ? null : <Why about={about} onClose={() => setAbout(undefined)} />}
     </section>
+  );
+}
+
+/** What the handbook says of it, opened where it is wanted. */
+function Handbook({ warning }: { warning: string }) {
+  const advice = adviceOn(warning, ALERTS);
+  if (advice === undefined) return null;
+  return (
+    <details>
+      <summary>What to do</summary>
+      <p>
+        <Noted text={advice.means} />
+      </p>
+      <p>
+        <Noted text={advice.todo} />
+      </p>
+      <p class="when">alerts.md, {advice.alert}</p>
+    </details>
+  );
+}
+
+function Noted({ text }: { text: string }) {
+  return (
+    <>
+      {partsOf(text).map((part, index) =>
+        part.code ? <code key={index}>{part.text}</code> : part.text,
+      )}
+    </>
   );
 }
 
