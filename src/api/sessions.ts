@@ -38,7 +38,7 @@ export interface Sessions {
 }
 
 export function createSessions(): Sessions {
-  // By the secret's hash: how long a look-up takes tells nothing of secrets. Longest unused first.
+  // By the secret's hash: how long a look-up takes tells nothing of secrets.
   const all = new Map<string, Session>();
   const end = (key: string) => {
     const session = all.get(key);
@@ -46,7 +46,10 @@ export function createSessions(): Sessions {
     all.delete(key);
   };
   const closeOldest = (of: (session: Session) => boolean, most: number) => {
-    const some = [...all].filter(([, session]) => of(session));
+    // An open stream counts as use too, and leaves the order of the table as it is.
+    const some = [...all]
+      .filter(([, session]) => of(session))
+      .toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
     for (const [key] of some.slice(0, Math.max(0, some.length - most))) end(key);
   };
   return {
@@ -70,9 +73,6 @@ export function createSessions(): Sessions {
         return undefined;
       }
       session.usedMs = nowMs;
-      // The newest stands last.
-      all.delete(key);
-      all.set(key, session);
       return session;
     },
     close(session) {

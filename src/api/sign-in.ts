@@ -92,8 +92,8 @@ export function createSignIns<E extends HttpEnv>(deps: SignInDeps, sessions: Ses
         return refuse(c, said);
       }
       const { id: tokenId, name: who, role, expiresAtMs } = said;
-      if (session === undefined) used(who);
-      else requireOurPage(c, session);
+      used(who);
+      if (session !== undefined) requireOurPage(c, session);
       const stays = () => {
         const now = decideStay(tokens(), tokenId, wallMs());
         return now.ok && now.role === role && (session === undefined || goesOn(session));

@@ -26,7 +26,10 @@ export const samples = signal<readonly Sample[]>([]);
 /** Since when nothing has come; undefined: all is well. */
 export const silentSince = signal<Date | undefined>(undefined);
 
-/** Follows until the returned function is called. */
+/**
+ * Follows until the returned function is called. A page that nobody sees lets go of its stream:
+ * a browser has six connections to a member, for all its tabs.
+ */
 export function follow(): () => void {
   let heardMs = Date.now();
   let source: EventSource | undefined;
@@ -57,13 +60,24 @@ export function follow(): () => void {
       void findSession().catch(() => undefined);
     });
   };
-  open();
-  const check = setInterval(() => {
-    if (Date.now() - heardMs > STALE_MS) silentSince.value = new Date(heardMs);
-  }, CHECK_MS);
-  return () => {
+  const close = () => {
     source?.close();
     clearTimeout(again);
+  };
+  const turn = () => {
+    close();
+    if (document.hidden) return;
+    heardMs = Date.now();
+    open();
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  const check = setInterval(() => {
+    if (!document.hidden && Date.now() - heardMs > STALE_MS) silentSince.value = new Date(heardMs);
+  }, CHECK_MS);
+  return () => {
+    document.removeEventListener("visibilitychange", turn);
+    close();
     clearInterval(check);
     batch(() => {
       snapshot.value = history.value = trouble.value = silentSince.value = undefined;

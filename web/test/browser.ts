@@ -30,6 +30,8 @@ export interface Stage {
     dark?: boolean;
     size?: { width: number; height: number };
   }): Promise<Opened>;
+  /** Closes every page: streams of one token are few. */
+  closePages(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,9 @@ export async function openStage(): Promise<Stage> {
       await page.goto(`${mock.url}/#${path}`);
       if (token !== undefined) await signIn(page, token);
       return { page, problems };
+    },
+    async closePages() {
+      await Promise.all(browser.contexts().map(async (context) => context.close()));
     },
     async close() {
       await browser.close();

@@ -1,7 +1,7 @@
 // The dashboard in a real browser, by what somebody sees and does, under its own strict policy.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { until } from "../../src/base/retry.ts";
 import { assertAccessible, openStage, signIn, type Stage } from "./browser.ts";
 
@@ -12,6 +12,7 @@ before(async () => {
   stage = await openStage();
 });
 after(async () => stage.close());
+afterEach(async () => stage.closePages());
 beforeEach(() => {
   const { state } = stage.mock;
   state.warnings = [];
@@ -224,11 +225,11 @@ test("ten thousand entries of history are a page that answers", async () => {
 
 test("every page is fit for screen readers and keyboards, dark and light, and fits a phone", async () => {
   const { mock } = stage;
-  mock.state.warnings = ["something is to be looked at"];
+  mock.state.silent.add("s2.example.com");
   mock.tell("daemon", "s1.example.com's daemon starts");
   for (const look of [{ dark: false }, { dark: true, phone: true }]) {
     const { page, problems } = await stage.open({ token: mock.tokens.admin, ...look });
-    await page.getByRole("heading", { name: "To look at" }).waitFor();
+    await page.getByText("What to do", { exact: true }).first().click();
     await assertAccessible(page, "overview");
     for (const title of ["Servers", "Certificates", "PuppetDB", "History", "Settings"]) {
       await page.getByRole("link", { name: title, exact: true }).click();
@@ -246,6 +247,75 @@ test("every page is fit for screen readers and keyboards, dark and light, and fi
     assert.deepEqual(problems, []);
     await page.context().close();
   }
+});
+
+test("other sites' pages can neither change nor read anything, in a browser that is signed in", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.admin });
+  const before = JSON.stringify(mock.state.entries);
+  const port = new URL(mock.url).port;
+  // One elsewhere, and one on this very host: a cookie isn't bound to a port.
+  for (const site of ["https://evil.test", `https://127.0.0.1:${Number(port) + 1}`]) {
+    await page.context().route(`${site}/**`, async (route) => {
+      await route.fulfill({ contentType: "text/html", body: attackOn(mock.url) });
+    });
+    const other = await page.context().newPage();
+    await other.goto(`${site}/`);
+    await other.waitForFunction(() => Reflect.get(globalThis, "outcome") !== undefined);
+    const outcome = await other.evaluate<string[]>("globalThis.outcome");
+    assert.deepEqual(
+      outcome,
+      Array.from({ length: outcome.length }, () => "blocked"),
+      site,
+    );
+    assert.equal(outcome.length, 4);
+    // A form's answer is shown, whatever it is: it must be a refusal.
+    await other.evaluate("document.forms[0].submit()");
+    await other.waitForURL(`${mock.url}/**`);
+    const text = await other.evaluate<string>("document.body.textContent");
+    assert.match(text, /access\.(cross-site|required)/, site);
+    await other.close();
+  }
+  assert.equal(JSON.stringify(mock.state.entries), before);
+  assert.deepEqual(mock.state.drains, []);
+});
+
+/** A page that tries all that a page can. */
+function attackOn(url: string): string {
+  const revoke = JSON.stringify({ names: ["web5.example.com"] });
+  return `<form method="post" enctype="text/plain" action="${url}/v1/ca/revoke">
+    <input name='{"names":["web5.example.com"],"x":"' value='"}'></form>
+  <script>
+    const tries = [
+      fetch("${url}/v1/status", { credentials: "include" }),
+      fetch("${url}/session", { credentials: "include" }),
+      fetch("${url}/v1/ca/revoke", { method: "POST", credentials: "include", body: '${revoke}' }),
+      fetch("${url}/v1/ca/revoke", {
+        method: "POST", credentials: "include", body: '${revoke}',
+        headers: { "x-understudy-csrf": "x", "content-type": "application/json" },
+      }),
+    ];
+    Promise.all(tries.map((one) => one.then(() => "answered", () => "blocked")))
+      .then((all) => (globalThis.outcome = all));
+  </script>`;
+}
+
+test("a page that nobody sees lets go of its stream, and has what is so when it is seen again", async () => {
+  const { mock } = stage;
+  const { events } = mock.commands;
+  const { page, problems } = await stage.open({ token: mock.tokens.viewer });
+  await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
+  const others = events.size() - 1;
+  const show = async (hidden: boolean) => {
+    await page.evaluate(`Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"))`);
+  };
+  await show(true);
+  await until("its stream is gone", () => events.size() <= others, { withinMs: 10_000 });
+  mock.state.silent.add("s3.example.com");
+  await show(false);
+  await page.getByText("2 of 3 members answer.").waitFor();
+  assert.deepEqual(problems, []);
 });
 
 test("a session that ended elsewhere asks to sign in again, and a silent member is said to be one", async () => {

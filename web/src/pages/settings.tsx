@@ -2,7 +2,7 @@
 // has changed them meanwhile.
 
 import { useState } from "preact/hooks";
-import type { ConfigChanged, ConfigShown } from "../../../src/setup/config-contract.ts";
+import type { ConfigChanged, ConfigDescribed } from "../../../src/setup/config-contract.ts";
 import { ask, Refusal } from "../ask.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Confirm } from "../parts/dialog.tsx";
@@ -10,20 +10,8 @@ import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
 import { may } from "../roles.ts";
 
-/** Those that people may change here; the API knows the same ones. */
-const EDITABLE = [
-  "otherNames",
-  "virtualIps",
-  "acceptProxyFrom",
-  "isolatedEdge",
-  "voters",
-  "puppetdbClients",
-  "puppetdbNodeTtlS",
-  "reportReceivers",
-] as const;
-
 export function Settings() {
-  const { answer, failure, again } = useAsked<ConfigShown>("/v1/config");
+  const { answer, failure, again } = useAsked<ConfigDescribed>("/v1/config");
   const [done, setDone] = useState("");
   return (
     <>
@@ -36,11 +24,8 @@ export function Settings() {
           {answer.because === "" ? null : <p>As last read: {answer.because}</p>}
           <Table
             caption="Settings of the cluster"
-            head={["Setting", "Value"]}
-            rows={Object.entries(answer.settings).map(([key, value]) => ({
-              key,
-              cells: [key, render(value)],
-            }))}
+            head={["Setting", "Value", "What it is"]}
+            rows={answer.known.map(({ key, value, what }) => ({ key, cells: [key, value, what] }))}
           />
           {may("admin") ? (
             <Edit
@@ -60,19 +45,15 @@ export function Settings() {
   );
 }
 
-function render(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(render).join(" ");
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
 interface EditProps {
-  shown: ConfigShown;
+  shown: ConfigDescribed;
   onDone: (text: string) => void;
 }
 
-function Edit({ shown: { revision, settings }, onDone }: EditProps) {
+function Edit({ shown: { revision, settings, known }, onDone }: EditProps) {
+  const all: Readonly<Record<string, unknown>> = settings;
   const now = Object.fromEntries(
-    EDITABLE.flatMap((key) => (settings[key] === undefined ? [] : [[key, settings[key]]])),
+    known.flatMap(({ key }) => (all[key] === undefined ? [] : [[key, all[key]]])),
   );
   const [text, setText] = useState(JSON.stringify(now, undefined, 2));
   const [failure, setFailure] = useState<unknown>(undefined);
