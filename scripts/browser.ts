@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { chromium, type Browser } from "playwright-core";
 import { Fault } from "../src/base/fault.ts";
@@ -32,17 +33,39 @@ export async function ensureBrowser(say: (line: string) => void): Promise<void> 
   }
 }
 
+export interface BrowserOptions {
+  /** A command that starts it: its first words, as of `ip netns exec`. */
+  by?: readonly string[];
+  /** Further options of Chromium. */
+  args?: readonly string[];
+}
+
 /** Starts it without a window. Throws Fault `scripts.no-tool`. */
-export async function launchBrowser(): Promise<Browser> {
-  const executablePath = browserPath();
-  if (executablePath === undefined) {
+export async function launchBrowser({ by, args = [] }: BrowserOptions = {}): Promise<Browser> {
+  const path = browserPath();
+  if (path === undefined) {
     throw new Fault("scripts.no-tool", "chromium is neither installed nor unpacked", {
       hints: ["npm run ok fetches it"],
     });
   }
   // Root may not use Chromium's sandbox; what it shows here is our own page.
-  const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath, args, env: environment(executablePath) });
+  const all = process.getuid?.() === 0 ? ["--no-sandbox", ...args] : [...args];
+  const options = { args: all, env: environment(path) };
+  if (by === undefined) return chromium.launch({ ...options, executablePath: path });
+  const folder = await mkdtemp(join(tmpdir(), "understudy-browser-"));
+  try {
+    const starter = join(folder, "start");
+    await writeFile(starter, renderStarter([...by, path]), { mode: 0o755 });
+    return await chromium.launch({ ...options, executablePath: starter });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A program that does what `argv` does, with further words. */
+function renderStarter(argv: readonly string[]): string {
+  const words = argv.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
+  return `#!/bin/sh\nexec ${words} "$@"\n`;
 }
 
 /** For a machine that has neither fonts nor a word on where they are. */

@@ -6,7 +6,7 @@ import { readDashboard } from "../../src/api/dashboard.ts";
 import { startTestPeople } from "../../src/api/testing/people.ts";
 import { Fault } from "../../src/base/fault.ts";
 import { monotonicMs, wallMs } from "../../src/host/clock.ts";
-import { DASHBOARD_FOLDER } from "../build.ts";
+import { buildDashboard, DASHBOARD_FOLDER } from "../build.ts";
 import { createMockCluster } from "./cluster.ts";
 
 const LASTING_MS = 3650 * 86_400_000;
@@ -31,6 +31,7 @@ export async function startMock(options: { lookMs?: number } = {}) {
 }
 
 if (import.meta.main) {
+  await buildDashboard();
   const { url, tokens, tell } = await startMock();
   tell("daemon", "s1.example.com's daemon starts");
   console.log([url, ...Object.values(tokens)].join("\n"));

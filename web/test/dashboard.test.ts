@@ -103,6 +103,7 @@ test("certificates: a request is signed, one is found and revoked by typing its 
   const dialog = page.getByRole("dialog", { name: "Revoke web17.example.com" });
   const revoke = dialog.getByRole("button", { name: "Revoke", exact: true });
   assert.equal(await revoke.isDisabled(), true);
+  await assertAccessible(page, "the question before revoking");
   await dialog.getByRole("textbox").fill("web17.example.co");
   assert.equal(await revoke.isDisabled(), true);
   await dialog.getByRole("textbox").press("Enter");

@@ -7,9 +7,7 @@ export function Failure({ error }: { error: unknown }) {
   const { text, hints } = wordsOf(error);
   return (
     <div role="alert" class="failure">
-      <p>
-        <strong>Not done.</strong> {text}
-      </p>
+      <p>{text}</p>
       {hints.map((hint) => (
         <p key={hint}>{hint}</p>
       ))}
