@@ -3,6 +3,7 @@
 // without a server, and what it does has consequences that it then sees.
 
 import { Fault } from "../../src/base/fault.ts";
+import { pause } from "../../src/base/retry.ts";
 import type { HistoryEntry } from "../../src/cluster/history/entry.ts";
 import type { LocalStatus, MemberAnswer } from "../../src/cluster/status.ts";
 import { answer, edge, judge, local, row, silent } from "../../src/cluster/testing/status.ts";
@@ -14,6 +15,8 @@ import type { CaList } from "../../src/setup/contract.ts";
 
 const NAMES = ["s1.example.com", "s2.example.com", "s3.example.com"];
 const CERTIFICATES = 240;
+/** How soon it is seen that nothing hangs any more. */
+const HANGS_MS = 20;
 const FINGERPRINT =
   "AE:1F:5C:90:33:D2:7B:48:01:66:9E:F4:2A:C7:55:0D:8B:E1:39:74:B0:5F:22:9C:6D:18:A3:F7:40:CE:91:2B";
 
@@ -29,6 +32,11 @@ export interface MockState {
   revision: number;
   /** Why nothing can be changed; empty: it can. */
   broken: string;
+  /** Why nothing is known; empty: it is. */
+  trouble: string;
+  /** Whether asking takes for ever, and whether somebody is waiting for it. */
+  hangs: boolean;
+  hanging: boolean;
 }
 
 export interface MockCluster {
@@ -47,6 +55,9 @@ export function createMockCluster(lookMs?: number): MockCluster {
     warnings: [],
     revision: 7,
     broken: "",
+    trouble: "",
+    hangs: false,
+    hanging: false,
   };
   const tell = (kind: string, what: string, by = "") => {
     const atMs = Date.now();
@@ -57,6 +68,12 @@ export function createMockCluster(lookMs?: number): MockCluster {
   let looks = 0;
   const cluster: LocalDeps["cluster"] = async () => {
     looks += 1;
+    while (state.hangs) {
+      state.hanging = true;
+      await pause(HANGS_MS);
+    }
+    state.hanging = false;
+    if (state.trouble !== "") throw new Fault("cluster.no-view", state.trouble);
     const members = NAMES.map((id, index) => memberOf(state, id, index, looks));
     return judge(members, {}, { drains: state.drains });
   };
