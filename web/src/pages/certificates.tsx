@@ -57,14 +57,12 @@ function Requests({ list: { total, entries }, onAsk }: ListProps) {
     <>
       <Table
         caption="Requests that wait"
-        head={["Name", "Fingerprint", "Further names", "Do"]}
+        head={["Name", "Do", "Further names", "Fingerprint"]}
         none="no agent waits."
         rows={entries.map((entry) => ({
           key: entry.name,
           cells: [
             entry.name,
-            <code class="fingerprint">{entry.fingerprint}</code>,
-            entry.altNames.join(", ") || "-",
             may("operator") ? (
               <button
                 type="button"
@@ -77,6 +75,8 @@ function Requests({ list: { total, entries }, onAsk }: ListProps) {
             ) : (
               "-"
             ),
+            entry.altNames.join(", ") || "-",
+            <code class="fingerprint">{entry.fingerprint}</code>,
           ],
         }))}
       />
@@ -130,14 +130,11 @@ function List({ list: { total, entries }, onAsk }: ListProps) {
     <>
       <Table
         caption="Certificates"
-        head={["Name", "State", "Serial", "Ends", "Do"]}
+        head={["Name", "Do", "State", "Serial", "Ends"]}
         rows={entries.map((entry) => ({
           key: `${entry.name} ${entry.serial}`,
           cells: [
             entry.name,
-            entry.state,
-            <code>{entry.serial ?? "-"}</code>,
-            entry.notAfter?.slice(0, 10) ?? "-",
             <>
               <button
                 type="button"
@@ -158,6 +155,9 @@ function List({ list: { total, entries }, onAsk }: ListProps) {
                 </button>
               ) : null}
             </>,
+            entry.state,
+            <code>{entry.serial ?? "-"}</code>,
+            entry.notAfter?.slice(0, 10) ?? "-",
           ],
         }))}
       />

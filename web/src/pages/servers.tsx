@@ -64,15 +64,6 @@ function Members() {
       key: member.id,
       cells: [
         member.id,
-        local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
-        local?.addresses.join(" ") || "-",
-        local?.edge === undefined
-          ? "-"
-          : local.edge.active
-            ? `takes agents, ${local.edge.waiting} wait`
-            : `down: ${local.edge.because}`,
-        local?.edge?.connections ?? "-",
-        local?.edge?.replays ?? "-",
         <>
           <button
             type="button"
@@ -93,6 +84,15 @@ function Members() {
             </button>
           ) : null}
         </>,
+        local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
+        local?.addresses.join(" ") || "-",
+        local?.edge === undefined
+          ? "-"
+          : local.edge.active
+            ? `takes agents, ${local.edge.waiting} wait`
+            : `down: ${local.edge.because}`,
+        local?.edge?.connections ?? "-",
+        local?.edge?.replays ?? "-",
       ],
     };
   });
@@ -100,7 +100,7 @@ function Members() {
     <>
       <Table
         caption="Members"
-        head={["Member", "State", "Address", "Edge", "Connections", "Sent on", "Do"]}
+        head={["Member", "Do", "State", "Address", "Edge", "Connections", "Sent on"]}
         rows={rows}
       />
       {asked?.what === "why" ? <Why about={asked.id} onClose={close} /> : null}
