@@ -13,7 +13,17 @@ export function App() {
   useEffect(() => {
     findSession().catch(setFailure);
   }, []);
-  if (failure !== undefined) return <Failure error={failure} />;
+  if (failure !== undefined) {
+    return (
+      <main>
+        <h1>Understudy</h1>
+        <Failure error={failure} />
+        <button type="button" onClick={() => location.reload()}>
+          Try again
+        </button>
+      </main>
+    );
+  }
   if (session.value === null) return <p class="loading">Understudy</p>;
   return session.value === undefined ? <SignIn /> : <SignedIn />;
 }

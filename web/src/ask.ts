@@ -60,12 +60,14 @@ export async function findSession(): Promise<void> {
   try {
     session.value = await ask<SessionShown>("GET", "/session");
   } catch (error) {
-    if (!(error instanceof Refusal) || error.code === UNREACHABLE) throw error;
+    if (!(error instanceof Refusal) || !SIGNED_OUT.has(error.code)) throw error;
     session.value = undefined;
   }
 }
 
 const UNREACHABLE = "unreachable";
+/** What says that there is no session any more. */
+const SIGNED_OUT = new Set(["access.required", "access.refused", "access.expired"]);
 
 async function request<T>(
   method: Method,
