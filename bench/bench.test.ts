@@ -4,8 +4,9 @@ import { groupsOf, selectStands } from "./bench.ts";
 import { caBench } from "./ca.ts";
 import { courierBench } from "./courier.ts";
 import { failoverBench } from "./failover.ts";
+import { operateBench } from "./operate.ts";
 
-const BENCHES = [failoverBench(), caBench(), courierBench()];
+const BENCHES = [failoverBench(), caBench(), courierBench(), operateBench()];
 
 test("benches and their groups have names of their own, and no figures before they are measured", () => {
   const groups = BENCHES.flatMap(groupsOf);

@@ -12,6 +12,7 @@ import { type Bench, groupsOf, selectStands, type Stand } from "./bench.ts";
 import { caBench } from "./ca.ts";
 import { courierBench } from "./courier.ts";
 import { failoverBench } from "./failover.ts";
+import { operateBench } from "./operate.ts";
 import { type Group, judgedFigures, type Measuring } from "./group.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { renderReport, type Report, writeReport } from "./report.ts";
@@ -53,7 +54,7 @@ Exit code: 0 measured, whether goals are met or not; 1 something could not be me
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const benches = [failoverBench(), caBench(), courierBench()];
+  const benches = [failoverBench(), caBench(), courierBench(), operateBench()];
   const options = readOptions(benches);
   if (options === undefined) {
     process.stdout.write(help(benches));

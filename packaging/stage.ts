@@ -109,6 +109,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/tmpfiles.conf", "usr/lib/tmpfiles.d/understudy.conf"],
     ["files/README.Debian", `${DOC}/README.Debian`],
     ["files/alerts.yml", `${DOC}/alerts.yml`],
+    ["files/grafana.json", `${DOC}/grafana.json`],
     ["maintainer", "DEBIAN"],
     ["files/preset.conf", "lib/systemd/system-preset/50-understudy.preset"],
     ["units", "lib/systemd/system"],

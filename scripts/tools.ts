@@ -1,4 +1,4 @@
-// Real HAProxy, etcd and keepalived for unit tests, without root and without installing a service:
+// Real HAProxy, etcd, keepalived and promtool for unit tests, without root and without a service:
 // Debian's own packages are downloaded with apt and unpacked below .cache/tools/root.
 // Danger: their libraries come from there too, so programs must be started with toolEnv().
 
@@ -20,6 +20,8 @@ const PACKAGE_OF = {
   etcdctl: "etcd-client",
   keepalived: "keepalived",
   openssl: "openssl",
+  // It checks rules, queries and what /metrics answers.
+  promtool: "prometheus",
 } as const;
 
 export type ToolName = keyof typeof PACKAGE_OF;

@@ -82,15 +82,17 @@ async function assemble(log: Log, stop: AbortController) {
   const status = shareNext(async () =>
     readClusterStatus(core.node.id, core.keeper, core.peers, local),
   );
+  const commands = commandsOf(core, server, { membership, local, status });
   const leadership = createLeadership(core.etcd, core.node.id);
   const leads = () => leadership.holds();
   core.loops.push(...startMemberLoops(core, expiry, leads));
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
-    core.loops.push(startRollLoop({ ...core, hands: rollHands(core), status, leads }));
+    core.loops.push(
+      startRollLoop({ ...core, hands: rollHands(core, commands.switchover), status, leads }),
+    );
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
-  const commands = commandsOf(core, server, { membership, local, status });
   const audit = auditToAll([auditToLog(log), auditToHistory(core.history)]);
   const people = startPeople({ core, commands, audit, parts: { ...parts, hung, leads } });
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));

@@ -36,6 +36,7 @@ const COMMANDS: Record<string, Adder> = {
   pause: addPauseCommands,
   resume: addPauseCommands,
   restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
+  upgrade: async (to) => (await import("./cli/upgrade.ts")).addUpgrade(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
   reports: async (to) => (await import("./cli/reports.ts")).addReports(to),

@@ -38,7 +38,7 @@ export function ownNode(certname: string): string {
 
 /** Starts a kept-alive connection of `agent` to the edge at `address`, and waits for an answer. */
 export async function keepAlive(
-  cluster: Cluster,
+  cluster: Pick<Cluster, "lab" | "agentHost">,
   address: string,
   agent: Agent,
 ): Promise<KeptAlive> {

@@ -81,6 +81,9 @@ before(async () => {
     },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
+    lookForUpgrades: nothing,
+    upgradeJob: nothing,
+    upgrade: nothing,
   };
   [port = 0] = await freePorts(1);
   const { ca, ...own } = leafOf("s2.test");

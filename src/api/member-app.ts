@@ -11,6 +11,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { LEAF_NAMES } from "../cluster/pki.ts";
 import { type Evidence, EvidenceWish } from "../cluster/history/evidence.ts";
+import type { UpgradeJob } from "../cluster/roll.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { REVOCATION_KEY } from "../edge/identity.ts";
 import {
@@ -19,6 +20,7 @@ import {
   type JoinAnswer,
   JoinStart,
 } from "../setup/join-protocol.ts";
+import { LookWish, type UpgradeLook } from "../upgrade/look.ts";
 import {
   type SwitchoverActs,
   SwitchoverOf,
@@ -62,6 +64,12 @@ export interface MemberDeps {
   refuses(serials: string[]): Promise<boolean>;
   /** This server's part in a switchover of addresses; absent: it is no server. */
   switchover: SwitchoverActs | undefined;
+  /** What of this member's packages could be upgraded. */
+  lookForUpgrades(wish: LookWish): Promise<UpgradeLook>;
+  /** How far its upgrade of that roll is. */
+  upgradeJob(key: string): Promise<UpgradeJob>;
+  /** Begins it, if the record says that it is this member's turn; doesn't wait for it. */
+  upgrade(key: string): Promise<UpgradeJob>;
   /** Signs one of the caller's own certificates anew. */
   renewLeaf(id: string, request: LeafRequest): Promise<string>;
   /** This member's puppetserver, as systemd has it. */
@@ -81,6 +89,12 @@ export type PuppetserverUnit = z.infer<typeof PuppetserverUnit>;
 /** `was`: the start that it ends. */
 export const Restart = z.object({ key: z.string().max(64), was: z.string().max(64) });
 export type Restart = z.infer<typeof Restart>;
+
+export const UpgradeOfRoll = z.object({ key: z.string().max(64) });
+export const UpgradeJobAnswer = z.object({
+  state: z.enum(["none", "runs", "done", "failed"]),
+  because: z.string(),
+});
 
 export const HasCopy = z.object({ revision: z.int() });
 export const HasCopyAnswer = z.object({ has: z.boolean() });
@@ -140,6 +154,15 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
   app.get("/v1/puppetserver", async (c) => c.json(await deps.puppetserverUnit()));
   app.post("/v1/puppetserver/restart", async (c) => {
     return c.json(await deps.restartPuppetserver(await readBody(Restart, c.req)));
+  });
+  app.post("/v1/upgrade/look", async (c) => {
+    return c.json(await deps.lookForUpgrades(await readBody(LookWish, c.req)));
+  });
+  app.get("/v1/upgrade", async (c) => {
+    return c.json(await deps.upgradeJob(checked(UpgradeOfRoll, c.req.query()).key));
+  });
+  app.post("/v1/upgrade", async (c) => {
+    return c.json(await deps.upgrade((await readBody(UpgradeOfRoll, c.req)).key));
   });
   app.post("/v1/leaves", async (c) => {
     const wanted = await readBody(LeafRequest, c.req);

@@ -41,6 +41,8 @@ const BODIES: Record<string, unknown> = {
   "post /v1/drains": { name: "s3" },
   "post /v1/roll/plan": { names: [] },
   "post /v1/roll": { names: ["s1"] },
+  "post /v1/upgrade/plan": { parts: ["haproxy"] },
+  "post /v1/upgrade": { parts: [], names: ["s1"] },
   "post /v1/pauses": { scopes: ["chores"], reason: "why", until: "2026-11-20T12:00:00.000Z" },
   "post /v1/pauses/end": { scopes: [] },
   "post /v1/report-receivers": { name: "foreman", url: "https://foreman.test/reports" },

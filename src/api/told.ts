@@ -20,6 +20,7 @@ const SILENT = new Set([
   "POST /v1/roll/plan",
   "POST /v1/server-certificate",
   "POST /session",
+  "POST /v1/upgrade/plan",
 ]);
 
 const WORDS: Record<string, string> = {
@@ -34,7 +35,8 @@ const WORDS: Record<string, string> = {
   "POST /v1/drains": "drained",
   "DELETE /v1/drains/:name": "undrained",
   "POST /v1/roll": "had puppetservers restarted one after another:",
-  "DELETE /v1/roll": "stopped the restarts",
+  "DELETE /v1/roll": "stopped what is done to one server after another",
+  "POST /v1/upgrade": "had servers upgraded one after another:",
   "POST /v1/pauses": "paused",
   "POST /v1/pauses/end": "ended the pause",
   "POST /v1/tokens": "made a join token",

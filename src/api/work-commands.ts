@@ -13,6 +13,9 @@ import type {
   RollPlan,
   RollStarted,
   RollWish,
+  UpgradeMeant,
+  UpgradePlan,
+  UpgradeWish,
 } from "../setup/work-contract.ts";
 
 /** Members that edges are to give nothing new. `name`: whole, or its beginning. */
@@ -36,6 +39,13 @@ export interface RollCommands {
   stop(by: string): Promise<RollAnswer>;
 }
 
+/** Packages that are upgraded on one server after another; shown and stopped as any roll. */
+export interface UpgradeCommands {
+  /** What it will mean; asked before it begins. */
+  plan(wish: UpgradeMeant): Promise<UpgradePlan>;
+  begin(wish: UpgradeWish, by: string): Promise<RollStarted>;
+}
+
 /** What Understudy is to leave alone for a while. */
 export interface PauseCommands {
   pause(wish: PauseWish, by: string): Promise<PauseAnswer>;
@@ -47,5 +57,6 @@ export interface PauseCommands {
 export interface WorkCommands {
   drains: DrainCommands;
   roll: RollCommands;
+  upgrade: UpgradeCommands;
   pauses: PauseCommands;
 }

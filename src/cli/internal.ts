@@ -9,7 +9,9 @@ import { notify } from "../host/systemd.ts";
 import { prepareEdge } from "../setup/edge-prepare.ts";
 import { runKeeper } from "../vip/switchover/keeper.ts";
 import { Side } from "../vip/switchover/order.ts";
+import { runUpgrade, SYSTEMD_UNITS } from "../upgrade/job.ts";
 import { check } from "./options.ts";
+import { EXIT } from "./output.ts";
 import { release } from "../setup/leave.ts";
 
 export function addInternal(program: Command): void {
@@ -53,6 +55,17 @@ export function addInternal(program: Command): void {
         signal: stop.signal,
       });
       process.exit(0);
+    });
+  internal
+    .command("upgrade")
+    .argument("[folder]", "where it is told what to do", PATHS.upgrade)
+    .description("upgrade this server's packages as ordered (understudy-upgrade.service)")
+    .action(async (folder: string) => {
+      // dpkg isn't to be left halfway: whoever ends this waits for it.
+      for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => undefined);
+      const log = createLog((line) => process.stderr.write(`${line}\n`));
+      const result = await runUpgrade({ folder, units: SYSTEMD_UNITS, log });
+      if (result?.state !== "done") process.exitCode = EXIT.failed;
     });
   internal
     .command("release")

@@ -5,7 +5,7 @@ import { type PuppetdbSum, renderPuppetdb, sumPuppetdbs } from "./courier-status
 import { type Puppetserver, sumPuppetservers } from "./puppetservers.ts";
 import type { Member } from "./schema.ts";
 import type { ClusterStatus, LocalStatus, MemberAnswer } from "./status.ts";
-import { drainOf, isOut, type Work } from "./work.ts";
+import { drainOf, isOut, rollUnderWay, type Work } from "./work.ts";
 
 export interface MemberRows {
   head: string[];
@@ -65,7 +65,8 @@ function row(
 /** What a member is: its phase, or what is planned for it. */
 export function stateOf(work: Work, { id, phase }: Member, nowMs: number): string {
   if (phase !== "ready" || !isOut(work, id, nowMs)) return phase;
-  return drainOf(work, id, nowMs) === undefined ? "restarting" : "drained";
+  if (drainOf(work, id, nowMs) !== undefined) return "drained";
+  return rollUnderWay(work)?.does === "upgrade" ? "upgrading" : "restarting";
 }
 
 function renderEtcd(local: LocalStatus, silent: readonly { id: string }[]): string {

@@ -55,6 +55,10 @@ const WELL: RollSeen = {
   back: true,
   others: 1,
   busyElsewhere: "",
+  serves: true,
+  addresses: [],
+  well: [],
+  quorumWithout: true,
 };
 
 const drained = { sent: false };
@@ -165,6 +169,13 @@ test("isSamePoint: what was decided on one point of a roll doesn't hold for anot
     withAction(base, { do: "end", how: "stopped", because: "" }, NOW_MS),
   ];
   for (const other of others) assert.equal(isSamePoint(other, base), false);
+});
+
+test("withAction: a look from before the drain ended doesn't lead to the act", () => {
+  const late = at("drain", 1000, lapsed);
+  const action = { do: "advance", step: "act", because: "" } as const;
+  assert.equal(withAction(late, action, NOW_MS), late);
+  assert.equal(withAction(at("drain"), action, NOW_MS).now?.step, "act");
 });
 
 /** Three servers, a record, and drivers that see both a moment late and die at any point. */

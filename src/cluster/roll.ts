@@ -5,14 +5,21 @@
 
 import { renderDuration } from "../base/duration.ts";
 import { isoTime } from "../host/clock.ts";
+import { PUPPETSERVER } from "./well.ts";
 import type { Roll, RollStep } from "./work.ts";
 
 /** How long its running requests are waited for: an agent waits for none longer. */
 export const DRAIN_MS = 600_000;
 /** puppetserver starts in 20 s alone, in two minutes on a busy server; systemd gives it 300 s. */
 export const ACT_MS = 360_000;
+/** Packages are fetched, unpacked and set up, and dpkg may be another's for a while. */
+export const UPGRADE_MS = 1_800_000;
+/** A switchover takes seconds; one that is refused for longer is left to keepalived. */
+export const MOVE_MS = 120_000;
 /** From when it was started until it answers, and until every edge sends it requests. */
 export const RETURN_MS = 300_000;
+/** A PuppetDB may change its database first, and is compared with another one. */
+export const WELL_MS = 900_000;
 export const BACK_MS = 120_000;
 /** How long there may be nobody else who takes requests, and no answer of a daemon. */
 export const PATIENCE_MS = 60_000;
@@ -27,6 +34,16 @@ export interface RollSeen {
   member: boolean;
   /** puppetserver's unit; undefined while its daemon doesn't answer. */
   unit: { active: string; result: string; invocation: string } | undefined;
+  /** Whether it has a puppetserver that edges know. */
+  serves: boolean;
+  /** How far its upgrade is; undefined while its daemon doesn't answer, and in a restart. */
+  job?: UpgradeJob | undefined;
+  /** Addresses that it holds and that an upgrade must not find there. */
+  addresses: readonly string[];
+  /** What is well there, in words that stay the same from one look to the next: see well.ts. */
+  well: readonly string[];
+  /** Whether changes of the record would go on without its vote, if it has one. */
+  quorumWithout: boolean;
   /** Whether an edge that answers gives it new requests. */
   sent: boolean;
   /** Requests that run there. */
@@ -41,7 +58,22 @@ export interface RollSeen {
   busyElsewhere: string;
 }
 
+/** The upgrade of one server, as its daemon tells. */
+export interface UpgradeJob {
+  /** `none`: not begun, or interrupted: it is begun again, and goes on where it was. */
+  state: "none" | "runs" | "done" | "failed";
+  because: string;
+}
+
+/** How far what the roll is for has come at its server. */
+type Doing =
+  | { is: "silent" | "idle" | "busy"; because: string }
+  | { is: "done"; note?: string }
+  | { is: "failed"; because: string };
+
 export type RollAction =
+  /** Its addresses go to another server before it is drained, and no connection breaks. */
+  | { do: "move"; id: string; addresses: readonly string[]; because: string }
   | { do: "begin"; id: string; was: string; because: string }
   | { do: "advance"; step: RollStep; note?: string; because: string }
   /** What the roll is for, at its server. */
@@ -90,14 +122,20 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   }
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
-  const was = seen.unit?.invocation ?? "";
+  const { addresses } = seen;
+  if (addresses.length > 0 && idleMs < MOVE_MS) {
+    return { do: "move", id, addresses, because: `it holds ${addresses.join(", ")}` };
+  }
+  const was = roll.does === "upgrade" ? seen.well.join(" ") : (seen.unit?.invocation ?? "");
   return { do: "begin", id, was, because: "it is the next one" };
 }
 
 /** Why a server may not be taken out now. */
-function whatLacks({ force }: Roll, { others, unit }: RollSeen): string {
-  if (unit === undefined) return "its daemon doesn't answer";
-  return others === 0 && !force ? "no other puppetserver gets requests" : "";
+function whatLacks({ does, force }: Roll, seen: RollSeen): string {
+  const { others, unit, job, serves, quorumWithout } = seen;
+  if ((does === "upgrade" ? job : unit) === undefined) return "its daemon doesn't answer";
+  if (does === "upgrade" && !quorumWithout) return "another voter of etcd is missing";
+  return serves && others === 0 && !force ? "no other puppetserver gets requests" : "";
 }
 
 function planStep(
@@ -112,50 +150,112 @@ function planStep(
     case "drain":
       return lapsed ? DRAIN_ANEW : planDrainStep(roll, seen, forMs);
     case "act":
-      return planAct(now.was, seen, { forMs, lapsed });
-    case "return": {
-      if (seen.unit?.active === "failed") return halt(failed(seen.unit.result));
-      if (seen.unwell === "") return { do: "advance", step: "back", because: "it answers again" };
-      return forMs < RETURN_MS ? undefined : halt(late("doesn't answer", RETURN_MS, seen.unwell));
-    }
+      return planAct(roll, now.was, seen, { forMs, lapsed });
+    case "return":
+      return planReturn(roll, now.was, seen, forMs);
     case "back": {
-      if (seen.back) return { do: "finish", because: "edges send it requests again" };
-      return forMs < BACK_MS ? undefined : halt(late("gets no requests", BACK_MS, seen.unwell));
+      // A puppetserver that was none before is none to wait for.
+      const isNone = roll.does === "upgrade" && !partsOf(now.was).includes(PUPPETSERVER);
+      if (seen.back || isNone) return { do: "finish", because: "edges send it requests again" };
+      return forMs < BACK_MS
+        ? undefined
+        : halt(late("its puppetserver gets no requests", BACK_MS, seen.unwell));
     }
   }
+}
+
+function planReturn(
+  { does }: Roll,
+  was: string,
+  seen: RollSeen,
+  forMs: number,
+): RollAction | undefined {
+  const because = does === "upgrade" ? whatIsLost(was, seen) : seen.unwell;
+  const isWanted = does === "restart" || partsOf(was).includes(PUPPETSERVER);
+  if (isWanted && seen.unit?.active === "failed") return halt(failed(seen.unit.result));
+  if (because === "") return { do: "advance", step: "back", because: "it answers again" };
+  const [what, limitMs] =
+    does === "upgrade"
+      ? ["it isn't as it was before", WELL_MS]
+      : ["its puppetserver doesn't answer", RETURN_MS];
+  return forMs < limitMs ? undefined : halt(late(what, limitMs, because));
+}
+
+/** What was well before an upgrade and isn't now; empty: nothing. */
+function whatIsLost(was: string, { well, unwell }: RollSeen): string {
+  const lost = partsOf(was).filter((part) => !well.includes(part));
+  const what = lost.length === 0 ? "" : `not well: ${lost.join(", ")}`;
+  return [what, partsOf(was).includes(PUPPETSERVER) ? unwell : ""]
+    .filter((text) => text !== "")
+    .join("; ");
+}
+
+function partsOf(was: string): string[] {
+  return was.split(" ").filter((part) => part !== "");
 }
 
 function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | undefined {
   if (roll.stop) return stopped(roll);
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return forMs < PATIENCE_MS ? undefined : halt(lacks);
-  if (!seen.sent && seen.running === 0) {
+  const { addresses, running } = seen;
+  if (!seen.sent && running === 0 && addresses.length === 0) {
     return { do: "advance", step: "act", because: "nothing runs there" };
   }
   if (forMs < DRAIN_MS) return undefined;
-  const note = `${seen.running} requests still ran after ${renderDuration(DRAIN_MS / 1000)}`;
+  const still = running > 0 ? `${running} requests still ran` : "edges still sent it requests";
+  const note =
+    addresses.length === 0
+      ? `${still} after ${renderDuration(DRAIN_MS / 1000)}`
+      : `it still held ${addresses.join(", ")} after ${renderDuration(DRAIN_MS / 1000)}`;
   return { do: "advance", step: "act", note, because: note };
 }
 
 function planAct(
+  roll: Roll,
   was: string,
-  { unit }: RollSeen,
+  seen: RollSeen,
   { forMs, lapsed }: { forMs: number; lapsed: boolean },
 ): RollAction | undefined {
-  const isLate = forMs >= ACT_MS;
-  if (unit === undefined) {
-    return isLate ? halt(late("doesn't come back", ACT_MS, "its daemon is silent")) : undefined;
+  const isUpgrade = roll.does === "upgrade";
+  const doing = isUpgrade ? judgeUpgrade(roll, seen.job) : judgeRestart(was, seen.unit);
+  if (doing.is === "failed") return halt(doing.because);
+  if (doing.is === "done") {
+    const { note } = doing;
+    const because = isUpgrade ? "its packages are upgraded" : "it has started";
+    return { do: "advance", step: "return", ...(note === undefined ? {} : { note }), because };
   }
+  const limitMs = isUpgrade ? UPGRADE_MS : ACT_MS;
+  if (forMs >= limitMs) {
+    const what = isUpgrade ? "it isn't upgraded" : "its puppetserver doesn't restart";
+    return halt(late(what, limitMs, doing.because));
+  }
+  if (doing.is !== "idle") return undefined;
+  return lapsed ? DRAIN_ANEW : { do: "act", because: "nothing runs there" };
+}
+
+function judgeRestart(was: string, unit: RollSeen["unit"]): Doing {
+  if (unit === undefined) return { is: "silent", because: "its daemon is silent" };
   const { active, result, invocation } = unit;
+  const because = `its unit is ${active}`;
   if (invocation !== was) {
-    if (active === "active") return { do: "advance", step: "return", because: "it has started" };
-    if (active === "failed") return halt(failed(result));
-    return isLate ? halt(late("doesn't start", ACT_MS, `its unit is ${active}`)) : undefined;
+    if (active === "active") return { is: "done" };
+    return active === "failed"
+      ? { is: "failed", because: failed(result) }
+      : { is: "busy", because };
   }
-  if (isLate) return halt(late("doesn't restart", ACT_MS, `its unit is ${active}`));
-  if (lapsed) return DRAIN_ANEW;
-  if (active === "deactivating" || active === "activating") return undefined;
-  return { do: "act", because: "nothing runs there" };
+  const moves = active === "deactivating" || active === "activating";
+  return { is: moves ? "busy" : "idle", because };
+}
+
+function judgeUpgrade({ now, upgrade }: Roll, job: UpgradeJob | undefined): Doing {
+  if (job === undefined) return { is: "silent", because: "its daemon is silent" };
+  const { state, because } = job;
+  if (state === "failed") return { is: "failed", because };
+  if (state !== "done") return { is: state === "runs" ? "busy" : "idle", because };
+  const own = upgrade?.servers.find(({ id }) => id === now?.id)?.packages ?? [];
+  const packages = own.map(({ name, to }) => `${name} ${to}`).join(", ");
+  return { is: "done", note: now?.note ? `${packages}; ${now.note}` : packages };
 }
 
 /** The roll with what `action` makes of it. */
@@ -170,7 +270,9 @@ export function withAction(roll: Roll, action: RollAction, nowMs: number): Roll 
       return { ...roll, until, now: { id, step: "drain", since: at, was, note: "" } };
     }
     case "advance": {
-      if (now === undefined) return roll;
+      // Its drain has ended since somebody looked: requests go there again.
+      const isLate = action.step === "act" && Date.parse(roll.until) <= nowMs;
+      if (now === undefined || isLate) return roll;
       const note = action.note ?? now.note;
       return { ...roll, until, now: { ...now, step: action.step, since: at, note } };
     }
@@ -184,6 +286,7 @@ export function withAction(roll: Roll, action: RollAction, nowMs: number): Roll 
       return { ...roll, until };
     case "end":
       return { ...roll, end: { how: action.how, at, because: action.because } };
+    case "move":
     case "act":
       return roll;
   }
@@ -215,5 +318,5 @@ function failed(result: string): string {
 }
 
 function late(what: string, afterMs: number, why: string): string {
-  return `its puppetserver ${what} after ${renderDuration(afterMs / 1000)}: ${why}`;
+  return `${what} after ${renderDuration(afterMs / 1000)}: ${why}`;
 }

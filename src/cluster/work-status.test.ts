@@ -98,3 +98,27 @@ test("shortName is the first label where it is nobody else's", () => {
     ["s1", "s2.lab.test", "s2.other.test", "s3"],
   );
 });
+
+test("status tells an upgrade that is under way, and one that halted", () => {
+  const now = { id: "s2", step: "drain" as const, since: at(-1), was: "", note: "" };
+  const roll: Roll = {
+    key: "k",
+    does: "upgrade",
+    upgrade: { parts: ["haproxy"], servers: [{ id: "s2", packages: [], moves: true }] },
+    by: "ops",
+    at: at(-60),
+    reason: "",
+    ids: ["s1", "s2", "s3"],
+    force: false,
+    done: [{ id: "s1", at: at(-5), note: "" }],
+    now,
+    until: at(60),
+    stop: false,
+  };
+  assert.deepEqual(judge(three(), {}, { drains: [], upgrade: roll }).notes, [
+    "servers are upgraded one after another for ops, 1 of 3 done: s2, its requests are waited for, its addresses move.",
+  ]);
+  const end = { how: "halted" as const, at: at(-1), because: "no network" };
+  const { warnings } = judge(three(), {}, { drains: [], upgrade: { ...roll, end } });
+  assert.deepEqual(warnings, ["The upgrade for ops halted at s2, with 1 of 3 done: no network"]);
+});

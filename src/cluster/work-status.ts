@@ -7,6 +7,7 @@ import type { MemberAnswer } from "./status.ts";
 import {
   type Drain,
   drainOf,
+  givesAway,
   type Pause,
   PAUSE_SCOPES,
   pausesNow,
@@ -24,12 +25,31 @@ const FORGOTTEN_MS = 7 * 86_400_000;
 const OVERDUE_MS = 86_400_000;
 
 /** How each step is told. */
-export const STEPS: Record<RollStep, string> = {
+const STEPS: Record<RollStep, string> = {
   drain: "its requests are waited for",
   act: "it restarts",
   return: "it must answer again",
   back: "edges must send it requests again",
 };
+
+/** What goes on at the server that a roll is at; empty between two. */
+export function tellStep(roll: Roll): string {
+  const { does, now } = roll;
+  if (now === undefined) return "";
+  if (does === "restart") return STEPS[now.step];
+  switch (now.step) {
+    case "drain":
+      return givesAway(roll, now.id)
+        ? "its requests are waited for, its addresses move"
+        : STEPS.drain;
+    case "act":
+      return "its packages are upgraded";
+    case "return":
+      return "all that was well there must be well again";
+    case "back":
+      return STEPS.back;
+  }
+}
 
 /** What is so by somebody's wish: nothing to look at. */
 export function workNotes(work: Work, members: readonly MemberAnswer[], nowMs: number): string[] {
@@ -71,6 +91,7 @@ export function workWarnings(
       return [`${whatIsPaused(scope, id)} paused for ${since} in a row: is it forgotten?`];
     }),
     ...haltedRoll(work.roll),
+    ...haltedRoll(work.upgrade),
   ];
 }
 
@@ -111,17 +132,20 @@ function describePause(
   return `${whatIsPaused(scope, id)} paused by ${by} until ${end}: "${reason}"${what}. Undo: understudy resume --scope ${undo}`;
 }
 
-function describeRoll({ by, ids, done, now, stop }: Roll): string {
-  const where = now === undefined ? "" : `: ${now.id}, ${STEPS[now.step]}`;
+function describeRoll(roll: Roll): string {
+  const { does, by, ids, done, now, stop } = roll;
+  const what = does === "upgrade" ? "servers are upgraded" : "puppetservers restart";
+  const where = now === undefined ? "" : `: ${now.id}, ${tellStep(roll)}`;
   const ends = stop ? "; it ends after that one" : "";
-  return `puppetservers restart one after another for ${by}, ${done.length} of ${ids.length} done${where}${ends}.`;
+  return `${what} one after another for ${by}, ${done.length} of ${ids.length} done${where}${ends}.`;
 }
 
 function haltedRoll(roll: Roll | undefined): string[] {
   if (roll?.end?.how !== "halted") return [];
-  const { by, done, ids, now, end } = roll;
+  const { does, by, done, ids, now, end } = roll;
+  const what = does === "upgrade" ? "The upgrade" : "The restart of puppetservers";
   const at = now === undefined ? "" : ` at ${now.id}`;
   return [
-    `The restart of puppetservers for ${by} halted${at}, with ${done.length} of ${ids.length} done: ${end.because}`,
+    `${what} for ${by} halted${at}, with ${done.length} of ${ids.length} done: ${end.because}`,
   ];
 }

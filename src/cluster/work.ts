@@ -32,11 +32,32 @@ export type Drain = z.infer<typeof Drain>;
 export const RollStep = z.enum(["drain", "act", "return", "back"]);
 export type RollStep = z.infer<typeof RollStep>;
 
+/** A package of one server, and what becomes of it. */
+export const PackageStep = z.object({ name: z.string(), from: z.string(), to: z.string() });
+export type PackageStep = z.infer<typeof PackageStep>;
+
+/** What an upgrade does. A part that is added needs a name of its own: see upgrade/parts.ts. */
+export const UpgradeOf = z.object({
+  parts: z.array(z.string()),
+  /** What was planned for each server, so that no other version gets in between. */
+  servers: z.array(
+    z.object({
+      id: z.string(),
+      packages: z.array(PackageStep),
+      /** Whether a virtual IP must not be there meanwhile. */
+      moves: z.boolean().default(false),
+    }),
+  ),
+});
+export type UpgradeOf = z.infer<typeof UpgradeOf>;
+
 export const Roll = z.object({
   /** Another one for each roll. */
   key: z.string(),
   /** What is done to each server. */
-  does: z.enum(["restart"]),
+  does: z.enum(["restart", "upgrade"]),
+  /** Of an upgrade alone. */
+  upgrade: UpgradeOf.optional(),
   by: z.string(),
   at: z.string(),
   reason: z.string().default(""),
@@ -51,7 +72,10 @@ export const Roll = z.object({
       step: RollStep,
       /** When the step began. */
       since: z.string(),
-      /** Which start of puppetserver's unit was there before; empty: it didn't run. */
+      /**
+       * Of a restart: which start of puppetserver's unit was there before; empty: it didn't run. Of
+       * an upgrade: what was well there.
+       */
       was: z.string(),
       note: z.string().default(""),
     })
@@ -94,8 +118,10 @@ export type Pause = z.infer<typeof Pause>;
 export const Work = z.looseObject({
   drains: z.array(Drain).max(DRAINS_MAX).default([]),
   pauses: z.array(Pause).max(PAUSES_MAX).optional(),
-  /** The newest one. */
+  /** The newest restart of puppetservers. */
   roll: Roll.optional(),
+  /** The newest upgrade: apart, for members whose version knows restarts alone. */
+  upgrade: Roll.optional(),
 });
 export type Work = z.infer<typeof Work>;
 
@@ -117,10 +143,27 @@ export function outNow(work: Work, nowMs: number): Out[] {
   const drains = work.drains
     .filter((drain) => isInForce(drain, nowMs))
     .map(({ id, by }) => ({ id, because: `it is drained by ${by}` }));
-  const { roll } = work;
-  const rolled = roll === undefined ? undefined : rolledOut(roll, nowMs);
-  if (rolled === undefined || drains.some(({ id }) => id === rolled)) return drains;
-  return [...drains, { id: rolled, because: `it is being restarted for ${roll?.by}` }];
+  const rolled = rollsOf(work).flatMap((roll) => {
+    const id = rolledOut(roll, nowMs);
+    if (id === undefined || drains.some((drain) => drain.id === id)) return [];
+    const done = roll.does === "upgrade" ? "upgraded" : "restarted";
+    return [{ id, because: `it is being ${done} for ${roll.by}` }];
+  });
+  return [...drains, ...rolled];
+}
+
+/**
+ * Whether the addresses of `id` are to be another server's: it is drained, or something that holds
+ * them is upgraded.
+ */
+export function isWithoutAddresses(work: Work, id: string, nowMs: number): boolean {
+  if (drainOf(work, id, nowMs) !== undefined) return true;
+  return rollsOf(work).some((roll) => rolledOut(roll, nowMs) === id && givesAway(roll, id));
+}
+
+/** Whether the roll is to find no virtual IP at `id` when it comes to it. */
+export function givesAway({ upgrade }: Roll, id: string): boolean {
+  return upgrade?.servers.some((each) => each.id === id && each.moves) === true;
 }
 
 export function isOut(work: Work, id: string, nowMs: number): boolean {
@@ -129,7 +172,26 @@ export function isOut(work: Work, id: string, nowMs: number): boolean {
 
 /** The roll that is under way. */
 export function rollUnderWay(work: Work): Roll | undefined {
-  return work.roll?.end === undefined ? work.roll : undefined;
+  return rollsOf(work).find(({ end }) => end === undefined);
+}
+
+/** The newest roll, or the one under way. */
+export function newestRoll(work: Work): Roll | undefined {
+  return rollUnderWay(work) ?? rollsOf(work).toSorted((a, b) => (a.at < b.at ? 1 : -1))[0];
+}
+
+/** The newest roll that does the same as `roll`. */
+export function sameRoll(work: Work, { does }: Roll): Roll | undefined {
+  return does === "upgrade" ? work.upgrade : work.roll;
+}
+
+/** `work` with this roll instead of a former one that does the same. */
+export function withRoll(work: Work, roll: Roll): Work {
+  return roll.does === "upgrade" ? { ...work, upgrade: roll } : { ...work, roll };
+}
+
+function rollsOf({ roll, upgrade }: Work): Roll[] {
+  return [roll, upgrade].filter((each) => each !== undefined);
 }
 
 /** `work` with this drain instead of a former one of the same member. Throws `drain.too-many`. */
@@ -185,12 +247,14 @@ export function withoutEnded(work: Work, members: readonly string[], nowMs: numb
   const isKept = ({ until, id }: { until?: string | undefined; id?: string | undefined }) =>
     (until === undefined || Date.parse(until) > nowMs - KEPT_MS) &&
     (id === undefined || members.includes(id));
-  const { drains, pauses = [], roll } = work;
-  const isOld = roll?.end !== undefined && Date.parse(roll.end.at) < nowMs - ROLL_KEPT_MS;
-  if (!isOld && [...drains, ...pauses].every(isKept)) return work;
-  const { roll: _, ...rest } = work;
+  const isOld = (roll: Roll | undefined) =>
+    roll?.end !== undefined && Date.parse(roll.end.at) < nowMs - ROLL_KEPT_MS;
+  const { drains, pauses = [], roll, upgrade, ...rest } = work;
+  if (!isOld(roll) && !isOld(upgrade) && [...drains, ...pauses].every(isKept)) return work;
   return {
-    ...(isOld ? rest : work),
+    ...rest,
+    ...(roll === undefined || isOld(roll) ? {} : { roll }),
+    ...(upgrade === undefined || isOld(upgrade) ? {} : { upgrade }),
     drains: drains.filter(isKept),
     pauses: pauses.filter(isKept),
   };

@@ -10,9 +10,9 @@ import type { Peer } from "./peers.ts";
 import { readUsed, rememberUsed } from "./queries-file.ts";
 
 export interface Queries {
-  /** The one that a query goes to now; undefined: none is fit. */
+  /** Decides which one a query goes to now; undefined: none is fit. */
   choose(): string | undefined;
-  /** The one that was chosen last. */
+  /** What was decided last. */
   chosen(): Choice | undefined;
 }
 
@@ -27,7 +27,9 @@ export async function createQueries(
   { peers, isFit, log }: { peers: readonly Peer[]; isFit: (id: string) => boolean; log: Log },
 ): Promise<Queries> {
   const path = join(stateDir, "queries");
-  let { choice: chosen, followed } = await readUsed(path, puppetdbs);
+  // Kept while none is fit: then it goes on with this one, not with the first in line.
+  let { choice: last, followed } = await readUsed(path, puppetdbs);
+  let chosen = last;
   return {
     chosen: () => chosen,
     choose() {
@@ -36,17 +38,18 @@ export async function createQueries(
         return said === undefined ? [] : [said];
       });
       const told = use !== undefined && use.at !== followed ? use.id : undefined;
-      const now = { told, here: chosen, elsewhere, nowMs: wallMs() };
+      const now = { told, here: last, elsewhere, nowMs: wallMs() };
       const next = chooseForQueries(puppetdbs, preferred(puppetdbs, avoid, isFit), now);
       if (use !== undefined && next?.id === told) followed = use.at;
       if (next?.id !== chosen?.id) {
         const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
         log.info("queries go to another PuppetDB", { from, to });
       }
-      if (next !== undefined && next.atMs !== chosen?.atMs) {
+      if (next !== undefined && next.atMs !== last?.atMs) {
         void rememberUsed(path, { choice: next, followed }, log);
       }
       chosen = next;
+      last = next ?? last;
       return next?.id;
     },
   };

@@ -43,6 +43,7 @@ import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
@@ -185,6 +186,9 @@ export async function listenForMembers(
     switchover: server && ownActs(core),
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
+    lookForUpgrades: ownLook,
+    upgradeJob: ownJob,
+    upgrade: async (key) => upgradeOwn(core, key),
     renewLeaf: async (id, wanted) => {
       membership.requireClock("certificates that it dated would be refused");
       return signLeaf(core.etcd, requireView(core), id, wanted);

@@ -8,7 +8,7 @@ import type { Log } from "../base/log.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
 import { DRIVEN_MS } from "../cluster/roll.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { type Roll, rollUnderWay } from "../cluster/work.ts";
+import { newestRoll, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { planRestarts, renderRollPlan, rollIds } from "../setup/roll-plan.ts";
@@ -32,9 +32,11 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
       const status = await host.status();
       const nowMs = wallMs();
       const key = randomUUID();
-      const { roll } = await updateWork(etcd, (work) => {
+      const after = await updateWork(etcd, (work) => {
+        const underWay = rollUnderWay(work);
+        if (underWay?.does === "upgrade") throw upgraded();
         // Somebody was quicker: both watch that one.
-        if (rollUnderWay(work) !== undefined) return work;
+        if (underWay !== undefined) return work;
         const ids = rollIds({ ...status, work }, wish);
         const plan = planRestarts({ ...status, work }, ids, nowMs);
         if (plan.refused !== "" && !force) throw refused(plan.refused, renderRollPlan(plan));
@@ -51,30 +53,38 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
           until: isoTime(nowMs + DRIVEN_MS),
           stop: false,
         };
-        return { ...work, roll: fresh };
+        return withRoll(work, fresh);
       });
       host.wake();
+      const roll = rollUnderWay(after);
       if (roll === undefined) throw new Fault("internal", "a roll was begun, and isn't there");
       const already = roll.key !== key;
       if (!already) log.notice(`puppetservers restart in turn, for ${by}`, { ids: roll.ids });
       return { roll, already };
     },
     async show() {
-      const { roll } = await readWork(etcd);
+      const roll = newestRoll(await readWork(etcd));
       return roll === undefined ? {} : { roll };
     },
     async stop(by) {
-      const { roll } = await updateWork(etcd, (work) => {
+      const after = await updateWork(etcd, (work) => {
         const current = rollUnderWay(work);
         return current === undefined
           ? work
-          : { ...work, roll: { ...current, stop: true, stopBy: by } };
+          : withRoll(work, { ...current, stop: true, stopBy: by });
       });
       host.wake();
+      const roll = newestRoll(after);
       log.notice(`the roll was stopped by ${by}`);
       return roll === undefined ? {} : { roll };
     },
   };
+}
+
+function upgraded(): Fault {
+  return new Fault("roll.refused", "servers are upgraded one after another now", {
+    hints: ["Wait for its end: understudy status"],
+  });
 }
 
 function refused(because: string, plan: string): Fault {

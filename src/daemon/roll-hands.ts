@@ -1,16 +1,20 @@
 // What a roll's driver does and sees at a member: its puppetserver's unit by its own daemon, the
 // puppetserver itself by asking it as an edge would.
 
-import { PuppetserverUnit } from "../api/member-app.ts";
+import { PuppetserverUnit, UpgradeJobAnswer } from "../api/member-app.ts";
 import { messageOf } from "../base/fault.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { leafHostname } from "../cluster/pki.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
 import type { Member } from "../cluster/schema.ts";
 import { warmUp } from "../puppetserver/warm-up.ts";
+import type { UpgradeJob } from "../cluster/roll.ts";
+import type { HandedOver } from "../setup/work-contract.ts";
 import type { Core } from "./core.ts";
+import { handOver, type Moves } from "./hand-over.ts";
 import { askStatus, runningRequests } from "./own-record.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
+import { ownJob, upgradeOwn } from "./upgrade.ts";
 
 const ASK_MS = 3000;
 /** Its daemon asks etcd and systemd first. */
@@ -27,9 +31,15 @@ export interface RollHands {
   warm(member: Member): Promise<string>;
   /** Has it restarted; doesn't wait for it. */
   restart(member: Member, asked: { key: string; was: string }): Promise<void>;
+  /** How far its upgrade is; undefined while its daemon doesn't answer. */
+  job(member: Member, key: string): Promise<UpgradeJob | undefined>;
+  /** Moves `addresses`, which one server holds, to `to`; `breaks`: why that can't be. */
+  handOver(addresses: readonly string[], to: string): Promise<Pick<HandedOver, "breaks">>;
+  /** Has it upgraded; doesn't wait for it. */
+  upgrade(member: Member, key: string): Promise<void>;
 }
 
-export function rollHands(core: Core): RollHands {
+export function rollHands(core: Core, moves: Moves): RollHands {
   const { node, layout, peers } = core;
   const isOwn = ({ id }: Member) => id === node.id;
   return {
@@ -66,6 +76,22 @@ export function rollHands(core: Core): RollHands {
       }
       const options = { body, answer: PuppetserverUnit, withinMs: ACT_MS };
       await peers.call(member.address, "/v1/puppetserver/restart", options);
+    },
+    async job(member, key) {
+      const path = `/v1/upgrade?key=${encodeURIComponent(key)}`;
+      const asked = isOwn(member)
+        ? ownJob(key)
+        : peers.call(member.address, path, { answer: UpgradeJobAnswer, withinMs: ASK_MS });
+      return asked.catch(() => undefined);
+    },
+    handOver: async (addresses, to) => (await handOver(moves, addresses, to)) ?? { breaks: "" },
+    async upgrade(member, key) {
+      if (isOwn(member)) {
+        await upgradeOwn(core, key);
+        return;
+      }
+      const options = { body: { key }, answer: UpgradeJobAnswer, withinMs: ACT_MS };
+      await peers.call(member.address, "/v1/upgrade", options);
     },
   };
 }

@@ -1,12 +1,13 @@
 // The driver of a roll against a real etcd: two members lead at once and by turns.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
 import { answer, edge, judge, local, NOW_MS, row, silent } from "../cluster/testing/status.ts";
-import { isOut, NO_WORK, type Roll } from "../cluster/work.ts";
+import { isOut, newestRoll, NO_WORK, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import { type View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
@@ -26,6 +27,9 @@ const WAIT = { withinMs: 30_000, everyMs: 50 };
 function createWorld() {
   const starts = new Map(IDS.map((id) => [id, 1]));
   const restarted: string[] = [];
+  const upgraded: string[] = [];
+  const moved: string[] = [];
+  let holder = "s1";
   const broken = new Set<string>();
   const log = createLog(() => undefined);
   const status = async () => {
@@ -33,7 +37,10 @@ function createWorld() {
     const rows = IDS.map((id) =>
       row(id, { state: isOut(work, id, Date.now()) ? "drained" : "up" }),
     );
-    const members = IDS.map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
+    const members = IDS.map((id) => {
+      const addresses = id === holder ? ["10.0.0.10"] : [];
+      return answer(id, local(id, { addresses, edge: edge({ backends: rows }) }));
+    });
     return { ...judge(members), work };
   };
   const commands = rollCommands({ etcd: etcd.client(), log, status, wake: () => undefined });
@@ -73,6 +80,19 @@ function createWorld() {
           starts.set(id, (starts.get(id) ?? 0) + 1);
           restarted.push(id);
         },
+        job: async ({ id }, key) => {
+          const ran = upgraded.includes(`${id} ${key}`);
+          const state = ran ? (broken.has(id) ? "failed" : "done") : "none";
+          return { state, because: broken.has(id) ? "dpkg failed" : "" };
+        },
+        handOver: async (addresses, to) => {
+          moved.push(`${addresses.join()} from ${holder}`);
+          holder = to;
+          return { breaks: "" };
+        },
+        upgrade: async ({ id }, key) => {
+          if (!upgraded.includes(`${id} ${key}`)) upgraded.push(`${id} ${key}`);
+        },
       },
       log,
       signal: stop.signal,
@@ -84,14 +104,34 @@ function createWorld() {
     };
     return { refresh, end };
   };
-  return { commands, drive, restarted, broken };
+  return { commands, drive, restarted, upgraded, moved, broken };
 }
 
 const wish = { names: [], rest: false, reason: "", force: false };
 const ended = async () => {
-  const { roll } = await readWork(etcd.client());
-  return roll?.end === undefined ? undefined : roll;
+  const work = await readWork(etcd.client());
+  const roll = newestRoll(work);
+  return rollUnderWay(work) === undefined ? roll : undefined;
 };
+
+/** An upgrade of all three, as its command writes it. */
+function upgradeRoll(): Roll {
+  const packages = [{ name: "haproxy", from: "2.6-1", to: "2.6-2" }];
+  const at = new Date().toISOString();
+  return {
+    key: randomUUID(),
+    does: "upgrade",
+    upgrade: { parts: ["haproxy"], servers: IDS.map((id) => ({ id, packages, moves: true })) },
+    by: "ops",
+    at,
+    reason: "",
+    ids: IDS,
+    force: false,
+    done: [],
+    until: at,
+    stop: false,
+  };
+}
 
 async function untilEnded(drivers: { refresh(): Promise<void> }[]): Promise<Roll> {
   const look = async () => {
@@ -145,6 +185,39 @@ test("startRollLoop halts at the first that fails, and --rest takes those that w
   await driver.end();
 });
 
+test("startRollLoop upgrades each server once, also with two drivers, and halts where one fails", async () => {
+  const world = createWorld();
+  const first = upgradeRoll();
+  await updateWork(etcd.client(), (work) => withRoll(work, first));
+  const refusal = { code: "roll.refused" };
+  await assert.rejects(world.commands.begin(wish, "ops"), refusal, "a restart in its midst");
+  const drivers = [world.drive(), world.drive()];
+  const roll = await untilEnded(drivers);
+  assert.equal(roll.end?.how, "done", roll.end?.because);
+  assert.deepEqual(
+    world.upgraded,
+    IDS.map((id) => `${id} ${first.key}`),
+  );
+  assert.deepEqual(world.restarted, []);
+  assert.equal(roll.done[0]?.note, "haproxy 2.6-2");
+  // One driver may find it moved by the other.
+  assert.deepEqual(
+    [...new Set(world.moved)],
+    ["10.0.0.10 from s1", "10.0.0.10 from s2"],
+    "each gives it away before its turn",
+  );
+  world.broken.add("s2");
+  const second = upgradeRoll();
+  await updateWork(etcd.client(), (work) => withRoll(work, second));
+  const halted = await untilEnded(drivers);
+  assert.deepEqual([halted.end?.how, halted.end?.because], ["halted", "dpkg failed"]);
+  assert.deepEqual(
+    halted.done.map(({ id }) => id),
+    ["s1"],
+  );
+  for (const driver of drivers) await driver.end();
+});
+
 test("a roll that is stopped before it began does nothing", async () => {
   const world = createWorld();
   await world.commands.begin(wish, "ops");
@@ -175,7 +248,15 @@ test("rollFacts tells what edges that answer see, and who else serves", () => {
   const facts = (members: ReturnType<typeof answer>[], work = NO_WORK) =>
     rollFacts({ ...judge(members), work }, "s2", NOW_MS);
   const well = facts(seen(IDS.map((id) => row(id, { busy: 1 }))));
-  const expected = { sent: true, running: 3, back: true, unseen: "", others: 2 };
+  const expected = {
+    sent: true,
+    running: 3,
+    back: true,
+    unseen: "",
+    others: 2,
+    serves: true,
+    quorumWithout: true,
+  };
   assert.deepEqual(well, { ...expected, busyElsewhere: "" });
   const out = [row("s1"), row("s2", { state: "drained" }), row("s3")];
   assert.deepEqual(
@@ -187,6 +268,14 @@ test("rollFacts tells what edges that answer see, and who else serves", () => {
   const down = [row("s1"), row("s2", { state: "starting", because: "503" }), row("s3")];
   assert.match(facts(seen(down)).unseen, /edge sees it as starting: 503/);
   assert.equal(facts([silent("s1"), silent("s2"), silent("s3")]).back, false, "nobody tells");
+  const rest = [answer("s1"), answer("s3")];
+  const witness = answer("s2", local("s2", { role: "witness" }), { backends: [] });
+  const { serves, back } = rollFacts(judge([...rest, witness]), "s2", NOW_MS);
+  assert.deepEqual([serves, back], [false, true], "no edge has to send it anything");
+  const lost = judge(seen(IDS.map((id) => row(id))), { answering: 2 });
+  assert.equal(rollFacts(lost, "s2", NOW_MS).quorumWithout, false, "another voter is missing");
+  const one = judge(seen(IDS.map((id) => row(id))), { voters: 1, answering: 1 });
+  assert.equal(rollFacts(one, "s2", NOW_MS).quorumWithout, true, "there is only one");
   const loading = answer("s3", local("s3"), {
     backends: [{ name: "puppetserver", port: 1, jrubies: 1, unfit: RELOADING }],
   });

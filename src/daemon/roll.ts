@@ -5,16 +5,37 @@ import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
-import { isSamePoint, planRoll, type RollSeen, rollTarget, withAction } from "../cluster/roll.ts";
-import type { ClusterStatus } from "../cluster/status.ts";
+import {
+  isSamePoint,
+  planRoll,
+  type RollAction,
+  type RollSeen,
+  rollTarget,
+  withAction,
+} from "../cluster/roll.ts";
+import { sumPuppetdbs } from "../cluster/courier-status.ts";
+import { type ClusterStatus, isVoting } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
-import { drainOf, NO_WORK, type Roll, rollUnderWay, withoutEnded } from "../cluster/work.ts";
+import { wellParts } from "../cluster/well.ts";
+import {
+  drainOf,
+  givesAway,
+  NO_WORK,
+  type Roll,
+  rollUnderWay,
+  sameRoll,
+  withoutEnded,
+  withRoll,
+} from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { wallMs } from "../host/clock.ts";
+import { quorumOf } from "../etcd/voters.ts";
+import { monotonicMs, wallMs } from "../host/clock.ts";
+import { addressesOf, heirsOf } from "../setup/drain-plan.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
 
 const TICK_MS = 1500;
+const MOVE_AGAIN_MS = 20_000;
 
 export interface RollHost {
   etcd: Etcd;
@@ -28,6 +49,7 @@ export interface RollHost {
 
 export function startRollLoop(host: RollHost): Loop {
   const { keeper, log, signal } = host;
+  const moveAway = moverOf(host);
   const loop = startLoop({
     name: "planned work",
     everyMs: TICK_MS,
@@ -37,11 +59,27 @@ export function startRollLoop(host: RollHost): Loop {
       if (!host.leads() || !keeper.record().reachable) return;
       await tidyUp(host);
       const roll = rollUnderWay(keeper.current()?.work ?? NO_WORK);
-      if (roll !== undefined) await step(host, roll);
+      if (roll !== undefined) await step({ ...host, moveAway }, roll);
     },
   });
   keeper.onChange(() => loop.wake());
   return loop;
+}
+
+type Move = Extract<RollAction, { do: "move" }>;
+
+/** Moves addresses away, not at every look: what refuses it now may refuse it in a second too. */
+function moverOf(host: RollHost): (move: Move) => Promise<void> {
+  let failedMs = Number.NEGATIVE_INFINITY;
+  return async ({ id, addresses }) => {
+    if (monotonicMs() - failedMs < MOVE_AGAIN_MS) return;
+    const [to] = heirsOf(await host.status(), id, wallMs());
+    const { breaks } =
+      to === undefined ? { breaks: "nobody else" } : await host.hands.handOver(addresses, to);
+    if (breaks === "") return;
+    failedMs = monotonicMs();
+    host.log.warn(`${addresses.join(", ")} can't be moved before ${id} is upgraded: ${breaks}`);
+  };
 }
 
 async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
@@ -54,23 +92,32 @@ async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
 }
 
 /** Looks, decides and does one thing. */
-async function step(host: RollHost, roll: Roll): Promise<void> {
+async function step(
+  host: RollHost & { moveAway(move: Move): Promise<void> },
+  roll: Roll,
+): Promise<void> {
   const { etcd, keeper, log } = host;
   const action = planRoll(roll, await look(host, roll), wallMs());
   if (action === undefined) return;
   const where = rollTarget(roll) ?? "";
+  if (action.do === "move") {
+    await host.moveAway(action);
+    return;
+  }
   if (action.do !== "renew") log.notice(`roll: ${action.do} ${where}: ${action.because}`);
   if (action.do === "act") {
     const member = keeper.current()?.members.find(({ id }) => id === where);
     if (member === undefined || roll.now === undefined) return;
-    await host.hands.restart(member, { key: roll.key, was: roll.now.was });
+    if (roll.does === "upgrade") await host.hands.upgrade(member, roll.key);
+    else await host.hands.restart(member, { key: roll.key, was: roll.now.was });
     return;
   }
-  await updateWork(etcd, (work) =>
-    work.roll !== undefined && isSamePoint(work.roll, roll)
-      ? { ...work, roll: withAction(work.roll, action, wallMs()) }
-      : work,
-  );
+  await updateWork(etcd, (work) => {
+    const now = sameRoll(work, roll);
+    return now !== undefined && isSamePoint(now, roll)
+      ? withRoll(work, withAction(now, action, wallMs()))
+      : work;
+  });
   keeper.loop.wake();
 }
 
@@ -80,21 +127,31 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
   const { hands } = host;
   const now = await host.status();
   const { unseen, ...facts } = rollFacts(now, id, wallMs());
-  const member = now.members.find((each) => each.member.id === id)?.member;
-  if (member === undefined || member.phase === "leaving") {
-    return { ...facts, member: false, unit: undefined, unwell: "it is no member" };
+  const answer = now.members.find((each) => each.member.id === id);
+  if (answer === undefined || answer.member.phase === "leaving") {
+    const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
+    return { ...facts, ...none, member: false };
   }
-  const [unit, running = 0, silent] = await Promise.all([
+  const { member } = answer;
+  const isUpgrade = roll.does === "upgrade";
+  const [unit, running = 0, silent, job] = await Promise.all([
     hands.unit(member),
     hands.running(member),
     hands.unwell(member),
+    isUpgrade ? hands.job(member, roll.key) : undefined,
   ]);
   const why = silent || unseen;
   const isCold = why === "" && roll.now?.step === "return" && unit?.active === "active";
+  const fit = new Set(sumPuppetdbs(now.members).flatMap((each) => (each.fit ? [each.id] : [])));
   return {
     ...facts,
     member: true,
     unit,
+    job,
+    // Where nobody else could take them they stay, and go with what holds them for a moment.
+    addresses:
+      givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
+    well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
     running: Math.max(facts.running, running),
     unwell: isCold ? await hands.warm(member) : why,
   };
@@ -104,11 +161,15 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
  * What edges tell; those that don't answer are left out. `unseen`: one finds its puppetserver dead.
  */
 export function rollFacts(
-  { members, work }: ClusterStatus,
+  { members, work, etcd }: ClusterStatus,
   id: string,
   nowMs: number,
-): Pick<RollSeen, "sent" | "running" | "back" | "others" | "busyElsewhere"> & { unseen: string } {
+): Omit<RollSeen, "member" | "unit" | "job" | "unwell" | "addresses" | "well"> & {
+  unseen: string;
+} {
   const own = members.find(({ member }) => member.id === id)?.member;
+  const votes = isVoting(members.find(({ member }) => member.id === id)?.local);
+  const serves = (own?.backends ?? []).length > 0;
   const rows = members.flatMap(({ member, local }) =>
     (local?.edge?.active === true ? local.edge.backends : [])
       .filter((row) => row.member === id)
@@ -129,9 +190,12 @@ export function rollFacts(
   return {
     sent: rows.some(({ state }) => state === "up"),
     running: rows.reduce((sum, { busy }) => sum + busy, 0),
+    serves,
+    quorumWithout: !votes || etcd.voters === 1 || etcd.answering - 1 >= quorumOf(etcd.voters),
     back:
-      first.length > 0 &&
-      first.every(({ state }) => state === "up" || (isOut && lost === undefined)),
+      !serves ||
+      (first.length > 0 &&
+        first.every(({ state }) => state === "up" || (isOut && lost === undefined))),
     unseen:
       lost === undefined ? "" : `${lost.edge}'s edge sees it as ${lost.state}: ${lost.because}`,
     others: others.length,

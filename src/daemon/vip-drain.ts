@@ -9,7 +9,7 @@ import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import { serversOf, type View } from "../cluster/view.ts";
-import { drainOf } from "../cluster/work.ts";
+import { isWithoutAddresses } from "../cluster/work.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { canonicalAddress, localAddresses } from "../host/network.ts";
 import { applyVip } from "../vip/apply.ts";
@@ -51,7 +51,7 @@ export function createAddressDrain({
   peers: Pick<Peers, "call">;
 }): AddressDrain {
   const offers = createOffers();
-  const isDrained = (view: View) => drainOf(view.work, node.id, wallMs()) !== undefined;
+  const isDrained = (view: View) => isWithoutAddresses(view.work, node.id, wallMs());
   const leaves = (view: View) => {
     const own = view.members.find(({ id }) => id === node.id);
     return own === undefined || own.phase === "leaving";
@@ -60,7 +60,7 @@ export function createAddressDrain({
   const othersOf = (view: View) =>
     serversOf(view).filter(
       ({ id, phase }) =>
-        id !== node.id && phase === "ready" && drainOf(view.work, id, wallMs()) === undefined,
+        id !== node.id && phase === "ready" && !isWithoutAddresses(view.work, id, wallMs()),
     );
   return {
     changes: (view) => [

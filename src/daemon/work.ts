@@ -8,6 +8,7 @@ import type { Moves } from "./hand-over.ts";
 import { runningRequests } from "./own-record.ts";
 import { pauseCommands } from "./pause.ts";
 import { rollCommands } from "./roll-commands.ts";
+import { upgradeCommands } from "./upgrade.ts";
 
 export function workCommands(
   core: Core,
@@ -26,5 +27,6 @@ export function workCommands(
       wake,
     }),
     roll: rollCommands({ ...core, status, wake }),
+    upgrade: upgradeCommands({ ...core, status, wake }),
   };
 }

@@ -32,6 +32,8 @@ export const PATHS = {
   journal: `${STATE}/journal`,
   /** What happened, as this member tells it. */
   history: `${STATE}/history`,
+  /** What an upgrade of this server's packages is to do, and what came of it. */
+  upgrade: `${STATE}/upgrade`,
   /** The last view of the cluster that was read from the record. */
   viewFile: `${STATE}/view.json`,
   /** The access tokens that were last read from the record: hashes only. */
@@ -62,6 +64,8 @@ export const UNITS = {
   courierSocket: "understudy-courier.socket",
   switchoverOld: "understudy-switchover@old.service",
   switchoverNew: "understudy-switchover@new.service",
+  /** Made for each upgrade, not of the package: it outlives the daemon that the package restarts. */
+  upgrade: "understudy-upgrade.service",
 } as const;
 
 /**

@@ -84,3 +84,22 @@ test("describeEnd says what is so now", () => {
   assert.match(text, /Done: s1\. Not done: s2, s3\./);
   assert.match(text, /--rest/);
 });
+
+test("tellRoll and describeEnd tell an upgrade, how it goes on and how it goes back", () => {
+  const packages = [{ name: "haproxy", from: "2.6-1", to: "2.6-2" }];
+  const servers = ["s1", "s2", "s3"].map((id) => ({ id, packages, moves: true }));
+  const upgrade = { parts: ["haproxy"], servers };
+  const now = { id: "s2", step: "act" as const, since: "", was: "", note: "" };
+  const roll: Roll = { ...ROLL, does: "upgrade", upgrade, now };
+  assert.deepEqual(tellRoll(ROLL, roll), ["   … s2: its packages are upgraded"]);
+  const end = { how: "halted" as const, at: "", because: "no network" };
+  const lines = describeEnd({ ...roll, end });
+  assert.equal(lines[0], "It halted at s2: no network");
+  assert.match(lines.join("\n"), /^To go on: understudy upgrade again/m);
+  assert.match(lines.join("\n"), /on s2, .*apt-get install --allow-downgrades haproxy=2\.6-1$/m);
+  const before = describeEnd({ ...roll, now: { ...now, step: "drain" }, end });
+  assert.doesNotMatch(before.join("\n"), /Or back/, "nothing was upgraded there");
+  const done = ROLL.ids.map((id) => ({ id, at: "", note: "" }));
+  const ended = { ...roll, now: undefined, done, end: { ...end, how: "done" as const } };
+  assert.deepEqual(describeEnd(ended), ["3 servers upgraded: s1, s2, s3"]);
+});

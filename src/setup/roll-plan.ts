@@ -3,7 +3,7 @@
 
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
-import { STEPS } from "../cluster/work-status.ts";
+import { tellStep } from "../cluster/work-status.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
@@ -113,19 +113,21 @@ export function tellRoll(before: Roll | undefined, after: Roll): string[] {
   const { now, end } = after;
   const isNew = now?.id !== before?.now?.id || now?.step !== before?.now?.step;
   if (now !== undefined && isNew && end === undefined) {
-    lines.push(`   … ${now.id}: ${STEPS[now.step]}`);
+    lines.push(`   … ${now.id}: ${tellStep(after)}`);
   }
   return lines;
 }
 
 /** How it ended, and what is so now. */
-export function describeEnd({ ids, done, now, end }: Roll): string[] {
+export function describeEnd(roll: Roll): string[] {
+  const { does, ids, done, now, end } = roll;
   if (end === undefined) return [];
+  const isUpgrade = does === "upgrade";
   const left = ids.filter((id) => !done.some((each) => each.id === id));
   if (end.how === "done") {
-    return [
-      `${countOf(done.length, "puppetserver")} restarted: ${done.map(({ id }) => id).join(", ")}`,
-    ];
+    const what = isUpgrade ? countOf(done.length, "server") : countOf(done.length, "puppetserver");
+    const names = done.map(({ id }) => id).join(", ");
+    return [`${what} ${isUpgrade ? "upgraded" : "restarted"}: ${names}`];
   }
   return [
     end.how === "halted"
@@ -133,6 +135,21 @@ export function describeEnd({ ids, done, now, end }: Roll): string[] {
       : `It was stopped ${end.because}.`,
     `Done: ${done.map(({ id }) => id).join(", ") || "none"}. Not done: ${left.join(", ")}.`,
     "No server is kept from requests by it any more: edges use each one that answers.",
-    "To take the rest: understudy restart puppetserver --rest",
+    ...(isUpgrade
+      ? [
+          "To go on: understudy upgrade again. It leaves out what is upgraded already.",
+          ...back(roll),
+        ]
+      : ["To take the rest: understudy restart puppetserver --rest"]),
+  ];
+}
+
+/** How the server where an upgrade halted gets its former packages back. */
+function back({ now, upgrade }: Roll): string[] {
+  const packages = upgrade?.servers.find(({ id }) => id === now?.id)?.packages ?? [];
+  if (now === undefined || now.step === "drain" || packages.length === 0) return [];
+  const former = packages.map(({ name, from }) => `${name}=${from}`).join(" ");
+  return [
+    `Or back, on ${now.id}, while its archive has them: apt-get install --allow-downgrades ${former}`,
   ];
 }

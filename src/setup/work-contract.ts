@@ -1,7 +1,8 @@
 // The shapes that the daemon's local API and the commands share, for planned work.
 
 import { z } from "zod";
-import { Drain, Pause, Roll } from "../cluster/work.ts";
+import { Drain, PackageStep, Pause, Roll } from "../cluster/work.ts";
+import { PARTS } from "../upgrade/parts.ts";
 
 /** A member as people type it: its name, or the first label of it. */
 export const MemberName = z.string().min(1).max(253);
@@ -106,6 +107,48 @@ export const RollStarted = z.object({
   already: z.boolean(),
 });
 export type RollStarted = z.infer<typeof RollStarted>;
+
+export const UpgradeMeant = z.object({
+  /** Empty: all of them. */
+  parts: z.array(z.enum(PARTS)).max(PARTS.length).default([]),
+  /** Members as people type them; empty: every one. */
+  names: z.array(MemberName).max(100).default([]),
+});
+export type UpgradeMeant = z.infer<typeof UpgradeMeant>;
+
+/** What an upgrade would do; asked before it begins. */
+export const UpgradePlan = z.object({
+  parts: z.array(z.string()),
+  /** Why it isn't done without --force; empty when it is. */
+  refused: z.string(),
+  /** In order; members where nothing is to be upgraded are left out. */
+  steps: z.array(
+    z.object({
+      id: z.string(),
+      packages: z.array(PackageStep),
+      /** Packages that these need in another version, or anew. */
+      others: z.array(PackageStep),
+      /** Addresses that go to another server meanwhile. */
+      addresses: z.array(z.string()),
+      left: z.int(),
+      now: z.int(),
+    }),
+  ),
+  busy: z.int(),
+  waiting: z.int(),
+  /** Packages that stay as they are, and why. */
+  notes: z.array(z.string()),
+  risks: z.array(z.string()),
+});
+export type UpgradePlan = z.infer<typeof UpgradePlan>;
+
+export const UpgradeWish = UpgradeMeant.extend({
+  reason: Reason.default(""),
+  force: z.boolean().default(false),
+  /** What somebody was shown and agreed to; absent: whatever there is. */
+  shown: UpgradePlan.shape.steps.optional(),
+});
+export type UpgradeWish = z.infer<typeof UpgradeWish>;
 
 export const PauseWish = z.object({
   /** Scopes of the cluster, or members as people type them. */

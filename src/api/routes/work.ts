@@ -13,6 +13,9 @@ import {
   RollPlan,
   RollStarted,
   RollWish,
+  UpgradeMeant,
+  UpgradePlan,
+  UpgradeWish,
 } from "../../setup/work-contract.ts";
 import { route } from "../route.ts";
 
@@ -83,7 +86,7 @@ const rollRoutes = [
     method: "GET",
     path: "/v1/roll",
     offer: "viewer",
-    summary: "the newest restart of puppetservers in turn",
+    summary: "the newest restart or upgrade of servers in turn",
     answer: RollAnswer,
     run: async (deps) => deps.work.roll.show(),
   }),
@@ -94,6 +97,29 @@ const rollRoutes = [
     summary: "have it end when the server under way is back",
     answer: RollAnswer,
     run: async (deps, { who }) => deps.work.roll.stop(byOf(who)),
+  }),
+];
+
+const upgradeRoutes = [
+  route({
+    method: "POST",
+    path: "/v1/upgrade/plan",
+    offer: "operator",
+    summary: "what upgrading servers in turn means; has each read its archives' lists",
+    body: UpgradeMeant,
+    answer: UpgradePlan,
+    about: ({ body }) => body.parts.join(" "),
+    run: async (deps, { body }) => deps.work.upgrade.plan(body),
+  }),
+  route({
+    method: "POST",
+    path: "/v1/upgrade",
+    offer: "admin",
+    summary: "upgrade packages on one server after another",
+    body: UpgradeWish,
+    answer: RollStarted,
+    about: ({ body }) => [...body.parts, ...body.names].join(" "),
+    run: async (deps, { body, who }) => deps.work.upgrade.begin(body, byOf(who)),
   }),
 ];
 
@@ -120,4 +146,4 @@ const pauseRoutes = [
   }),
 ];
 
-export const workRoutes = [...drainRoutes, ...rollRoutes, ...pauseRoutes];
+export const workRoutes = [...drainRoutes, ...rollRoutes, ...upgradeRoutes, ...pauseRoutes];

@@ -188,6 +188,15 @@ function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {
       show: async () => ({ roll }),
       stop: async () => ({ roll }),
     },
+    upgrade: {
+      plan: async () => {
+        return { ...plan, parts: ["haproxy"], steps: [], busy: 0, waiting: 0, notes: [] };
+      },
+      begin: async (_, by) => {
+        called("upgrade", by);
+        return { roll: { ...roll, does: "upgrade" }, already: false };
+      },
+    },
     pauses: {
       pause: async ({ scopes }, by) => {
         called("pause", ...scopes, by);

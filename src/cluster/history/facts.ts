@@ -8,6 +8,7 @@ import { judgeOffset, renderOffset } from "../clock.ts";
 import type { LocalStatus } from "../status.ts";
 import { NOT_READ_YET } from "../view-keeper.ts";
 import type { View } from "../view.ts";
+import type { Roll } from "../work.ts";
 
 /** How many facts are kept; those of what is no more go first. */
 const FACTS_MAX = 1000;
@@ -163,13 +164,19 @@ function ofWork({ work }: View, nowMs: number): Facts {
   for (const { scope, id, by, reason, until } of (work.pauses ?? []).filter(holds)) {
     facts[`pause ${id ?? scope}`] = { state: until, because: quoted(by, reason) };
   }
-  const { roll } = work;
-  if (roll === undefined) return facts;
-  const because = roll.end?.because || quoted(roll.by, roll.reason);
-  const done = roll.done.map(({ id }) => id).join(", ") || "none";
-  const state = roll.end === undefined ? "begun" : `${roll.end.how}, ${done} of ${roll.ids.length}`;
-  facts[`roll ${roll.key}`] = { state, because };
+  for (const roll of [work.roll, work.upgrade]) {
+    if (roll === undefined) continue;
+    const because = roll.end?.because || quoted(roll.by, roll.reason);
+    const topic = roll.does === "upgrade" ? "upgrade" : "roll";
+    facts[`${topic} ${roll.key}`] = { state: stateOf(roll), because };
+  }
   return facts;
+}
+
+function stateOf({ end, done, ids, upgrade }: Roll): string {
+  const parts = upgrade === undefined ? "" : ` (${upgrade.parts.join(", ")})`;
+  if (end === undefined) return `begun${parts}`;
+  return `${end.how}, ${done.map(({ id }) => id).join(", ") || "none"} of ${ids.length}`;
 }
 
 function quoted(by: string, reason: string): string {
@@ -179,7 +186,7 @@ function quoted(by: string, reason: string): string {
 /** Planned work that was in force, and isn't. */
 function ended(now: Facts, before: Facts): Facts {
   const over = Object.keys(before).filter(
-    (subject) => /^(?:drain|pause|roll) /.test(subject) && !(subject in now),
+    (subject) => /^(?:drain|pause|roll|upgrade) /.test(subject) && !(subject in now),
   );
   return Object.fromEntries(over.map((subject) => [subject, { state: GONE }]));
 }

@@ -244,6 +244,14 @@ const TOPICS: Record<string, Topic> = {
             ...because(to),
           },
   },
+  upgrade: {
+    shared: true,
+    appears: true,
+    tell: ({ to }) =>
+      to.state === GONE
+        ? undefined
+        : { kind: "work", what: `upgrading one server after another: ${to.state}`, ...because(to) },
+  },
   setting: { shared: true, appears: true, tell: tellSetting },
 };
 

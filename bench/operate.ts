@@ -1,0 +1,27 @@
+// The claims about running it with confidence, as groups of figures that are measured together.
+
+import { openCluster } from "../lab/cluster.ts";
+import type { Bench, Stand } from "./bench.ts";
+import { type NineSite, openNine, status } from "./operate/status.ts";
+import { rollingRestart, switchovers } from "./operate/planned.ts";
+import { siteOf } from "./site.ts";
+
+export function operateBench(): Bench {
+  const ours: Stand = {
+    about: "Understudy on three servers",
+    kind: "understudy",
+    groups: [switchovers(), rollingRestart()],
+    open: async ({ say, signal }) => siteOf(await openCluster({ say, signal })),
+  };
+  const nine: Stand<NineSite> = {
+    about: "Understudy on three servers with 100,000 certificates, and six compilers",
+    kind: "understudy",
+    groups: [status()],
+    open: openNine,
+  };
+  return {
+    name: "operate",
+    about: "planned work, drills and what people see",
+    stands: [ours, nine],
+  };
+}
