@@ -64,20 +64,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<PeopleEnv> {
   const signIns = createSignIns<PeopleEnv>(deps, sessions);
   const requireRate = createRate(deps);
   const document = renderOpenApi(OFFERED);
-  app.use(async (c, next) => {
-    await next();
-    const headers = c.get("page") ? PAGE_HEADERS : HEADERS;
-    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
-    if (endsConnection(c)) c.res.headers.set("connection", "close");
-    if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
-  });
-  app.onError((error) => answerFault(error, deps.log));
-  app.notFound((c) => {
-    const asked = `${c.req.method} ${c.req.path.slice(0, PATH_CHARS_MAX)}`;
-    const hints = [`What is offered: ${OPENAPI_PATH}`];
-    return answerFault(new Fault("api.not-found", `${asked} isn't offered`, { hints }), deps.log);
-  });
-
+  frameAnswers(app, deps.log);
   serveHealth(app, deps.health);
   const metrics = async (c: Context<PeopleEnv>) =>
     c.text(renderMetrics(await deps.commands.local()), 200, { "content-type": METRICS_TYPE });
@@ -119,6 +106,23 @@ export function createPeopleApp(deps: PeopleDeps): Hono<PeopleEnv> {
     });
   }
   return app;
+}
+
+/** Headers that every answer has, and what is answered where something goes wrong. */
+function frameAnswers(app: Hono<PeopleEnv>, log: Log): void {
+  app.use(async (c, next) => {
+    await next();
+    const headers = c.get("page") ? PAGE_HEADERS : HEADERS;
+    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
+    if (endsConnection(c)) c.res.headers.set("connection", "close");
+    if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
+  });
+  app.onError((error) => answerFault(error, log));
+  app.notFound((c) => {
+    const asked = `${c.req.method} ${c.req.path.slice(0, PATH_CHARS_MAX)}`;
+    const hints = [`What is offered: ${OPENAPI_PATH}`];
+    return answerFault(new Fault("api.not-found", `${asked} isn't offered`, { hints }), log);
+  });
 }
 
 /**

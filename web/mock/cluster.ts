@@ -5,6 +5,7 @@
 import { Fault } from "../../src/base/fault.ts";
 import { pause } from "../../src/base/retry.ts";
 import type { HistoryEntry } from "../../src/cluster/history/entry.ts";
+import type { Incident } from "../../src/cluster/history/incident.ts";
 import type { LocalStatus, MemberAnswer } from "../../src/cluster/status.ts";
 import { answer, edge, judge, local, row, silent } from "../../src/cluster/testing/status.ts";
 import type { Drain } from "../../src/cluster/work.ts";
@@ -12,6 +13,7 @@ import { createEvents } from "../../src/api/events.ts";
 import type { CaCommands, LocalDeps } from "../../src/api/local-app.ts";
 import { createTestCommands } from "../../src/api/testing/commands.ts";
 import type { CaList } from "../../src/setup/contract.ts";
+import type { IncidentWish } from "../../src/setup/history-contract.ts";
 
 const NAMES = ["s1.example.com", "s2.example.com", "s3.example.com"];
 const CERTIFICATES = 240;
@@ -94,19 +96,26 @@ export function createMockCluster(lookMs?: number): MockCluster {
     ca: authorityOf(state, tell),
     config: configOf(state, basis.config, tell),
     work: { ...basis.work, drains: drainsOf(state, basis.work.drains, tell) },
-    incident: async ({ sinceMs = 0, untilMs = Date.now() }) => ({
-      sinceMs,
-      untilMs,
-      answeredBy: NAMES[0] ?? "",
-      members: NAMES.map((member) => ({ member, offsetMs: 0, leftOut: 0 })),
-      missing: [],
-      recordBecause: "",
-      lines: state.history
-        .filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs)
-        .map((entry) => ({ ...entry, alsoSeenBy: [], uncorrected: false })),
-    }),
+    incident: async (wish) => incidentOf(state, wish),
   };
   return { commands, state, tell };
+}
+
+function incidentOf(
+  { history }: MockState,
+  { sinceMs = 0, untilMs = Date.now() }: IncidentWish,
+): Incident {
+  return {
+    sinceMs,
+    untilMs,
+    answeredBy: NAMES[0] ?? "",
+    members: NAMES.map((member) => ({ member, offsetMs: 0, leftOut: 0 })),
+    missing: [],
+    recordBecause: "",
+    lines: history
+      .filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs)
+      .map((entry) => ({ ...entry, alsoSeenBy: [], uncorrected: false })),
+  };
 }
 
 /** A member as it answers: figures go up and down, by the number of the look alone. */

@@ -58,25 +58,15 @@ function Entries() {
   return (
     <section aria-labelledby="entries">
       <h2 id="entries">What happened</h2>
-      <form class="search" onSubmit={(event) => event.preventDefault()}>
-        <label for="kind">Kind</label>
-        <select
-          id="kind"
-          value={kind}
-          onChange={({ currentTarget }) => {
-            setOlder([]);
-            setKind(currentTarget.value);
-          }}
-        >
-          <option value="">every kind</option>
-          {all.map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-        <button type="button" onClick={again}>
-          Read anew
-        </button>
-      </form>
+      <Choice
+        kind={kind}
+        kinds={all}
+        onKind={(wanted) => {
+          setOlder([]);
+          setKind(wanted);
+        }}
+        onAgain={again}
+      />
       <Failure error={refused} />
       {answer !== undefined && answer.because !== "" ? (
         <p>Only what this member has told: {answer.because}</p>
@@ -94,6 +84,29 @@ function Entries() {
         </button>
       ) : null}
     </section>
+  );
+}
+
+function Choice(props: {
+  kind: string;
+  kinds: readonly string[];
+  onKind: (kind: string) => void;
+  onAgain: () => void;
+}) {
+  const { kind, kinds, onKind, onAgain } = props;
+  return (
+    <form class="search" onSubmit={(event) => event.preventDefault()}>
+      <label for="kind">Kind</label>
+      <select id="kind" value={kind} onChange={({ currentTarget }) => onKind(currentTarget.value)}>
+        <option value="">every kind</option>
+        {kinds.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </select>
+      <button type="button" onClick={onAgain}>
+        Read anew
+      </button>
+    </form>
   );
 }
 

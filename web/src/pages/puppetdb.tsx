@@ -1,6 +1,8 @@
 // PuppetDBs, the couriers in front of them, and where reports go besides.
 
 import { useState } from "preact/hooks";
+import type { Snapshot } from "../../../src/api/events.ts";
+import type { CourierStatus } from "../../../src/cluster/courier-status.ts";
 import type { PuppetdbDiff } from "../../../src/cluster/sync-status.ts";
 import { renderDuration } from "../../../src/base/duration.ts";
 import { ask } from "../ask.ts";
@@ -30,55 +32,8 @@ export function PuppetDb() {
   }
   return (
     <>
-      <Table
-        caption="PuppetDBs"
-        head={[
-          "PuppetDB",
-          "Answers queries",
-          "Commands wait",
-          "Oldest",
-          "Never taken",
-          "Asked by",
-          "Do",
-        ]}
-        rows={look.puppetdbs.map((each) => ({
-          key: each.id,
-          cells: [
-            each.id,
-            each.fit ? "yes" : `no: ${each.because}`,
-            each.commands,
-            each.commands === 0 ? "-" : renderDuration(each.oldestMs / 1000),
-            each.deadLetters,
-            each.usedBy.join(", ") || "-",
-            may("operator") && each.fit ? (
-              <button
-                type="button"
-                class="small"
-                aria-label={`Use ${each.id} for queries`}
-                onClick={() => setUse(each.id)}
-              >
-                Use…
-              </button>
-            ) : (
-              "-"
-            ),
-          ],
-        }))}
-      />
-      <Table
-        caption="Couriers"
-        head={["Courier", "Runs", "Queries go to", "With 1 copy", "Kept, MB"]}
-        rows={couriers.map((each) => ({
-          key: each.id,
-          cells: [
-            each.id,
-            each.runs ? "yes" : `no: ${each.because}`,
-            each.queries ?? "-",
-            each.singleCopies,
-            (each.spoolBytes / 1e6).toFixed(1),
-          ],
-        }))}
-      />
+      <Databases puppetdbs={look.puppetdbs} onUse={setUse} />
+      <Couriers couriers={couriers} />
       <Table
         caption="Further receivers of reports"
         head={["Receiver", "Address", "Reports wait", "Never taken", "Last try"]}
@@ -99,6 +54,68 @@ export function PuppetDb() {
         </Confirm>
       )}
     </>
+  );
+}
+
+function Databases(props: { puppetdbs: Snapshot["puppetdbs"]; onUse: (id: string) => void }) {
+  const { puppetdbs, onUse } = props;
+  return (
+    <Table
+      caption="PuppetDBs"
+      head={[
+        "PuppetDB",
+        "Answers queries",
+        "Commands wait",
+        "Oldest",
+        "Never taken",
+        "Asked by",
+        "Do",
+      ]}
+      rows={puppetdbs.map((each) => ({
+        key: each.id,
+        cells: [
+          each.id,
+          each.fit ? "yes" : `no: ${each.because}`,
+          each.commands,
+          each.commands === 0 ? "-" : renderDuration(each.oldestMs / 1000),
+          each.deadLetters,
+          each.usedBy.join(", ") || "-",
+          may("operator") && each.fit ? (
+            <button
+              type="button"
+              class="small"
+              aria-label={`Use ${each.id} for queries`}
+              onClick={() => onUse(each.id)}
+            >
+              Use…
+            </button>
+          ) : (
+            "-"
+          ),
+        ],
+      }))}
+    />
+  );
+}
+
+type Courier = CourierStatus & { id: string };
+
+function Couriers({ couriers }: { couriers: readonly Courier[] }) {
+  return (
+    <Table
+      caption="Couriers"
+      head={["Courier", "Runs", "Queries go to", "With 1 copy", "Kept, MB"]}
+      rows={couriers.map((each) => ({
+        key: each.id,
+        cells: [
+          each.id,
+          each.runs ? "yes" : `no: ${each.because}`,
+          each.queries ?? "-",
+          each.singleCopies,
+          (each.spoolBytes / 1e6).toFixed(1),
+        ],
+      }))}
+    />
   );
 }
 

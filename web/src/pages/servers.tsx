@@ -1,6 +1,7 @@
 // Puppetservers as all edges together see them, live; and servers taken out and back.
 
 import { useState } from "preact/hooks";
+import type { MemberAnswer } from "../../../src/cluster/status.ts";
 import type { DrainPlan } from "../../../src/setup/work-contract.ts";
 import { ask } from "../ask.ts";
 import { seconds } from "../format.ts";
@@ -54,48 +55,16 @@ export function Servers() {
   );
 }
 
+type Act = "drain" | "undrain" | "why";
+
 function Members() {
-  const [asked, setAsked] = useState<{ what: "drain" | "undrain" | "why"; id: string }>();
+  const [asked, setAsked] = useState<{ what: Act; id: string }>();
   const { status } = snapshot.value ?? {};
   const close = () => setAsked(undefined);
-  const rows = (status?.members ?? []).map(({ member, local, because }) => {
-    const drained = local?.drained === true;
-    return {
-      key: member.id,
-      cells: [
-        member.id,
-        <>
-          <button
-            type="button"
-            class="small"
-            aria-label={`Why is ${member.id} so?`}
-            onClick={() => setAsked({ what: "why", id: member.id })}
-          >
-            Why?
-          </button>{" "}
-          {may("operator") && member.role !== "witness" ? (
-            <button
-              type="button"
-              class="small"
-              aria-label={`${drained ? "Undrain" : "Drain"} ${member.id}`}
-              onClick={() => setAsked({ what: drained ? "undrain" : "drain", id: member.id })}
-            >
-              {drained ? "Undrain" : "Drain"}
-            </button>
-          ) : null}
-        </>,
-        local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
-        local?.addresses.join(" ") || "-",
-        local?.edge === undefined
-          ? "-"
-          : local.edge.active
-            ? `takes agents, ${local.edge.waiting} wait`
-            : `down: ${local.edge.because}`,
-        local?.edge?.connections ?? "-",
-        local?.edge?.replays ?? "-",
-      ],
-    };
-  });
+  const rows = (status?.members ?? []).map((answer) => ({
+    key: answer.member.id,
+    cells: cellsOf(answer, (what) => setAsked({ what, id: answer.member.id })),
+  }));
   return (
     <>
       <Table
@@ -117,6 +86,43 @@ function Members() {
       ) : null}
     </>
   );
+}
+
+function cellsOf({ member, local, because }: MemberAnswer, onAsk: (what: Act) => void) {
+  const drained = local?.drained === true;
+  const edge = local?.edge;
+  return [
+    member.id,
+    <>
+      <button
+        type="button"
+        class="small"
+        aria-label={`Why is ${member.id} so?`}
+        onClick={() => onAsk("why")}
+      >
+        Why?
+      </button>{" "}
+      {may("operator") && member.role !== "witness" ? (
+        <button
+          type="button"
+          class="small"
+          aria-label={`${drained ? "Undrain" : "Drain"} ${member.id}`}
+          onClick={() => onAsk(drained ? "undrain" : "drain")}
+        >
+          {drained ? "Undrain" : "Drain"}
+        </button>
+      ) : null}
+    </>,
+    local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
+    local?.addresses.join(" ") || "-",
+    edge === undefined
+      ? "-"
+      : edge.active
+        ? `takes agents, ${edge.waiting} wait`
+        : `down: ${edge.because}`,
+    edge?.connections ?? "-",
+    edge?.replays ?? "-",
+  ];
 }
 
 function Drain({ id, onClose }: { id: string; onClose: () => void }) {
