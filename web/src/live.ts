@@ -13,10 +13,16 @@ const STALE_MS = 10_000;
 const CHECK_MS = 2000;
 const AGAIN_MS = 3000;
 
+export interface Figures {
+  perS: number;
+  busy: number;
+  waiting: number;
+}
+
 /** Figures of every puppetserver at one moment. */
 export interface Sample {
   atMs: number;
-  of: ReadonlyMap<string, { perS: number; busy: number; waiting: number }>;
+  of: ReadonlyMap<string, Figures>;
 }
 
 export const snapshot = signal<Snapshot | undefined>(undefined);

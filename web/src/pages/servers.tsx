@@ -1,13 +1,13 @@
 // Puppetservers as all edges together see them, live; and servers taken out and back.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { MemberAnswer } from "../../../src/cluster/status.ts";
 import type { DrainPlan } from "../../../src/setup/work-contract.ts";
 import { ask } from "../ask.ts";
 import { seconds } from "../format.ts";
-import { samples, snapshot } from "../live.ts";
+import { type Figures, samples, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
-import { Chart } from "../parts/chart.tsx";
+import { Chart, round } from "../parts/chart.tsx";
 import { Confirm } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
@@ -36,23 +36,33 @@ export function Servers() {
         }))}
       />
       <section aria-label="Charts" class="charts">
-        <Chart title="Requests/s" samples={samples.value} names={names} pick={({ perS }) => perS} />
-        <Chart
-          title="Requests waiting"
-          samples={samples.value}
-          names={names}
-          pick={({ waiting }) => waiting}
-        />
-        <Chart
-          title="JRubies busy"
-          samples={samples.value}
-          names={names}
-          pick={({ busy }) => busy}
-        />
+        <Live title="Requests/s" names={names} pick={({ perS }) => perS} />
+        <Live title="Requests waiting" names={names} pick={({ waiting }) => waiting} />
+        <Live title="JRubies busy" names={names} pick={({ busy }) => busy} />
       </section>
       <Members />
     </>
   );
+}
+
+/** A line for each puppetserver over the last minutes. */
+function Live(props: {
+  title: string;
+  names: readonly string[];
+  pick: (figures: Figures) => number;
+}) {
+  const { title, names, pick } = props;
+  const looks = samples.value;
+  const times = useMemo(() => looks.map(({ atMs }) => atMs), [looks]);
+  const lines = names.map((name) => ({
+    name,
+    values: looks.map(({ of }) => {
+      const figures = of.get(name);
+      return figures === undefined ? null : pick(figures);
+    }),
+  }));
+  const now = lines.map(({ name, values }) => `${name} ${round(values.at(-1) ?? Number.NaN)}`);
+  return <Chart {...{ title, times, lines }} label={`${title}, now: ${now.join(", ")}`} />;
 }
 
 type Act = "drain" | "undrain" | "why";

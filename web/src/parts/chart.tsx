@@ -1,30 +1,43 @@
-// A line for each puppetserver over the last minutes. The table beside it has the same figures for
-// who can't see it; lines differ by their dashes too.
+// Lines over time. A table beside it has the same figures for who can't see it; lines differ by
+// their dashes too.
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { localTime } from "../format.ts";
-import type { Sample } from "../live.ts";
 
 const HEIGHT = 180;
 const COLOURS = ["#2b7bb9", "#c2571a", "#2f8f4e", "#8a4fb5", "#b3406b", "#6b7a12"];
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
 
+export interface Line {
+  name: string;
+  /** One for each time; null: not known. */
+  values: readonly (number | null)[];
+}
+
 export function Chart(props: {
   title: string;
-  samples: readonly Sample[];
-  names: readonly string[];
-  pick: (of: { perS: number; busy: number; waiting: number }) => number;
+  /** Milliseconds since the epoch. */
+  times: readonly number[];
+  lines: readonly Line[];
+  /** What who can't see it is told instead. */
+  label: string;
+  /** Whether a line goes on over what isn't known. */
+  bridges?: boolean;
 }) {
-  const { title, samples, names, pick } = props;
+  const { title, times, lines, label, bridges = false } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
-  const data = dataOf(samples, names, pick);
+  const names = lines.map(({ name }) => name);
   const all = names.join("\n");
+  const data = [
+    times.map((atMs) => atMs / 1000),
+    ...lines.map(({ values }) => [...values]),
+  ] as uPlot.AlignedData;
   useEffect(() => {
     const { current } = place;
     if (current === null) return;
-    const made = new uPlot(optionsOf(names, current), data, current);
+    const made = new uPlot(optionsOf(names, current, bridges), data, current);
     plot.current = made;
     const watch = new ResizeObserver(() => {
       made.setSize({ width: widthOf(current), height: HEIGHT });
@@ -35,36 +48,16 @@ export function Chart(props: {
       made.destroy();
     };
   }, [all]);
-  useEffect(() => plot.current?.setData(data), [samples]);
-  const last = samples.at(-1)?.of;
-  const now = names.map((name) => {
-    const figures = last?.get(name);
-    return `${name} ${figures === undefined ? "unknown" : round(pick(figures))}`;
-  });
+  useEffect(() => plot.current?.setData(data), [times]);
   return (
     <figure>
       <figcaption>{title}</figcaption>
-      <div ref={place} role="img" aria-label={`${title}, now: ${now.join(", ")}`} />
+      <div ref={place} role="img" aria-label={label} />
     </figure>
   );
 }
 
-function dataOf(
-  samples: readonly Sample[],
-  names: readonly string[],
-  pick: (of: { perS: number; busy: number; waiting: number }) => number,
-): uPlot.AlignedData {
-  const times = samples.map(({ atMs }) => atMs / 1000);
-  const lines = names.map((name) =>
-    samples.map(({ of }) => {
-      const figures = of.get(name);
-      return figures === undefined ? null : pick(figures);
-    }),
-  );
-  return [times, ...lines];
-}
-
-function optionsOf(names: readonly string[], place: HTMLElement): uPlot.Options {
+function optionsOf(names: readonly string[], place: HTMLElement, bridges: boolean): uPlot.Options {
   const ink = getComputedStyle(place).color;
   const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8884" } };
   return {
@@ -84,6 +77,7 @@ function optionsOf(names: readonly string[], place: HTMLElement): uPlot.Options 
         dash: DASHES[index % DASHES.length] ?? [],
         width: 2,
         points: { show: false },
+        spanGaps: bridges,
         value: (_: uPlot, value: number | null) => (value === null ? "-" : round(value)),
       })),
     ],
@@ -99,6 +93,7 @@ function widthOf(place: HTMLElement): number {
   return Math.max(200, place.clientWidth);
 }
 
-function round(value: number): string {
+/** A figure as charts write it. */
+export function round(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }
