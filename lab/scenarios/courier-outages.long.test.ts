@@ -1,8 +1,8 @@
 // The longer outages behind couriers, on three servers with two PuppetDBs, while agents run that
 // purge what they don't collect: an enable cut short, a PuppetDB killed with a query in it, both
 // down, one wiped, one restored from an old dump, a server away for many runs, a full disk under a
-// spool, a server that leaves. Whatever was
-// acknowledged is in both afterwards, and nothing that is exported was purged.
+// spool, a server that leaves. Whatever was acknowledged is in both afterwards, and nothing that is
+// exported was purged.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -13,6 +13,7 @@ import { type Cluster, findHolder, openCluster } from "../cluster.ts";
 import { curlCourier, factsOf, postFacts, unfit } from "../cluster/courier.ts";
 import { startCrew } from "../cluster/crew.ts";
 import { cutShort, type Interruption } from "../cluster/cut-short.ts";
+import { isDrainedEverywhere } from "../cluster/drained.ts";
 import { assertCollected, EXPORTERS, rounds, settle, writeExports } from "../cluster/exports.ts";
 import { dumpDatabase, restoreDatabase, wipeDatabase } from "../cluster/database.ts";
 import { DATABASE, queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
@@ -51,7 +52,7 @@ before(async () => {
   cluster = await openCluster({ servers: 3, agentHosts: 1, prepare: writeExports });
   [s1, s2, s3] = cluster.servers as [LabHost, LabHost, LabHost];
   await Promise.all([s1, s2].map(startPuppetdb));
-  stock = await sumsOf(s3);
+  stock = await filesOf(s3);
 });
 
 after(async () => cluster?.down());
@@ -187,13 +188,23 @@ scene("a courier whose disk is full says so, keeps no half command, and runs go 
   await s3.fillDisk();
   const refused = async () => (await postFacts(s3, `full.${AUTOSIGNED}`)) === "503";
   await until("the courier refuses commands", refused, { withinMs: 60_000, everyMs: 200 });
+  await cluster.until(
+    "no edge gives its puppetserver requests",
+    (status) => isDrainedEverywhere(status, s3.fqdn),
+    60_000,
+  );
+  const drainedMs = wallMs();
   await rounds(crew, 2);
   await s3.freeDisk();
   const taken = async () => (await postFacts(s3, `later.${AUTOSIGNED}`)) === "200";
   await until("the courier takes commands again", taken, { withinMs: 60_000, everyMs: 200 });
   await cluster.untilWhole();
   await rounds(crew, 1);
-  await crew.assertUnharmed(fromMs);
+  // Its compiles fail until every edge has heard that its puppetserver has no room.
+  await crew.assertUnharmed(
+    fromMs,
+    ({ startedAt, output }) => startedAt < drainedMs && /No space left on device/.test(output),
+  );
   await settle(cluster, crew, bothMs);
   for (const server of [s1, s2]) {
     const has = async () => (await queryPuppetdb(server, factsOf(`later.${AUTOSIGNED}`))).length;
@@ -207,15 +218,17 @@ scene("a server that leaves has its files back, and the others' couriers go on",
   await using crew = await startCrew(cluster, EXPORTERS);
   await rounds(crew, 1);
   await s3.run("understudy leave --yes", { withinMs: SLOW_MS_MAX });
-  assert.equal(await sumsOf(s3), stock);
+  assert.equal(await filesOf(s3), stock);
   await rounds(crew, 1);
   await crew.assertUnharmed(fromMs);
   await settle(cluster, crew, bothMs);
 });
 
-async function sumsOf(server: LabHost): Promise<string> {
-  const files = "puppet/puppet.conf puppet/puppetdb.conf puppet/routes.yaml";
-  return server.run(`cd /etc && sha256sum ${files} 2>/dev/null || true`);
+/** What puppetserver is told of PuppetDB; the rest of puppet.conf belongs to init. */
+async function filesOf(server: LabHost): Promise<string> {
+  const files = "puppet/puppetdb.conf puppet/routes.yaml";
+  return server.run(`cd /etc && sha256sum ${files} 2>/dev/null
+    grep -nE 'puppetdb|storeconfigs|^ *reports' puppet/puppet.conf || true`);
 }
 
 async function untilFit(): Promise<void> {

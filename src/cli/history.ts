@@ -80,8 +80,9 @@ export function renderHistory({ entries, more, because }: HistoryAnswer): string
     renderTime(entry.atMs),
     oneLine(entry.member, BY_MAX),
     oneLine(entry.kind, BY_MAX),
-    describeEntry(entry),
     oneLine(entry.by, BY_MAX) || "-",
+    // Last: a reason may be long, and others' columns must not move for it.
+    describeEntry(entry),
   ]);
   const lines: string[] = [];
   if (more > 0) lines.push(`${more} older entries: --limit, --since`, "");
@@ -96,7 +97,7 @@ export function renderHistory({ entries, more, because }: HistoryAnswer): string
   return lines.join("\n");
 }
 
-const HEAD = ["TIME (UTC)", "MEMBER", "KIND", "WHAT", "BY"];
+const HEAD = ["TIME (UTC)", "MEMBER", "KIND", "BY", "WHAT"];
 
 /** What happened with its reason, its parts' lengths, and what was left out before it. */
 export function describeEntry({ what, because, stages = [], leftOut = 0 }: HistoryEntry): string {

@@ -14,6 +14,7 @@ import { assertFine } from "../../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import { knock } from "../../cluster/knock.ts";
 import { asNew, keepAlive, Sessions } from "../../cluster/revocation.ts";
+import { isDrainedEverywhere } from "../../cluster/drained.ts";
 import { lasting, scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import {
   caUrl,
@@ -210,12 +211,7 @@ hazard("a full disk: the others go on signing, the server says so and heals", as
   );
   await cluster.until(
     "no edge gives its puppetserver requests",
-    ({ members }) =>
-      members.every(({ local }) =>
-        local?.edge?.backends.some(
-          ({ member, state }) => member === full.fqdn && state === "drained",
-        ),
-      ),
+    (status) => isDrainedEverywhere(status, full.fqdn),
     SETTLED_MS_MAX,
   );
   drainedMs = wallMs();

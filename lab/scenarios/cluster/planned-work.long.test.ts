@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { ClusterStatus } from "../../../src/cluster/status.ts";
 import { wallMs } from "../../../src/host/clock.ts";
 import { DrainAnswer } from "../../../src/setup/work-contract.ts";
+import { isDrainedEverywhere } from "../../cluster/drained.ts";
 import { scenario, seconds } from "../../cluster/scenario.ts";
 import type { LabHost } from "../../host.ts";
 import { startProber } from "../../prober.ts";
@@ -24,14 +25,6 @@ const { hazard } = scenario({ crew: ["crew1", "crew2", "crew3"] });
 async function starts(servers: readonly LabHost[]): Promise<string[]> {
   const command = "systemctl show puppetserver.service --value --property=InvocationID";
   return Promise.all(servers.map(async (server) => (await server.run(command)).trim()));
-}
-
-/** Whether all three edges ask the puppetserver of `id` only when no other is up. */
-function isDrainedEverywhere({ members }: ClusterStatus, id: string): boolean {
-  const states = members.flatMap(({ local }) =>
-    (local?.edge?.backends ?? []).filter(({ member }) => member === id).map(({ state }) => state),
-  );
-  return states.length === 3 && states.every((state) => state === "drained");
 }
 
 hazard(
