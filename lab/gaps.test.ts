@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { type Attempt, findGaps, longestGapMs } from "./gaps.ts";
+import { type Attempt, findGaps, longestGapMs } from "../src/drill/gaps.ts";
 import { parseAttempts, summarize } from "./prober.ts";
 
 const ok = (startMs: number, endMs = startMs + 1): Attempt => ({ startMs, endMs, ok: true });

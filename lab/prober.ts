@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Fault } from "../src/base/fault.ts";
 import { pause, until } from "../src/base/retry.ts";
-import { type Attempt, findGaps, type Gap, longestGapMs } from "./gaps.ts";
+import { type Attempt, findGaps, type Gap, longestGapMs } from "../src/drill/gaps.ts";
 import type { Lab } from "./lab.ts";
 
 const PROGRAM = join(import.meta.dirname, "prober-program.ts");

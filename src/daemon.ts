@@ -10,6 +10,7 @@ import { shareNext } from "./base/share-next.ts";
 import { caLayout } from "./ca/layout.ts";
 import { accessExpiries } from "./cluster/access.ts";
 import { requireClock } from "./cluster/clock.ts";
+import { probeName } from "./cluster/drill.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
 import { readLeaf, requireAuthorities } from "./cluster/pki-store.ts";
@@ -17,6 +18,7 @@ import type { LocalStatus } from "./cluster/status.ts";
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
+import { startDrillSchedule } from "./daemon/drill-schedule.ts";
 import { createExpiryWatch } from "./daemon/expiry-watch.ts";
 import { auditToHistory } from "./daemon/history.ts";
 import { live } from "./daemon/life.ts";
@@ -74,6 +76,7 @@ async function assemble(log: Log, stop: AbortController) {
       ...parts,
       node: () => core.node,
       api: () => people.status(),
+      probe: () => server?.probe.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
       warnings: () => warningsOf(core, server),
@@ -90,6 +93,7 @@ async function assemble(log: Log, stop: AbortController) {
     core.loops.push(...startServerLoops(core, server, leadership));
     core.loops.push(
       startRollLoop({ ...core, hands: rollHands(core, commands.switchover), status, leads }),
+      startDrillSchedule({ ...core, drills: commands.drills, leads }),
     );
   }
   const hung = () => hungLoop([core.keeper.loop, ...core.loops].map(lookAt), monotonicMs());
@@ -98,7 +102,11 @@ async function assemble(log: Log, stop: AbortController) {
   core.loops.push(people.loop, ...startHistory(core, server, { local, leads }));
   const listeners = [
     ...(await listenForCommands(commands, audit)),
-    ...(await listenForMembers(core, server, { membership, local })),
+    ...(await listenForMembers(core, server, {
+      membership,
+      local,
+      ownDrill: commands.drills.own,
+    })),
     ...(server === undefined ? [] : await listenForEdges(core, server)),
   ];
   return {
@@ -135,7 +143,7 @@ function membershipOf(
     ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
       if (server?.ca.ejected() !== undefined) return { confirmed: [], missing: [] };
-      const { edges } = await requireCa(server).revoke({ names: [id] });
+      const { edges } = await requireCa(server).revoke({ names: [id, probeName(id)] });
       return edges ?? { confirmed: [], missing: [] };
     },
     confirmCopies: async (revision) => {
@@ -179,6 +187,7 @@ function warningsOf(core: Core, server: ServerParts | undefined): string[] {
   return [
     ...loopWarnings(core.loops.map(lookAt), monotonicMs(), reachable),
     ...core.leaves.warnings(),
+    ...(server?.probe.warnings() ?? []),
     ...(problem === "" ? [] : [problem]),
   ];
 }

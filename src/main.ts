@@ -36,6 +36,8 @@ const COMMANDS: Record<string, Adder> = {
   pause: addPauseCommands,
   resume: addPauseCommands,
   restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
+  drill: async (to) => (await import("./cli/drill.ts")).addDrill(to),
+  probe: async (to) => (await import("./cli/probe.ts")).addProbe(to),
   upgrade: async (to) => (await import("./cli/upgrade.ts")).addUpgrade(to),
   backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
   puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),

@@ -63,6 +63,7 @@ import type {
   IncidentWish,
 } from "../setup/history-contract.ts";
 import { type Audit, audited } from "./audit.ts";
+import type { DrillCommands } from "./drill-commands.ts";
 import type { Events } from "./events.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -106,6 +107,7 @@ export interface LocalDeps {
   switchover: SwitchoverCommands;
   failover: FailoverCommands;
   work: WorkCommands;
+  drills: DrillCommands;
   access: AccessCommands;
   config: ConfigCommands;
   history(wish: HistoryWish): Promise<HistoryAnswer>;

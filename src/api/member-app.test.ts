@@ -3,6 +3,7 @@ import { request } from "node:https";
 import { after, before, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { CONTROL_HOSTNAME, createAuthorityCa, issueLeaf } from "../cluster/pki.ts";
+import type { DrillAct } from "../drill/acts.ts";
 import { revocationKey } from "../edge/identity.ts";
 import { wallMs } from "../host/clock.ts";
 import { freePorts } from "../host/testing/ports.ts";
@@ -13,6 +14,7 @@ import { listenWithTls, type TlsListener } from "./serve.ts";
 
 const authority = createAuthorityCa("control", "c1", wallMs());
 const refused: string[][] = [];
+const drilled: [string, DrillAct][] = [];
 const prepared: unknown[] = [];
 let port = 0;
 let listener: TlsListener | undefined;
@@ -79,6 +81,15 @@ before(async () => {
       take: nothing,
       end: nothing,
     },
+    drill: {
+      async act(act) {
+        drilled.push(["act", act]);
+        return { agoMs: 0 };
+      },
+      undo: async (act) => void drilled.push(["undo", act]),
+    },
+    drillReports: { list: nothing, read: nothing },
+    ownDrill: { progress: () => assert.fail(), stop: () => assert.fail() },
     puppetserverUnit: nothing,
     restartPuppetserver: nothing,
     lookForUpgrades: nothing,
@@ -140,4 +151,32 @@ test("/v1/switchover/prepare is asked by servers only, for addresses and nothing
   const more = { ...wish, interface: "eth7", moves: [{ ...wish.moves[0], interface: "eth7" }] };
   assert.equal((await post("s1.test", path, more)).status, 200);
   assert.deepEqual(prepared, [{ ...wish, stand: "first" }]);
+});
+
+test("/v1/drill/act is asked by servers only, for a kind of the closed list and nothing else", async () => {
+  const act = { id: "0123456789ab", kind: "edge-kill" };
+  for (const path of ["/v1/drill/act", "/v1/drill/undo"]) {
+    const said = await post("compiler.test", path, act);
+    assert.equal(said.status, 403, said.text);
+    const wrong = [
+      { ...act, id: "../../../etc" },
+      { ...act, id: "0123456789AB" },
+      { ...act, kind: "rm" },
+      { ...act, kind: "vip-move" },
+      { kind: "edge-kill" },
+    ];
+    for (const each of wrong) {
+      assert.match(
+        (await post("s1.test", path, each)).text,
+        /api\.malformed/,
+        JSON.stringify(each),
+      );
+    }
+    // What a peer says of units isn't listened to.
+    assert.equal((await post("s1.test", path, { ...act, unit: "ssh.service" })).status, 200);
+  }
+  assert.deepEqual(drilled, [
+    ["act", act],
+    ["undo", act],
+  ]);
 });

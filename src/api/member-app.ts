@@ -28,7 +28,10 @@ import {
   SwitchoverTaken,
   SwitchoverWish,
 } from "../vip/switchover/acts.ts";
+import { DrillAct, type DrillActs } from "../drill/acts.ts";
+import type { ReportStore } from "../drill/store.ts";
 import { checked, readBody } from "./body.ts";
+import type { OwnDrill } from "./drill-commands.ts";
 import { answerFault } from "./serve.ts";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -64,6 +67,11 @@ export interface MemberDeps {
   refuses(serials: string[]): Promise<boolean>;
   /** This server's part in a switchover of addresses; absent: it is no server. */
   switchover: SwitchoverActs | undefined;
+  /** What is done to this member in a drill, and what it has of those that it drove. */
+  drill: DrillActs;
+  drillReports: Pick<ReportStore, "list" | "read">;
+  /** The drill that it drives. */
+  ownDrill: OwnDrill;
   /** What of this member's packages could be upgraded. */
   lookForUpgrades(wish: LookWish): Promise<UpgradeLook>;
   /** How far its upgrade of that roll is. */
@@ -90,6 +98,8 @@ export type PuppetserverUnit = z.infer<typeof PuppetserverUnit>;
 export const Restart = z.object({ key: z.string().max(64), was: z.string().max(64) });
 export type Restart = z.infer<typeof Restart>;
 
+/** `by`: who wants it. */
+export const StopDrill = z.object({ by: z.string().max(120) });
 export const UpgradeOfRoll = z.object({ key: z.string().max(64) });
 export const UpgradeJobAnswer = z.object({
   state: z.enum(["none", "runs", "done", "failed"]),
@@ -151,6 +161,7 @@ export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings
     return c.json((await deps.remove(callerOf(c.env, deps).id)) as object);
   });
   addSwitchover(app, deps);
+  addDrill(app, deps);
   app.get("/v1/puppetserver", async (c) => c.json(await deps.puppetserverUnit()));
   app.post("/v1/puppetserver/restart", async (c) => {
     return c.json(await deps.restartPuppetserver(await readBody(Restart, c.req)));
@@ -200,6 +211,34 @@ function addSwitchover(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps):
   app.post("/v1/switchover/end", async (c) => {
     await acts(c.env).end(await readBody(SwitchoverOf, c.req));
     return c.json(done);
+  });
+}
+
+function addDrill(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void {
+  const requireServer = (env: HttpBindings) => {
+    const { id } = callerOf(env, deps);
+    if (deps.isServer(id)) return;
+    throw new Fault("api.forbidden", `${id} is no server of this cluster: it drives no drill`);
+  };
+  app.get("/v1/drills", async (c) => c.json({ reports: await deps.drillReports.list() }));
+  app.get("/v1/drills/:id", async (c) => {
+    const report = await deps.drillReports.read(c.req.param("id"));
+    return c.json(report === undefined ? {} : { report });
+  });
+  app.get("/v1/drill", (c) => c.json(deps.ownDrill.progress()));
+  app.post("/v1/drill/stop", async (c) => {
+    requireServer(c.env);
+    deps.ownDrill.stop((await readBody(StopDrill, c.req)).by);
+    return c.json({ done: true as const });
+  });
+  app.post("/v1/drill/act", async (c) => {
+    requireServer(c.env);
+    return c.json(await deps.drill.act(await readBody(DrillAct, c.req)));
+  });
+  app.post("/v1/drill/undo", async (c) => {
+    requireServer(c.env);
+    await deps.drill.undo(await readBody(DrillAct, c.req));
+    return c.json({ done: true as const });
   });
 }
 

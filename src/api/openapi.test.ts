@@ -39,6 +39,8 @@ const BODIES: Record<string, unknown> = {
   "post /v1/config/plan": { revision: 7, settings: { voters: 5 } },
   "post /v1/puppetdb/use": { id: "s1.test" },
   "post /v1/drains": { name: "s3" },
+  "post /v1/drill": { kind: "edge-kill" },
+  "post /v1/drill/plan": { kind: "server-isolate", server: "s2" },
   "post /v1/roll/plan": { names: [] },
   "post /v1/roll": { names: ["s1"] },
   "post /v1/upgrade/plan": { parts: ["haproxy"] },

@@ -46,6 +46,7 @@ async function ask(method: string, path: string, body?: unknown, actor = "") {
 /** A body that satisfies every route that takes one. */
 const BODY = {
   role: "viewer",
+  kind: "edge-kill",
   validMs: 60_000,
   id: "s1.test",
   request: "pem",

@@ -6,6 +6,7 @@ import { accessRoutes } from "./routes/access.ts";
 import { addressRoutes } from "./routes/address.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
+import { drillRoutes } from "./routes/drill.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
@@ -20,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   ...addressRoutes,
   ...memberRoutes,
   ...workRoutes,
+  ...drillRoutes,
   ...accessRoutes,
   ...historyRoutes,
   ...eventRoutes,

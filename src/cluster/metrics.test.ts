@@ -12,6 +12,15 @@ const LINE =
 const FULL = local("s1", {
   drained: true,
   paused: ["chores"],
+  probe: {
+    at: "2026-01-01T00:00:00.000Z",
+    ok: true,
+    because: "",
+    ms: 90,
+    total: 9,
+    failed: 2,
+    lately: { total: 9, failed: 2, medianMs: 80 },
+  },
   api: {
     settings: { port: 9143, metricsFrom: [] },
     url: "https://s1:9143",
@@ -74,6 +83,8 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
   for (const line of [
     'understudy_info{version="1.0.0",role="server",phase="ready"} 1',
     "understudy_record_reachable 1",
+    "understudy_probe_seconds 0.09",
+    'understudy_probe_catalogs_total{outcome="got"} 7',
     "understudy_api_up 1",
     "understudy_api_refused_total 3",
     'understudy_address_held{address="10.0.0.10"} 1',

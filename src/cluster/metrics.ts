@@ -127,6 +127,24 @@ export const METRICS: readonly Metric[] = [
   gauge("ca_directory_behind", "1 while the CA directory lacks something of the record.", (s) =>
     one(s.ca && s.ca.directoryBehind !== ""),
   ),
+  gauge("probe_up", "1 while the synthetic agent here gets catalogs; absent: it isn't set.", (s) =>
+    one(s.probe && s.probe.at !== "" ? s.probe.ok : undefined),
+  ),
+  gauge("probe_seconds", "How long its last catalog took.", (s) =>
+    one(s.probe && s.probe.ok && s.probe.at !== "" ? seconds(s.probe.ms) : undefined),
+  ),
+  {
+    name: "understudy_probe_catalogs_total",
+    type: "counter",
+    help: "Catalogs that it asked for since the daemon started, or since it was set.",
+    values: ({ probe }) =>
+      probe === undefined
+        ? []
+        : [
+            [{ outcome: "got" }, probe.total - probe.failed],
+            [{ outcome: "failed" }, probe.failed],
+          ],
+  },
   gauge("api_up", "1 while the API for people listens here; absent: it is off.", ({ api }) =>
     one(api?.settings && api.url !== ""),
   ),

@@ -4,6 +4,8 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { PORTS } from "../host/paths.ts";
+import { DrillKind } from "./drill.ts";
+import { parseSlot, parseWindow } from "./drill-times.ts";
 
 /** A Puppet certname, which is also a member's id: lower case, at most 253 characters. */
 export const Certname = z
@@ -121,6 +123,19 @@ export const ApiSettings = z.object({
 });
 export type ApiSettings = z.infer<typeof ApiSettings>;
 
+/** A drill that is held every week or day. */
+export const DrillPlanned = z.object({
+  kind: DrillKind,
+  when: z.string().refine((text) => parseSlot(text) !== undefined, {
+    error: "not a day and a time of UTC, as in Tue 10:00 or daily 10:00",
+  }),
+});
+export type DrillPlanned = z.infer<typeof DrillPlanned>;
+
+const DrillWindow = z.string().refine((text) => parseWindow(text) !== undefined, {
+  error: "not days and times of UTC, as in Mon-Fri 09:00-17:00",
+});
+
 /** Settings that hold for the whole cluster (`understudy/settings`). */
 export const Settings = z.object({
   /** The name that agents use. */
@@ -151,6 +166,12 @@ export const Settings = z.object({
   puppetdbNodeTtlS: z.int().min(0).optional(),
   /** The API for people and scripts; absent: it isn't on the network. */
   api: ApiSettings.optional(),
+  /** How often every server asks for a catalog as an agent would, seconds; 0 or absent: never. */
+  probeEveryS: z.int().min(0).optional(),
+  /** Drills that are held by themselves; absent: none. */
+  drills: z.array(DrillPlanned).max(20).optional(),
+  /** When drills may be held at all; absent or empty: at any time. */
+  drillWindows: z.array(DrillWindow).max(20).optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

@@ -15,6 +15,7 @@ import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
 import { EdgeLoad } from "./load.ts";
 import { Ejected, Member, Meta, Role, Settings } from "./schema.ts";
+import { probeNotes, ProbeStatus } from "./probe-status.ts";
 import { switchoverNotes, SwitchoverStatus } from "./switchover-status.ts";
 import { judgeTolerance, type Tolerance } from "./tolerance.ts";
 import { NO_WORK, rollUnderWay, Work } from "./work.ts";
@@ -132,6 +133,8 @@ export const LocalStatus = z.object({
   clock: ClockStatus.optional(),
   /** What of the history isn't in the record yet. */
   history: z.object({ waiting: z.int() }).optional(),
+  /** What its synthetic agent measured; absent: the cluster isn't set to probe. */
+  probe: ProbeStatus.optional(),
   /** The API for people; absent: a version without one. */
   api: ApiStatus.optional(),
   /** What ends some day, but agents' certificates. */
@@ -223,7 +226,11 @@ export function judgeStatus(facts: Facts): ClusterStatus {
     ...status,
     toleratedFailures: tolerance.failures,
     verdict: renderVerdict(facts.settings.sharedName, servers.length, tolerance, warnings.length),
-    notes: [...workNotes(facts.work, facts.members, nowMs), ...switchoverNotes(facts.members)],
+    notes: [
+      ...workNotes(facts.work, facts.members, nowMs),
+      ...switchoverNotes(facts.members),
+      ...probeNotes(facts.members),
+    ],
     warnings,
   };
 }

@@ -3,10 +3,12 @@
 
 import { renderDuration } from "../base/duration.ts";
 import { renderLocalTime } from "../base/local-time.ts";
+import type { DrillMark } from "./drill.ts";
 import type { MemberAnswer } from "./status.ts";
 import {
   type Drain,
   drainOf,
+  drillUnderWay,
   givesAway,
   type Pause,
   PAUSE_SCOPES,
@@ -56,7 +58,9 @@ export function workNotes(work: Work, members: readonly MemberAnswer[], nowMs: n
   const ids = members.map(({ member }) => member.id);
   const drains = work.drains.filter(({ id }) => drainOf(work, id, nowMs) !== undefined);
   const roll = rollUnderWay(work);
+  const drill = drillUnderWay(work, nowMs);
   return [
+    ...(drill === undefined ? [] : [describeDrill(drill, nowMs)]),
     ...drains.flatMap((drain) => describeDrain(drain, ids, nowMs)),
     ...pausesNow(work, nowMs).map((pause) => describePause(pause, ids, nowMs)),
     ...(roll === undefined ? [] : [describeRoll(roll)]),
@@ -138,6 +142,11 @@ function describeRoll(roll: Roll): string {
   const where = now === undefined ? "" : `: ${now.id}, ${tellStep(roll)}`;
   const ends = stop ? "; it ends after that one" : "";
   return `${what} one after another for ${by}, ${done.length} of ${ids.length} done${where}${ends}.`;
+}
+
+function describeDrill({ kind, server, driver, by, until }: DrillMark, nowMs: number): string {
+  const end = renderLocalTime(Date.parse(until), nowMs);
+  return `The drill ${kind} at ${server} is under way for ${by}, driven by ${driver}, until ${end} at most. What is broken there is meant. To stop it: understudy drill stop`;
 }
 
 function haltedRoll(roll: Roll | undefined): string[] {

@@ -5,10 +5,12 @@
 
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
+import { DrillMark } from "./drill.ts";
 
 /** As many as there may be members. */
 const DRAINS_MAX = 100;
 const PAUSES_MAX = 110;
+const SLOTS_MAX = 50;
 /** What has ended is kept for so long: members' clocks differ, and people look what became of it. */
 const KEPT_MS = 600_000;
 const ROLL_KEPT_MS = 3_600_000;
@@ -120,6 +122,10 @@ export const Work = z.looseObject({
   pauses: z.array(Pause).max(PAUSES_MAX).optional(),
   /** The newest restart of puppetservers. */
   roll: Roll.optional(),
+  /** The drill under way; one that its driver couldn't end is over all the same. */
+  drill: DrillMark.optional(),
+  /** Which slots of the schedule were taken last, so that each is taken once. */
+  drilled: z.array(z.string().max(100)).max(SLOTS_MAX).optional(),
   /** The newest upgrade: apart, for members whose version knows restarts alone. */
   upgrade: Roll.optional(),
 });
@@ -192,6 +198,31 @@ export function withRoll(work: Work, roll: Roll): Work {
 
 function rollsOf({ roll, upgrade }: Work): Roll[] {
   return [roll, upgrade].filter((each) => each !== undefined);
+}
+
+/** The drill that is under way. */
+export function drillUnderWay({ drill }: Work, nowMs: number): DrillMark | undefined {
+  return drill !== undefined && isInForce(drill, nowMs) ? drill : undefined;
+}
+
+/** Why no other work begins now; empty: no drill is under way. */
+export function drillInTheWay(work: Work, nowMs: number): string {
+  const drill = drillUnderWay(work, nowMs);
+  if (drill === undefined) return "";
+  return `the drill ${drill.kind} at ${drill.server} is under way (to stop it: understudy drill stop)`;
+}
+
+/** `work` without the drill `id`; itself where that isn't there. */
+export function withoutDrill(work: Work, id: string): Work {
+  const { drill, ...rest } = work;
+  return drill?.id === id ? rest : work;
+}
+
+/** `work` with the slot as taken; undefined where it was taken before. */
+export function withSlot(work: Work, slot: string): Work | undefined {
+  const { drilled = [] } = work;
+  if (drilled.includes(slot)) return undefined;
+  return { ...work, drilled: [...drilled, slot].slice(-SLOTS_MAX) };
 }
 
 /** `work` with this drain instead of a former one of the same member. Throws `drain.too-many`. */

@@ -2,12 +2,14 @@
 // for other receivers; everything else goes to a fit PuppetDB. Danger: an answer that breaks off
 // must break the connection off too, or a client takes half of its exported resources for all.
 
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
+import { PROBE_PREFIX } from "../cluster/drill.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { BODY_BYTES_MAX, readCommandBody, readCommandRequest, type Refusal } from "./command.ts";
 import type { Courier } from "./courier.ts";
@@ -140,6 +142,10 @@ async function takeCommand(
   }
   const read = readCommandBody(asked.head, body, wallMs());
   if (!read.ok) return refuse(outgoing, read);
+  // A synthetic agent is no node: nothing of it is to be in any PuppetDB.
+  if (read.head.certname.startsWith(PROBE_PREFIX)) {
+    return sayJson(outgoing, 200, { uuid: randomUUID() });
+  }
   try {
     const { id } = await courier.take(read.head, body);
     sayJson(outgoing, 200, { uuid: id });

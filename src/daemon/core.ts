@@ -26,6 +26,7 @@ import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { OWN_CERTIFICATES } from "./loops.ts";
 import { createOwnLeaves, type OwnLeaves } from "./own-leaves.ts";
 import { isIdle, keepOwn } from "./own-record.ts";
+import { type Probe, startProbe } from "./probe.ts";
 import { createRefusals, memberDoors, type Refusals } from "./pki-loop.ts";
 import { createEtcd } from "../etcd/client.ts";
 import type { Etcd } from "../etcd/types.ts";
@@ -75,6 +76,7 @@ export interface ServerParts {
   edge: EdgeRunner;
   hostCertificate: HostCertificate;
   courier: CourierRunner;
+  probe: Probe;
   /** Gives what a new CRL wakes. */
   onWake(wake: () => void): void;
 }
@@ -177,7 +179,17 @@ export async function createServer(core: Core): Promise<ServerParts> {
   parts.edge = edge;
   const hostCertificate = createHostCertificate(core, ca);
   const courier = createCourierRunner(core);
-  return { ca, copier, edge, hostCertificate, courier, onWake: (wake) => (parts.wake = wake) };
+  const probe = startProbe(core, ca);
+  core.loops.push(probe.loop);
+  return {
+    ca,
+    copier,
+    edge,
+    hostCertificate,
+    courier,
+    probe,
+    onWake: (wake) => (parts.wake = wake),
+  };
 }
 
 export function requireView({ keeper }: Core): View {

@@ -3,6 +3,7 @@
 
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
+import type { OwnDrill } from "../api/drill-commands.ts";
 import { createEvents } from "../api/events.ts";
 import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
@@ -31,6 +32,8 @@ import {
   setVoters,
   untilSeen,
 } from "./membership.ts";
+import { drillActs } from "./drill-acts.ts";
+import { drillCommands, noDrills } from "./drill-commands.ts";
 import { ejectCommands } from "./eject.ts";
 import { failoverCommands } from "./failover.ts";
 import { createInquiry } from "./inquiry.ts";
@@ -45,6 +48,7 @@ import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
+import { reportStore } from "../drill/store.ts";
 import { wallMs } from "../host/clock.ts";
 import { PATHS, PORTS } from "../host/paths.ts";
 import { findOwner } from "../host/users.ts";
@@ -64,10 +68,10 @@ export function commandsOf(
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
-  const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   const history: LocalDeps["history"] = async ({ kinds, ...wish }) =>
     core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
   const switchover = switchoverCommands(addressDeps(core, shared.status));
+  const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   return {
     log,
     history,
@@ -124,6 +128,11 @@ export function commandsOf(
     makeRoom: async () => makeRoomEverywhere(core),
     backends: backendCommands(core),
     work: workCommands(core, shared.status, switchover),
+    // Drills are a server's: only its CA makes a certificate for its synthetic agent.
+    drills:
+      server === undefined
+        ? noDrills()
+        : drillCommands(core, { status: shared.status, switchover, probe: server.probe }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
@@ -143,7 +152,7 @@ export async function listenForCommands(commands: LocalDeps, audit: Audit) {
 export async function listenForMembers(
   core: Core,
   server: ServerParts | undefined,
-  shared: Shared,
+  shared: Shared & { ownDrill: OwnDrill },
 ) {
   const { keeper, refusals, log } = core;
   const { membership } = shared;
@@ -184,6 +193,9 @@ export async function listenForMembers(
     },
     remove: async (id) => removeMember(membership, id),
     switchover: server && ownActs(core),
+    drill: drillActs(core),
+    drillReports: reportStore(PATHS.drills),
+    ownDrill: shared.ownDrill,
     puppetserverUnit: async () => readPuppetserverUnit(unitName),
     restartPuppetserver: async (asked) => restartOwn(core, asked),
     lookForUpgrades: ownLook,

@@ -30,6 +30,7 @@ export interface LocalParts {
   clock: () => ClockStatus;
   history: { waiting(): number };
   api: () => LocalStatus["api"];
+  probe: () => LocalStatus["probe"];
   expiries: () => Expiry[];
   warnings: () => string[];
 }
@@ -43,6 +44,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const courier = parts.courier();
   const switchovers = await readSwitchovers();
   const api = parts.api();
+  const probe = parts.probe();
   return {
     id: node.id,
     role: node.role,
@@ -70,6 +72,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...withCourier(await courier),
     clock: parts.clock(),
     history: { waiting: parts.history.waiting() },
+    ...(probe === undefined ? {} : { probe }),
     ...(api === undefined ? {} : { api }),
     expiries: parts.expiries(),
     warnings: parts.warnings(),

@@ -13,7 +13,7 @@ import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import type { Voters } from "../cluster/voters-loop.ts";
-import { isPaused } from "../cluster/work.ts";
+import { drillUnderWay, isPaused } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
@@ -134,7 +134,7 @@ export function startServerLoops(
     ...named(host, "own etcd"),
     body: async () =>
       withRecord(host, async () => {
-        if (!paused()) await keepOwnEtcd(host, etcdChanges);
+        if (!paused() && !isLost(host)) await keepOwnEtcd(host, etcdChanges);
       }),
   });
   const votersLoop = startLoop({
@@ -176,6 +176,13 @@ export function startServerLoops(
   const filledLoop = startFilledLoop(host, server.courier);
   const own = [edgeLoop, vipLoop, etcdLoop, votersLoop, certificateLoop, ejectedLoop, courierLoop];
   return [...caLoops, ...own, filledLoop];
+}
+
+/** Whether a drill keeps this server's etcd away; a timer brings it back. */
+function isLost({ keeper, node }: LoopHost): boolean {
+  const view = keeper.current();
+  const drill = view && drillUnderWay(view.work, wallMs());
+  return drill?.kind === "etcd-loss" && drill.server === node.id;
 }
 
 interface Changes {

@@ -7,8 +7,9 @@ import type { Peers } from "../cluster/peer.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { judge, three } from "../cluster/testing/status.ts";
-import { NO_WORK, type PackageStep } from "../cluster/work.ts";
+import { NO_WORK, type PackageStep, withoutDrill } from "../cluster/work.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
+import { isoTime, wallMs } from "../host/clock.ts";
 import type { UpgradeLook } from "../upgrade/look.ts";
 import { rollCommands } from "./roll-commands.ts";
 import { upgradeCommands, upgradeOwn } from "./upgrade.ts";
@@ -67,6 +68,18 @@ test("upgradeCommands refuses what isn't as it was shown, nothing, and a restart
   await assert.rejects(asked([]).upgrade.begin(wish, "ops"), refused(/nothing to upgrade/));
   const stale = asked([HAPROXY], { lists: "no network" }).upgrade;
   await assert.rejects(stale.begin(wish, "ops"), refused(/no network/));
+  const until = isoTime(wallMs() + 60_000);
+  const drill = {
+    id: "0123456789ab",
+    kind: "edge-kill",
+    server: "s2",
+    driver: "s1",
+    by: "",
+    at: "",
+  };
+  await updateWork(etcd.client(), (work) => ({ ...work, drill: { ...drill, until } }));
+  await assert.rejects(upgrade.begin(wish, "ops"), refused(/the drill edge-kill at s2/));
+  await updateWork(etcd.client(), (work) => withoutDrill(work, drill.id));
   assert.equal((await readWork(etcd.client())).upgrade, undefined, "nothing was begun");
   const restart = { names: [], rest: false, reason: "", force: false };
   await roll.begin(restart, "ops");

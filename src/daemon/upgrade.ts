@@ -12,7 +12,7 @@ import { readWork, updateWork } from "../cluster/record.ts";
 import { DRIVEN_MS, type UpgradeJob } from "../cluster/roll.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { isPaused, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
+import { drillInTheWay, isPaused, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { type Looks, planUpgrade, renderUpgradePlan } from "../setup/upgrade-plan.ts";
@@ -74,6 +74,8 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
       const after = await updateWork(etcd, (work) => {
         const paused = fresh.ids.find((id) => isPaused(work, id, nowMs));
         if (paused !== undefined) throw refused(`${paused} is paused`, planned);
+        const drill = drillInTheWay(work, nowMs);
+        if (drill !== "") throw refused(drill, planned);
         return rollUnderWay(work) === undefined ? withRoll(work, fresh) : work;
       });
       host.wake();

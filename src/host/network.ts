@@ -111,6 +111,14 @@ export async function configuredAddresses(): Promise<LocalAddress[]> {
   return parseAddresses(await run(["ip", "-j", "addr", "show"], { withinMs: ASK_MS }));
 }
 
+/** The names of all interfaces but loopback, up or not. Throws Fault `host.command-failed`. */
+export async function listLinks(): Promise<string[]> {
+  const links = LinkNames.parse(parseJson(await run(["ip", "-j", "link", "show"])));
+  return links.flatMap(({ ifname, flags }) => (flags.includes("LOOPBACK") ? [] : [ifname]));
+}
+
+const LinkNames = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
+
 const Links = z.array(
   z.object({
     ifname: z.string(),

@@ -32,6 +32,10 @@ export const PATHS = {
   journal: `${STATE}/journal`,
   /** What happened, as this member tells it. */
   history: `${STATE}/history`,
+  /** Reports of the drills that were driven from here. */
+  drills: `${STATE}/drills`,
+  /** Key and certificate of this server's synthetic agent. */
+  probe: `${STATE}/probe`,
   /** What an upgrade of this server's packages is to do, and what came of it. */
   upgrade: `${STATE}/upgrade`,
   /** The last view of the cluster that was read from the record. */

@@ -57,6 +57,11 @@ export async function unit(verb: UnitVerb, unit: string, options: UnitOptions = 
   });
 }
 
+/** Ends every process of `unit` at once (SIGKILL). Throws Fault `host.command-failed`. */
+export async function killUnit(unit: string): Promise<void> {
+  await run(["systemctl", "kill", "--signal=KILL", unit], { withinMs: ASK_MS });
+}
+
 /** Whether `unit` is up, or serving while it reloads. False also where there is no systemd. */
 export async function isActive(unit: string): Promise<boolean> {
   const result = await tryRun(["systemctl", "is-active", unit], { withinMs: ASK_MS }).catch(

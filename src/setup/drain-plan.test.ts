@@ -131,3 +131,18 @@ test("judgeDrained tells what is still open", () => {
     "s1",
   ]);
 });
+
+test("planDrain refuses during a drill, unless that has ended", () => {
+  const drill = {
+    id: "0123456789ab",
+    kind: "edge-kill",
+    server: "s2",
+    driver: "s1",
+    by: "ops",
+    at: "",
+    until: new Date(NOW_MS + 1000).toISOString(),
+  };
+  const status = judge(three(), {}, { drains: [], drill });
+  assert.match(planDrain(status, "s1", NOW_MS).refused, /drill edge-kill at s2.*drill stop/);
+  assert.equal(planDrain(status, "s1", NOW_MS + 2000).refused, "");
+});

@@ -7,7 +7,7 @@ import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf, isPaused } from "../cluster/work.ts";
+import { drainOf, drillInTheWay, isPaused } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
@@ -31,7 +31,7 @@ export function planDrain(
   const steps = stepsOf(status, target, heirs);
   return {
     id,
-    refused: whyNot(status, target, heirs, capacity),
+    refused: drillInTheWay(status.work, nowMs) || whyNot(status, target, heirs, capacity),
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,

@@ -85,6 +85,21 @@ test("describeEnd says what is so now", () => {
   assert.match(text, /--rest/);
 });
 
+test("planRestarts and a drill don't go together, unless that has ended", () => {
+  const drill = {
+    id: "0123456789ab",
+    kind: "edge-kill",
+    server: "s2",
+    driver: "s1",
+    by: "ops",
+    at: "",
+    until: new Date(NOW_MS + 1000).toISOString(),
+  };
+  const status = judge(three(), {}, { drains: [], drill });
+  assert.throws(() => planRestarts(status, ["s1"], NOW_MS), refused);
+  assert.equal(planRestarts(status, ["s1"], NOW_MS + 2000).refused, "");
+});
+
 test("tellRoll and describeEnd tell an upgrade, how it goes on and how it goes back", () => {
   const packages = [{ name: "haproxy", from: "2.6-1", to: "2.6-2" }];
   const servers = ["s1", "s2", "s3"].map((id) => ({ id, packages, moves: true }));

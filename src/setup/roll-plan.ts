@@ -7,7 +7,7 @@ import { tellStep } from "../cluster/work-status.ts";
 import { packagedOf } from "../cluster/backends.ts";
 import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { isPaused, type Roll } from "../cluster/work.ts";
+import { drillInTheWay, isPaused, type Roll } from "../cluster/work.ts";
 import { capacityWithout, countOf } from "./drain-plan.ts";
 import type { RollPlan } from "./work-contract.ts";
 
@@ -52,6 +52,8 @@ export function planRestarts(
   if (paused !== undefined) {
     throw new Fault("roll.refused", `${paused} is paused`, { hints: ["understudy resume"] });
   }
+  const drill = drillInTheWay(status.work, nowMs);
+  if (drill !== "") throw new Fault("roll.refused", drill);
   const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));
   const { busy = 0, waiting = 0 } = without[0] ?? {};

@@ -3,6 +3,8 @@
 
 import { createLog } from "../../base/log.ts";
 import { judge, local, three } from "../../cluster/testing/status.ts";
+import { exampleReport } from "../../drill/testing/report.ts";
+import { summarize } from "../../drill/report.ts";
 import type { Roll } from "../../cluster/work.ts";
 import type { CaOutcome } from "../../setup/contract.ts";
 import { createEvents } from "../events.ts";
@@ -13,6 +15,7 @@ const CRLS = {
   signed: false,
   crls: [{ issuer: "CN=CA", number: "7", thisUpdate: DAY, nextUpdate: DAY, entries: 3 }],
 };
+const REPORT = exampleReport();
 const RECEIVER = { name: "foreman", url: "https://foreman.test/reports" };
 const BACKENDS = {
   backends: [{ name: "puppetserver", address: "10.0.0.1", port: 8141, jrubies: 4, unfit: "" }],
@@ -136,6 +139,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       },
     },
     work: workOf(called),
+    drills: drillsOf(called),
     access: {
       list: async () => ({ tokens: [] }),
       create: async ({ name, role }) => ({ name, role, expiresAt: DAY, token: "UA1.x", copies: 2 }),
@@ -146,6 +150,35 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
     },
   };
   return { commands, calls };
+}
+
+function drillsOf(called: (...words: unknown[]) => void): LocalDeps["drills"] {
+  const plan = { kind: "edge-kill" as const, server: "s2", driver: "s1", lines: [], refused: [] };
+  const id = "0123456789ab";
+  return {
+    plan: async () => plan,
+    begin: async ({ kind }, by) => {
+      called("drill", kind, by);
+      return { id, server: "s2" };
+    },
+    own: { progress: () => ({ running: false, lines: [] }), stop: () => undefined },
+    progress: async () => ({ id, running: true, lines: ["it measures"] }),
+    stop: async (by) => {
+      called("drill stop", by);
+    },
+    reports: async () => ({ reports: [summarize(REPORT)], missing: [] }),
+    report: async () => ({ report: REPORT }),
+    probe: async () => {
+      return {
+        ok: true,
+        because: "",
+        status: 200,
+        ms: 90,
+        target: "10.0.0.10:8140",
+        certname: "p",
+      };
+    },
+  };
 }
 
 function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {

@@ -52,6 +52,7 @@ export const KINDS = {
   command: "what somebody typed, and what it took",
   crl: "a CRL without a new revocation",
   daemon: "daemons that start and stop",
+  drill: "failures on purpose, and what was measured",
   edge: "HAProxy up and down",
   etcd: "votes, leaders and alarms of etcd",
   leader: "who runs the cluster's chores",

@@ -28,6 +28,12 @@ const GOOD: [string, object, Partial<Settings>][] = [
   ["no address", { virtualIps: [] }, { virtualIps: [] }],
   ["another way to boot", { isolatedEdge: "refuse" }, { isolatedEdge: "refuse" }],
   ["nodes that live for ever", { puppetdbNodeTtlS: 0 }, { puppetdbNodeTtlS: 0 }],
+  ["a measure", { probeEveryS: 60 }, { probeEveryS: 60 }],
+  [
+    "drills",
+    { drills: [{ kind: "edge-kill", when: "Tue 10:00" }], drillWindows: ["Mon-Fri 09:00-17:00"] },
+    {},
+  ],
   ["balancers", { acceptProxyFrom: ["10.0.0.5", "10.1.0.0/16"] }, {}],
 ];
 for (const [what, more, expected] of GOOD) {
@@ -50,6 +56,26 @@ const BAD: [string, object, string, RegExp][] = [
     { virtualIps: ["10.0.0.9"] },
     "config.refused",
     /virtualIps \(0\)/,
+  ],
+  ["a measure all the time", { probeEveryS: 1 }, "config.refused", /every 10 s/],
+  [
+    "no drill",
+    { drills: [{ kind: "fire", when: "Tue 10:00" }] },
+    "config.refused",
+    /drills \(0.kind\)/,
+  ],
+  [
+    "no time",
+    { drills: [{ kind: "edge-kill", when: "soon" }] },
+    "config.refused",
+    /day and a time of UTC/,
+  ],
+  ["no window", { drillWindows: ["17:00-09:00"] }, "config.refused", /Mon-Fri 09:00-17:00/],
+  [
+    "a drill outside of every window",
+    { drills: [{ kind: "edge-kill", when: "Sat 10:00" }], drillWindows: ["Mon-Fri 09:00-17:00"] },
+    "config.refused",
+    /never be held/,
   ],
   ["an address twice", { virtualIps: ["10.0.0.9/24", "10.0.0.9/16"] }, "config.refused", /twice/],
   ["a member's address", { virtualIps: ["10.0.0.2/24"] }, "config.refused", /s2's own address/],
@@ -129,6 +155,21 @@ test("what is typed is read as the record has it, and shown as it was typed", ()
       "a=https://x/?y=1",
     ],
     ["otherNames", [""], [], "none"],
+    ["probeEveryS", ["1m"], 60, "1m"],
+    ["probeEveryS", ["0"], 0, "never"],
+    [
+      "drills",
+      ["edge-kill=Tue 10:00, vip-move=daily 3:00", "etcd-loss=Sun 4:00"],
+      [
+        { kind: "edge-kill", when: "Tue 10:00" },
+        { kind: "vip-move", when: "daily 3:00" },
+        { kind: "etcd-loss", when: "Sun 4:00" },
+      ],
+      "edge-kill=Tue 10:00, vip-move=daily 3:00, etcd-loss=Sun 4:00",
+    ],
+    ["drills", [""], [], "none"],
+    ["drillWindows", ["Mon-Fri 09:00-17:00"], ["Mon-Fri 09:00-17:00"], "Mon-Fri 09:00-17:00"],
+    ["drillWindows", [""], [], "at any time"],
   ];
   for (const [key, words, value, text] of cases) {
     assert.deepEqual(CATALOG[key].read(words), value);

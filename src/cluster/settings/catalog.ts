@@ -5,10 +5,13 @@ import { isIPv6 } from "node:net";
 import type { z } from "zod";
 import { parseDuration, renderDuration } from "../../base/duration.ts";
 import { Fault } from "../../base/fault.ts";
-import { type Member, ReportReceiver, Settings } from "../schema.ts";
+import { isEverIn } from "../drill-times.ts";
+import { DrillPlanned, type Member, ReportReceiver, Settings } from "../schema.ts";
 
 /** A node that is silent for less than this runs as ever: half an hour is Puppet's run interval. */
 const NODE_TTL_S_MIN = 3600;
+/** A catalog takes a puppetserver's time: one in ten seconds of each server is enough to tell. */
+const PROBE_S_MIN = 10;
 
 /** One setting, as people know it. */
 interface Described {
@@ -79,6 +82,40 @@ export const CATALOG = {
       const all = ReportReceiver.array().safeParse(value);
       return many.render((all.data ?? []).map(({ name, url }) => `${name}=${url}`));
     },
+  },
+  probeEveryS: {
+    what: "how often every server asks for a catalog as an agent would, to measure that",
+    form: "a duration, 0 for never",
+    read: (words) => parseDuration(words.join("")),
+    render: (value) => (Number(value) === 0 ? "never" : renderDuration(Number(value))),
+  },
+  drills: {
+    what: "drills that are held by themselves; times are UTC",
+    form: '"KIND=DAY HH:MM", several',
+    read: (words) =>
+      words
+        .flatMap((word) => word.split(","))
+        .filter((word) => word.trim() !== "")
+        .map((word) => ({
+          kind: word.slice(0, Math.max(0, word.indexOf("="))).trim(),
+          when: word.slice(word.indexOf("=") + 1).trim(),
+        })),
+    render: (value) => {
+      const all = DrillPlanned.array().safeParse(value);
+      const texts = (all.data ?? []).map(({ kind, when }) => `${kind}=${when}`);
+      return texts.length === 0 ? "none" : texts.join(", ");
+    },
+  },
+  drillWindows: {
+    what: "when drills may be held at all; times are UTC",
+    form: '"DAY-DAY HH:MM-HH:MM", several; none: at any time',
+    read: (words) =>
+      words
+        .flatMap((word) => word.split(","))
+        .map((word) => word.trim())
+        .filter((word) => word !== ""),
+    render: (value) =>
+      Array.isArray(value) && value.length > 0 ? value.join(", ") : "at any time",
   },
 } satisfies Partial<Record<keyof Settings, Described>>;
 
@@ -188,10 +225,24 @@ function brokenRules(settings: Settings, members: readonly Member[]): string[] {
     if (!memberIds.has(name)) continue;
     broken.push(`otherNames: ${name} is a member: no other server may answer to its name`);
   }
+  broken.push(...brokenDrills(settings));
   if (puppetdbNodeTtlS > 0 && puppetdbNodeTtlS < NODE_TTL_S_MIN) {
     broken.push("puppetdbNodeTtlS: less than 1h would deactivate nodes between two runs");
   }
   return broken;
+}
+
+function brokenDrills({ probeEveryS = 0, drills = [], drillWindows = [] }: Settings): string[] {
+  const outside = drills.filter(({ when }) => !isEverIn(when, drillWindows));
+  return [
+    ...(probeEveryS > 0 && probeEveryS < PROBE_S_MIN
+      ? [`probeEveryS: not more often than every ${PROBE_S_MIN} s`]
+      : []),
+    ...outside.map(
+      ({ kind, when }) =>
+        `drills: ${kind}=${when} lies in none of drillWindows: it would never be held`,
+    ),
+  ];
 }
 
 function describe(error: z.ZodError): string[] {

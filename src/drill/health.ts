@@ -1,0 +1,63 @@
+// Whether the cluster is as well as it was before a drill. Pure.
+
+import type { ClusterStatus } from "../cluster/status.ts";
+
+/** What is still worse than before, in words; empty: the drill left nothing. */
+export function stillWorse(before: ClusterStatus, now: ClusterStatus): string[] {
+  const known = new Set(before.warnings.map(sameText));
+  const lost = now.toleratedFailures < before.toleratedFailures;
+  const news = now.warnings.filter((warning) => !known.has(sameText(warning)));
+  const silent = now.members
+    .filter(({ local }) => local === undefined)
+    .filter(({ member }) => before.members.some((m) => m.member.id === member.id && m.local))
+    .map(({ member }) => `${member.id} doesn't answer`);
+  const worse = [
+    ...(lost
+      ? [`${now.toleratedFailures} failures are tolerated, not ${before.toleratedFailures}`]
+      : []),
+    ...silent,
+    ...news,
+  ];
+  return [...new Set(worse)];
+}
+
+/** A warning without its numbers: how long or how many may differ. */
+function sameText(warning: string): string {
+  return warning.replaceAll(/\d+/g, "#");
+}
+
+/** What of the cluster a drill watches, by name; each is asked again and again. */
+export function watchedStates({ members, etcd }: ClusterStatus): Map<string, string> {
+  const states = new Map<string, string>();
+  states.set("etcd", etcd.quorum ? "etcd has a quorum" : "etcd has no quorum");
+  for (const { member, local } of members) {
+    const { id } = member;
+    states.set(`${id} answers`, local === undefined ? `${id} is silent` : `${id} answers`);
+    if (local === undefined) continue;
+    const held = local.addresses.toSorted().join(", ");
+    states.set(`${id} holds`, held === "" ? `${id} holds no address` : `${id} holds ${held}`);
+    states.set(`${id} votes`, `${id}'s etcd: ${local.etcd.runs}`);
+    const { edge, courier } = local;
+    if (edge !== undefined) {
+      states.set(`${id} edge`, `${id}'s edge is ${edge.active ? "up" : "down"}`);
+    }
+    for (const { name, state } of edge?.backends ?? []) {
+      states.set(`${id} ${name}`, `${id}'s edge sees ${name}'s puppetserver as ${state}`);
+    }
+    for (const { id: database, fit } of courier?.puppetdbs ?? []) {
+      const is = fit ? "fit" : "not fit";
+      states.set(`${id} puppetdb ${database}`, `${id} finds PuppetDB of ${database} ${is}`);
+    }
+  }
+  return states;
+}
+
+/** What differs between two looks, in words. What is silent says nothing of its parts. */
+export function changedStates(
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+): string[] {
+  return [...now].flatMap(([name, state]) =>
+    before.has(name) && before.get(name) !== state ? [state] : [],
+  );
+}
