@@ -14,6 +14,7 @@ import type { CaCommands, LocalDeps } from "../../src/api/local-app.ts";
 import { createTestCommands } from "../../src/api/testing/commands.ts";
 import type { CaList } from "../../src/setup/contract.ts";
 import type { IncidentWish } from "../../src/setup/history-contract.ts";
+import { createMockDrills, type MockDrills } from "./drills.ts";
 
 const NAMES = ["s1.example.com", "s2.example.com", "s3.example.com"];
 const CERTIFICATES = 240;
@@ -44,6 +45,7 @@ export interface MockState {
 export interface MockCluster {
   commands: LocalDeps;
   state: MockState;
+  drills: MockDrills;
   /** Tells something in the history. */
   tell: (kind: string, what: string, by?: string) => void;
 }
@@ -88,8 +90,10 @@ export function createMockCluster(lookMs?: number): MockCluster {
     return { entries, more: wanted.length - entries.length, because: "" };
   };
   const basis = createTestCommands().commands;
+  const drills = createMockDrills(basis.drills, tell);
   const commands: LocalDeps = {
     ...basis,
+    drills: drills.commands,
     cluster,
     history,
     events: createEvents({ cluster, history, ...(lookMs === undefined ? {} : { lookMs }) }),
@@ -98,7 +102,7 @@ export function createMockCluster(lookMs?: number): MockCluster {
     work: { ...basis.work, drains: drainsOf(state, basis.work.drains, tell) },
     incident: async (wish) => incidentOf(state, wish),
   };
-  return { commands, state, tell };
+  return { commands, state, drills, tell };
 }
 
 function incidentOf(

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { Certificates } from "./pages/certificates.tsx";
+import { Drills } from "./pages/drills.tsx";
 import { History } from "./pages/history.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { PuppetDb } from "./pages/puppetdb.tsx";
@@ -22,6 +23,7 @@ export const ROUTES = [
   { path: "/certificates", title: "Certificates", page: Certificates },
   { path: "/puppetdb", title: "PuppetDB", page: PuppetDb },
   { path: "/history", title: "History", page: History },
+  { path: "/drills", title: "Drills", page: Drills },
   { path: "/settings", title: "Settings", page: Settings },
 ] as const satisfies readonly PageRoute[];
 

@@ -137,6 +137,34 @@ test("a change that can't be made says why, and leaves the question open", async
   await page.getByRole("button", { name: "Sign mail2.example.com" }).waitFor();
 });
 
+test("drills: one is held by typing its kind, seen under way, and its report has figures", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.operator, path: "/drills" });
+  await page.getByText("no drill was held.").waitFor();
+  await page.getByLabel("Kind").selectOption("edge-kill");
+  await page.getByLabel("Server").selectOption("s3.example.com");
+  await page.getByRole("button", { name: "Show what it would do" }).click();
+  const dialog = page.getByRole("dialog", { name: "edge-kill at s3.example.com" });
+  await dialog.getByText("s3.example.com: it is killed.").waitFor();
+  await dialog.getByRole("textbox").fill("edge-kill");
+  await dialog.getByRole("button", { name: "Hold it" }).click();
+  await page.getByRole("log").getByText("it measures").waitFor();
+  mock.drills.end();
+  await page.getByRole("button", { name: /^Report of edge-kill/ }).click();
+  const report = page.getByRole("dialog", { name: "edge-kill at s3.example.com" });
+  await report.getByText(/^It went through/).waitFor();
+  await report.getByRole("row", { name: /^no new connection/ }).waitFor();
+  await report.locator("canvas").waitFor();
+  await assertAccessible(page, "the report of a drill");
+  await report.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Show what it would do" }).click();
+  await dialog.getByRole("textbox").fill("edge-kill");
+  await dialog.getByRole("button", { name: "Hold it" }).click();
+  await page.getByRole("button", { name: "Stop it, and undo it" }).click();
+  await page.getByRole("row", { name: /stopped/ }).waitFor();
+  assert.deepEqual(problems, []);
+});
+
 test("each role sees the buttons that are for it", async () => {
   const { tokens } = stage.mock;
   for (const [token, sign, revoke, drain, edit] of [
@@ -152,6 +180,12 @@ test("each role sees the buttons that are for it", async () => {
     await page.getByRole("link", { name: "Servers" }).click();
     await page.getByRole("button", { name: "Why is s1.example.com so?" }).waitFor();
     assert.equal(await counted(/^Drain /), drain);
+    await page.getByRole("link", { name: "Drills" }).click();
+    await page
+      .getByText(/^Drills that were held/)
+      .first()
+      .waitFor();
+    assert.equal(await counted(/^Show what it would do$/), Math.sign(drain));
     await page.getByRole("link", { name: "Settings" }).click();
     await page.getByRole("table", { name: "Settings of the cluster" }).waitFor();
     assert.equal(await counted(/^Show what would change$/), edit);
@@ -234,7 +268,7 @@ test("every page is fit for screen readers and keyboards, dark and light, and fi
     const { page, problems } = await stage.open({ token: mock.tokens.admin, ...look });
     await page.getByText("What to do", { exact: true }).first().click();
     await assertAccessible(page, "overview");
-    for (const title of ["Servers", "Certificates", "PuppetDB", "History", "Settings"]) {
+    for (const title of ["Servers", "Certificates", "PuppetDB", "History", "Drills", "Settings"]) {
       await page.getByRole("link", { name: title, exact: true }).click();
       await page.getByRole("heading", { level: 1, name: title }).waitFor();
       const focused = "document.activeElement?.tagName + document.activeElement?.textContent";
