@@ -2,6 +2,7 @@
 
 import { openCluster } from "../lab/cluster.ts";
 import type { Bench, Stand } from "./bench.ts";
+import { dashboard } from "./operate/dashboard.ts";
 import { drills } from "./operate/drills.ts";
 import { type NineSite, openNine, status } from "./operate/status.ts";
 import { rollingRestart, switchovers } from "./operate/planned.ts";
@@ -11,7 +12,7 @@ export function operateBench(): Bench {
   const ours: Stand = {
     about: "Understudy on three servers",
     kind: "understudy",
-    groups: [switchovers(), rollingRestart(), drills()],
+    groups: [switchovers(), rollingRestart(), drills(), dashboard()],
     open: async ({ say, signal }) => siteOf(await openCluster({ say, signal })),
   };
   const nine: Stand<NineSite> = {

@@ -29,6 +29,8 @@ export interface NpmPackage {
   name: string;
   version: string;
   license: string;
+  /** Where its code is in the package, if not at its path. */
+  within?: string;
 }
 
 /** Type declarations, sources and maps: no program reads them. */
@@ -48,9 +50,26 @@ export function productionPackages(lock: unknown): NpmPackage[] {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Reads the repository's lock. */
+/** What Vite puts into the dashboard's script: parts of these are in the package too. */
+export const BUNDLED = ["@preact/signals", "@preact/signals-core", "preact", "uplot"] as const;
+
+/** Reads the repository's lock: what the installed program needs. */
 export async function readProductionPackages(): Promise<NpmPackage[]> {
-  return productionPackages(JSON.parse(await readFile(join(TOP, "package-lock.json"), "utf8")));
+  return productionPackages(await readLock());
+}
+
+/** Reads the repository's lock: what is in the dashboard's script. */
+export async function readBundledPackages(): Promise<NpmPackage[]> {
+  const { packages } = LOCK.parse(await readLock());
+  return BUNDLED.map((name) => {
+    const path = `node_modules/${name}`;
+    const { version = "", license = "" } = packages[path] ?? {};
+    return { path, name, version, license, within: "dashboard/assets" };
+  });
+}
+
+async function readLock(): Promise<unknown> {
+  return JSON.parse(await readFile(join(TOP, "package-lock.json"), "utf8"));
 }
 
 /**

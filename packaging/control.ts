@@ -95,7 +95,7 @@ export function renderCopyright(
       ` https://github.com/nodejs/node/blob/${nodeVersion}/LICENSE`,
     ],
     ...packages.map(({ one, text }) => [
-      `Files: usr/lib/understudy/${one.path}/*`,
+      `Files: usr/lib/understudy/${one.within ?? one.path}/*`,
       `Copyright: ${copyrightLine(text) ?? `authors of ${one.name}`}`,
       `License: ${one.name}-${one.license}`,
       ...indent(text ?? one.license),

@@ -21,6 +21,7 @@ const INPUTS = [
   "src",
   "tsconfig.build.json",
   "tsconfig.json",
+  "web",
 ] as const;
 
 /** A text that changes when the package would: a hash over every input's path and content. */

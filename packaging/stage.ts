@@ -9,7 +9,13 @@ import { gzipSync } from "node:zlib";
 import { Fault } from "../src/base/fault.ts";
 import { exists } from "../src/host/files.ts";
 import { run, tryRun } from "../src/host/process.ts";
-import { copyPackages, readLicence, readProductionPackages } from "./closure.ts";
+import { buildDashboard } from "../web/build.ts";
+import {
+  copyPackages,
+  readBundledPackages,
+  readLicence,
+  readProductionPackages,
+} from "./closure.ts";
 import { renderChangelog, renderControl, renderCopyright, renderMd5sums } from "./control.ts";
 import { NODE_BINARY, TOP } from "./inputs.ts";
 import { collectHelp, type HelpText, renderManual } from "./manual.ts";
@@ -40,13 +46,15 @@ export async function stagePackage(root: string, release: Release): Promise<void
   };
   await compile(join(root, LIB, "js"));
   await copyNode(join(root, LIB, "node"));
+  await buildDashboard(join(root, LIB, "dashboard"));
   const packages = await readProductionPackages();
   await copyPackages(packages, join(root, LIB));
   const { version, description, epoch } = release;
   await put(`${LIB}/package.json`, `${JSON.stringify(manifest(release), undefined, 2)}\n`);
   await copyFixedFiles(root);
 
-  const licences = packages.map(async (one) => ({ one, text: await readLicence(one) }));
+  const shipped = [...packages, ...(await readBundledPackages())];
+  const licences = shipped.map(async (one) => ({ one, text: await readLicence(one) }));
   const nodeVersion = (await run([NODE_BINARY, "--version"])).trim();
   await put(`${DOC}/copyright`, renderCopyright(nodeVersion, await Promise.all(licences)));
   await put(`${DOC}/changelog.gz`, zip(renderChangelog(version, epoch)));

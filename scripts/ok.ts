@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { renderFault } from "../src/base/fault.ts";
 import { monotonicMs } from "../src/host/clock.ts";
 import { tryRun } from "../src/host/process.ts";
+import { ensureBrowser } from "./browser.ts";
 import { ensureTools } from "./tools.ts";
 
 const TOP = join(import.meta.dirname, "..");
@@ -24,6 +25,7 @@ const UNIT_TESTS = [
   "bench/**/*.test.ts",
   "scripts/**/*.test.ts",
   "packaging/**/*.test.ts",
+  "web/**/*.test.ts",
 ];
 
 const LONG_TEST = /\.long\.test\.ts$/;
@@ -39,7 +41,9 @@ interface Step {
  */
 export async function runOk(options: { long: boolean; signal?: AbortSignal }): Promise<boolean> {
   const { long, signal } = options;
-  await ensureTools((line) => console.log(`   ${line}`));
+  const say = (line: string) => console.log(`   ${line}`);
+  await ensureTools(say);
+  await ensureBrowser(say);
   const outcomes: boolean[] = [];
   for (const step of steps(long)) {
     if (signal?.aborted === true) return false;
@@ -58,6 +62,8 @@ function steps(long: boolean): Step[] {
     { name: "format", argv: [join(BIN, "oxfmt"), "--check", "."] },
     { name: "lint", argv: [join(BIN, "oxlint"), "--type-aware"] },
     { name: "types", argv: [join(BIN, "tsc"), "-p", "."] },
+    { name: "web types", argv: [join(BIN, "tsc"), "-p", "web", "--noEmit"] },
+    { name: "web build", argv: [process.execPath, "web/build.ts"] },
     {
       name: "unit tests",
       argv: [process.execPath, "--test", concurrency, "--test-reporter=spec", ...tests],

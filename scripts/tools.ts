@@ -96,14 +96,16 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function libraryFolders(lib: string): string[] {
+/** Where Debian has the libraries below `lib`. */
+export function libraryFolders(lib: string): string[] {
   if (!existsSync(lib)) return [];
   return readdirSync(lib)
     .filter((name) => name.endsWith("-linux-gnu"))
     .map((name) => join(lib, name));
 }
 
-async function refuseUnlessDebian(missing: string[]): Promise<void> {
+/** Throws Fault `scripts.no-tool` where `missing` can't be fetched. */
+export async function refuseUnlessDebian(missing: string[]): Promise<void> {
   const apt = await tryRun(["apt-get", "--version"]).catch(() => undefined);
   if (apt?.ok === true) return;
   throw new Fault("scripts.no-tool", `unit tests need ${missing.join(", ")}`, {

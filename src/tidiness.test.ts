@@ -123,9 +123,9 @@ function prefixOf(code: string): string {
 }
 
 function sourceFiles(): { path: string; text: string }[] {
-  return ["src", "lab", "bench", "packaging", "scripts"].flatMap((folder) =>
+  return ["src", "lab", "bench", "packaging", "scripts", "web"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+      .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
       .map((entry) => {
         const full = join(entry.parentPath, entry.name);
         return { path: relative(ROOT, full), text: readFileSync(full, "utf8") };

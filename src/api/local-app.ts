@@ -65,6 +65,7 @@ import type {
 import type { AlertCommands, HookCommands } from "./alert-commands.ts";
 import { type Audit, audited } from "./audit.ts";
 import type { DrillCommands } from "./drill-commands.ts";
+import type { Events } from "./events.ts";
 import { serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { answerFault } from "./serve.ts";
@@ -115,6 +116,7 @@ export interface LocalDeps {
   history(wish: HistoryWish): Promise<HistoryAnswer>;
   why(about: string): Promise<Explanation>;
   incident(wish: IncidentWish): Promise<Incident>;
+  events: Events;
 }
 
 /** The cluster's settings. */
@@ -218,7 +220,7 @@ export function createLocalApp(deps: LocalDeps, audit: Audit): Hono {
         // Commands run as root: everything is theirs, whoever became it.
         const who = actorFrom(c.req.header(ACTOR_HEADER));
         return audited(audit, { who, role: "root", from: "socket" }, route, async (about) =>
-          call(who, about),
+          call({ who, stays: () => true }, about),
         );
       },
     });

@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
 import { OFFERED } from "./people-app.ts";
+import { EVENTS_TYPE } from "./route.ts";
 import { METRICS_PATH, OPENAPI_PATH, pathOf, renderOpenApi } from "./openapi.ts";
 import { ROUTES } from "./routes.ts";
+import { SESSION_PATH } from "./session-routes.ts";
 import { startTestPeople } from "./testing/people.ts";
 
 type Schema = Parameters<typeof z.fromJSONSchema>[0];
@@ -88,6 +90,8 @@ test("every operation in the document answers as it is described", async () => {
     const named = (operation.parameters ?? []).filter((each) => each.in === "path");
     const place = named.reduce((so, { name }) => so.replace(`{${name}}`, "some.test"), path);
     assert.doesNotMatch(place, /[{}]/, what);
+    // It would go on for ever: events.test.ts reads it.
+    if (operation.responses["200"]?.content[EVENTS_TYPE] !== undefined) continue;
     const said = await people.ask(method.toUpperCase(), place, {
       ...(role === undefined ? {} : { token: people.tokens[role] }),
       ...(body === undefined ? {} : { body }),
@@ -157,7 +161,8 @@ test("every route that is offered is in the document, and none of root's is", ()
     routes.filter((each) => !described.includes(each)),
     [],
   );
-  const own = [METRICS_PATH, OPENAPI_PATH].map((path) => `get ${path}`);
+  const reads = [METRICS_PATH, OPENAPI_PATH].map((path) => `get ${path}`);
+  const own = [...reads, ...["get", "post", "delete"].map((method) => `${method} ${SESSION_PATH}`)];
   assert.deepEqual(
     others.filter((each) => !each.startsWith("get /health/")),
     own,

@@ -5,10 +5,14 @@ import { HEALTH_CHECKS } from "../cluster/health.ts";
 import { WireFault } from "../cluster/wire-fault.ts";
 import { VERSION } from "../version.ts";
 import { HEALTH_SUMMARIES, HealthAnswer, healthPath } from "./health-app.ts";
-import type { Route } from "./route.ts";
+import { Done } from "../setup/contract.ts";
+import { EVENTS_TYPE, type Route } from "./route.ts";
+import { SESSION_PATH, SESSION_SUMMARIES, SessionShown } from "./session-routes.ts";
 
 export const OPENAPI_PATH = "/v1/openapi.json";
 export const METRICS_PATH = "/metrics";
+
+const SESSIONS = { get: SessionShown, post: SessionShown, delete: Done };
 
 type Json = Record<string, unknown>;
 
@@ -35,6 +39,12 @@ export function renderOpenApi(routes: readonly Route[]): Json {
       default: FAULT,
     },
   });
+  for (const [method, answer] of Object.entries(SESSIONS)) {
+    add(SESSION_PATH, method, {
+      ...ofRole("viewer", SESSION_SUMMARIES[method as keyof typeof SESSION_SUMMARIES]),
+      responses: { 200: { description: "done", ...json(answer) }, default: FAULT },
+    });
+  }
   for (const route of routes) {
     add(pathOf(route), route.method.toLowerCase(), describeRoute(route));
   }
@@ -76,7 +86,15 @@ function describeRoute(route: Route): Json {
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: content(schemaOf(body, "input")) } }),
-    responses: { 200: { description: "done", ...json(answer) }, default: FAULT },
+    responses: {
+      200: {
+        description: "done",
+        ...(route.open === undefined
+          ? json(answer)
+          : { content: { [EVENTS_TYPE]: { schema: textSchema } } }),
+      },
+      default: FAULT,
+    },
   };
 }
 

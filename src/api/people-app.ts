@@ -7,17 +7,21 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { type AccessList, type AccessRole, decideSignIn, mayDo } from "../cluster/access.ts";
+import { mayDo } from "../cluster/access.ts";
 import type { Health, HealthCheck } from "../cluster/health.ts";
 import { renderMetrics } from "../cluster/metrics.ts";
-import { type Audit, type AuditCaller, audited } from "./audit.ts";
+import { audited } from "./audit.ts";
+import { type Dashboard, PAGE_HEADERS, serveDashboard } from "./dashboard.ts";
 import { serveHealth } from "./health-app.ts";
-import { addressOf, createRateLimiter, sourceOf } from "./limits.ts";
+import { addressOf, createRateLimiter } from "./limits.ts";
 import type { LocalDeps } from "./local-app.ts";
 import { METRICS_PATH, OPENAPI_PATH, renderOpenApi } from "./openapi.ts";
 import { type Route, serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { answerFault } from "./serve.ts";
+import { serveSessions } from "./session-routes.ts";
+import { createSessions } from "./sessions.ts";
+import { type Caller, createSignIns, type SignInDeps, tooFast } from "./sign-in.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
 const PATH_CHARS_MAX = 200;
@@ -25,20 +29,9 @@ const PATH_CHARS_MAX = 200;
 const REQUESTS = { burst: 100, perS: 20, keysMax: 1000 };
 /** Requests of one token that are being answered. */
 const RUNNING_MAX = 16;
-/** Sign-ins of one address that fail. A right token is never kept out by them. */
-const FAILURES = { burst: 10, perS: 0.2, keysMax: 10_000 };
-/** Requests of one address without a good token. */
-const STRANGERS = { burst: 200, perS: 50, keysMax: 10_000 };
-/** Failures that are audited, of all addresses together. */
-const FAILURES_TOLD = { burst: 100, perS: 1, keysMax: 1 };
 
 const READS = new Set(["GET", "HEAD"]);
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-const SIGN_IN_HINTS = [
-  "Send the header Authorization: Bearer TOKEN",
-  "Tokens are made on a server, as root: understudy access create NAME --role viewer",
-];
-
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -48,62 +41,42 @@ const HEADERS = {
   "x-frame-options": "DENY",
 } as const;
 
-export interface PeopleDeps {
+export interface PeopleDeps extends SignInDeps {
   log: Log;
-  audit: Audit;
   /** What the routes do. */
   commands: LocalDeps;
-  /** Who may ask, as this member knows it. */
-  tokens: () => AccessList;
-  /** Told of every token that is let in. */
-  used: (name: string) => void;
-  /** Told of every token that isn't. */
-  refused: () => void;
   health: (check: HealthCheck) => Health;
   /** Whether this address may read the metrics without a token. */
   readsMetrics: (address: string) => boolean;
-  wallMs: () => number;
-  monotonicMs: () => number;
+  /** The page for browsers; absent: there is none here. */
+  dashboard?: Dashboard | undefined;
 }
 
-type Env = { Bindings: HttpBindings; Variables: { caller: Caller } };
-
-/** Who asks, once the token was judged. */
-interface Caller extends AuditCaller {
-  role: AccessRole;
-}
+/** `page`: what is answered is a browser's page, or a part of it. */
+export type PeopleEnv = { Bindings: HttpBindings; Variables: { caller: Caller; page: boolean } };
 
 /** The routes that are offered over the network: a closed list. */
 export const OFFERED: readonly Route[] = ROUTES.filter(({ offer }) => offer !== "root");
 
-export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
-  const app = new Hono<Env>();
-  const signIn = createSignIn(deps);
+export function createPeopleApp(deps: PeopleDeps): Hono<PeopleEnv> {
+  const app = new Hono<PeopleEnv>();
+  const sessions = createSessions();
+  const signIns = createSignIns<PeopleEnv>(deps, sessions);
   const requireRate = createRate(deps);
   const document = renderOpenApi(OFFERED);
-  app.use(async (c, next) => {
-    await next();
-    for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
-    if (endsConnection(c)) c.res.headers.set("connection", "close");
-    if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
-  });
-  app.onError((error) => answerFault(error, deps.log));
-  app.notFound((c) => {
-    const asked = `${c.req.method} ${c.req.path.slice(0, PATH_CHARS_MAX)}`;
-    const hints = [`What is offered: ${OPENAPI_PATH}`];
-    return answerFault(new Fault("api.not-found", `${asked} isn't offered`, { hints }), deps.log);
-  });
-
+  frameAnswers(app, deps.log);
   serveHealth(app, deps.health);
-  const metrics = async (c: Context<Env>) =>
+  const metrics = async (c: Context<PeopleEnv>) =>
     c.text(renderMetrics(await deps.commands.local()), 200, { "content-type": METRICS_TYPE });
   app.get(METRICS_PATH, async (c, next) => {
     return deps.readsMetrics(addressOf(c.env)) ? metrics(c) : next();
   });
 
+  serveDashboard(app, deps.dashboard, (c) => signIns.admitStranger(c));
+
   // From here on everybody is known, and nothing of a body is read before.
   app.use(async (c, next) => {
-    const caller = signIn(c);
+    const caller = signIns.judge(c);
     c.set("caller", caller);
     requireRate(caller.who, c.env.outgoing);
     await next();
@@ -116,6 +89,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
       },
     }),
   );
+  serveSessions(app, { ...deps, sessions });
   app.get(METRICS_PATH, metrics);
   app.get(OPENAPI_PATH, (c) => c.json(document));
   for (const route of OFFERED) {
@@ -126,7 +100,7 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
         const caller = c.get("caller");
         return audited(deps.audit, caller, route, async (about) => {
           requireRole(caller, route);
-          return call(caller.who, about);
+          return call(caller, about);
         });
       },
     });
@@ -134,49 +108,31 @@ export function createPeopleApp(deps: PeopleDeps): Hono<Env> {
   return app;
 }
 
+/** Headers that every answer has, and what is answered where something goes wrong. */
+function frameAnswers(app: Hono<PeopleEnv>, log: Log): void {
+  app.use(async (c, next) => {
+    await next();
+    const headers = c.get("page") ? PAGE_HEADERS : HEADERS;
+    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
+    if (endsConnection(c)) c.res.headers.set("connection", "close");
+    if (c.res.status === 401) c.res.headers.set("www-authenticate", 'Bearer realm="understudy"');
+  });
+  app.onError((error) => answerFault(error, log));
+  app.notFound((c) => {
+    const asked = `${c.req.method} ${c.req.path.slice(0, PATH_CHARS_MAX)}`;
+    const hints = [`What is offered: ${OPENAPI_PATH}`];
+    return answerFault(new Fault("api.not-found", `${asked} isn't offered`, { hints }), log);
+  });
+}
+
 /**
  * What was refused may have a body that nobody has read. And a stranger who asks too often has to
  * knock again, which is limited where nothing was spent on him yet.
  */
-function endsConnection(c: Context<Env>): boolean {
+function endsConnection(c: Context<PeopleEnv>): boolean {
   const { status } = c.res;
   if (status >= 400 && !READS.has(c.req.method)) return true;
   return status === 429 && c.get("caller") === undefined;
-}
-
-/** Judges tokens; who has none that is good gets a Fault `access.…`. */
-function createSignIn({ audit, tokens, used, refused, wallMs, monotonicMs }: PeopleDeps) {
-  const failures = createRateLimiter(FAILURES);
-  const told = createRateLimiter(FAILURES_TOLD);
-  const strangers = createRateLimiter(STRANGERS);
-  return (c: Context<Env>): Caller => {
-    const from = addressOf(c.env);
-    const said = decideSignIn(tokens(), c.req.header("authorization"), wallMs());
-    if (said.ok) {
-      used(said.name);
-      return { who: said.name, role: said.role, from };
-    }
-    const { code, because } = said;
-    if (!strangers.take(sourceOf(from), monotonicMs())) throw tooFast("too many requests");
-    if (code !== "access.required") {
-      refused();
-      if (!failures.take(sourceOf(from), monotonicMs())) throw tooFast("too many wrong tokens");
-      if (told.take("all", monotonicMs())) {
-        const what = `${c.req.method} ${c.req.path}`;
-        audit.note({
-          who: "-",
-          role: "-",
-          from,
-          what,
-          about: "",
-          outcome: "refused",
-          code,
-          tookMs: 0,
-        });
-      }
-    }
-    throw new Fault(code, because, { hints: SIGN_IN_HINTS });
-  };
 }
 
 /**
@@ -203,8 +159,4 @@ function createRate({ monotonicMs }: PeopleDeps) {
 function requireRole({ who, role }: Caller, { offer }: Route): void {
   if (offer !== "root" && mayDo(role, offer)) return;
   throw new Fault("access.role", `this needs the role ${offer}; ${who} is ${role}`);
-}
-
-function tooFast(why: string): Fault {
-  return new Fault("access.too-fast", `${why}: wait some seconds`);
 }

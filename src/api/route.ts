@@ -1,10 +1,12 @@
 // One route of the API, declared once: what is asked, what is answered, who may ask. From these
 // come the socket's app, the people's app and the OpenAPI document, so that they can't differ.
 
+import type { HttpBindings } from "@hono/node-server";
 import type { Context, Env, Hono } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import type { AccessRole } from "../cluster/access.ts";
 import { checked, readBody } from "./body.ts";
+import type { Reader } from "./events.ts";
 import type { LocalDeps } from "./local-app.ts";
 
 /**
@@ -14,6 +16,8 @@ import type { LocalDeps } from "./local-app.ts";
 export type Offer = AccessRole | "root";
 
 export type Method = "GET" | "POST" | "DELETE";
+
+export const EVENTS_TYPE = "text/event-stream";
 
 /** The names in a path: `id` in /v1/tokens/:id. */
 type ParamsOf<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
@@ -66,6 +70,8 @@ export interface Route {
   aboutAnswer?(answer: unknown): string;
   bound?(query: unknown): unknown;
   run(deps: LocalDeps, input: AnyInput): unknown;
+  /** Instead of `run`, for one that goes on answering: `answer` is then the events' text. */
+  open?(deps: LocalDeps, reader: Reader): ReadableStream<Uint8Array>;
 }
 
 interface AnyInput {
@@ -86,12 +92,25 @@ export function route<
   return declared;
 }
 
+/** Declares a route that goes on answering, with server-sent events. */
+export function stream(declared: {
+  path: string;
+  offer: Offer;
+  summary: string;
+  open(deps: LocalDeps, reader: Reader): ReadableStream<Uint8Array>;
+}): Route {
+  return { ...declared, method: "GET", answer: z.string(), run: () => "" };
+}
+
+/** Who asks, and whether he may go on; see events.ts. */
+type Asker = Pick<Reader, "who" | "stays">;
+
 /**
  * Wraps a call: may refuse before anything is read, says who asks, and hears what it is done to.
  */
 export type Around<E extends Env> = (
   c: Context<E>,
-  call: (who: string, about: (text: string) => void) => Promise<unknown>,
+  call: (asker: Asker, about: (text: string) => void) => Promise<unknown>,
 ) => Promise<unknown>;
 
 /** Adds `route` to `app`, whose callers come over the network or not. */
@@ -101,7 +120,10 @@ export function serveRoute<E extends Env>(
   { deps, network, around }: { deps: LocalDeps; network: boolean; around: Around<E> },
 ): void {
   app.on(route.method, route.path, async (c) => {
-    const answer = await around(c, async (who, about) => {
+    const answer = await around(c, async (asker, about) => {
+      const { who } = asker;
+      const end = () => (c.env as Partial<HttpBindings>).outgoing?.destroy();
+      if (route.open !== undefined) return route.open(deps, { ...asker, end });
       const query = route.query === undefined ? {} : checked(route.query, c.req.query());
       const input = {
         params: c.req.param(),
@@ -114,6 +136,9 @@ export function serveRoute<E extends Env>(
       if (route.aboutAnswer !== undefined) about(route.aboutAnswer(answer));
       return answer;
     });
+    if (answer instanceof ReadableStream) {
+      return c.body(answer, 200, { "content-type": EVENTS_TYPE });
+    }
     return c.json(answer as object);
   });
 }

@@ -6,6 +6,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { until } from "../base/retry.ts";
 import { ACTOR_HEADER } from "../setup/actor.ts";
 import type { AuditEntry } from "./audit.ts";
 import { createLocalApp } from "./local-app.ts";
@@ -71,6 +72,8 @@ const BODY = {
 test("the commands' socket is root's, and answers for every route as it is declared", async () => {
   assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
   for (const route of ROUTES) {
+    // It would go on for ever: events.test.ts reads it.
+    if (route.open !== undefined) continue;
     const body = route.path === "/v1/tokens" ? { ...BODY, role: "server" } : BODY;
     const said = await ask(
       route.method,
@@ -119,4 +122,23 @@ test("the commands' socket has what changes something audited, as root's", async
       },
     ],
   );
+});
+
+test("the commands' socket has the stream of events, for as long as it is read", async () => {
+  const seen = await new Promise<string>((resolve, reject) => {
+    const outgoing = request({ socketPath, path: "/v1/events" }, (incoming) => {
+      let text = "";
+      incoming.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+        if (!text.includes("event: snapshot\n")) return;
+        outgoing.destroy();
+        resolve(text);
+      });
+      incoming.on("error", () => undefined);
+    });
+    outgoing.on("error", reject);
+    outgoing.end();
+  });
+  assert.match(seen, /^retry: \d+\n\n/);
+  await until("it is let go of", () => commands.events.size() === 0, { withinMs: 10_000 });
 });

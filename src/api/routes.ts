@@ -8,6 +8,7 @@ import { alertRoutes } from "./routes/alerts.ts";
 import { caRoutes } from "./routes/ca.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { drillRoutes } from "./routes/drill.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { memberRoutes } from "./routes/member.ts";
 import { puppetdbRoutes } from "./routes/puppetdb.ts";
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...drillRoutes,
   ...accessRoutes,
   ...historyRoutes,
+  ...eventRoutes,
   ...settingsRoutes,
   ...alertRoutes,
 ];

@@ -120,10 +120,12 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "access.required": 401,
   "access.refused": 401,
   "access.expired": 401,
+  "access.cross-site": 403,
   "access.role": 403,
   "access.too-fast": 429,
   "api.malformed": 400,
   "api.too-large": 413,
+  "events.too-many": 429,
 };
 
 function statusOf(code: string): ContentfulStatusCode {

@@ -55,7 +55,12 @@ test("tellDeed leaves out strangers", () => {
 });
 
 test("tellDeed leaves out reading, plans, and what the CA's own record has", () => {
-  for (const what of ["GET /v1/status", "POST /v1/eject/plan", "POST /v1/ca/sign"]) {
+  for (const what of [
+    "GET /v1/status",
+    "POST /v1/eject/plan",
+    "POST /v1/ca/sign",
+    "POST /session",
+  ]) {
     assert.equal(tellDeed({ ...DEED, what }), undefined, what);
   }
 });

@@ -24,6 +24,7 @@ const SILENT = new Set([
   "POST /v1/puppetserver/load",
   "POST /v1/roll/plan",
   "POST /v1/server-certificate",
+  "POST /session",
   "POST /v1/upgrade/plan",
 ]);
 

@@ -126,5 +126,6 @@ const LISTEN_HELP = `
 Files of a certificate must be readable to the daemon: not below /home, /root or /tmp.
 What isn't given is as by default, also when something else was set before. Every member takes it
 within seconds, none is restarted, and agents notice nothing. Who may use it: understudy access create.
+The dashboard is there too: its address in a browser, and a token to sign in with.
 
 Exit code: 0 every member listens, 1 refused or failed, 3 set, but a member doesn't listen: it says why.`;

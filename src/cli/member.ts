@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { renderTable } from "../base/table.ts";
+import { stateOf } from "../cluster/member-rows.ts";
 import { ClusterStatus } from "../cluster/status.ts";
 import { wallMs } from "../host/clock.ts";
 import { RemovalDone, RemovalPlan, RoomAnswer, VotersAnswer } from "../setup/contract.ts";
@@ -12,7 +13,6 @@ import { tellPlanning } from "../setup/tell-planning.ts";
 import { confirm } from "./confirm.ts";
 import { copyLines } from "./copies.ts";
 import { createOutput, EXIT } from "./output.ts";
-import { stateOf } from "./status.ts";
 
 /** A living voter is replaced first. */
 const REMOVE_MS = 240_000;

@@ -23,13 +23,6 @@ export interface Size {
   rows: number;
 }
 
-/** A puppetserver with what all edges see of it. */
-interface Row extends Puppetserver {
-  waiting: number;
-  perS: number;
-  responseMs: number;
-}
-
 const KEYS = "q quits   < > sort by   r reverses   space pauses";
 
 /** The lines of one frame, each at most as wide and all of them at most as many as `size` says. */
@@ -62,19 +55,7 @@ function sectionOf(table: string): string[] {
 }
 
 function puppetserverTable({ members }: ClusterStatus, { sort, reverse }: Look): string {
-  const seen = members.flatMap(({ local }) => local?.edge?.backends ?? []);
-  const rows = sumPuppetservers(members).map((server): Row => {
-    const own = seen.filter(({ name }) => name === server.name);
-    const sum = (of: (each: (typeof own)[number]) => number) =>
-      own.reduce((total, each) => total + of(each), 0);
-    return {
-      ...server,
-      waiting: sum(({ queued }) => queued),
-      perS: sum(({ perS }) => perS),
-      responseMs: Math.max(0, ...own.map((each) => each.responseMs)),
-    };
-  });
-  const sorted = sortRows(rows, sort);
+  const sorted = sortRows(sumPuppetservers(members), sort);
   const head = ["PUPPETSERVER", "BUSY", "WAITING", "PER S", "ANSWERS IN"].map((title, column) =>
     SORTS[column] === sort ? `${title}${reverse ? "^" : "v"}` : title,
   );
@@ -92,8 +73,8 @@ function puppetserverTable({ members }: ClusterStatus, { sort, reverse }: Look):
 }
 
 /** By name the first, by a number the largest first. */
-function sortRows(rows: readonly Row[], sort: Sort): Row[] {
-  const by: Record<Sort, (row: Row) => number> = {
+function sortRows(rows: readonly Puppetserver[], sort: Sort): Puppetserver[] {
+  const by: Record<Sort, (row: Puppetserver) => number> = {
     name: () => 0,
     busy: ({ busy }) => busy,
     waiting: ({ waiting }) => waiting,

@@ -99,10 +99,16 @@ export function withoutAccessToken(list: AccessList, name: string): AccessList {
   });
 }
 
-/** Who signs in, or why nobody does. */
+/** Who signs in, or why nobody does. `id` is the token's. */
 export type SignIn =
-  | { ok: true; name: string; role: AccessRole }
+  | { ok: true; id: string; name: string; role: AccessRole; expiresAtMs: number }
   | { ok: false; code: "access.required" | "access.refused" | "access.expired"; because: string };
+
+const UNKNOWN = {
+  ok: false,
+  code: "access.refused",
+  because: "this access token isn't known here",
+} as const;
 
 /** Judges an Authorization header; what it says is never repeated. */
 export function decideSignIn(
@@ -114,15 +120,19 @@ export function decideSignIn(
     return { ok: false, code: "access.required", because: "this needs an access token" };
   }
   const text = /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? "";
-  const [, id, secret = ""] = TOKEN_TEXT.exec(text) ?? [];
+  const [, id = "", secret = ""] = TOKEN_TEXT.exec(text) ?? [];
   const found = list.tokens.find((each) => each.id === id);
   const same = sameHash(found?.secretHash ?? NOBODYS_HASH, hashOf(secret));
+  return same ? decideStay(list, id, nowMs) : UNKNOWN;
+}
+
+/** Judges whether somebody who signed in with the token `id` is still who he was. */
+export function decideStay(list: AccessList, id: string, nowMs: number): SignIn {
+  const found = list.tokens.find((each) => each.id === id);
   const role = AccessRole.safeParse(found?.role).data;
-  if (found === undefined || role === undefined || !same) {
-    return { ok: false, code: "access.refused", because: "this access token isn't known here" };
-  }
+  if (found === undefined || role === undefined) return UNKNOWN;
   const { name, expiresAtMs } = found;
-  if (nowMs < expiresAtMs) return { ok: true, name, role };
+  if (nowMs < expiresAtMs) return { ok: true, id, name, role, expiresAtMs };
   const when = new Date(expiresAtMs).toISOString();
   return { ok: false, code: "access.expired", because: `this access token ended at ${when}` };
 }

@@ -21,6 +21,11 @@ export interface Puppetserver {
   jrubies: number;
   /** Requests that it works on, of all edges. */
   busy: number;
+  /** Requests that wait for it, and that it gets per second, of all edges. */
+  waiting: number;
+  perS: number;
+  /** How long it takes to answer where that takes longest, milliseconds; 0: not known. */
+  responseMs: number;
   /** Edges that see it in another state. */
   otherwise: Sight[];
 }
@@ -46,7 +51,10 @@ export function sumPuppetservers(members: readonly MemberAnswer[]): Puppetserver
         state,
         because,
         jrubies: Math.max(...seen.map(({ jrubies }) => jrubies)),
-        busy: seen.reduce((sum, { busy }) => sum + busy, 0),
+        busy: sum(seen.map(({ busy }) => busy)),
+        waiting: sum(seen.map(({ queued }) => queued)),
+        perS: sum(seen.map(({ perS }) => perS)),
+        responseMs: Math.max(...seen.map(({ responseMs }) => responseMs)),
         otherwise: seen.filter((row) => row.state !== state),
       },
     ];
@@ -72,4 +80,8 @@ export function puppetserverWarnings(puppetservers: readonly Puppetserver[]): Wa
 
 function isWell(state: BackendStatus["state"]): boolean {
   return state === "up" || state === "drained";
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }

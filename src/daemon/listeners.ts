@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import type { ServerOptions } from "node:https";
 import type { Audit } from "../api/audit.ts";
 import type { OwnDrill } from "../api/drill-commands.ts";
+import { createEvents } from "../api/events.ts";
 import { createLocalApp, type LocalDeps } from "../api/local-app.ts";
 import { createMemberApp } from "../api/member-app.ts";
 import { listenOnSocket, listenWithTls } from "../api/serve.ts";
@@ -72,10 +73,14 @@ export function commandsOf(
 ): LocalDeps {
   const { etcd, log } = core;
   const { membership } = shared;
+  const history: LocalDeps["history"] = async ({ kinds, ...wish }) =>
+    core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
   const switchover = switchoverCommands(addressDeps(core, shared.status));
   const inquiry = createInquiry({ ...core, status: async () => shared.status() });
   return {
     log,
+    history,
+    events: createEvents({ history, cluster: async () => shared.status() }),
     local: shared.local,
     cluster: shared.status,
     createToken: async (wish) => issueToken(membership, wish),
@@ -108,9 +113,6 @@ export function commandsOf(
       });
       core.node = { ...core.node, phase: "ready" };
       await writeNodeFile(core.node);
-    },
-    history: async ({ kinds, ...wish }) => {
-      return core.history.read({ ...wish, ...(kinds && { kinds: kinds.split(",") }) });
     },
     hooks: hookCommands(shared.hooks, { ...core, id: core.node.id, leads: shared.leads }),
     alerts: alertCommands({

@@ -2,10 +2,12 @@
 // what the record says. It needs no etcd: tokens and settings are those that were read last.
 
 import type { Audit } from "../api/audit.ts";
+import { type Dashboard, readDashboard } from "../api/dashboard.ts";
 import { createHealthApp } from "../api/health-app.ts";
 import type { LocalDeps } from "../api/local-app.ts";
 import { createPeopleApp } from "../api/people-app.ts";
 import { messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { AccessList } from "../cluster/access.ts";
 import type { ApiStatus } from "../cluster/api-status.ts";
@@ -56,6 +58,7 @@ export function startPeople(host: PeopleHost): People {
     log,
     audit,
     commands,
+    dashboard: readDashboardIfThere(log),
     health: (check) => health.judge(check),
     tokens: () => access.current(),
     used: (name) => signIns.used(name),
@@ -98,6 +101,16 @@ export function startPeople(host: PeopleHost): People {
     }),
     close: async () => listener.close(),
   };
+}
+
+/** A page that can't be read is no reason not to answer programs. */
+function readDashboardIfThere(log: Log): Dashboard | undefined {
+  try {
+    return readDashboard();
+  } catch (error) {
+    log.warn(`the dashboard can't be read: ${messageOf(error)}`);
+    return undefined;
+  }
 }
 
 /** Who signed in since the daemon's start. */

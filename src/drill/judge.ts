@@ -40,6 +40,11 @@ export interface Figures {
   reasons: { because: string; count: number }[];
 }
 
+/** Catalogs that an agent would have lacked, by new connections and by the kept one. */
+export function failedCatalogs({ catalogs, kept }: Pick<Figures, "catalogs" | "kept">): number {
+  return catalogs.failed + kept.failed;
+}
+
 /** The figures; `actMs`: when it was done, of the same clock as the samples. */
 export function judgeSamples(samples: Samples, actMs: number): Figures {
   const { connects, catalogs, kept, replays } = samples;

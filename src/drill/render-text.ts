@@ -3,7 +3,8 @@
 import { renderDuration } from "../base/duration.ts";
 import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
-import { type DrillReport, type DrillSummary, failedCatalogs } from "./report.ts";
+import { failedCatalogs } from "./judge.ts";
+import type { DrillReport, DrillSummary } from "./report.ts";
 
 const TEXT_MAX = 300;
 

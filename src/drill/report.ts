@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { DrillId, DrillKind } from "../cluster/drill.ts";
-import type { Figures } from "./judge.ts";
+import { failedCatalogs, type Figures } from "./judge.ts";
 import type { Sample, Samples } from "./samples.ts";
 
 /** The chart's columns: so long each at least, and so many at most. */
@@ -105,11 +105,6 @@ export function summarize(report: DrillReport): DrillSummary {
     ...(figures && { outageMs: figures.outageMs, failedCatalogs: failedCatalogs(figures) }),
     left: report.left.length,
   };
-}
-
-/** Catalogs that an agent would have lacked, by new connections and by the kept one. */
-export function failedCatalogs({ catalogs, kept }: Pick<Figures, "catalogs" | "kept">): number {
-  return catalogs.failed + kept.failed;
 }
 
 /** What is known when a drill is over. */

@@ -13,6 +13,21 @@ export const ConfigShown = z.object({
 });
 export type ConfigShown = z.infer<typeof ConfigShown>;
 
+/** The same with what each setting is that people may change. */
+export const ConfigDescribed = ConfigShown.extend({
+  known: z.array(
+    z.object({
+      key: z.string(),
+      what: z.string(),
+      /** How it is typed in a command. */
+      form: z.string(),
+      /** In words. */
+      value: z.string(),
+    }),
+  ),
+});
+export type ConfigDescribed = z.infer<typeof ConfigDescribed>;
+
 const SettingChanges = z.array(z.object({ key: z.string(), from: z.string(), to: z.string() }));
 
 /** Former settings, oldest first, and what the change after each was. */

@@ -1,9 +1,11 @@
 // The cluster's settings. They decide who is let in to PuppetDB and where reports go, so that
 // changing them is an admin's.
 
+import { describeSettings } from "../../cluster/settings/catalog.ts";
 import {
   ConfigChange,
   ConfigChanged,
+  ConfigDescribed,
   ConfigFormer,
   ConfigShown,
 } from "../../setup/config-contract.ts";
@@ -14,9 +16,12 @@ export const settingsRoutes = [
     method: "GET",
     path: "/v1/config",
     offer: "viewer",
-    summary: "the settings, and the revision at which they were written",
-    answer: ConfigShown,
-    run: async (deps) => deps.config.show(),
+    summary: "the settings, what they are, and the revision at which they were written",
+    answer: ConfigDescribed,
+    run: async (deps) => {
+      const shown = await deps.config.show();
+      return { ...shown, known: describeSettings(shown.settings) };
+    },
   }),
   route({
     method: "GET",

@@ -7,6 +7,7 @@ import { exampleReport } from "../../drill/testing/report.ts";
 import { summarize } from "../../drill/report.ts";
 import type { Roll } from "../../cluster/work.ts";
 import type { CaOutcome } from "../../setup/contract.ts";
+import { createEvents } from "../events.ts";
 import type { LocalDeps } from "../local-app.ts";
 
 const DAY = "2026-11-20T12:00:00.000Z";
@@ -56,10 +57,14 @@ const CHANGES = [{ key: "voters", from: "3", to: "5" }];
 export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
   const calls: string[] = [];
   const called = (...words: unknown[]) => calls.push(words.map(String).join(" "));
+  const log = createLog(() => undefined);
+  const cluster: LocalDeps["cluster"] = async () => judge(three());
+  const history: LocalDeps["history"] = async () => ({ entries: [], more: 0, because: "" });
   const commands: LocalDeps = {
-    log: createLog(() => undefined),
+    log,
+    events: createEvents({ cluster, history }),
     local: async () => local("s1"),
-    cluster: async () => judge(three()),
+    cluster,
     createToken: async ({ role }) => ({
       id: "ab",
       role,
@@ -112,7 +117,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       plan: async ({ address }) => ({ address, to: "s2", lines: [], refused: "" }),
       run: async ({ address }) => ({ address, to: "s2", tookMs: 400, holders: HOLDERS }),
     },
-    history: async () => ({ entries: [], more: 0, because: "" }),
+    history,
     why: async (about) => ({ about, verdict: "It is so.", evidence: [], todo: [], missing: [] }),
     incident: async ({ sinceMs = 0, untilMs = 0 }) => ({
       sinceMs,

@@ -31,6 +31,20 @@ export function createTestTls(): { ca: string; cert: string; key: string } {
   return { ca: authority.certificatePem, cert: pem, key: exportPkcs8(key) };
 }
 
+/** Reads what comes, for as long as it is wanted. */
+export interface Opened {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** All that has come so far. */
+  text: () => string;
+  /** Resolves once the other side has ended it. */
+  ended: Promise<void>;
+  /** Whether it is read on. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
 /** Starts it with a token of each role. `lines` are those of its log, the audit's among them. */
 export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
   const lines: string[] = [];
@@ -94,11 +108,19 @@ export async function startTestPeople(more: Partial<PeopleDeps> = {}) {
     };
     return send({ agent, host: "127.0.0.1", port, method, path, headers: sent, ...rest }, text);
   };
+  /** Asks for something that goes on, on a connection of its own. */
+  const open = async (path: string, options: { token?: string } & RequestOptions = {}) => {
+    const { token, headers, ...rest } = options;
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const sent = { ...authorization, ...(headers as Record<string, string> | undefined) };
+    const own = from("127.0.0.1");
+    return openStream({ agent: own, host: "127.0.0.1", port, path, headers: sent, ...rest });
+  };
   const close = async () => {
     for (const each of agents) each.destroy();
     await listener.close();
   };
-  return { ask, from, addToken, list, tokens, clock, lines, calls, port, ca, close };
+  return { ask, open, from, addToken, list, tokens, clock, lines, calls, port, ca, close };
 }
 
 async function send(options: RequestOptions, body: string | undefined): Promise<Answer> {
@@ -113,5 +135,27 @@ async function send(options: RequestOptions, body: string | undefined): Promise<
     });
     outgoing.on("error", reject);
     outgoing.end(body);
+  });
+}
+
+async function openStream(options: RequestOptions): Promise<Opened> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(options, (incoming) => {
+      let text = "";
+      incoming.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      // Being cut off is an end too.
+      incoming.on("error", () => undefined);
+      resolve({
+        status: incoming.statusCode ?? 0,
+        headers: incoming.headers,
+        text: () => text,
+        ended: new Promise((ended) => incoming.on("close", ended)),
+        pause: () => void incoming.pause(),
+        resume: () => void incoming.resume(),
+        close: () => outgoing.destroy(),
+      });
+    });
+    outgoing.on("error", reject);
+    outgoing.end();
   });
 }

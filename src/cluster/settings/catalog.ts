@@ -125,6 +125,16 @@ export const SETTING_KEYS = Object.keys(CATALOG) as SettingKey[];
 /** What people see and edit. */
 export type Editable = Pick<Settings, SettingKey>;
 
+/** Each setting that may be changed, with what it is and its value in words. */
+export function describeSettings(
+  settings: Settings,
+): { key: SettingKey; what: string; form: string; value: string }[] {
+  return SETTING_KEYS.map((key) => {
+    const { what, form } = CATALOG[key];
+    return { key, what, form, value: renderSetting(key, settings[key]) };
+  });
+}
+
 /** What may be edited of all settings. */
 export function editableOf(settings: Settings): Editable {
   const entries = SETTING_KEYS.map((key) => [key, settings[key]] as const);

@@ -1,0 +1,104 @@
+// What goes on, as this member sends it: the newest look at the cluster, the newest history, and a
+// few minutes of figures for charts.
+
+import { batch, signal } from "@preact/signals";
+import type { Snapshot, Trouble } from "../../src/api/events.ts";
+import type { HistoryAnswer } from "../../src/setup/history-contract.ts";
+import { findSession } from "./ask.ts";
+
+/** Looks come every 2 s: ten minutes of them. */
+const SAMPLES_MAX = 300;
+/** So long without a word: what is shown may no longer be so. */
+const STALE_MS = 10_000;
+const CHECK_MS = 2000;
+const AGAIN_MS = 3000;
+
+export interface Figures {
+  perS: number;
+  busy: number;
+  waiting: number;
+}
+
+/** Figures of every puppetserver at one moment. */
+export interface Sample {
+  atMs: number;
+  of: ReadonlyMap<string, Figures>;
+}
+
+export const snapshot = signal<Snapshot | undefined>(undefined);
+export const history = signal<HistoryAnswer | undefined>(undefined);
+export const trouble = signal<Trouble | undefined>(undefined);
+export const samples = signal<readonly Sample[]>([]);
+/** Since when nothing has come; undefined: all is well. */
+export const silentSince = signal<Date | undefined>(undefined);
+
+/**
+ * Follows until the returned function is called. A page that nobody sees lets go of its stream:
+ * a browser has six connections to a member, for all its tabs.
+ */
+export function follow(): () => void {
+  let heardMs = Date.now();
+  let source: EventSource | undefined;
+  let again: ReturnType<typeof setTimeout> | undefined;
+  const heard = () => {
+    heardMs = Date.now();
+    silentSince.value = undefined;
+  };
+  const open = () => {
+    source = new EventSource("/v1/events");
+    source.addEventListener("open", heard);
+    source.addEventListener("snapshot", ({ data }: MessageEvent<string>) => {
+      heard();
+      take(JSON.parse(data) as Snapshot);
+    });
+    source.addEventListener("history", ({ data }: MessageEvent<string>) => {
+      heard();
+      history.value = JSON.parse(data) as HistoryAnswer;
+    });
+    source.addEventListener("trouble", ({ data }: MessageEvent<string>) => {
+      heard();
+      trouble.value = JSON.parse(data) as Trouble;
+    });
+    source.addEventListener("error", () => {
+      // A browser comes again by itself after a connection was lost, and never after a refusal.
+      if (source?.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(open, AGAIN_MS);
+      void findSession().catch(() => undefined);
+    });
+  };
+  const close = () => {
+    source?.close();
+    clearTimeout(again);
+  };
+  const turn = () => {
+    close();
+    if (document.hidden) return;
+    heardMs = Date.now();
+    open();
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  const check = setInterval(() => {
+    if (!document.hidden && Date.now() - heardMs > STALE_MS) silentSince.value = new Date(heardMs);
+  }, CHECK_MS);
+  return () => {
+    document.removeEventListener("visibilitychange", turn);
+    close();
+    clearInterval(check);
+    batch(() => {
+      snapshot.value = history.value = trouble.value = silentSince.value = undefined;
+      samples.value = [];
+    });
+  };
+}
+
+function take(look: Snapshot): void {
+  const of = new Map(
+    look.puppetservers.map(({ name, perS, busy, waiting }) => [name, { perS, busy, waiting }]),
+  );
+  batch(() => {
+    trouble.value = undefined;
+    snapshot.value = look;
+    samples.value = [...samples.value.slice(1 - SAMPLES_MAX), { atMs: Date.now(), of }];
+  });
+}

@@ -1,0 +1,267 @@
+// The certificate authority: requests that wait, certificates by name, signing and revoking.
+
+import { useState } from "preact/hooks";
+import type { CaList, CaOutcome, CaShown } from "../../../src/setup/contract.ts";
+import { ask, Refusal } from "../ask.ts";
+import { countOf } from "../format.ts";
+import { useAsked } from "../parts/asked.ts";
+import { Confirm, Dialog } from "../parts/dialog.tsx";
+import { Failure } from "../parts/failure.tsx";
+import { Table } from "../parts/table.tsx";
+import { may } from "../roles.ts";
+
+const REQUESTS_SHOWN = 200;
+const CERTIFICATES_SHOWN = 100;
+
+type Entry = CaList["entries"][number];
+type Ask = { what: "sign" | "revoke" | "show"; entry: Entry };
+
+export function Certificates() {
+  const [pattern, setPattern] = useState("");
+  const [state, setState] = useState("signed");
+  const [asked, setAsked] = useState<Ask | undefined>(undefined);
+  const [done, setDone] = useState("");
+  const requests = useAsked<CaList>(`/v1/ca?state=requested&limit=${REQUESTS_SHOWN}`);
+  const search = new URLSearchParams({ state, limit: String(CERTIFICATES_SHOWN) });
+  if (pattern !== "") search.set("pattern", pattern);
+  const certificates = useAsked<CaList>(`/v1/ca?${search.toString()}`);
+  const finish = (text: string) => {
+    setDone(text);
+    requests.again();
+    certificates.again();
+  };
+  return (
+    <>
+      <p role="status">{done}</p>
+      <Failure error={requests.failure} />
+      {requests.answer === undefined ? null : <Requests list={requests.answer} onAsk={setAsked} />}
+      <Search onSearch={setPattern} state={state} onState={setState} />
+      <Failure error={certificates.failure} />
+      {certificates.answer === undefined ? (
+        <p>Reading…</p>
+      ) : (
+        <List list={certificates.answer} onAsk={setAsked} />
+      )}
+      <Doing asked={asked} onDone={finish} onClose={() => setAsked(undefined)} />
+    </>
+  );
+}
+
+interface ListProps {
+  list: CaList;
+  onAsk: (asked: Ask) => void;
+}
+
+function Requests({ list: { total, entries }, onAsk }: ListProps) {
+  return (
+    <>
+      <Table
+        caption="Requests that wait"
+        head={["Name", "Do", "Further names", "Fingerprint"]}
+        none="no agent waits."
+        rows={entries.map((entry) => ({
+          key: entry.name,
+          cells: [
+            entry.name,
+            may("operator") ? (
+              <button
+                type="button"
+                class="small"
+                aria-label={`Sign ${entry.name}`}
+                onClick={() => onAsk({ what: "sign", entry })}
+              >
+                Sign…
+              </button>
+            ) : (
+              "-"
+            ),
+            entry.altNames.join(", ") || "-",
+            <code class="fingerprint">{entry.fingerprint}</code>,
+          ],
+        }))}
+      />
+      <More total={total} shown={entries.length} />
+    </>
+  );
+}
+
+function Search(props: {
+  onSearch: (pattern: string) => void;
+  state: string;
+  onState: (state: string) => void;
+}) {
+  const { onSearch, state, onState } = props;
+  const [text, setText] = useState("");
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const wanted = text.trim().toLowerCase();
+    // A word is meant to be somewhere in the name.
+    onSearch(wanted === "" || /[*?]/.test(wanted) ? wanted : `*${wanted}*`);
+  };
+  return (
+    <form role="search" class="search" onSubmit={submit}>
+      <label for="pattern">Name</label>
+      <input
+        id="pattern"
+        type="search"
+        placeholder="web or web*.example.com"
+        maxLength={200}
+        autocapitalize="off"
+        spellcheck={false}
+        value={text}
+        onInput={({ currentTarget }) => setText(currentTarget.value)}
+      />
+      <label for="state">State</label>
+      <select
+        id="state"
+        value={state}
+        onChange={({ currentTarget }) => onState(currentTarget.value)}
+      >
+        <option value="signed">signed</option>
+        <option value="revoked">revoked</option>
+      </select>
+      <button>Search</button>
+    </form>
+  );
+}
+
+function List({ list: { total, entries }, onAsk }: ListProps) {
+  return (
+    <>
+      <Table
+        caption="Certificates"
+        head={["Name", "Do", "State", "Serial", "Ends"]}
+        rows={entries.map((entry) => ({
+          key: `${entry.name} ${entry.serial}`,
+          cells: [
+            entry.name,
+            <>
+              <button
+                type="button"
+                class="small"
+                aria-label={`Show ${entry.name}`}
+                onClick={() => onAsk({ what: "show", entry })}
+              >
+                Show
+              </button>{" "}
+              {may("admin") && entry.state === "signed" ? (
+                <button
+                  type="button"
+                  class="small"
+                  aria-label={`Revoke ${entry.name}`}
+                  onClick={() => onAsk({ what: "revoke", entry })}
+                >
+                  Revoke…
+                </button>
+              ) : null}
+            </>,
+            entry.state,
+            <code>{entry.serial ?? "-"}</code>,
+            entry.notAfter?.slice(0, 10) ?? "-",
+          ],
+        }))}
+      />
+      <More total={total} shown={entries.length} />
+    </>
+  );
+}
+
+function More({ total, shown }: { total: number; shown: number }) {
+  if (total <= shown) return null;
+  return (
+    <p>
+      {shown} of {total} are shown: search for a name.
+    </p>
+  );
+}
+
+function Doing(props: {
+  asked: Ask | undefined;
+  onDone: (text: string) => void;
+  onClose: () => void;
+}) {
+  const { asked, onDone, onClose } = props;
+  if (asked === undefined) return null;
+  const { what, entry } = asked;
+  if (what === "show") return <Show name={entry.name} onClose={onClose} />;
+  const act = async () => {
+    const body = { names: [entry.name] };
+    onDone(told(what, entry.name, await ask<CaOutcome>("POST", `/v1/ca/${what}`, body)));
+  };
+  if (what === "sign") {
+    return (
+      <Confirm title={`Sign ${entry.name}`} does="Sign" act={act} onClose={onClose}>
+        <p>Compare with what the agent shows (puppet ssl show):</p>
+        <p>
+          <code class="fingerprint">{entry.fingerprint}</code>
+        </p>
+      </Confirm>
+    );
+  }
+  return (
+    <Confirm
+      title={`Revoke ${entry.name}`}
+      does="Revoke"
+      type={entry.name}
+      act={act}
+      onClose={onClose}
+    >
+      <p>
+        Every server refuses it from then on: its agent gets no catalog until it has a new
+        certificate. This can't be undone.
+      </p>
+    </Confirm>
+  );
+}
+
+/** How it came out. Throws Refusal where it wasn't done. */
+function told(what: "sign" | "revoke", name: string, outcome: CaOutcome): string {
+  const [result] = outcome.results;
+  if (result?.ok !== true) throw new Refusal("ca.refused", result?.because ?? "no answer");
+  const copies = outcome.copies === 1 ? " 1 copy: no other server has it yet." : "";
+  if (what === "sign") return `${name} is signed.${copies}`;
+  const missing = outcome.edges?.missing ?? [];
+  const confirmed = countOf(outcome.edges?.confirmed.length ?? 0, "edge");
+  const open = missing.map(({ member, because }) => `${member} hasn't confirmed: ${because}.`);
+  return [`${name} is revoked, ${confirmed} refuse it.${copies}`, ...open].join(" ");
+}
+
+function Show({ name, onClose }: { name: string; onClose: () => void }) {
+  const { answer, failure } = useAsked<CaShown>(`/v1/ca/show/${encodeURIComponent(name)}`);
+  return (
+    <Dialog title={name} onClose={onClose}>
+      <Failure error={failure} />
+      {(answer?.certificates ?? []).map((each) => (
+        <dl key={each.serial}>
+          <dt>Serial</dt>
+          <dd>
+            <code>{each.serial}</code>, {each.state}
+          </dd>
+          <dt>Valid</dt>
+          <dd>
+            {each.notBefore} to {each.notAfter}
+          </dd>
+          <dt>Signed</dt>
+          <dd>
+            {each.signedAt} by {each.signedBy}
+          </dd>
+          {each.revokedAt === undefined ? null : (
+            <>
+              <dt>Revoked</dt>
+              <dd>{each.revokedAt}</dd>
+            </>
+          )}
+          <dt>Further names</dt>
+          <dd>{each.altNames.join(", ") || "none"}</dd>
+          <dt>Fingerprint</dt>
+          <dd>
+            <code class="fingerprint">{each.fingerprint}</code>
+          </dd>
+        </dl>
+      ))}
+      <form method="dialog" class="buttons">
+        <button>Close</button>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,122 @@
+// The cluster's settings, and a change of them: shown before it is made, refused when somebody else
+// has changed them meanwhile.
+
+import { useState } from "preact/hooks";
+import type { ConfigChanged, ConfigDescribed } from "../../../src/setup/config-contract.ts";
+import { ask, Refusal } from "../ask.ts";
+import { useAsked } from "../parts/asked.ts";
+import { Confirm } from "../parts/dialog.tsx";
+import { Failure } from "../parts/failure.tsx";
+import { Table } from "../parts/table.tsx";
+import { may } from "../roles.ts";
+
+export function Settings() {
+  const { answer, failure, again } = useAsked<ConfigDescribed>("/v1/config");
+  const [done, setDone] = useState("");
+  return (
+    <>
+      <p role="status">{done}</p>
+      <Failure error={failure} />
+      {answer === undefined ? (
+        <p>Reading…</p>
+      ) : (
+        <>
+          {answer.because === "" ? null : <p>As last read: {answer.because}</p>}
+          <Table
+            caption="Settings of the cluster"
+            head={["Setting", "Value", "What it is"]}
+            rows={answer.known.map(({ key, value, what }) => ({ key, cells: [key, value, what] }))}
+          />
+          {may("admin") ? (
+            <Edit
+              key={answer.revision}
+              shown={answer}
+              onDone={(text) => {
+                setDone(text);
+                again();
+              }}
+            />
+          ) : (
+            <p>Changing them needs the role admin.</p>
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+interface EditProps {
+  shown: ConfigDescribed;
+  onDone: (text: string) => void;
+}
+
+function Edit({ shown: { revision, settings, known }, onDone }: EditProps) {
+  const all: Readonly<Record<string, unknown>> = settings;
+  const now = Object.fromEntries(
+    known.flatMap(({ key }) => (all[key] === undefined ? [] : [[key, all[key]]])),
+  );
+  const [text, setText] = useState(JSON.stringify(now, undefined, 2));
+  const [failure, setFailure] = useState<unknown>(undefined);
+  const [change, setChange] = useState<{ body: unknown; plan: ConfigChanged } | undefined>(
+    undefined,
+  );
+  const look = async (event: Event) => {
+    event.preventDefault();
+    setFailure(undefined);
+    try {
+      const body = { revision, settings: parse(text) };
+      const plan = await ask<ConfigChanged>("POST", "/v1/config/plan", body);
+      if (plan.changes.length === 0) throw new Refusal("config.same", "nothing would change");
+      setChange({ body, plan });
+    } catch (error) {
+      setFailure(error);
+    }
+  };
+  return (
+    <section aria-labelledby="edit">
+      <h2 id="edit">Change them</h2>
+      <form onSubmit={(event) => void look(event)}>
+        <label for="settings">
+          All that may be changed, as JSON; what is left out is as by default
+        </label>
+        <textarea
+          id="settings"
+          rows={14}
+          spellcheck={false}
+          value={text}
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+        />
+        <Failure error={failure} />
+        <button>Show what would change</button>
+      </form>
+      {change === undefined ? null : (
+        <Confirm
+          title="Change the settings"
+          does="Change"
+          act={async () => {
+            await ask<ConfigChanged>("POST", "/v1/config", change.body);
+            onDone("The settings are changed. Every member takes them within seconds.");
+          }}
+          onClose={() => setChange(undefined)}
+        >
+          <ul>
+            {change.plan.changes.map(({ key, from, to }) => (
+              <li key={key}>
+                <strong>{key}</strong>: {from} → {to}
+              </li>
+            ))}
+          </ul>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+/** Throws Refusal for what isn't an object. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Refusal("config.text", `this isn't JSON: ${String(error)}`);
+  }
+}

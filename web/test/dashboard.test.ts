@@ -1,0 +1,385 @@
+// The dashboard in a real browser, by what somebody sees and does, under its own strict policy.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { until } from "../../src/base/retry.ts";
+import { assertAccessible, openStage, signIn, type Stage } from "./browser.ts";
+
+const HOSTILE = `<img src=x onerror="alert('x')"><script>alert(1)</script>`;
+
+let stage: Stage;
+before(async () => {
+  stage = await openStage();
+});
+after(async () => stage.close());
+afterEach(async () => stage.closePages());
+beforeEach(() => {
+  const { state } = stage.mock;
+  state.warnings = [];
+  state.silent.clear();
+  state.drains = [];
+  state.broken = "";
+  state.trouble = "";
+  state.hangs = false;
+});
+
+test("signing in: a wrong token is refused in words, a right one opens the overview, out is out", async () => {
+  const { page, problems } = await stage.open();
+  await page.getByLabel("Access token").fill("UA1.wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").filter({ hasText: "isn't known here" }).waitFor();
+  await signIn(page, stage.mock.tokens.viewer);
+  await page.getByRole("status").filter({ hasText: "tolerates 1 failure" }).waitFor();
+  await page.getByRole("heading", { name: "What would it survive?" }).waitFor();
+  // The cookie is enough for the next visit, and no script sees it.
+  await page.reload();
+  await page.getByText("vera (viewer)").waitFor();
+  assert.equal(await page.evaluate("document.cookie"), "");
+  assert.equal(await page.evaluate("localStorage.length + sessionStorage.length"), 0);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Access token").waitFor();
+  await page.reload();
+  await page.getByLabel("Access token").waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("the overview is live: a member that falls silent, a warning with its reasons, the news", async () => {
+  const { page, problems } = await stage.open({ token: stage.mock.tokens.viewer });
+  await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
+  stage.mock.state.silent.add("s2.example.com");
+  stage.mock.tell("member", "s2.example.com doesn't answer");
+  await page.getByRole("listitem").filter({ hasText: "! s2.example.com doesn't answer" }).waitFor();
+  await page.getByText("2 of 3 members answer.").waitFor();
+  await page.getByRole("row", { name: /s2\.example\.com server no answer/ }).waitFor();
+  const news = page.getByRole("region", { name: "What changed?" });
+  await news.getByText("s2.example.com doesn't answer").first().waitFor();
+  await page.getByText("What to do", { exact: true }).click();
+  await page.getByText("its daemon doesn't answer").waitFor();
+  await page.getByRole("button", { name: "Why?" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Why: s2.example.com" });
+  await dialog.getByText("It is so.").waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  assert.deepEqual(problems, []);
+});
+
+test("servers: live charts, and a server is drained and undrained by an operator", async () => {
+  const { page, problems } = await stage.open({
+    token: stage.mock.tokens.operator,
+    path: "/servers",
+  });
+  const chart = page.getByRole("img", { name: /^Requests\/s, now: s1\.example\.com \d/ });
+  await chart.locator("canvas").waitFor();
+  const before = await chart.getAttribute("aria-label");
+  const label = async () => page.locator("figure [role=img]").first().getAttribute("aria-label");
+  await until("other figures", async () => (await label()) !== before, { withinMs: 10_000 });
+  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Drain s3.example.com" });
+  await dialog.getByText("gets nothing new").waitFor();
+  await dialog.getByLabel("Reason").fill("kernel");
+  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+  await page.getByRole("button", { name: "Undrain s3.example.com" }).click();
+  assert.deepEqual(
+    stage.mock.state.drains.map(({ id, by, reason }) => [id, by, reason]),
+    [["s3.example.com", "otto", "kernel"]],
+  );
+  await page.getByRole("dialog").getByRole("button", { name: "Undrain" }).click();
+  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("certificates: a request is signed, one is found and revoked by typing its name", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.admin, path: "/certificates" });
+  await page.getByRole("button", { name: "Sign db7.example.com" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "db7.example.com is signed." }).waitFor();
+  await page.getByRole("button", { name: "Sign db7.example.com" }).waitFor({ state: "detached" });
+
+  await page.getByLabel("Name").fill("web17.");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page
+    .getByRole("button", { name: "Revoke web16.example.com" })
+    .waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Revoke web17.example.com" }).click();
+  const dialog = page.getByRole("dialog", { name: "Revoke web17.example.com" });
+  const revoke = dialog.getByRole("button", { name: "Revoke", exact: true });
+  assert.equal(await revoke.isDisabled(), true);
+  await assertAccessible(page, "the question before revoking");
+  await dialog.getByRole("textbox").fill("web17.example.co");
+  assert.equal(await revoke.isDisabled(), true);
+  await dialog.getByRole("textbox").press("Enter");
+  const found = mock.state.entries.find(({ name }) => name === "web17.example.com");
+  assert.equal(found?.state, "signed");
+  await dialog.getByRole("textbox").fill("web17.example.com");
+  await revoke.click();
+  await page
+    .getByRole("status")
+    .filter({ hasText: "web17.example.com is revoked, 3 edges" })
+    .waitFor();
+  assert.equal(found?.state, "revoked");
+  assert.deepEqual(problems, []);
+});
+
+test("a change that can't be made says why, and leaves the question open", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });
+  mock.state.broken = "1 of 3 members answers, so nothing can be changed";
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Sign", exact: true }).click();
+  await dialog
+    .getByRole("alert")
+    .filter({ hasText: "nothing can be changed. (etcd.no-quorum)" })
+    .waitFor();
+  mock.state.broken = "";
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).waitFor();
+});
+
+test("drills: one is held by typing its kind, seen under way, and its report has figures", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.operator, path: "/drills" });
+  await page.getByText("no drill was held.").waitFor();
+  await page.getByLabel("Kind").selectOption("edge-kill");
+  await page.getByLabel("Server").selectOption("s3.example.com");
+  await page.getByRole("button", { name: "Show what it would do" }).click();
+  const dialog = page.getByRole("dialog", { name: "edge-kill at s3.example.com" });
+  await dialog.getByText("s3.example.com: it is killed.").waitFor();
+  await dialog.getByRole("textbox").fill("edge-kill");
+  await dialog.getByRole("button", { name: "Hold it" }).click();
+  await page.getByRole("log").getByText("it measures").waitFor();
+  mock.drills.end();
+  await page.getByRole("button", { name: /^Report of edge-kill/ }).click();
+  const report = page.getByRole("dialog", { name: "edge-kill at s3.example.com" });
+  await report.getByText(/^It went through/).waitFor();
+  await report.getByRole("row", { name: /^no new connection/ }).waitFor();
+  await report.locator("canvas").waitFor();
+  await assertAccessible(page, "the report of a drill");
+  await report.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Show what it would do" }).click();
+  await dialog.getByRole("textbox").fill("edge-kill");
+  await dialog.getByRole("button", { name: "Hold it" }).click();
+  await page.getByRole("button", { name: "Stop it, and undo it" }).click();
+  await page.getByRole("row", { name: /stopped/ }).waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("each role sees the buttons that are for it", async () => {
+  const { tokens } = stage.mock;
+  for (const [token, sign, revoke, drain, edit] of [
+    [tokens.viewer, 0, 0, 0, 0],
+    [tokens.operator, 1, 0, 3, 0],
+    [tokens.admin, 1, 1, 3, 1],
+  ] as const) {
+    const { page } = await stage.open({ token, path: "/certificates" });
+    const counted = async (name: RegExp) => page.getByRole("button", { name }).count();
+    await page.getByRole("button", { name: "Show web1.example.com" }).waitFor();
+    assert.equal(await counted(/^Sign mail2\./), sign);
+    assert.equal(await counted(/^Revoke web1\./), revoke);
+    await page.getByRole("link", { name: "Servers" }).click();
+    await page.getByRole("button", { name: "Why is s1.example.com so?" }).waitFor();
+    assert.equal(await counted(/^Drain /), drain);
+    await page.getByRole("link", { name: "Drills" }).click();
+    await page
+      .getByText(/^Drills that were held/)
+      .first()
+      .waitFor();
+    assert.equal(await counted(/^Show what it would do$/), Math.sign(drain));
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("table", { name: "Settings of the cluster" }).waitFor();
+    assert.equal(await counted(/^Show what would change$/), edit);
+    await page.context().close();
+  }
+});
+
+test("settings: a change is shown first; who comes second is told, and keeps his text", async () => {
+  const { mock } = stage;
+  const { page, problems } = await stage.open({ token: mock.tokens.admin, path: "/settings" });
+  const text = page.getByRole("textbox");
+  await text.fill((await text.inputValue()).replace('"serve"', '"refuse"'));
+  await page.getByRole("button", { name: "Show what would change" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText('isolatedEdge: "serve" → "refuse"').waitFor();
+  mock.state.revision += 1;
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog
+    .getByRole("alert")
+    .filter({ hasText: "somebody else" })
+    .or(dialog.getByRole("alert").filter({ hasText: "Somebody else" }))
+    .waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  assert.match(await text.inputValue(), /"refuse"/);
+  // The browser's own note of the refusal.
+  assert.ok(
+    problems.every((problem) => /status of 409/.test(problem)),
+    problems.join(),
+  );
+});
+
+test("scripts in names, reasons, warnings and history are shown as they are, and none runs", async () => {
+  const { mock } = stage;
+  mock.state.warnings = [`a reason: ${HOSTILE}`];
+  mock.state.drains = [
+    { id: "s1.example.com", by: HOSTILE, at: "2026-11-20T12:00:00.000Z", reason: HOSTILE },
+  ];
+  mock.tell("command", `did ${HOSTILE}`, HOSTILE);
+  const hostile = { name: HOSTILE, altNames: [HOSTILE], fingerprint: HOSTILE, extensions: {} };
+  const entries = mock.state.entries;
+  mock.state.entries = [...entries, { ...hostile, state: "requested" }];
+  const { page, problems } = await stage.open({ token: mock.tokens.admin });
+  await page
+    .getByRole("listitem")
+    .filter({ hasText: `a reason: ${HOSTILE}` })
+    .waitFor();
+  await page.getByText(`did ${HOSTILE}`).first().waitFor();
+  await page.getByRole("link", { name: "Certificates" }).click();
+  await page.getByRole("rowheader", { name: HOSTILE }).waitFor();
+  await page.getByRole("link", { name: "History" }).click();
+  await page.getByRole("cell", { name: `did ${HOSTILE}` }).waitFor();
+  await page.getByRole("button", { name: "Build it" }).click();
+  await page
+    .getByRole("table", { name: /^Timeline/ })
+    .getByText(`did ${HOSTILE}`)
+    .waitFor();
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  mock.state.entries = entries;
+  assert.deepEqual(problems, []);
+});
+
+test("ten thousand entries of history are a page that answers", async () => {
+  const { mock } = stage;
+  const before = mock.state.history.length;
+  for (let n = 1; n <= 10_000; n++) mock.tell("puppetserver", `change ${n}`);
+  const { page, problems } = await stage.open({ token: mock.tokens.viewer, path: "/history" });
+  await page.getByRole("cell", { name: "change 10000", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Older ones" }).click();
+  await page.getByRole("button", { name: "Build it" }).click();
+  await page.getByRole("status").filter({ hasText: "the newest 2000 are shown" }).waitFor();
+  mock.state.history.splice(before);
+  assert.deepEqual(problems, []);
+});
+
+test("every page is fit for screen readers and keyboards, dark and light, and fits a phone", async () => {
+  const { mock } = stage;
+  mock.state.silent.add("s2.example.com");
+  mock.tell("daemon", "s1.example.com's daemon starts");
+  for (const look of [{ dark: false }, { dark: true, phone: true }]) {
+    const { page, problems } = await stage.open({ token: mock.tokens.admin, ...look });
+    await page.getByText("What to do", { exact: true }).first().click();
+    await assertAccessible(page, "overview");
+    for (const title of ["Servers", "Certificates", "PuppetDB", "History", "Drills", "Settings"]) {
+      await page.getByRole("link", { name: title, exact: true }).click();
+      await page.getByRole("heading", { level: 1, name: title }).waitFor();
+      const focused = "document.activeElement?.tagName + document.activeElement?.textContent";
+      const isThere = async () => (await page.evaluate(focused)) === `H1${title}`;
+      await until("the focus is where the page begins", isThere, { withinMs: 10_000 });
+      assert.equal(await page.title(), `${title} - Understudy`);
+      await page.getByRole("table").or(page.getByRole("textbox")).first().waitFor();
+      await assertAccessible(page, title);
+      const over = await page.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      );
+      assert.ok(over <= 0, `${title} is ${over} pixels wider than the screen`);
+    }
+    assert.deepEqual(problems, []);
+    await page.context().close();
+  }
+});
+
+test("other sites' pages can neither change nor read anything, in a browser that is signed in", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.admin });
+  const before = JSON.stringify(mock.state.entries);
+  const port = new URL(mock.url).port;
+  // One elsewhere, and one on this very host: a cookie isn't bound to a port.
+  for (const site of ["https://evil.test", `https://127.0.0.1:${Number(port) + 1}`]) {
+    await page.context().route(`${site}/**`, async (route) => {
+      await route.fulfill({ contentType: "text/html", body: attackOn(mock.url) });
+    });
+    const other = await page.context().newPage();
+    await other.goto(`${site}/`);
+    await other.waitForFunction(() => Reflect.get(globalThis, "outcome") !== undefined);
+    const outcome = await other.evaluate<string[]>("globalThis.outcome");
+    assert.deepEqual(
+      outcome,
+      Array.from({ length: outcome.length }, () => "blocked"),
+      site,
+    );
+    assert.equal(outcome.length, 4);
+    // A form's answer is shown, whatever it is: it must be a refusal.
+    await other.evaluate("document.forms[0].submit()");
+    await other.waitForURL(`${mock.url}/**`);
+    const text = await other.evaluate<string>("document.body.textContent");
+    assert.match(text, /access\.(cross-site|required)/, site);
+    await other.close();
+  }
+  assert.equal(JSON.stringify(mock.state.entries), before);
+  assert.deepEqual(mock.state.drains, []);
+});
+
+/** A page that tries all that a page can. */
+function attackOn(url: string): string {
+  const revoke = JSON.stringify({ names: ["web5.example.com"] });
+  return `<form method="post" enctype="text/plain" action="${url}/v1/ca/revoke">
+    <input name='{"names":["web5.example.com"],"x":"' value='"}'></form>
+  <script>
+    const tries = [
+      fetch("${url}/v1/status", { credentials: "include" }),
+      fetch("${url}/session", { credentials: "include" }),
+      fetch("${url}/v1/ca/revoke", { method: "POST", credentials: "include", body: '${revoke}' }),
+      fetch("${url}/v1/ca/revoke", {
+        method: "POST", credentials: "include", body: '${revoke}',
+        headers: { "x-understudy-csrf": "x", "content-type": "application/json" },
+      }),
+    ];
+    Promise.all(tries.map((one) => one.then(() => "answered", () => "blocked")))
+      .then((all) => (globalThis.outcome = all));
+  </script>`;
+}
+
+test("a page that nobody sees lets go of its stream, and has what is so when it is seen again", async () => {
+  const { mock } = stage;
+  const { events } = mock.commands;
+  const { page, problems } = await stage.open({ token: mock.tokens.viewer });
+  await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
+  const others = events.size() - 1;
+  const show = async (hidden: boolean) => {
+    await page.evaluate(`Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"))`);
+  };
+  await show(true);
+  await until("its stream is gone", () => events.size() <= others, { withinMs: 10_000 });
+  mock.state.silent.add("s3.example.com");
+  await show(false);
+  await page.getByText("2 of 3 members answer.").waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("what is shown is never passed for new: a member that falls silent, or that knows nothing", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.viewer });
+  const standing = page.getByRole("status").first();
+  await standing.filter({ hasText: "tolerates 1 failure" }).waitFor();
+  mock.state.trouble = "no reading of the record yet";
+  await standing.filter({ hasText: "Nothing is known: no reading of the record yet" }).waitFor();
+  mock.state.trouble = "";
+  await standing.filter({ hasText: "tolerates 1 failure" }).waitFor();
+  mock.state.hangs = true;
+  await until("a look hangs", () => mock.state.hanging, { withinMs: 10_000 });
+  // A minute goes by.
+  await page.evaluate("Date.now = ((now) => () => now() + 60_000)(Date.now)");
+  await standing.filter({ hasText: "This member says nothing. What is shown is from" }).waitFor();
+  await page.getByRole("table", { name: "Members" }).waitFor();
+  mock.state.hangs = false;
+  await standing.filter({ hasText: "tolerates 1 failure" }).waitFor();
+});
+
+test("a session that ended elsewhere asks to sign in again", async () => {
+  const { mock } = stage;
+  const token = mock.addToken("brief", "viewer", 3650 * 86_400_000);
+  const { page } = await stage.open({ token });
+  await page.getByText("brief (viewer)").waitFor();
+  mock.list.tokens = mock.list.tokens.filter(({ name }) => name !== "brief");
+  await page.getByLabel("Access token").waitFor();
+});
