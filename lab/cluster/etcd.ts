@@ -1,14 +1,20 @@
 // etcd on lab servers, stopped as an administrator stops it.
 
+import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
 
 export const ETCD = "understudy-etcd.service";
+const STOP_MS_MAX = 60_000;
 
 /**
- * Stops it on all of them. While enough of them still run for a quorum, a daemon may start its own
- * again just then, which cancels the stop: so it is told again.
+ * Stops it on all of them. While enough of them still run for a quorum, a daemon starts its own
+ * again, also in the midst of the stop: so all are told until none runs.
  */
 export async function stopEtcd(servers: readonly LabHost[]): Promise<void> {
-  const stop = `for try in 1 2 3 4 5; do systemctl stop ${ETCD} && exit; done; exit 1`;
-  await Promise.all(servers.map(async (server) => server.run(stop)));
+  const stopped = async () => {
+    await Promise.all(servers.map(async (server) => server.exec(`systemctl stop ${ETCD}`)));
+    const looks = servers.map(async (server) => server.exec(`systemctl is-active ${ETCD}`));
+    return (await Promise.all(looks)).every(({ code }) => code !== 0);
+  };
+  await until("etcd is stopped", stopped, { withinMs: STOP_MS_MAX });
 }
