@@ -35,8 +35,6 @@ const LOOK_EVERY_MS = 2000;
 interface Target {
   client: PuppetDbClient;
   health: Health;
-  /** Whether anybody has looked since this courier started. */
-  seen: boolean;
   /** What must be there before it has caught up. */
   marks: Marks;
   backlog: Backlog;
@@ -177,7 +175,6 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     }
     const { reached, ...waiting } = await commands.waiting(bringsTo(target), target.marks);
     target.backlog = { ...waiting, caughtUp: reached && target.health.writable };
-    target.seen = true;
   };
   const caughtUp = ({ client: { id }, health, backlog }: Target): Judged => {
     const others = peers.list
@@ -222,11 +219,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
   };
   const isFit = (id: string) => targets.some((one) => one.client.id === id && judged(one).fit);
   const queries = await createQueries(config, { peers: peers.list, isFit, log });
-  // Also while nobody asks: an order is followed at once, and status says what is so.
-  const chooseAnew = async () => {
-    if (targets.every(({ seen }) => seen)) queries.choose();
-  };
-  looks.push(look("the choice of a PuppetDB", chooseAnew));
+  looks.push(look("following an order", async () => queries.follow()));
   return {
     local: local?.client,
     sync,
@@ -332,7 +325,6 @@ function createTarget(config: CourierConfig, id: string, tls: CourierDeps["peerT
   return {
     client: local === undefined ? client : inTurn(client),
     health: { writable: false, readable: false, because: "it hasn't been looked at yet" },
-    seen: false,
     marks: new Map(),
     backlog: { caughtUp: false, commands: 0, oldestMs: 0 },
   };

@@ -40,8 +40,11 @@ void test("createQueries follows an order once, when the one that is meant is fi
     const { fit, queries } = await courier(stateDir, { id: "s2", at: "1" });
     fit.delete("s2");
     assert.equal(queries.choose(), "s1");
+    queries.follow();
+    assert.equal(queries.chosen()?.id, "s1");
     fit.add("s2");
-    assert.equal(queries.choose(), "s2");
+    queries.follow();
+    assert.equal(queries.chosen()?.id, "s2", "with nobody asking");
     fit.delete("s2");
     assert.equal(queries.choose(), "s1");
     fit.add("s2");

@@ -12,6 +12,8 @@ import { readUsed, rememberUsed } from "./queries-file.ts";
 export interface Queries {
   /** Decides which one a query goes to now; undefined: none is fit. */
   choose(): string | undefined;
+  /** Follows an order as soon as it can be, also while nobody asks. */
+  follow(): void;
   /** What was decided last. */
   chosen(): Choice | undefined;
 }
@@ -30,27 +32,33 @@ export async function createQueries(
   // Kept while none is fit: then it goes on with this one, not with the first in line.
   let { choice: last, followed } = await readUsed(path, puppetdbs);
   let chosen = last;
+  const order = () => (use !== undefined && use.at !== followed ? use.id : undefined);
+  const choose = () => {
+    const elsewhere = peers.flatMap((peer) => {
+      const said = peer.reachable() ? peer.state()?.queries : undefined;
+      return said === undefined ? [] : [said];
+    });
+    const told = order();
+    const now = { told, here: last, elsewhere, nowMs: wallMs() };
+    const next = chooseForQueries(puppetdbs, preferred(puppetdbs, avoid, isFit), now);
+    if (use !== undefined && next?.id === told) followed = use.at;
+    if (next?.id !== chosen?.id) {
+      const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
+      log.info("queries go to another PuppetDB", { from, to });
+    }
+    if (next !== undefined && next.atMs !== last?.atMs) {
+      void rememberUsed(path, { choice: next, followed }, log);
+    }
+    chosen = next;
+    last = next ?? last;
+    return next?.id;
+  };
   return {
     chosen: () => chosen,
-    choose() {
-      const elsewhere = peers.flatMap((peer) => {
-        const said = peer.reachable() ? peer.state()?.queries : undefined;
-        return said === undefined ? [] : [said];
-      });
-      const told = use !== undefined && use.at !== followed ? use.id : undefined;
-      const now = { told, here: last, elsewhere, nowMs: wallMs() };
-      const next = chooseForQueries(puppetdbs, preferred(puppetdbs, avoid, isFit), now);
-      if (use !== undefined && next?.id === told) followed = use.at;
-      if (next?.id !== chosen?.id) {
-        const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
-        log.info("queries go to another PuppetDB", { from, to });
-      }
-      if (next !== undefined && next.atMs !== last?.atMs) {
-        void rememberUsed(path, { choice: next, followed }, log);
-      }
-      chosen = next;
-      last = next ?? last;
-      return next?.id;
+    choose,
+    follow() {
+      const told = order();
+      if (told !== undefined && isFit(told)) choose();
     },
   };
 }

@@ -16,6 +16,7 @@ export const EVENTS = {
   "courier-up": "a courier runs again",
   "crl-signed": "a CRL without a new revocation",
   daemon: "a daemon starts or stops",
+  drill: "a drill begins or has ended",
   "edge-down": "HAProxy takes no agents on a server",
   "edge-up": "HAProxy takes agents again",
   "etcd-changed": "votes, leaders or alarms of etcd",
