@@ -1,91 +1,31 @@
-// The dashboard's advice beside the words that status really says and the page that it quotes.
+// The dashboard's advice beside the page that it quotes and the kinds that there are.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  answer,
-  edge,
-  judge,
-  local,
-  row,
-  silent,
-  three,
-} from "../../src/cluster/testing/status.ts";
-import { adviceOn, parseAlerts, partsOf } from "../src/advice.ts";
+import { WARNING_KINDS } from "../../src/cluster/warning.ts";
+import { parseKinds, partsOf, topicOf } from "../src/advice.ts";
 
 const PAGE = await readFile(join(import.meta.dirname, "../../docs/alerts.md"), "utf8");
-const ALERTS = parseAlerts(PAGE);
-const DOWN = { state: "down", because: "refused" } as const;
-const SEEN = { because: "", commands: 0, oldestMs: 0, deadLetters: 0 };
-const COURIER = {
-  runs: true,
-  because: "",
-  couriers: [],
-  singleCopies: 0,
-  spoolBytes: 0,
-  puppetdbs: [],
-  receivers: [],
-};
-const ETCD = local("s1").etcd;
-const ca = local("s1").ca ?? assert.fail("no CA");
-const LONG_AGO = "2026-11-01T12:00:00.000Z";
 
-for (const [alert, status] of [
-  ["UnderstudySilent", judge([answer("s1"), silent("s2"), answer("s3")])],
-  [
-    "UnderstudyRecordUnreachable",
-    judge(three("s1", { record: { reachable: false, because: "x", ageMs: 9 } })),
-  ],
-  ["UnderstudyRecordUnreachable", judge(three(), { quorum: false, answering: 1 })],
-  ["UnderstudyEtcdAlarm", judge(three("s1", { etcd: { ...ETCD, alarms: ["NOSPACE"] } }))],
-  ["UnderstudyEtcdNearlyFull", judge(three("s1", { etcd: { ...ETCD, dbSizeBytes: 2 ** 32 } }))],
-  ["UnderstudyNoAddress", judge(three("s1", { addresses: [] }))],
-  ["UnderstudyEdgeDown", judge(three("s2", { edge: edge({ active: false, because: "x" }) }))],
-  [
-    "UnderstudyPuppetserverDown",
-    judge(
-      ["s1", "s2", "s3"].map((id) =>
-        answer(id, local(id, { edge: edge({ backends: [row("s1"), row("s2", DOWN)] }) })),
-      ),
-    ),
-  ],
-  [
-    "UnderstudyDrainForgotten",
-    judge(three(), {}, { drains: [{ id: "s3", by: "ops", at: LONG_AGO, reason: "" }] }),
-  ],
-  ["UnderstudyCaDoesNotSign", judge(three("s1", { ca: { ...ca, serving: false, because: "x" } }))],
-  [
-    "UnderstudyCourierDown",
-    judge(three("s1", { courier: { ...COURIER, runs: false, because: "x" } })),
-  ],
-  [
-    "UnderstudyNoPuppetdbFit",
-    judge(three("s1", { courier: { ...COURIER, puppetdbs: [{ ...SEEN, id: "s1", fit: false }] } })),
-  ],
-  ["UnderstudySingleCopies", judge(three("s1", { courier: { ...COURIER, singleCopies: 2 } }))],
-  [
-    "UnderstudyDeadLetters",
-    judge(
-      three("s1", {
-        courier: { ...COURIER, puppetdbs: [{ ...SEEN, id: "s1", fit: true, deadLetters: 2 }] },
-      }),
-    ),
-  ],
-  ["UnderstudyClockOff", judge(three("s2", { wallMs: Date.parse("2026-11-20T12:05:00Z") }))],
-] as const) {
-  test(`adviceOn has ${alert} for what status says`, () => {
-    const found = status.warnings.map((warning) => adviceOn(warning, ALERTS)?.alert);
-    assert.ok(found.includes(alert), `${status.warnings.join("; ")}: ${found.join()}`);
-  });
-}
+test("parseKinds has what to do for every kind of warning, and for nothing else", () => {
+  const kinds = parseKinds(PAGE);
+  assert.deepEqual([...kinds.keys()].toSorted(), Object.keys(WARNING_KINDS).toSorted());
+  for (const todo of kinds.values()) assert.ok(todo !== "");
+});
 
-test("adviceOn only quotes what is in the handbook, and says nothing of what it doesn't know", () => {
-  const named = new Set(ALERTS.keys());
-  assert.ok(named.size > 20);
-  for (const { means, todo } of ALERTS.values()) assert.ok(means !== "" && todo !== "");
-  assert.equal(adviceOn("something new is so", ALERTS), undefined);
+test("topicOf asks about what the warning is of", () => {
+  const ids = ["s1.example.com"];
+  const cases: [string, string | undefined, string][] = [
+    ["puppetdb-unfit", "s1.example.com", "puppetdb"],
+    ["courier-down", "s1.example.com", "puppetdb"],
+    ["address-nobody", "10.0.0.10", "vip"],
+    ["edge-down", "s1.example.com", "s1.example.com"],
+    ["etcd-no-quorum", undefined, "not-ready"],
+    ["expiry-near", "Puppet CA", "not-ready"],
+  ];
+  for (const [kind, subject, topic] of cases) assert.equal(topicOf({ kind, subject }, ids), topic);
 });
 
 test("partsOf tells code from words", () => {

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import alertsPage from "../../../docs/alerts.md?raw";
 import type { Snapshot } from "../../../src/api/events.ts";
 import type { Explanation } from "../../../src/cluster/why/explain.ts";
-import { adviceOn, parseAlerts, partsOf } from "../advice.ts";
+import { parseKinds, partsOf, topicOf } from "../advice.ts";
 import { ago, countOf } from "../format.ts";
 import { history, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -13,7 +13,7 @@ import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
 
 const LAST_ENTRIES = 5;
-const ALERTS = parseAlerts(alertsPage);
+const TODO = parseKinds(alertsPage);
 
 export function Overview() {
   const look = snapshot.value;
@@ -120,19 +120,20 @@ function Wishes({ notes }: { notes: readonly string[] }) {
 function Warnings({ status }: Snapshot) {
   const [about, setAbout] = useState<string | undefined>(undefined);
   const ids = status.members.map(({ member }) => member.id);
-  if (status.warnings.length === 0) return null;
+  if (status.problems.length === 0) return null;
   return (
     <section aria-labelledby="warnings">
       <h2 id="warnings">To look at</h2>
       <ul class="warnings">
-        {status.warnings.map((warning) => (
-          <li key={warning}>
+        {status.problems.map((problem) => (
+          <li key={problem.text}>
             <span aria-hidden="true">! </span>
-            {warning}{" "}
-            <button type="button" class="small" onClick={() => setAbout(topicOf(warning, ids))}>
+            {problem.severity === "critical" ? <strong>critical: </strong> : null}
+            {problem.text}{" "}
+            <button type="button" class="small" onClick={() => setAbout(topicOf(problem, ids))}>
               Why?
             </button>
-            <Handbook warning={warning} />
+            <Handbook kind={problem.kind} />
           </li>
         ))}
       </ul>
@@ -142,19 +143,16 @@ function Warnings({ status }: Snapshot) {
 }
 
 /** What the handbook says of it, opened where it is wanted. */
-function Handbook({ warning }: { warning: string }) {
-  const advice = adviceOn(warning, ALERTS);
-  if (advice === undefined) return null;
+function Handbook({ kind }: { kind: string }) {
+  const todo = TODO.get(kind);
+  if (todo === undefined) return null;
   return (
     <details>
       <summary>What to do</summary>
       <p>
-        <Noted text={advice.means} />
+        <Noted text={todo} />
       </p>
-      <p>
-        <Noted text={advice.todo} />
-      </p>
-      <p class="when">alerts.md, {advice.alert}</p>
+      <p class="when">alerts.md, {kind}</p>
     </details>
   );
 }
@@ -167,13 +165,6 @@ function Noted({ text }: { text: string }) {
       )}
     </>
   );
-}
-
-/** What `understudy why` is asked about for a warning. */
-function topicOf(warning: string, ids: readonly string[]): string {
-  if (/puppetdb|courier/i.test(warning)) return "puppetdb";
-  if (/\bheld by\b|\bholds \S+\.$/.test(warning)) return "vip";
-  return ids.find((id) => warning.includes(id)) ?? "not-ready";
 }
 
 export function Why({ about, onClose }: { about: string; onClose: () => void }) {
