@@ -15,7 +15,7 @@ const TOP = join(import.meta.dirname, "..");
 const BIN = join(TOP, "node_modules", ".bin");
 /** Each test file is a process of its own that loads much the same modules. */
 const COMPILE_CACHE = join(TOP, ".cache", "compile");
-const STEP_MS_MAX = 300_000;
+const STEP_MS_MAX = 900_000;
 
 /** Where unit tests lie. lab/scenarios needs root and is not among them. */
 const UNIT_TESTS = [
