@@ -1,20 +1,20 @@
-// etcd on lab servers, stopped as an administrator stops it.
+// etcd on lab servers, kept from running for a while.
 
-import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
 
-export const ETCD = "understudy-etcd.service";
-const STOP_MS_MAX = 60_000;
+const ETCD = "understudy-etcd.service";
 
 /**
- * Stops it on all of them. While enough of them still run for a quorum, a daemon starts its own
- * again, also in the midst of the stop: so all are told until none runs.
+ * Stops it on all of them until `startEtcd`, or the server's next boot. Masked: as long as enough of
+ * them run for a quorum a daemon starts its own again, also a moment after it was stopped.
  */
 export async function stopEtcd(servers: readonly LabHost[]): Promise<void> {
-  const stopped = async () => {
-    await Promise.all(servers.map(async (server) => server.exec(`systemctl stop ${ETCD}`)));
-    const looks = servers.map(async (server) => server.exec(`systemctl is-active ${ETCD}`));
-    return (await Promise.all(looks)).every(({ code }) => code !== 0);
-  };
-  await until("etcd is stopped", stopped, { withinMs: STOP_MS_MAX });
+  const stop = `systemctl mask --runtime ${ETCD} && systemctl stop ${ETCD}`;
+  await Promise.all(servers.map(async (server) => server.run(stop)));
+}
+
+/** Has it run again, without waiting for that; also where it was never stopped. */
+export async function startEtcd(servers: readonly LabHost[]): Promise<void> {
+  const start = `systemctl unmask --runtime ${ETCD} && systemctl start --no-block ${ETCD}`;
+  await Promise.all(servers.map(async (server) => server.run(start)));
 }

@@ -9,7 +9,7 @@ import { AlertsShown, AlertTested, HookList } from "../../../src/setup/alerts-co
 import { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { bootDead, type Cluster } from "../../cluster.ts";
 import { statusOf } from "../../cluster/commands.ts";
-import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
+import { startEtcd, stopEtcd } from "../../cluster/etcd.ts";
 import { closeMailbox, MAIL_PORT, openMailbox, readMails } from "../../cluster/mailbox.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { bootAgain, cutHolder } from "../../cluster/power-cut.ts";
@@ -117,9 +117,7 @@ hazard("without quorum one server says so, once, and that it is over", async (sc
     await server.untilHolds("grep -q box /var/lib/understudy/view.json", 60_000);
   }
   const others = cluster.servers.slice(1);
-  const start = async () => {
-    await Promise.all(others.map(async (server) => server.run(`systemctl start ${ETCD}`)));
-  };
+  const start = async () => startEtcd(others);
   undo(start);
   await stopEtcd(others);
   const text = "etcd has no quorum";

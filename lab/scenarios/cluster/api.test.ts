@@ -14,7 +14,7 @@ import type { Cluster } from "../../cluster.ts";
 import { assertFine } from "../../cluster/compiles.ts";
 import { HUNG_MS } from "../../cluster/crew.ts";
 import { type Answer, knock } from "../../cluster/knock.ts";
-import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
+import { startEtcd, stopEtcd } from "../../cluster/etcd.ts";
 import { lasting, scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import type { LabHost } from "../../host.ts";
 
@@ -71,7 +71,8 @@ async function health(cluster: Cluster, server: LabHost, check: string): Promise
 /** Sees to it that the API is off and etcd runs, whatever the hazard got to. */
 function tidyUp({ cluster, undo }: Scene): void {
   undo(async () => {
-    const start = `systemctl start --no-block ${ETCD} ${DAEMON}`;
+    await startEtcd(cluster.servers);
+    const start = `systemctl start --no-block ${DAEMON}`;
     await Promise.all(cluster.servers.map(async (server) => server.run(start)));
     await cluster.untilWhole();
     await command(cluster.first, ["api", "off"], ApiShown);

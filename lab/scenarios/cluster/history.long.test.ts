@@ -12,7 +12,7 @@ import { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { bootDead } from "../../cluster.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
 import { bootAgain, cutHolder } from "../../cluster/power-cut.ts";
-import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
+import { startEtcd, stopEtcd } from "../../cluster/etcd.ts";
 import { scenario } from "../../cluster/scenario.ts";
 import { watchEdge } from "../../cluster/watch.ts";
 import type { LabHost } from "../../host.ts";
@@ -94,9 +94,7 @@ hazard("what happens without quorum comes into the record when etcd is back", as
   const sinceMs = wallMs();
   const [first, ...others] = cluster.servers;
   assert.ok(first);
-  const start = async () => {
-    await Promise.all(others.map(async (server) => server.run(["systemctl", "start", ETCD])));
-  };
+  const start = async () => startEtcd(others);
   undo(start);
   await stopEtcd(others);
   const pattern = new RegExp(`${first.fqdn} can't reach the record`);

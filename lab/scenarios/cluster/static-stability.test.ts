@@ -13,7 +13,7 @@ import { assertFine } from "../../cluster/compiles.ts";
 import { enrol, HUNG_MS } from "../../cluster/crew.ts";
 import { knock } from "../../cluster/knock.ts";
 import { wasOnDeadEdge } from "../../cluster/outage.ts";
-import { ETCD, stopEtcd } from "../../cluster/etcd.ts";
+import { startEtcd, stopEtcd } from "../../cluster/etcd.ts";
 import { scenario, type Scene, seconds } from "../../cluster/scenario.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { freshNames, submit } from "../../cluster/signings.ts";
@@ -235,10 +235,7 @@ async function untilMoved({ cluster }: Scene, others: readonly LabHost[]): Promi
 /** Takes back all that was done, in whatever state the servers are. */
 async function bringBack({ cluster }: Scene): Promise<void> {
   await bootDead(cluster.servers);
-  await Promise.all(
-    cluster.servers.map(async (server) => {
-      await server.run(`systemctl start --no-block ${ETCD}`);
-      await server.run(`systemctl unmask ${DAEMON}; systemctl start --no-block ${DAEMON}`);
-    }),
-  );
+  await startEtcd(cluster.servers);
+  const start = `systemctl unmask ${DAEMON}; systemctl start --no-block ${DAEMON}`;
+  await Promise.all(cluster.servers.map(async (server) => server.run(start)));
 }
