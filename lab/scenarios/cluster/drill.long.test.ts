@@ -4,6 +4,7 @@
 // away.
 
 import assert from "node:assert/strict";
+import { until } from "../../../src/base/retry.ts";
 import type { DrillKind } from "../../../src/cluster/drill.ts";
 import type { ClusterStatus } from "../../../src/cluster/status.ts";
 import { ProbeAnswer } from "../../../src/setup/drill-contract.ts";
@@ -77,8 +78,13 @@ async function held({ cluster, report, excuse }: Scene, kind: DrillKind) {
   const page = `/tmp/${id}.html`;
   await drill.driver.run(["understudy", "drill", "show", id, "--html", page]);
   assert.match(await drill.driver.readFile(page), /<svg /);
-  const history = await cluster.first.run("understudy history --kind drill --since 1h");
-  assert.ok(history.includes(id), history);
+  // Its driver may have been without etcd until a moment ago.
+  await until(
+    "it is in the history",
+    async () =>
+      (await cluster.first.run("understudy history --kind drill --since 1h")).includes(id),
+    { withinMs: 60_000, everyMs: 1000 },
+  );
   return { figures, outside: drill.outside };
 }
 
