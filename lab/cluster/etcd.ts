@@ -5,8 +5,8 @@ import type { LabHost } from "../host.ts";
 const ETCD = "understudy-etcd.service";
 
 /**
- * Stops it on all of them until `startEtcd`, or the server's next boot. Masked: as long as enough of
- * them run for a quorum a daemon starts its own again, also a moment after it was stopped.
+ * Stops it on all of them until `startEtcd`, or the server's next boot. Masked: as long as enough
+ * of them run for a quorum a daemon starts its own again, also a moment after it was stopped.
  */
 export async function stopEtcd(servers: readonly LabHost[]): Promise<void> {
   const stop = `systemctl mask --runtime ${ETCD} && systemctl stop ${ETCD}`;

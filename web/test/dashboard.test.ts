@@ -48,13 +48,16 @@ test("the overview is live: a member that falls silent, a warning with its reaso
   await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
   stage.mock.state.silent.add("s2.example.com");
   stage.mock.tell("member", "s2.example.com doesn't answer");
-  await page.getByRole("listitem").filter({ hasText: "! s2.example.com doesn't answer" }).waitFor();
+  await page
+    .getByRole("listitem")
+    .filter({ hasText: "! critical: s2.example.com doesn't answer" })
+    .waitFor();
   await page.getByText("2 of 3 members answer.").waitFor();
   await page.getByRole("row", { name: /s2\.example\.com server no answer/ }).waitFor();
   const news = page.getByRole("region", { name: "What changed?" });
   await news.getByText("s2.example.com doesn't answer").first().waitFor();
-  await page.getByText("What to do", { exact: true }).click();
-  await page.getByText("its daemon doesn't answer").waitFor();
+  await page.getByText("What to do", { exact: true }).first().click();
+  await page.getByText("its daemon or the server is down").waitFor();
   await page.getByRole("button", { name: "Why?" }).first().click();
   const dialog = page.getByRole("dialog", { name: "Why: s2.example.com" });
   await dialog.getByText("It is so.").waitFor();
