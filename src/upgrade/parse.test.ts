@@ -47,7 +47,7 @@ test("explainApt says in words what is to be mended, with apt's own", () => {
       /^another program installs packages there.*\(Could not get lock/,
     ],
     [
-      "Err:1 http://deb.debian.org/debian bookworm InRelease\n  Temporary failure resolving 'deb.debian.org'\nE: Failed to fetch http://deb.debian.org/x.deb  Temporary failure resolving",
+      "Err:1 http://archive.example.com/debian bookworm InRelease\n  Temporary failure resolving 'archive.example.com'\nE: Failed to fetch http://archive.example.com/x.deb  Temporary failure resolving",
       /^an archive can't be reached.*\(Err:1 http/,
     ],
     ["E: Version '2.6-2' for 'haproxy' was not found", /^the archive has another version by now/],
