@@ -2,6 +2,7 @@
 // A revocation stands once it is in the record; that the edges know is confirmed apart.
 
 import { Fault } from "../base/fault.ts";
+import { pause } from "../base/retry.ts";
 import { parseCrls } from "../x509/crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type CrlSigner, type NewRevocation } from "./crl-issue.ts";
 import { noRecord } from "./blocks.ts";
@@ -14,6 +15,8 @@ import { serialOf, type Serial } from "./serial.ts";
 const KEY_COMPROMISE = 1;
 /** Attempts while other members revoke too. */
 const TRIES_MAX = 50;
+/** How long the first of a burst waits for the others, since each CRL is signed whole. */
+const GATHER_MS = 20;
 
 export interface Revoker {
   /**
@@ -57,6 +60,7 @@ export function createRevoker(deps: RevokerDeps): Revoker {
   let running: Promise<void> | undefined;
 
   const run = async () => {
+    await pause(GATHER_MS);
     while (asked.length > 0) {
       const batch = asked;
       asked = [];

@@ -287,6 +287,7 @@ export async function startCourier(config: CourierConfig, deps: CourierDeps): Pr
     async close() {
       stopping.abort();
       await Promise.all([...looks, guard.ended, sync?.ended]);
+      await queries.kept();
       for (const stream of streams) await stream.close();
       await deletions.close();
       for (const { client } of targets) client.close();

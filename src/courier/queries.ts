@@ -2,6 +2,7 @@
 // since, what somebody orders.
 
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../base/log.ts";
 import { wallMs } from "../host/clock.ts";
 import type { CourierConfig } from "./config.ts";
@@ -16,6 +17,8 @@ export interface Queries {
   follow(): void;
   /** What was decided last. */
   chosen(): Choice | undefined;
+  /** Resolves when what was decided so far is on disk, or can't be. */
+  kept(): Promise<void>;
 }
 
 /** Goes on with what the file in `config.stateDir` says. */
@@ -30,8 +33,11 @@ export async function createQueries(
 ): Promise<Queries> {
   const path = join(stateDir, "queries");
   // Kept while none is fit: then it goes on with this one, not with the first in line.
-  let { choice: last, followed } = await readUsed(path, puppetdbs);
+  let kept = await readUsed(path, puppetdbs);
+  let { choice: last, followed } = kept;
   let chosen = last;
+  // One after the other, so that the file tells of the last.
+  let writing = Promise.resolve();
   const order = () => (use !== undefined && use.at !== followed ? use.id : undefined);
   const choose = () => {
     const elsewhere = peers.flatMap((peer) => {
@@ -46,8 +52,9 @@ export async function createQueries(
       const [from, to] = [chosen?.id ?? "none", next?.id ?? "none"];
       log.info("queries go to another PuppetDB", { from, to });
     }
-    if (next !== undefined && next.atMs !== last?.atMs) {
-      void rememberUsed(path, { choice: next, followed }, log);
+    if (next !== undefined && !isDeepStrictEqual(kept, { choice: next, followed })) {
+      const used = (kept = { choice: next, followed });
+      writing = writing.then(async () => rememberUsed(path, used, log));
     }
     chosen = next;
     last = next ?? last;
@@ -55,6 +62,7 @@ export async function createQueries(
   };
   return {
     chosen: () => chosen,
+    kept: async () => writing,
     choose,
     follow() {
       const told = order();

@@ -105,6 +105,42 @@ void test("Spool.drop deletes whole segments and never gives a number again", as
   await spool.close();
 });
 
+void test("Spool keeps what comes while others drop, each under a number of its own", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 500 });
+  const COUNT = 300;
+  const given = new Map<number, string>();
+  let dropped = 0;
+  const append = async (id: number) => {
+    const seq = await spool.append(head(id), bodyOf(id));
+    assert.ok(!given.has(seq), `${seq} was given twice`);
+    given.set(seq, String(id));
+  };
+  // Several at a time, as when other couriers release and this one does.
+  const drop = async () => {
+    dropped = spool.next - 1;
+    await Promise.all([spool.drop(dropped), spool.drop(dropped), spool.drop(dropped - 1)]);
+  };
+  const drops: Promise<void>[] = [];
+  for (let id = 1; id <= COUNT; id += 3) {
+    const appends = [append(id), append(id + 1)];
+    drops.push(drop());
+    appends.push(append(id + 2));
+    await Promise.all(appends);
+  }
+  await Promise.all(drops);
+  await spool.close();
+  spool = await openSpool(folder, { segmentBytes: 500 });
+  assert.equal(spool.next, COUNT + 1);
+  for (let seq = dropped + 1; seq <= COUNT; seq += 1) {
+    const id = given.get(seq);
+    const [entry] = await spool.read(seq, 1);
+    assert.deepEqual([entry?.seq, entry?.head.id], [seq, id]);
+    assert.deepEqual(await spool.body(seq), bodyOf(Number(id)));
+  }
+  await spool.close();
+});
+
 void test("Spool.newestOf knows the newest of a kind for a certname, after a restart too", async (t) => {
   const folder = await folderFor(t);
   let spool = await openSpool(folder, { segmentBytes: 200 });

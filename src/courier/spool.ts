@@ -70,6 +70,7 @@ export class Spool {
   #file: FileHandle | undefined;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #changed: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder;
@@ -127,7 +128,8 @@ export class Spool {
   /** Up to `limit` commands from number `from` on, in order. */
   async read(from: number, limit: number): Promise<Entry[]> {
     const entries: Entry[] = [];
-    for (const segment of this.#segments) {
+    // Of a copy: some may be dropped while others are read.
+    for (const segment of [...this.#segments]) {
       if (segment.first + segment.count <= from) continue;
       const frames = await this.#framesOf(segment);
       const start = Math.max(0, from - segment.first);
@@ -157,6 +159,25 @@ export class Spool {
 
   /** Forgets commands up to number `upTo`, in whole segments. */
   async drop(upTo: number): Promise<void> {
+    await this.#inTurn(async () => this.#drop(upTo));
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#inTurn(async () => {
+      await this.#file?.close();
+      this.#file = undefined;
+    });
+  }
+
+  /** Changes of the segments, one after the other: what is dropped mustn't be written to. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.#changed.then(change);
+    this.#changed = done.catch(() => undefined);
+    await done;
+  }
+
+  async #drop(upTo: number): Promise<void> {
     if (upTo >= this.next - 1 && this.#last.count > 0) await this.#roll();
     while (this.#segments.length > 1) {
       const [oldest] = this.#segments;
@@ -169,12 +190,6 @@ export class Spool {
         if (seq < oldest.first + oldest.count) this.#newest.delete(key);
       }
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#writing;
-    await this.#file?.close();
-    this.#file = undefined;
   }
 
   get #last(): Segment {
@@ -204,7 +219,7 @@ export class Spool {
       const batch = this.#waiting;
       this.#waiting = [];
       try {
-        await this.#writeBatch(batch);
+        await this.#inTurn(async () => this.#writeBatch(batch));
       } catch (error) {
         const full = (error as { code?: unknown }).code === "ENOSPC";
         const fault =
