@@ -129,7 +129,7 @@ export class Spool {
   async read(from: number, limit: number): Promise<Entry[]> {
     const entries: Entry[] = [];
     // Of a copy: some may be dropped while others are read.
-    for (const segment of [...this.#segments]) {
+    for (const segment of this.#segments.slice()) {
       if (segment.first + segment.count <= from) continue;
       const frames = await this.#framesOf(segment);
       const start = Math.max(0, from - segment.first);
