@@ -1,9 +1,11 @@
-// Dead letters that are to be tried again: each goes into a spool of its PuppetDB's own, and from
+// Commands that one PuppetDB fails at, to be tried apart: those that it failed at several times, and
+// dead letters that somebody has tried again. Each goes into a spool of its PuppetDB's own, and from
 // there through the same delivery as any other command, but to that PuppetDB alone.
 
 import { join } from "node:path";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 import type { ProgressFile } from "./progress-file.ts";
+import type { SpooledHead } from "./frame.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
 /** Names their progress among that of the spools of couriers, which have another form. */
@@ -14,6 +16,8 @@ export interface Again {
   spools: ReadonlyMap<string, Spool>;
   /** Has it tried again; it is no dead letter then. Throws Fault `courier.spool-…`. */
   retry(letter: DeadLetter): Promise<void>;
+  /** Has a command tried apart from what comes after it. Throws Fault `courier.spool-…`. */
+  take(puppetdb: string, head: SpooledHead, body: Buffer): Promise<void>;
   /** How many wait for a PuppetDB. */
   waiting(puppetdb: string): number;
   /** Forgets what has been tried. */
@@ -39,6 +43,10 @@ export async function openAgain(
       // In this order: killed in between, it is tried, and still there to be tried once more.
       await spool.append(letter.head, body);
       await deps.dead.remove(letter);
+      deps.wake();
+    },
+    async take(puppetdb, head, body) {
+      await spools.get(puppetdb)?.append(head, body);
       deps.wake();
     },
     waiting(puppetdb) {

@@ -14,6 +14,7 @@ import { monotonicMs, wallMs } from "../host/clock.ts";
 import { BODY_BYTES_MAX, readCommandBody, readCommandRequest, type Refusal } from "./command.ts";
 import type { Courier } from "./courier.ts";
 import { ADMIN_PATH, readDeletion } from "./deletion.ts";
+import { CONTENT_TYPE_MAX } from "./frame.ts";
 import { PASS_MS, type PassedOn, passOn, Unreached } from "./pass-on.ts";
 import { BodyTooLong, readBody } from "./read-body.ts";
 
@@ -105,6 +106,7 @@ async function takeUpload(
   if (uploads === undefined) return refused(503, "no receiver of reports is known");
   const { "content-type": contentType = "", "content-encoding": encoding } = incoming.headers;
   if (encoding !== undefined && encoding !== "gzip") return refused(415, "gzip or nothing");
+  if (contentType.length > CONTENT_TYPE_MAX) return refused(415, "the content type is too long");
   let body: Buffer;
   try {
     body = await readBody(incoming, BODY_BYTES_MAX);

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { rm, stat, truncate } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -98,5 +98,58 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     assert.ok(again?.body.equals(body));
     assert.equal(again?.headers["content-encoding"], "gzip");
     assert.deepEqual(await names(), []);
+  });
+
+  test("aren't held up by a command that its PuppetDB doesn't say anything of", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    const toy = couriers.toy("s1.test");
+    const good = toy.answer;
+    toy.answer = (got) =>
+      got.query.get("certname") === "odd.test"
+        ? { status: 503, body: '{"uuid":"u","processed":false,"timed_out":true}' }
+        : good(got);
+    await couriers.start();
+    for (const name of ["odd.test", "a.test"]) {
+      assert.equal(await couriers.command("s1.test", name), 200);
+    }
+    const waiting = async () => {
+      const { puppetdbs } = (await couriers.status("s1.test")) as {
+        puppetdbs: { commands: number; oldestMs: number }[];
+      };
+      return puppetdbs.map(({ commands, oldestMs }) => ({ commands, oldestMs }));
+    };
+    // It waits apart: by its age the PuppetDB would count as one that is behind.
+    const apart = async () => JSON.stringify(await waiting()) === '[{"commands":1,"oldestMs":0}]';
+    await until("it is tried apart", apart, { ...SOON, withinMs: 60_000 });
+    await untilHas(couriers, "s1.test", ["a.test"]);
+    await couriers.kill("s1.test");
+    toy.answer = good;
+    await couriers.start();
+    await untilHas(couriers, "s1.test", ["a.test", "odd.test"]);
+    const none = async () => (await waiting()).every(({ commands }) => commands === 0);
+    await until("none waits", none, SOON);
+  });
+
+  test("put aside a command that the disk has damaged, and go on", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    const socket = join(couriers.folder, "own.sock");
+    couriers.more = { statusSocket: socket };
+    const toy = couriers.toy("s1.test");
+    toy.writable = false;
+    await couriers.start();
+    for (const name of ["whole.test", "torn.test"]) {
+      assert.equal(await couriers.command("s1.test", name), 200);
+    }
+    const segment = join(couriers.folder, "s1.test/state/spool/0000000000000001.seg");
+    await truncate(segment, (await stat(segment)).size - 1);
+    toy.writable = true;
+    const damaged = async () =>
+      (await lettersOf(socket)).some(
+        ({ certname, because }) => certname === "torn.test" && /can't be read/.test(because),
+      );
+    await until("it is a dead letter", damaged, { ...SOON, withinMs: 90_000 });
+    await untilHas(couriers, "s1.test", ["whole.test"]);
+    assert.equal(await couriers.command("s1.test", "next.test"), 200);
+    await untilHas(couriers, "s1.test", ["next.test", "whole.test"]);
   });
 });

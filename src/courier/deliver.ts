@@ -15,6 +15,10 @@ const AT_ONCE_MAX = 8;
 const WINDOW = 500;
 const AGAIN_MS = 5000;
 const IDLE_MS = 1000;
+/** Longer than a target that is busy is likely to fail at one; shorter than it counts as behind. */
+const ASIDE_AFTER_TRIES = 3;
+/** A command that can't be read so often is damaged. */
+const READS_MAX = 5;
 
 /** A PuppetDB, or another receiver. */
 export interface DeliveryTarget {
@@ -42,6 +46,11 @@ export interface DeliveryDeps {
   deletedAt: (certname: string) => number | undefined;
   /** Keeps a command that the target will never take. */
   bury: (entry: Entry, body: Buffer, because: string) => Promise<void>;
+  /**
+   * Takes a command over that the target fails at again and again, to be tried apart: what stands
+   * behind it isn't to wait, nor is the target behind for it. Absent: it is tried here.
+   */
+  setAside?: (entry: Entry, body: Buffer) => Promise<void>;
   /** Told when some were done. */
   onDone: () => void;
   log: Log;
@@ -70,14 +79,22 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   const deliver = async (entry: Entry) => {
     const { seq, head } = entry;
     try {
-      const body = await spool.body(seq);
-      // What can't be read is damaged: it stays, and stands in the log.
-      if (body === undefined) throw new Error(`command ${seq} can't be read from the spool`);
       const attempt = (tries.get(seq) ?? 0) + 1;
-      const verdict = target.judge(await target.send(head, body, signal), attempt);
+      const body = await spool.body(seq);
+      if (body === undefined && seq < spool.first) return finish(seq);
+      const verdict =
+        body === undefined
+          ? judgeUnreadable(attempt)
+          : target.judge(await target.send(head, body, signal), attempt);
       if (signal.aborted) return;
-      if (verdict.is === "dead") await deps.bury(entry, body, verdict.because);
+      if (verdict.is === "dead") {
+        await deps.bury(entry, body ?? Buffer.alloc(0), verdict.because);
+      }
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
+      if (verdict.is === "again" && attempt >= ASIDE_AFTER_TRIES && deps.setAside && body) {
+        await deps.setAside(entry, body);
+        return finish(seq);
+      }
       if (verdict.is === "later") await target.look();
       else tries.set(seq, attempt);
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
@@ -95,31 +112,41 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
     for (const [certname, at] of notBefore) if (at <= now) notBefore.delete(certname);
     return new Set([...busy, ...notBefore.keys()]);
   };
+  /** Returns how many were sent or skipped. */
+  const round = async () => {
+    progress.startAt(deps.first());
+    if (!deps.mayDeliver() || !target.writable() || progress.upTo + 1 >= spool.next) return 0;
+    const window = await spool.read(progress.upTo + 1, WINDOW);
+    const { skip, send } = planDelivery({
+      window,
+      isDone: (seq) => progress.isDone(seq),
+      busy: held(),
+      free: AT_ONCE_MAX - busy.size,
+      newestOf: (kind, certname) => spool.newestOf(kind, certname),
+      deletedAt: deps.deletedAt,
+    });
+    for (const { seq } of skip) finish(seq);
+    for (const entry of send) {
+      busy.add(entry.head.certname);
+      void deliver(entry);
+    }
+    return send.length + skip.length;
+  };
   const go = async () => {
     while (!signal.aborted) {
       woken = Promise.withResolvers<void>();
-      let sent = 0;
-      progress.startAt(deps.first());
-      if (deps.mayDeliver() && target.writable() && progress.upTo + 1 < spool.next) {
-        const window = await spool.read(progress.upTo + 1, WINDOW);
-        const { skip, send } = planDelivery({
-          window,
-          isDone: (seq) => progress.isDone(seq),
-          busy: held(),
-          free: AT_ONCE_MAX - busy.size,
-          newestOf: (kind, certname) => spool.newestOf(kind, certname),
-          deletedAt: deps.deletedAt,
-        });
-        for (const { seq } of skip) finish(seq);
-        for (const entry of send) {
-          busy.add(entry.head.certname);
-          void deliver(entry);
-        }
-        sent = send.length + skip.length;
-      }
+      const sent = await round().catch((error: unknown) => {
+        deps.log.warn("the spool can't be read now", { to: target.id, why: messageOf(error) });
+        return 0;
+      });
       if (sent === 0 || busy.size >= AT_ONCE_MAX)
         await Promise.race([woken.promise, pause(IDLE_MS, signal)]);
     }
   };
   return { wake, ended: go() };
+}
+
+function judgeUnreadable(attempt: number): Verdict {
+  const because = "it can't be read from the spool: the disk is damaged";
+  return { is: attempt >= READS_MAX ? "dead" : "again", because };
 }

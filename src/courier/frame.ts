@@ -10,6 +10,7 @@ const MARK = 0x55434d31;
 const FIXED_BYTES = 16;
 /** No head is longer; more is damage. */
 const HEAD_BYTES_MAX = 64 * 1024;
+export const CONTENT_TYPE_MAX = 200;
 
 /** What is kept of a command besides its body. */
 export interface SpooledHead extends CommandHead {
@@ -39,7 +40,7 @@ const Head = z.object({
   query: z.string(),
   encoding: z.literal("gzip").optional(),
   uncompressed: z.string().optional(),
-  contentType: z.string().max(200).optional(),
+  contentType: z.string().max(CONTENT_TYPE_MAX).optional(),
   sha256: z.string().optional(),
   originSeq: z.int().optional(),
 });

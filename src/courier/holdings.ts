@@ -70,6 +70,8 @@ export async function openHoldings(folder: string, options: SpoolOptions = {}): 
     },
     async release(origin, upTo) {
       const holding = await ensure(origin);
+      // While its courier was gone, this one delivered from it and dropped what was done.
+      holding.released.startAt(holding.spool.first);
       holding.seqs.dropUpTo(upTo);
       await eachHead(holding.spool, holding.first(), ({ seq, head }) => {
         if ((head.originSeq ?? 0) > upTo) return false;

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { messageOf } from "../base/fault.ts";
-import type { PuppetDbClient } from "./puppetdb-client.ts";
+import { type PuppetDbClient, UNREACHED_HEADER } from "./puppetdb-client.ts";
 
 /** PuppetDB's own longest query by default, and a little, milliseconds. */
 export const PASS_MS = 620_000;
@@ -22,9 +22,6 @@ const HOP = new Set([
   "host",
   "content-length",
 ]);
-
-/** The courier beside a PuppetDB says with it that it couldn't reach that. */
-export const UNREACHED_HEADER = "x-understudy-unreached";
 
 /** No answer came, so that the request may be sent to another PuppetDB. */
 export class Unreached extends Error {}

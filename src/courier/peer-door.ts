@@ -9,7 +9,8 @@ import { BODY_BYTES_MAX } from "./command.ts";
 import type { Courier } from "./courier.ts";
 import { parseHead } from "./frame.ts";
 import { Deleted, HEAD_HEADER } from "./peers.ts";
-import { passOn, Unreached, UNREACHED_HEADER } from "./pass-on.ts";
+import { passOn, Unreached } from "./pass-on.ts";
+import { UNREACHED_HEADER } from "./puppetdb-client.ts";
 import { readBody } from "./read-body.ts";
 
 const COPIES = /^\/(commands|uploads)\/([^/?]+)(?:\/(\d{1,15}))?$/;

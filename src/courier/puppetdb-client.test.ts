@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { judgeHealth } from "./puppetdb-client.ts";
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { createPuppetDbClient, judgeHealth, UNREACHED_HEADER } from "./puppetdb-client.ts";
 
 const said = (state: string, read: boolean, write: boolean, starting = false) =>
   JSON.stringify({
@@ -23,4 +26,45 @@ void test("judgeHealth believes only a PuppetDB that says that it stores and ans
     assert.deepEqual([health.writable, health.readable], [writable, readable], body);
     assert.match(health.because, because);
   }
+});
+
+async function clientOf(t: TestContext, answer: RequestListener) {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = createPuppetDbClient({ id: "s1", url: `http://127.0.0.1:${port}` });
+  t.after(() => {
+    client.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return client;
+}
+
+void test("PuppetDbClient asks how a PuppetDB is while it is full of queries", async (t) => {
+  const client = await clientOf(t, ({ url = "" }, outgoing) => {
+    // Queries aren't answered at all.
+    if (url.startsWith("/status/")) outgoing.end(said("running", true, true));
+  });
+  const end = new AbortController();
+  const queries = Array.from({ length: 100 }, async () =>
+    client.pass({ method: "GET", path: "/pdb/query/v4/nodes", headers: {}, signal: end.signal }),
+  );
+  const settled = Promise.allSettled(queries);
+  assert.deepEqual(await client.health(AbortSignal.timeout(10_000)), {
+    writable: true,
+    readable: true,
+    because: "",
+  });
+  end.abort();
+  await settled;
+});
+
+void test("PuppetDbClient takes another courier's word that its PuppetDB doesn't answer", async (t) => {
+  const client = await clientOf(t, (_, outgoing) => {
+    outgoing.writeHead(502, { [UNREACHED_HEADER]: "connect ECONNREFUSED" }).end("{}");
+  });
+  const head = { kind: "report", certname: "a.test", producerMs: 1, query: "" } as const;
+  const answer = await client.send(head, Buffer.from("{}"), AbortSignal.timeout(10_000));
+  assert.deepEqual(answer, { status: 0, body: "connect ECONNREFUSED" });
 });

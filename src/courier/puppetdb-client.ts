@@ -19,7 +19,11 @@ const STORE_S = 10;
 const STORE_MS = STORE_S * 1000 + 5000;
 const STATUS_MS = 4000;
 const ANSWER_BYTES_MAX = 1024 * 1024;
+/** The courier beside a PuppetDB says with it that it couldn't reach that. */
+export const UNREACHED_HEADER = "x-understudy-unreached";
+/** Of queries, and of everything else apart: a PuppetDB full of queries is still asked how it is. */
 const CONNECTIONS_MAX = 32;
+const QUERY = /^\/pdb\/query\//;
 
 /** Where a PuppetDB is reached. */
 export interface PuppetDbAddress {
@@ -73,7 +77,9 @@ export function createPuppetDbClient({ id, url, tls }: PuppetDbAddress): PuppetD
   const base = new URL(url);
   const prefix = base.pathname.replace(/\/$/, "");
   const pool = { keepAlive: true, maxSockets: CONNECTIONS_MAX };
-  const agent = base.protocol === "https:" ? new HttpsAgent(pool) : new HttpAgent(pool);
+  const createAgent = () =>
+    base.protocol === "https:" ? new HttpsAgent(pool) : new HttpAgent(pool);
+  const [agent, queryAgent] = [createAgent(), createAgent()];
   const start = base.protocol === "https:" ? httpsRequest : httpRequest;
 
   const pass = ({ method, path, headers, body, signal }: PassOptions) =>
@@ -84,7 +90,7 @@ export function createPuppetDbClient({ id, url, tls }: PuppetDbAddress): PuppetD
         method,
         path: prefix + path,
         headers: { ...headers, ...(body && { "content-length": String(body.length) }) },
-        agent,
+        agent: QUERY.test(path) ? queryAgent : agent,
         signal,
         ...tls?.(),
       };
@@ -96,6 +102,11 @@ export function createPuppetDbClient({ id, url, tls }: PuppetDbAddress): PuppetD
   const ask = async (options: PassOptions): Promise<DeliveryAnswer> => {
     try {
       const incoming = await pass(options);
+      const unreached = incoming.headers[UNREACHED_HEADER];
+      if (unreached !== undefined) {
+        incoming.resume();
+        return { status: 0, body: String(unreached) };
+      }
       return { status: incoming.statusCode ?? 0, body: await readText(incoming) };
     } catch (error) {
       return { status: 0, body: messageOf(error) };
@@ -104,7 +115,10 @@ export function createPuppetDbClient({ id, url, tls }: PuppetDbAddress): PuppetD
   return {
     id,
     pass,
-    close: () => agent.destroy(),
+    close() {
+      agent.destroy();
+      queryAgent.destroy();
+    },
     async health(signal) {
       const path = "/status/v1/services/puppetdb-status";
       const headers = { accept: "application/json" };

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  rmdir,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -98,6 +108,8 @@ void test("Spool.drop deletes whole segments and never gives a number again", as
   await spool.drop(20);
   assert.equal(spool.first, 21);
   assert.equal(spool.bytes, 0);
+  const files = await readdir(folder);
+  assert.deepEqual(files, ["0000000000000021.seg"], "nothing that takes room on a full disk");
   await spool.close();
   spool = await openSpool(folder);
   assert.equal(spool.next, 21);
@@ -138,6 +150,52 @@ void test("Spool keeps what comes while others drop, each under a number of its 
     assert.deepEqual([entry?.seq, entry?.head.id], [seq, id]);
     assert.deepEqual(await spool.body(seq), bodyOf(Number(id)));
   }
+  await spool.close();
+});
+
+void test("Spool reads a segment whose index was written before its last command", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 300 });
+  await fill(spool, 1, 20);
+  await spool.close();
+  const [index = ""] = (await readdir(folder)).filter((name) => name.endsWith(".idx"));
+  const lines = (await readFile(join(folder, index), "utf8")).trimEnd().split("\n");
+  assert.ok(lines.length > 1);
+  await writeFile(join(folder, index), `${lines.slice(0, -1).join("\n")}\n`);
+  spool = await openSpool(folder, { segmentBytes: 300 });
+  await assertHas(spool, 1, 20);
+  await spool.close();
+});
+
+void test("Spool goes on in the same segment when the next can't be begun", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 1 });
+  await fill(spool, 1, 1);
+  const next = join(folder, "0000000000000002.seg");
+  await mkdir(next);
+  for (const id of [2, 3]) {
+    await assert.rejects(spool.append(head(id), bodyOf(id)), { code: "courier.spool-failed" });
+  }
+  await assert.rejects(spool.drop(1));
+  await assertHas(spool, 1, 1);
+  await rmdir(next);
+  await fill(spool, 2, 3);
+  await spool.close();
+  spool = await openSpool(folder);
+  await assertHas(spool, 1, 3);
+  await spool.close();
+});
+
+void test("Spool refuses what it couldn't read again, and keeps what came before", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder);
+  await fill(spool, 1, 1);
+  const strange = { ...head(2), contentType: "x".repeat(201) };
+  await assert.rejects(spool.append(strange, bodyOf(2)), { code: "courier.spool-failed" });
+  await fill(spool, 2, 2);
+  await spool.close();
+  spool = await openSpool(folder);
+  await assertHas(spool, 1, 2);
   await spool.close();
 });
 
@@ -194,5 +252,24 @@ void test("Holdings keeps copies by their courier's numbers until they are relea
     ["s2.test"],
   );
   await assert.rejects(async () => holdings.keep("../x", 1, head(1), bodyOf(1)), RangeError);
+  await holdings.close();
+});
+
+void test("Holdings releases copies after some were delivered from here and dropped", async (t) => {
+  const holdings = await openHoldings(await folderFor(t), { segmentBytes: 200 });
+  const keep = async (from: number, to: number) => {
+    for (let seq = from; seq <= to; seq += 1) {
+      await holdings.keep("s2.test", seq, head(seq), bodyOf(seq));
+    }
+  };
+  await keep(1, 10);
+  await holdings.release("s2.test", 3);
+  const { spool, first } = await holdings.of("s2.test");
+  // Its courier was gone.
+  await spool.drop(10);
+  await keep(11, 20);
+  await holdings.release("s2.test", 20);
+  assert.equal(first(), 21);
+  assert.equal(spool.bytes, 0);
   await holdings.close();
 });

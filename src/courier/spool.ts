@@ -3,7 +3,7 @@
 // segment has only while somebody reads it, so a million commands take no more than a few.
 // Danger: a sequence number is never given again, also when its segment is gone.
 
-import { type FileHandle, open, readdir, readFile, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import { makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
@@ -17,6 +17,8 @@ const SEGMENT_BYTES = 16 * 1024 * 1024;
 const SEGMENT_COUNT_MAX = 5000;
 /** Segments whose heads are kept in memory at once. */
 const LOADED_MAX = 4;
+/** Nothing is taken while the disk has less: room for indexes, dead letters and progress. */
+const FREE_BYTES_MIN = 32 * 1024 * 1024;
 const SEGMENT_NAME = /^(\d{16})\.seg$/;
 
 export interface SpoolOptions {
@@ -118,7 +120,13 @@ export class Spool {
    * Keeps a command; its number once it is synced to disk. Rejects with Fault `courier.spool-full`,
    * `courier.spool-failed`; nothing of it is kept then.
    */
-  append(head: SpooledHead, body: Buffer): Promise<number> {
+  async append(head: SpooledHead, body: Buffer): Promise<number> {
+    try {
+      // What can't be read again would end its segment at the next start.
+      parseHead(renderHead(head));
+    } catch (error) {
+      throw new Fault("courier.spool-failed", `the command can't be kept: ${messageOf(error)}`);
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ head, body, resolve, reject });
       this.#writing ??= this.#write();
@@ -131,6 +139,7 @@ export class Spool {
     // Of a copy: some may be dropped while others are read.
     for (const segment of this.#segments.slice()) {
       if (segment.first + segment.count <= from) continue;
+      if (!this.#segments.includes(segment)) continue;
       const frames = await this.#framesOf(segment);
       const start = Math.max(0, from - segment.first);
       for (let at = start; at < frames.length && entries.length < limit; at += 1) {
@@ -142,8 +151,12 @@ export class Spool {
     return entries;
   }
 
-  /** A command's body as it came; undefined when it is gone. */
+  /** A command's body as it came; undefined when it is gone, or can't be read. */
   async body(seq: number): Promise<Buffer | undefined> {
+    return this.#body(seq).catch(() => undefined);
+  }
+
+  async #body(seq: number): Promise<Buffer | undefined> {
     const segment = this.#segments.find(({ first, count }) => seq >= first && seq < first + count);
     const frame = segment && (await this.#framesOf(segment))[seq - segment.first];
     if (segment === undefined || frame === undefined) return undefined;
@@ -178,7 +191,14 @@ export class Spool {
   }
 
   async #drop(upTo: number): Promise<void> {
-    if (upTo >= this.next - 1 && this.#last.count > 0) await this.#roll();
+    await this.#dropSealed(upTo);
+    if (upTo < this.next - 1 || this.#last.count === 0) return;
+    // Without an index, which a full disk has no room for: nobody reads it any more.
+    await this.#begin(this.next);
+    await this.#dropSealed(upTo);
+  }
+
+  async #dropSealed(upTo: number): Promise<void> {
     while (this.#segments.length > 1) {
       const [oldest] = this.#segments;
       if (oldest === undefined || oldest.first + oldest.count - 1 > upTo) return;
@@ -254,6 +274,7 @@ export class Spool {
       const text = `the spool has ${this.bytes} bytes, and ${this.#bytesMax} is its limit`;
       throw new Fault("courier.spool-full", text);
     }
+    await this.#assertRoom();
     const file = this.#file;
     if (file === undefined) throw new Fault("courier.spool-failed", "the spool is closed");
     try {
@@ -285,12 +306,29 @@ export class Spool {
     await this.#begin(last.first + last.count);
   }
 
+  /** What is taken must leave room for what delivery writes, or nothing would ever be freed. */
+  async #assertRoom(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#folder);
+    if (bavail * bsize >= FREE_BYTES_MIN) return;
+    const text = `the disk of ${this.#folder} has less than ${FREE_BYTES_MIN} bytes free`;
+    throw new Fault("courier.spool-full", text);
+  }
+
   async #begin(first: number): Promise<void> {
-    const file = await open(this.#path(first), "wx+", 0o600);
-    await syncFolder(this.#folder);
-    await this.#file?.close();
+    const path = this.#path(first);
+    const file = await open(path, "wx+", 0o600);
+    try {
+      await syncFolder(this.#folder);
+    } catch (error) {
+      // The last segment stays the last, and a later attempt finds no file in its way.
+      await file.close().catch(() => undefined);
+      await rm(path, { force: true });
+      throw error;
+    }
+    const before = this.#file;
     this.#file = file;
     this.#segments.push({ first, count: 0, bytes: 0, frames: [] });
+    await before?.close().catch(() => undefined);
   }
 
   async #framesOf(segment: Segment): Promise<Framed[]> {
@@ -318,6 +356,8 @@ export class Spool {
       });
     const end = frames.at(-1);
     const bytes = end === undefined ? 0 : end.bodyAt + end.bodyBytes;
+    // The index of a roll that failed knows nothing of what came after.
+    if (bytes !== (await stat(this.#path(first))).size) return this.#loadLast(first);
     return { first, count: frames.length, bytes, frames };
   }
 

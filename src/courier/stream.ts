@@ -18,7 +18,7 @@ import { type Holdings, openHoldings } from "./holdings.ts";
 import { memberOf, readOrigin } from "./origin.ts";
 import { type CourierPeers, GONE_MS, type StreamName } from "./peers.ts";
 import { openProgressFile } from "./progress-file.ts";
-import { openSpool, type Spool, type SpoolOptions } from "./spool.ts";
+import { type Entry, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
 
 const COPY_AGAIN_EVERY_MS = 5000;
 const RELEASE_EVERY_MS = 2000;
@@ -114,6 +114,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
   const ids = targets.map((target) => target.id);
   const again = await openAgain(join(folder, "again"), ids, { ...limits, dead, progress, wake });
   const deliver = (from: Source, target: DeliveryTarget, mayDeliver: () => boolean) => {
+    const setAside = async ({ head }: Entry, body: Buffer) => again.take(target.id, head, body);
     const delivery = startDelivery({
       ...from,
       progress: progress.of(from.origin, target.id),
@@ -125,6 +126,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
         const { kind, certname } = head;
         log.error("a command is refused for good", { by: target.id, kind, certname, because });
       },
+      ...(from.origin === AGAIN ? {} : { setAside }),
       onDone: () => progress.changed(),
       log,
       signal,
@@ -155,18 +157,23 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       await pause(everyMs, signal);
     }
   };
+  const releaseOwn = async () => {
+    const upTo = lowest("");
+    if (upTo < spool.first) return;
+    await copiesOf.release(upTo);
+    await spool.drop(upTo);
+  };
   const loops = [
     loop(COPY_AGAIN_EVERY_MS, async () => copies.again()),
     loop(RELEASE_EVERY_MS, async () => {
       adopt();
-      await again.release();
-      for (const { origin: held, spool: from } of holdings.all()) {
-        if (isGone(held)) await from.drop(lowest(held));
-      }
-      const upTo = lowest("");
-      if (upTo < spool.first) return;
-      await copiesOf.release(upTo);
-      await spool.drop(upTo);
+      const gone = holdings.all().filter(({ origin: held }) => isGone(held));
+      // Each by itself: on a full disk one that fails mustn't keep the others.
+      await Promise.all([
+        again.release(),
+        ...gone.map(async ({ origin: held, spool: from }) => from.drop(lowest(held))),
+        releaseOwn(),
+      ]);
     }),
   ];
   return {
