@@ -264,12 +264,12 @@ void test("Holdings releases copies after some were delivered from here and drop
   };
   await keep(1, 10);
   await holdings.release("s2.test", 3);
-  const { spool, first } = await holdings.of("s2.test");
+  const holding = await holdings.of("s2.test");
   // Its courier was gone.
-  await spool.drop(10);
+  await holding.spool.drop(10);
   await keep(11, 20);
   await holdings.release("s2.test", 20);
-  assert.equal(first(), 21);
-  assert.equal(spool.bytes, 0);
+  assert.equal(holding.first(), 21);
+  assert.equal(holding.spool.bytes, 0);
   await holdings.close();
 });
