@@ -20,6 +20,7 @@ import { type Alerts, type AlertsHost, createAlerts, startAlertLoops } from "./d
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
+import { drillActs } from "./daemon/drill-acts.ts";
 import { startDrillSchedule } from "./daemon/drill-schedule.ts";
 import { createExpiryWatch, type ExpiryWatch } from "./daemon/expiry-watch.ts";
 import { failedRunsOf } from "./daemon/failed-runs.ts";
@@ -90,7 +91,9 @@ async function assemble(log: Log, stop: AbortController) {
   const status = shareNext(async () =>
     readClusterStatus(core.node.id, core.keeper, core.peers, local),
   );
-  const commands = commandsOf(core, server, { membership, local, status, hooks, leads });
+  const acts = drillActs(core);
+  const shared = { membership, local, acts };
+  const commands = commandsOf(core, server, { ...shared, status, hooks, leads });
   core.loops.push(...startMemberLoops(core, expiry, leads));
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
@@ -106,11 +109,7 @@ async function assemble(log: Log, stop: AbortController) {
   if (server !== undefined) alerts = await startAlerts(core, { status, leads });
   const listeners = [
     ...(await listenForCommands(commands, audit)),
-    ...(await listenForMembers(core, server, {
-      membership,
-      local,
-      ownDrill: commands.drills.own,
-    })),
+    ...(await listenForMembers(core, server, { ...shared, ownDrill: commands.drills.own })),
     ...(server === undefined ? [] : await listenForEdges(core, server)),
   ];
   return {

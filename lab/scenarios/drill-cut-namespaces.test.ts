@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { run, tryRun } from "../../src/host/process.ts";
-import { CUT_TABLE, renderCut } from "../../src/drill/render-cut.ts";
+import { undoLine } from "../../src/drill/apply.ts";
+import { renderCut } from "../../src/drill/render-cut.ts";
 
 const ONE = "udrill-1";
 const TWO = "udrill-2";
@@ -66,10 +67,36 @@ test("a server that is cut off is neither heard nor hears, but for itself", asyn
 });
 
 test("the line that the timer runs puts it back, and may run twice", async () => {
-  const undo = `nft delete table netdev ${CUT_TABLE} 2>/dev/null; true`;
+  const undo = undoLine({ do: "cut", unit: "" });
   for (let times = 0; times < 2; times += 1) assert.ok(await succeeds(ONE, undo));
   await forget();
   assert.ok(await reaches(TWO, "10.78.0.1"));
   assert.ok(await reaches(ONE, "10.78.0.2"));
   assert.equal(await run(inside(ONE, "nft list tables")), "");
+});
+
+/** Has the namespace cut off by a process of its own, told by `over` that it is too late. */
+const perform = async (over: string) => {
+  const program = `
+    import { perform } from ${JSON.stringify(new URL("../../src/drill/apply.ts", import.meta.url).href)};
+    let asked = 0;
+    const over = ${over};
+    await perform({ id: "0123456789ab", do: "cut", unit: "", holdS: 20 }, over);`;
+  const argv = ["ip", "netns", "exec", ONE, process.execPath, "--input-type=module", "-e", program];
+  return tryRun(argv, { withinMs: WITHIN_MS });
+};
+
+test("a cut that was called off before or while it was made leaves nothing behind", async () => {
+  const done = await perform('() => ""');
+  assert.ok(done.ok, done.stderr);
+  assert.ok(!(await reaches(TWO, "10.78.0.1")), "not called off, it cuts");
+  assert.ok(await succeeds(ONE, undoLine({ do: "cut", unit: "" })));
+  for (const over of ['() => "called off"', '() => (asked++ === 0 ? "" : "called off")']) {
+    const { ok, stderr } = await perform(over);
+    assert.ok(!ok);
+    assert.match(stderr, /called off/);
+    assert.equal(await run(inside(ONE, "nft list tables")), "");
+  }
+  await forget();
+  assert.ok(await reaches(TWO, "10.78.0.1"));
 });

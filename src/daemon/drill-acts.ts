@@ -1,6 +1,7 @@
 // What this server does for a drill when its driver asks: after its own look at the record, and
 // never without the way back being set first. Danger: two of the acts end what would answer, so
-// they are done a moment after the answer.
+// they are done a moment after the answer, and may be called off in that moment; done all the same
+// they would have no way back any more.
 
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
@@ -27,7 +28,18 @@ export interface DrillActsHost {
   log: Log;
 }
 
+/** One for each daemon: it remembers what was called off. */
 export function drillActs({ node, layout, etcd, log }: DrillActsHost): DrillActs {
+  const undone = new Set<string>();
+  /** When the timer was being set, monotonic milliseconds. */
+  const over =
+    ({ id, holdS }: Order, armedMs: number) =>
+    () => {
+      if (undone.has(id)) return "it was called off";
+      // Its timer would have come and gone, or be about to.
+      const late = holdS > 0 && monotonicMs() - armedMs > (holdS * 1000) / 2;
+      return late ? "this server was too slow to do it in time" : "";
+    };
   const orderOf = (act: DrillAct) => toOrder(act, layout.puppetserver.unit);
   return {
     async act(act) {
@@ -36,19 +48,23 @@ export function drillActs({ node, layout, etcd, log }: DrillActsHost): DrillActs
       if (because !== "") throw new Fault("drill.not-now", because);
       const order = orderOf(act);
       await requireRunning(order);
+      const isOver = over(order, monotonicMs());
       await arm(order);
       log.notice(`drill ${act.id}: ${node.id}: ${KINDS[act.kind].does}`);
       if (ENDS_ANSWERS.has(act.kind)) {
         setTimeout(() => {
-          perform(order).catch((error: unknown) => log.error(`drill ${act.id}: ${String(error)}`));
+          perform(order, isOver).catch((error: unknown) =>
+            log.error(`drill ${act.id}: ${String(error)}`),
+          );
         }, LATER_MS);
         return { agoMs: -LATER_MS };
       }
       const doneMs = monotonicMs();
-      await perform(order);
+      await perform(order, isOver);
       return { agoMs: monotonicMs() - doneMs };
     },
     async undo(act) {
+      undone.add(act.id);
       await undo(orderOf(act));
     },
   };

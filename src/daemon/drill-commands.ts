@@ -28,7 +28,6 @@ import { Done } from "../setup/contract.ts";
 import type { DrillAsk, DrillStarted } from "../setup/drill-contract.ts";
 import { type Core, requireView } from "./core.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
-import { drillActs } from "./drill-acts.ts";
 import { findReport, listReports, progressElsewhere, stopElsewhere } from "./drill-others.ts";
 import { heldBy, type Probe } from "./probe.ts";
 
@@ -41,6 +40,8 @@ export interface DrillParts {
   status(): Promise<ClusterStatus>;
   switchover: SwitchoverCommands;
   probe: Probe;
+  /** What this server does itself. */
+  acts: DrillActs;
 }
 
 interface Running {
@@ -223,7 +224,7 @@ function hostOf(core: Core, parts: DrillParts): DrillHost {
       const found = status.members.find(({ member }) => member.id === server);
       return parts.probe.access(heldBy(requireView(core), found?.local?.addresses ?? []));
     },
-    actsOf: (server) => (server === node.id ? drillActs(core) : peerActs(core, server)),
+    actsOf: (server) => (server === node.id ? parts.acts : peerActs(core, server)),
   };
 }
 

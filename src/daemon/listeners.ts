@@ -34,7 +34,6 @@ import {
   setVoters,
   untilSeen,
 } from "./membership.ts";
-import { drillActs } from "./drill-acts.ts";
 import { drillCommands, noDrills } from "./drill-commands.ts";
 import { ejectCommands } from "./eject.ts";
 import { ownFailedRuns } from "./failed-runs.ts";
@@ -52,6 +51,7 @@ import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
 import { askToLeave, removeMember, startLeaving } from "./removal.ts";
 import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
+import type { DrillActs } from "../drill/acts.ts";
 import { reportStore } from "../drill/store.ts";
 import type { Hooks } from "../hooks/hooks.ts";
 import { wallMs } from "../host/clock.ts";
@@ -63,6 +63,8 @@ import { planRemoval } from "../setup/removal.ts";
 type Shared = {
   membership: MembershipDeps;
   local: LocalDeps["local"];
+  /** What this server does for drills, whoever drives them. */
+  acts: DrillActs;
 };
 
 /** What can be asked of this daemon, by its own commands and in part by people. */
@@ -145,7 +147,7 @@ export function commandsOf(
     drills:
       server === undefined
         ? noDrills()
-        : drillCommands(core, { status: shared.status, switchover, probe: server.probe }),
+        : drillCommands(core, { ...shared, switchover, probe: server.probe }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
       ...core,
@@ -207,7 +209,7 @@ export async function listenForMembers(
     },
     remove: async (id) => removeMember(membership, id),
     switchover: server && ownActs(core),
-    drill: drillActs(core),
+    drill: shared.acts,
     drillReports: reportStore(PATHS.drills),
     ownDrill: shared.ownDrill,
     puppetserverUnit: async () => readPuppetserverUnit(unitName),

@@ -2,6 +2,7 @@
 // first, as a timer, so that it comes whatever becomes of the daemon, of the network, of who asked
 // for it.
 
+import { Fault } from "../base/fault.ts";
 import { run, tryRun } from "../host/process.ts";
 import { killUnit, runLater, unit } from "../host/systemd.ts";
 import { listLinks } from "../host/network.ts";
@@ -26,11 +27,19 @@ export async function arm(order: Order): Promise<void> {
   await runLater(timerOf(order.id), order.holdS, ["/bin/sh", "-c", undoLine(order)]);
 }
 
-/** Does it; the way back must be set. */
-export async function perform({ do: what, unit: name }: Order): Promise<void> {
+/**
+ * Does it; the way back must be set. `over`: why it mustn't be done any more; empty: it may. A cut
+ * that turns out to have come too late is undone at once, since nobody else would do that.
+ */
+export async function perform(order: Order, over: () => string): Promise<void> {
+  const { do: what, unit: name } = order;
+  const table = what === "cut" ? renderCut(await listLinks()) : "";
+  if (over() !== "") throw new Fault("drill.not-now", over());
   if (what === "cut") {
-    await nft(renderCut(await listLinks()));
-    return;
+    await nft(table);
+    if (over() === "") return;
+    await undo(order);
+    throw new Fault("drill.not-now", over());
   }
   await killUnit(name);
   // Before systemd starts it again by itself.
@@ -54,9 +63,10 @@ export function timerOf(id: string): string {
 }
 
 /** One line of shell; both ways back may come, so nothing there is fine. */
-function undoLine({ do: what, unit: name }: Order): string {
+export function undoLine({ do: what, unit: name }: Pick<Order, "do" | "unit">): string {
+  const table = `table netdev ${CUT_TABLE}`;
   return what === "cut"
-    ? `nft delete table netdev ${CUT_TABLE} 2>/dev/null; true`
+    ? `while nft list ${table} >/dev/null 2>&1; do nft delete ${table} || sleep 1; done`
     : `systemctl --no-block start ${name}`;
 }
 
