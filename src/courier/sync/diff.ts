@@ -5,6 +5,7 @@ import type { PuppetdbDiff } from "../../cluster/sync-status.ts";
 import { wallMs } from "../../host/clock.ts";
 import type { PuppetDbClient } from "../puppetdb-client.ts";
 import { addReports, diffNodes, diffReports, type DiffRow } from "./diff-plan.ts";
+import { settledBy } from "./plan.ts";
 import { countReports, readReports, readSummary } from "./read.ts";
 import type { ReportStamp, Summary, Window } from "./summary.ts";
 import { judgeWindow, reportWindows, splitWindow } from "./windows.ts";
@@ -37,7 +38,8 @@ async function readReportDiff(
   signal: AbortSignal,
 ): Promise<DiffRow[]> {
   const rows: DiffRow[] = [];
-  const windows = reportWindows(wallMs());
+  const nowMs = wallMs();
+  const windows = reportWindows(nowMs, settledBy(nowMs, Number.NEGATIVE_INFINITY));
   for (let window = windows.shift(); window !== undefined; window = windows.shift()) {
     const most = await countMost(clients, window, signal);
     const is = judgeWindow(window, { here: 0, there: most }, true);

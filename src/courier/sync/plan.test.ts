@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { GRACE_MS, type Item, KEEP_MS, type NodePlan, planNodes, planReports } from "./plan.ts";
+import {
+  GRACE_MS,
+  settledBy,
+  type Item,
+  KEEP_MS,
+  type NodePlan,
+  planNodes,
+  planReports,
+} from "./plan.ts";
 import { newestMs, type NodeSummary, type Summary } from "./summary.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
+const AT = { nowMs: NOW, settledMs: NOW - GRACE_MS };
 const HOUR = 3_600_000;
 const stamp = (ms: number, hash = "h") => ({ ms, hash });
 const data = (ms: number) => ({ catalog: stamp(ms), facts: stamp(ms), inputs: stamp(ms) });
@@ -13,7 +22,7 @@ const never = () => undefined;
 /** Plans for one node, known as `own` here and as `others` in s2, s3, …; in short. */
 function planOf(own: NodeSummary | undefined, ...others: (NodeSummary | undefined)[]): string[] {
   const there = others.map((node, index) => [`s${index + 2}`, summaryOf(node)] as const);
-  return shortly(planNodes(summaryOf(own), new Map(there), { nowMs: NOW, tried: never }));
+  return shortly(planNodes(summaryOf(own), new Map(there), { ...AT, tried: never }));
 }
 
 function summaryOf(node: NodeSummary | undefined): Summary {
@@ -45,6 +54,20 @@ void test("planNodes brings of each kind what is newest, from whoever has it", (
   for (const [expected, own, ...others] of cases) {
     assert.deepEqual(planOf(own, ...others), expected);
   }
+});
+
+void test("settledBy takes in what is young where it may have been lost, and nothing of the future", () => {
+  const cases: [number, number][] = [
+    [Number.NEGATIVE_INFINITY, NOW - GRACE_MS],
+    [NOW - 2 * GRACE_MS, NOW - GRACE_MS],
+    [NOW - 5000, NOW - 5000],
+    // The clock was set back.
+    [NOW + HOUR, NOW],
+  ];
+  for (const [doubtMs, expected] of cases) assert.equal(settledBy(NOW, doubtMs), expected);
+  const there = new Map([["s2", summaryOf(data(NOW - 5000))]]);
+  const plan = planNodes(new Map(), there, { nowMs: NOW, settledMs: NOW - 4000, tried: never });
+  assert.deepEqual(shortly(plan), ["catalog of s2, hidden", "facts of s2", "inputs of s2"]);
 });
 
 void test("planNodes carries a deactivation over before the data, unless the node has run since", () => {
@@ -101,7 +124,7 @@ void test("planNodes revives what has expired here only, first, and once for the
 void test("planNodes leaves alone what was tried, and says why", () => {
   const tried = ({ kind }: Item) => (kind === "facts" ? "refused" : undefined);
   const there = new Map([["s2", summaryOf(data(NOW - HOUR))]]);
-  const plan = planNodes(new Map(), there, { nowMs: NOW, tried });
+  const plan = planNodes(new Map(), there, { ...AT, tried });
   assert.deepEqual(shortly(plan), ["catalog of s2, hidden", "inputs of s2", "not facts: refused"]);
 });
 
@@ -142,9 +165,9 @@ void test("planNodes plans nothing more once what it planned is here", () => {
       fc.array(node, { maxLength: 3 }),
       (own, all) => {
         const there = new Map(all.map((each, index) => [`s${index + 2}`, summaryOf(each)]));
-        const first = planNodes(summaryOf(own), there, { nowMs: NOW, tried: never });
+        const first = planNodes(summaryOf(own), there, { ...AT, tried: never });
         const here = summaryOf(first.bring.length === 0 ? own : after(own, first.bring));
-        assert.deepEqual(planNodes(here, there, { nowMs: NOW, tried: never }).bring, []);
+        assert.deepEqual(planNodes(here, there, { ...AT, tried: never }).bring, []);
       },
     ),
     { numRuns: 2000 },
@@ -157,7 +180,7 @@ void test("planNodes brings two PuppetDBs to rest that pull from each other", ()
       const pair = [one, other] as [NodeSummary, NodeSummary];
       const planFor = (index: 0 | 1) => {
         const there = new Map([["other", summaryOf(pair[index === 0 ? 1 : 0])]]);
-        return planNodes(summaryOf(pair[index]), there, { nowMs: NOW, tried: never }).bring;
+        return planNodes(summaryOf(pair[index]), there, { ...AT, tried: never }).bring;
       };
       for (let round = 0; round < 4; round += 1) {
         pair[0] = after(pair[0], planFor(0));

@@ -13,13 +13,22 @@ import {
   type Summary,
 } from "./summary.ts";
 
-/** What is younger is on its way through the couriers. */
+/** What is younger is on its way through the couriers, unless it was stored and is lost again. */
 export const GRACE_MS = 120_000;
 /**
  * What is older is left alone: PuppetDB drops reports, and nodes that are gone, after 14 days by
  * default, and each would bring the other what that has just dropped.
  */
 export const KEEP_MS = 13 * 86_400_000;
+
+/**
+ * Whatever was made up to then is on no way any more. `doubtMs`: when the PuppetDB was last found
+ * to be up after it was down, or to have lost something; what it had stored a moment before may be
+ * gone too. Both are milliseconds since the epoch.
+ */
+export function settledBy(nowMs: number, doubtMs: number): number {
+  return Math.min(nowMs, Math.max(nowMs - GRACE_MS, doubtMs));
+}
 
 /** `revival`: a node that has expired here only is to appear again. */
 export type BroughtKind = NodeKind | "deactivation" | "revival" | "report";
@@ -57,7 +66,7 @@ export type Tried = (item: Item) => string | undefined;
 export function planNodes(
   here: Summary,
   there: ReadonlyMap<string, Summary>,
-  { nowMs, tried }: { nowMs: number; tried: Tried },
+  { nowMs, settledMs, tried }: { nowMs: number; settledMs: number; tried: Tried },
 ): NodePlan {
   const certnames = new Set([...there.values()].flatMap((summary) => [...summary.keys()]));
   const plan: NodePlan = { bring: [], left: [] };
@@ -67,7 +76,7 @@ export function planNodes(
       const node = summary.get(certname);
       return node === undefined ? [] : [{ from, node }];
     });
-    for (const each of planNode(certname, own, others, nowMs)) {
+    for (const each of planNode(certname, own, others, { nowMs, settledMs })) {
       const because = "because" in each ? each.because : tried(each);
       if (because === undefined) plan.bring.push(each as Item);
       else plan.left.push({ kind: each.kind, certname, because });
@@ -92,7 +101,7 @@ function planNode(
   certname: string,
   own: NodeSummary | undefined,
   others: readonly Other[],
-  nowMs: number,
+  { nowMs, settledMs }: { nowMs: number; settledMs: number },
 ): (Item | Left)[] {
   const made: (Item | Left)[] = [];
   const oldest = nowMs - KEEP_MS;
@@ -102,7 +111,7 @@ function planNode(
   if (isGone && own === undefined && gone.ms < oldest) {
     return [{ kind: "deactivation", certname, because: "deactivated long ago, and unknown here" }];
   }
-  if (isGone && gone.ms > (own?.deactivatedMs ?? -Infinity) && gone.ms <= nowMs - GRACE_MS) {
+  if (isGone && gone.ms > (own?.deactivatedMs ?? -Infinity) && gone.ms <= settledMs) {
     made.push({ kind: "deactivation", certname, from: gone.from, ms: gone.ms, hides: false });
   }
   const revival = isGone ? undefined : planRevival(certname, own, others);
@@ -110,7 +119,7 @@ function planNode(
   for (const kind of NODE_KINDS) {
     const newest = newestOf(others, (node) => node[kind]?.ms);
     if (newest === undefined || newest.ms <= (own?.[kind]?.ms ?? -Infinity)) continue;
-    if (newest.ms > nowMs - GRACE_MS) continue;
+    if (newest.ms > settledMs) continue;
     const alive = newestOf(others, (node) =>
       node.expiredMs === undefined ? node[kind]?.ms : undefined,
     );

@@ -26,6 +26,8 @@ export interface RoundDeps {
   /** Told after each comparison of nodes how many queries miss here. */
   onNodes: (lacks: number, level: boolean) => Promise<void>;
   nowMs: () => number;
+  /** See settledBy. */
+  settledMs: () => number;
   signal: AbortSignal;
 }
 
@@ -113,7 +115,8 @@ async function levelNodes(deps: RoundDeps, result: RoundResult): Promise<Nodes> 
     }
     signal.throwIfAborted();
     const here = await readSummary(own, signal);
-    const plan = planNodes(here, there, { nowMs: deps.nowMs(), tried: (item) => tried.of(item) });
+    const times = { nowMs: deps.nowMs(), settledMs: deps.settledMs() };
+    const plan = planNodes(here, there, { ...times, tried: (item) => tried.of(item) });
     const whole = plan.bring.length === 0;
     const compared = deps.others.some(({ client, proves }) => proves && isWell(result, client.id));
     await deps.onNodes(plan.bring.filter(({ hides }) => hides).length, whole && compared);
@@ -135,7 +138,7 @@ interface Given {
 /** Returns whether every report is here that `client` has, but for those that are left alone. */
 async function levelReports(client: PuppetDbClient, given: Given): Promise<boolean> {
   const { deps, result } = given;
-  const windows = reportWindows(deps.nowMs());
+  const windows = reportWindows(deps.nowMs(), deps.settledMs());
   const all = windows.length;
   let whole = true;
   for (let window = windows.shift(); window !== undefined; window = windows.shift()) {

@@ -11,6 +11,7 @@ import { until } from "../../base/retry.ts";
 import { PuppetdbDiff, type SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, wallMs } from "../../host/clock.ts";
 import { readBody } from "../read-body.ts";
+import { ToyNodes } from "../testing/toy-nodes.ts";
 import { SOON, TestCouriers, untilFit } from "../testing/couriers.ts";
 
 const FULL = "s1.test";
@@ -111,6 +112,22 @@ describe("the sync", { concurrency: true, timeout: 180_000 }, () => {
     release();
     await couriers.toy(FULL).start();
     await untilLevel(couriers);
+    await untilSame(couriers);
+  });
+
+  test("brings a wiped PuppetDB at once also what it had stored a moment before", async () => {
+    await using couriers = await makePair();
+    await couriers.start();
+    await untilLevel(couriers);
+    for (const name of ["young.test", "younger.test"]) {
+      assert.equal(await couriers.command(FULL, name), 200);
+    }
+    await untilSame(couriers);
+    const toy = couriers.toy(EMPTY);
+    await toy.stop();
+    toy.nodes = new ToyNodes();
+    await untilSays(couriers, EMPTY, EMPTY, /doesn't answer/);
+    await toy.start();
     await untilSame(couriers);
   });
 

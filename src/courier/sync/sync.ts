@@ -10,6 +10,7 @@ import type { SyncRound, SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, monotonicMs, wallMs } from "../../host/clock.ts";
 import type { Health, PuppetDbClient } from "../puppetdb-client.ts";
 import { decideSync, judgeStanding, standingAfter, type SyncAct } from "./decide.ts";
+import { settledBy } from "./plan.ts";
 import { readStarted } from "./read.ts";
 import { emptyResult, type RoundResult, runRound } from "./round.ts";
 import { type KeptSync, readKeptSync, writeKeptSync } from "./state-file.ts";
@@ -63,6 +64,8 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
   let running: Running | undefined;
   let failures = 0;
   let wasLost = false;
+  /** When it was last found to be up again, or to have lost something; since the epoch. */
+  let doubtMs = Number.NEGATIVE_INFINITY;
   const beganMs = monotonicMs();
   const at = { ended: undefined as number | undefined, others: beganMs, notReady: beganMs };
   const isSole = others.length === 0;
@@ -121,6 +124,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
       await writeKeptSync(path, kept);
     },
     nowMs: wallMs,
+    settledMs: () => settledBy(wallMs(), doubtMs),
     signal,
   };
   const act = async (what: SyncAct) => {
@@ -138,7 +142,10 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
     if (isSole) return;
     const readyMs = now - at.notReady;
     const isLost = deps.lost() !== "";
-    if (isLost && !wasLost) await keep({ owed: true });
+    if (isLost && !wasLost) {
+      doubtMs = wallMs();
+      await keep({ owed: true });
+    }
     wasLost = isLost;
     await act(
       decideSync({
@@ -183,6 +190,7 @@ export async function startSync(deps: SyncDeps): Promise<Sync> {
           await keep({ standing, accepted: false, ...started });
         }
       }
+      if (isWell && (wasDown || kept.standing !== "level" || kept.owed)) doubtMs = wallMs();
       well = isWell;
     },
     status() {

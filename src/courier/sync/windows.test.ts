@@ -7,7 +7,7 @@ const NOW = Date.parse("2026-11-20T12:00:00Z");
 
 void test("reportWindows covers what is kept without gaps, the newest day first, cut at midnight", () => {
   for (const nowMs of [NOW, Date.parse("2026-11-20T00:00:00Z"), NOW + 1]) {
-    const windows = reportWindows(nowMs);
+    const windows = reportWindows(nowMs, nowMs - GRACE_MS);
     assert.equal(windows[0]?.toMs, nowMs - GRACE_MS);
     assert.equal(windows.at(-1)?.fromMs, nowMs - KEEP_MS);
     windows.slice(1).forEach((window, index) => {

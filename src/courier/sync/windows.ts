@@ -1,7 +1,7 @@
 // Reports are compared window by window: their number first, then one by one where that differs, in
 // windows that fit into the memory. Pure.
 
-import { GRACE_MS, KEEP_MS } from "./plan.ts";
+import { KEEP_MS } from "./plan.ts";
 import type { Window } from "./summary.ts";
 
 const DAY_MS = 86_400_000;
@@ -10,9 +10,9 @@ export const WINDOW_REPORTS_MAX = 50_000;
 /** PuppetDB's timestamps are no finer. */
 const FINEST_MS = 1;
 
-/** The days that are compared, the newest first: it is asked for most. */
-export function reportWindows(nowMs: number): Window[] {
-  const [oldest, newest] = [nowMs - KEEP_MS, nowMs - GRACE_MS];
+/** The days up to `settledMs` that are compared, the newest first: it is asked for most. */
+export function reportWindows(nowMs: number, settledMs: number): Window[] {
+  const [oldest, newest] = [nowMs - KEEP_MS, settledMs];
   const windows: Window[] = [];
   for (let toMs = newest; toMs > oldest;) {
     const midnight = Math.ceil(toMs / DAY_MS) * DAY_MS - DAY_MS;
