@@ -98,7 +98,13 @@ async function assemble(log: Log, stop: AbortController) {
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
     core.loops.push(
-      startRollLoop({ ...core, hands: rollHands(core, commands.switchover), status, leads }),
+      startRollLoop({
+        ...core,
+        hands: rollHands(core, commands.switchover),
+        status,
+        leads,
+        clockIsRight: () => core.neighbours.clockIsRight(),
+      }),
       startDrillSchedule({ ...core, drills: commands.drills, leads }),
     );
   }
@@ -199,6 +205,7 @@ function startHistory(
   return history.start({
     ready: () => looked(monotonicMs()),
     leads,
+    clockIsRight: () => neighbours.clockIsRight(),
     hint: () => hintOf(server),
     look: async () => {
       const said = { leads: leads(), answering: neighbours.answering() };

@@ -8,11 +8,11 @@ function servers(...ids: string[]) {
   let atMs = 0;
   return {
     forget: (id: string) => known.set(id, NOT_ALONE),
-    look(afterMs: number, quorum: boolean, answering: readonly string[] = ids) {
+    look(afterMs: number, writable: boolean, answering: readonly string[] = ids) {
       atMs += afterMs;
       const seen = answering.map((id) => ({ id, told: known.get(id)?.told === true }));
       return answering.flatMap((self) => {
-        const sight = { self, quorum, answering: seen, atMs };
+        const sight = { self, writable, answering: seen, atMs };
         const { now, tell } = decideAlone(known.get(self) ?? NOT_ALONE, sight);
         known.set(self, now);
         return tell === undefined ? [] : [`${self} ${tell}`];

@@ -1,15 +1,15 @@
-// Without quorum nothing can be written down, so no leader tells of it: the first by name of the
-// servers that still answer does, once. Pure. A part of the cluster that is cut off from the rest
+// Without quorum, or with an alarm of etcd's, nothing can be written down, so no leader tells of it:
+// the first by name of the servers that still answer does, once. Pure. A part of the cluster that is cut off from the rest
 // tells for itself; whoever heard that another has told says nothing, also when that one dies.
 
-/** How long the quorum must be missing before that is told, and be back before that is. */
+/** How long nobody must have been able to write before that is told, and be able before that is. */
 export const ALONE_MS = 60_000;
 
 export interface Alone {
-  /** Since when the quorum has been as it is, monotonic; undefined: not looked at yet. */
+  /** Since when it has been as it is, monotonic; undefined: not looked at yet. */
   sinceMs: number | undefined;
   missing: boolean;
-  /** Whether this server has told that it is missing. */
+  /** Whether this server has told that nobody can write. */
   told: boolean;
   /** Whether another that answered has. */
   heard: boolean;
@@ -18,7 +18,8 @@ export const NOT_ALONE: Alone = { sinceMs: undefined, missing: false, told: fals
 
 export interface Sight {
   self: string;
-  quorum: boolean;
+  /** Whether the record takes changes. */
+  writable: boolean;
   /** Servers that answer, this one among them, and whether each has told. */
   answering: readonly { id: string; told: boolean }[];
   atMs: number;
@@ -26,7 +27,7 @@ export interface Sight {
 
 /** What is so now, and what this server is to tell. */
 export function decideAlone(before: Alone, sight: Sight): { now: Alone; tell?: "lost" | "back" } {
-  const missing = !sight.quorum;
+  const missing = !sight.writable;
   const changed = before.sinceMs === undefined || before.missing !== missing;
   const sinceMs = changed ? sight.atMs : (before.sinceMs ?? sight.atMs);
   const others = sight.answering.filter(({ id }) => id !== sight.self);

@@ -27,6 +27,9 @@ test("planDigest puts all couriers' runs together, and tells each once", () => {
   both.set("s2", courier([run(1, "web1"), run(2, "web3")]));
   assert.equal(planDigest(plan?.told, both, HOW), undefined, "before the interval is over");
   assert.equal(planDigest(plan?.told, both, later)?.digest.title, "runs of 1 node failed");
+  assert.ok(plan);
+  const ahead = { ...plan.told, toldMs: NOW_MS + 86_400_000 };
+  assert.ok(planDigest(ahead, both, HOW), "a leader with a wrong clock told them");
 });
 
 test("planDigest waits a moment for others, and forgets nothing of a courier that is silent", () => {

@@ -25,7 +25,8 @@ export function planDigest(
   { everyMs, nowMs }: { everyMs: number; nowMs: number },
 ): { digest: NonNullable<Message["digest"]>; told: Told } | undefined {
   const { toldMs, seen } = told ?? NOTHING_TOLD;
-  if (nowMs - toldMs < everyMs) return undefined;
+  // Told in the future: by a leader whose clock was wrong.
+  if (toldMs <= nowMs && nowMs - toldMs < everyMs) return undefined;
   const runs: FailedRun[] = [];
   let lost = 0;
   const after: Told["seen"] = { ...seen };

@@ -110,6 +110,18 @@ test("dueMessages gives one message a channel, in order, and none that another s
   );
 });
 
+test("dueMessages believes no time that whoever wrote it had from a wrong clock", () => {
+  const DAY_MS = 86_400_000;
+  const due = (more: object) => {
+    const [message] = outboxOf("1").outbox;
+    return dueMessages({ ...NO_ALERTS, outbox: [{ ...message!, ...more }] }, "s2", NOW_MS).length;
+  };
+  assert.equal(due({ nextMs: NOW_MS + 60_000 }), 0);
+  assert.equal(due({ nextMs: NOW_MS + DAY_MS }), 1);
+  assert.equal(due({ claim: { by: "s1", untilMs: NOW_MS + CLAIM_MS } }), 0);
+  assert.equal(due({ claim: { by: "s1", untilMs: NOW_MS + DAY_MS } }), 1);
+});
+
 test("settled tries again later and later, gives up after a day, and says which channel is dead", () => {
   const failed = { id: "1", channel: "ops", ok: false, because: "refused" };
   let state = outboxOf("1", "2");

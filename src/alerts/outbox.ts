@@ -3,6 +3,7 @@
 // the claim has run out, so a message is sent once, or twice where its sender died in that moment,
 // but not never. Danger: a channel that takes nothing must not hold up the others, or grow.
 
+import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import type { AlertChannel } from "../cluster/schema.ts";
 import { type Warning, warning } from "../cluster/warning.ts";
 import { rank } from "./judge.ts";
@@ -22,6 +23,8 @@ export const CLAIM_MS = 90_000;
 /** After a failed attempt, doubled each time up to the most. */
 const AGAIN_MS = 30_000;
 const AGAIN_MS_MAX = 1_800_000;
+/** How far right clocks may be apart. */
+const CLOCKS_MS = CLOCK_OFFSET_MAX_MS;
 /** A message that nobody took is given up after so long. */
 export const GIVE_UP_MS = 86_400_000;
 /** So many failed attempts in a row make a channel a warning. */
@@ -97,9 +100,12 @@ export function dueMessages({ outbox }: AlertState, self: string, nowMs: number)
   for (const message of outbox) {
     if (!first.has(message.channel)) first.set(message.channel, message);
   }
+  // Farther ahead than either may be: whoever wrote it down had a wrong clock.
+  const isOver = (atMs: number, mostMs: number) => atMs <= nowMs || atMs > nowMs + mostMs;
   return [...first.values()].filter(({ claim, nextMs }) => {
-    const isFree = claim === undefined || claim.by === self || claim.untilMs <= nowMs;
-    return isFree && nextMs <= nowMs;
+    const isFree =
+      claim === undefined || claim.by === self || isOver(claim.untilMs, CLAIM_MS + CLOCKS_MS);
+    return isFree && isOver(nextMs, AGAIN_MS_MAX + CLOCKS_MS);
   });
 }
 

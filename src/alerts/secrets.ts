@@ -15,20 +15,14 @@ export const AlertSecrets = z.object({ channels: z.record(z.string(), Secret) })
 export type AlertSecrets = z.infer<typeof AlertSecrets>;
 const NONE: AlertSecrets = { channels: {} };
 
-/**
- * Keeps the secret of `name`, or forgets it; `names`: the channels there are, of others it is
- * forgotten too.
- */
+/** Keeps the secret of `name`, or forgets it. */
 export async function changeSecret(
   etcd: Etcd,
-  names: readonly string[],
   name: string,
   secret: string | undefined,
 ): Promise<void> {
   await update(etcd, ALERT_SECRETS_KEY, AlertSecrets, (before = NONE) => {
-    const kept = Object.entries(before.channels).filter(
-      ([each]) => each !== name && names.includes(each),
-    );
+    const kept = Object.entries(before.channels).filter(([each]) => each !== name);
     const own: [string, string][] = secret === undefined ? [] : [[name, secret]];
     return { channels: Object.fromEntries([...kept, ...own]) };
   });

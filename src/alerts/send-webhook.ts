@@ -12,6 +12,8 @@ import type { Sent } from "./send-mail.ts";
 /** What is read of an answer, bytes. */
 const ANSWER_BYTES_MAX = 4096;
 const SAID_MAX = 150;
+/** Shorter pieces of a URL stand in any text. */
+const SECRET_CHARS_MIN = 6;
 
 /** Sends it. Never throws: says why it wasn't taken. `ca`: PEM, trusted besides the system's. */
 export async function sendWebhook(
@@ -30,8 +32,24 @@ export async function sendWebhook(
   } catch (error) {
     const because = signal.aborted
       ? `it hasn't answered within ${Math.round(options.withinMs / 1000)} s`
-      : `it doesn't answer: ${oneLine(messageOf(error), SAID_MAX)}`;
+      : `it doesn't answer: ${oneLine(withoutSecret(messageOf(error), to), SAID_MAX)}`;
     return { ok: false, because };
+  }
+}
+
+/** Many receivers say in their answer what they were asked for: then nothing of it is told. */
+function withoutSecret(said: string, { pathname, search, username, password }: URL): string {
+  const pieces = [...pathname.split("/"), ...search.slice(1).split(/[&=]/), username, password];
+  const plain = pieces.flatMap((piece) => [piece, decoded(piece)]);
+  const secrets = plain.filter((piece) => piece.length >= SECRET_CHARS_MIN);
+  return secrets.some((secret) => said.includes(secret)) ? "" : said;
+}
+
+function decoded(piece: string): string {
+  try {
+    return decodeURIComponent(piece);
+  } catch {
+    return piece;
   }
 }
 
@@ -60,7 +78,8 @@ async function post(
     outgoing.on("error", reject);
     outgoing.on("response", (incoming) => {
       readStart(incoming).then((text) => {
-        resolve({ status: incoming.statusCode ?? 0, said: oneLine(text.trim(), SAID_MAX) });
+        const said = oneLine(withoutSecret(text.trim(), to), SAID_MAX);
+        resolve({ status: incoming.statusCode ?? 0, said });
         // Whatever else it has to say.
         outgoing.destroy();
       }, reject);

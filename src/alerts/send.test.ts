@@ -154,6 +154,7 @@ const BAD_HOOKS: [string, WebhookMode, RegExp][] = [
   ["answers without end", "endless", /^it answers 500: x+…$/],
   ["answers byte by byte", "drip", /^it hasn't answered within/],
   ["hangs up", "hang-up", /^it doesn't answer: /],
+  ["says what it was asked for", "echo", /^it answers 404$/],
 ];
 for (const [what, mode, because] of BAD_HOOKS) {
   test(`sendWebhook says why a receiver takes nothing that ${what}, and not where it is`, async (t) => {

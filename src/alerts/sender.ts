@@ -1,10 +1,11 @@
 // Sends what an outbox has. Each channel goes its own way: one that hangs holds up nobody. Danger:
 // a message is claimed before it is sent and struck out after, and both may fail; then the claim
-// runs out, and it is sent again.
+// runs out, and it is sent again. Who has sent it and couldn't say so remembers that, and says it
+// before it sends anything else.
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { claimed, dueMessages, settled } from "./outbox.ts";
+import { type Attempt, claimed, dueMessages, settled } from "./outbox.ts";
 import type { Message } from "./state.ts";
 import type { Sent } from "./send-mail.ts";
 import type { AlertStore } from "./store.ts";
@@ -27,11 +28,18 @@ export function createSender(options: {
 }): Sender {
   const { store, self, send, wallMs, log } = options;
   const busy = new Map<string, Promise<void>>();
+  /** By message: what came of it, as long as that isn't kept. */
+  const unsettled = new Map<string, Attempt>();
+  const settle = async (attempt: Attempt) => {
+    unsettled.set(attempt.id, attempt);
+    await store.change((state) => settled(state, attempt, wallMs()));
+    unsettled.delete(attempt.id);
+  };
   const attempt = async (message: Message) => {
     const { ok, because } = await send(message);
     const { id, channel } = message;
     if (!ok) log.warn(`an alert wasn't taken by ${channel}`, { because, message: id });
-    await store.change((state) => settled(state, { id, channel, ok, because }, wallMs()));
+    await settle({ id, channel, ok, because });
   };
   const begin = (message: Message) => {
     const { channel } = message;
@@ -47,6 +55,9 @@ export function createSender(options: {
   };
   return {
     async tick() {
+      for (const attempt of unsettled.values()) {
+        if (!busy.has(attempt.channel)) await settle(attempt);
+      }
       const isDue = ({ channel }: Message) => !busy.has(channel);
       const due = dueMessages(await store.read(), self, wallMs()).filter(isDue);
       if (due.length === 0) return;

@@ -43,20 +43,22 @@ export function alertCommands(host: AlertCommandsHost): AlertCommands {
     show,
     async add(wish) {
       const { channel, secret } = makeChannel(wish);
-      const all = (await readSettings(etcd)).value.alertChannels ?? [];
-      const names = withChannel(all, channel).map(({ name }) => name);
-      await changeSecret(etcd, names, channel.name, secret);
+      // Refused before anything is kept.
+      withChannel((await readSettings(etcd)).value.alertChannels ?? [], channel);
+      await changeSecret(etcd, channel.name, secret);
       await change((before) => withChannel(before, channel));
       return show();
     },
     async remove(name) {
-      await change((before) => {
-        requireChannel(before, name);
-        return before.filter((one) => one.name !== name);
-      });
-      const left = (await readSettings(etcd)).value.alertChannels ?? [];
-      const names = left.map((one) => one.name);
-      await changeSecret(etcd, names, name, undefined);
+      try {
+        await change((before) => {
+          requireChannel(before, name);
+          return before.filter((one) => one.name !== name);
+        });
+      } finally {
+        // Also what a removal that was cut short has left.
+        await changeSecret(etcd, name, undefined);
+      }
       return show();
     },
     test: async ({ channel }) => test(host, channel),

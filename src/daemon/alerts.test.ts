@@ -203,6 +203,36 @@ test("without quorum the first server that answers says so, with the secret that
   assert.deepEqual(subjects().slice(1), ["[puppet.test] resolved: etcd has its quorum again."]);
 });
 
+test("an alarm of etcd's is told though nothing can be written down, and that it is over", async () => {
+  await addHook();
+  const [one, two] = [await server("s1"), await server("s2")];
+  await pass(1, one, two);
+  const [endpoint = ""] = cluster.endpoints;
+  const { memberId } = await etcd.status(endpoint);
+  const activate = { action: "ACTIVATE", memberID: memberId, alarm: "NOSPACE" };
+  const alarm = await fetch(`${endpoint}/v3/maintenance/alarm`, {
+    method: "POST",
+    body: JSON.stringify(activate),
+  });
+  assert.equal(alarm.status, 200);
+  const etcdSays = { ...answer("s1").local!.etcd, alarms: ["NOSPACE"] };
+  world.members = [answer("s1", local("s1", { etcd: etcdSays })), answer("s2"), answer("s3")];
+  for (let tick = 0; tick < 10; tick += 1) {
+    world.ms += 10_000;
+    for (const each of [one, two]) {
+      await each.judge().catch((error: unknown) => assert.ok(isFault(error, "etcd.no-space")));
+      await each.send().catch((error: unknown) => assert.ok(isFault(error, "etcd.no-space")));
+      await each.idle();
+    }
+  }
+  assert.deepEqual(subjects().length, 1);
+  assert.match(subjects()[0] ?? "", /critical: etcd has raised the alarm NOSPACE/);
+  await etcd.disarm();
+  world.members = three();
+  await pass(10, one, two);
+  assert.deepEqual(subjects().slice(1), ["[puppet.test] resolved: etcd takes changes again."]);
+});
+
 test("agents' failed runs are told together, where they are asked for, and none twice", async () => {
   await addHook();
   const run = (number: number, certname: string) => ({
@@ -240,6 +270,16 @@ test("a channel's secret is kept apart from the settings, and shown nowhere", as
   await pass(1, one);
   assert.ok(!(await readFile(join(folder, "s1-secrets.json"), "utf8")).includes("secret/path"));
   await assert.rejects(commandsOf().remove("ops"), (error) => isFault(error, "alerts.unknown"));
+});
+
+test("channels that are added at the same moment keep their secrets, all of them", async () => {
+  const names = ["a", "b", "c", "d"];
+  await Promise.all(names.map(async (name) => addHook({ name })));
+  const { channels } = await commandsOf().show();
+  assert.deepEqual(
+    channels.map(({ name, hasSecret }) => `${name} ${hasSecret}`).toSorted(),
+    names.map((name) => `${name} true`),
+  );
 });
 
 test("a test is sent at once, and says what came of it", async () => {

@@ -1,5 +1,5 @@
 // Alerts as the daemon tells them: the member that leads judges what status warns of and keeps in
-// the record what is told, then sends it. Without quorum one server says just that. Nothing waits
+// the record what is told, then sends it. While nobody can write there one server says just that. Nothing waits
 // for it, and whoever can't be told stays so: mail that fails is a warning itself.
 
 import { randomUUID } from "node:crypto";
@@ -28,6 +28,9 @@ const JUDGE_TICK_MS = 10_000;
 const SEND_TICK_MS = 10_000;
 /** How often couriers are asked for failed runs. */
 const RUNS_EVERY_MS = 60_000;
+const ALARMS_MS = 2000;
+/** With one of them no alert can be written down. */
+const UNWRITABLE: ReadonlySet<string> = new Set(["etcd-no-quorum", "etcd-alarm"]);
 
 export interface AlertsHost {
   node: Pick<NodeFile, "id" | "role">;
@@ -94,6 +97,8 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
   let watch = NOTHING_SEEN;
   let last: AlertState = NO_ALERTS;
   let alone: Alone = NOT_ALONE;
+  /** Why the record couldn't be written when that was seen last. */
+  let unwritable: Warning | undefined;
   let onSent = () => {};
   let runsAskedMs = Number.NEGATIVE_INFINITY;
   const reachable = () => keeper.record().reachable;
@@ -139,20 +144,25 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
       return enqueue({ ...state, failedRuns: plan.told }, messages, channels());
     });
   };
+  /** Whether the record answers, and takes changes; etcd answers reads while it has an alarm. */
+  const isWritable = async () =>
+    reachable() && (await etcd.alarms({ signal, withinMs: ALARMS_MS })).length === 0;
   /** What a server says of a record that nobody can write. */
   const sayAlone = async () => {
-    // While the record answers, that is all there is to know.
-    const status = reachable() ? undefined : await host.status();
+    // While it can be written, that is all there is to know.
+    const status = (await isWritable().catch(() => false)) ? undefined : await host.status();
+    const because = status?.problems.find(({ kind }) => UNWRITABLE.has(kind));
+    if (because !== undefined) unwritable = because;
     const sight = {
       self: node.id,
-      quorum: status === undefined || status.etcd.quorum,
+      writable: because === undefined,
       answering: status === undefined ? [{ id: node.id, told: false }] : answeringIn(status),
       atMs: monotonicMs(),
     };
     const { now, tell } = decideAlone(alone, sight);
     alone = now;
-    if (tell === undefined) return;
-    const change = aloneChange(tell, status, wallMs());
+    if (tell === undefined || unwritable === undefined) return;
+    const change = aloneChange(tell, unwritable, wallMs());
     logChange(log, change);
     const messages = messagesOf([change], channels(), { atMs: wallMs(), newId });
     await memory.change((state) => enqueue(state, messages, channels()));
@@ -204,15 +214,12 @@ function answeringIn({ members }: ClusterStatus): { id: string; told: boolean }[
   );
 }
 
-function aloneChange(
-  tell: "lost" | "back",
-  status: ClusterStatus | undefined,
-  sinceMs: number,
-): AlertChange {
-  const of = { kind: "etcd-no-quorum", severity: "critical" as const, sinceMs };
-  if (tell === "back") return { ...of, change: "resolved", text: "etcd has its quorum again." };
-  const known = status?.problems.find(({ kind }) => kind === of.kind)?.text;
-  return { ...of, change: "raised", text: known ?? "etcd has no quorum: nothing can be changed." };
+function aloneChange(tell: "lost" | "back", because: Warning, sinceMs: number): AlertChange {
+  const change = { ...because, change: "raised", sinceMs };
+  if (tell === "lost") return change;
+  const isQuorum = because.kind === "etcd-no-quorum";
+  const text = isQuorum ? "etcd has its quorum again." : "etcd takes changes again.";
+  return { ...change, change: "resolved", text };
 }
 
 /** Every member that has a courier is asked; one that doesn't answer tells another time. */

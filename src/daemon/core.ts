@@ -7,7 +7,6 @@ import type { Log } from "../base/log.ts";
 import type { Loop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
 import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
-import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import { KEY_PREFIX } from "../cluster/keys.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { createPeers, type Peers } from "../cluster/peer.ts";
@@ -132,7 +131,7 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
     etcd,
     peers,
     log,
-    clockIsRight: () => Math.abs(neighbours.clockOffsetMs() ?? 0) <= CLOCK_OFFSET_MAX_MS,
+    clockIsRight: () => neighbours.clockIsRight(),
     takeOut: async (because) => {
       takenOut.because = because;
       await keepOwn({ etcd, node, layout, takenOut });

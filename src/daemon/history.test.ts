@@ -61,6 +61,7 @@ async function member(id: string) {
   const loops = history.start({
     ready: () => true,
     leads: () => id === "s1",
+    clockIsRight: () => true,
     hint: () => JSON.stringify(world.local.addresses),
     look: async () => ({ local: world.local, leads: false, answering: new Map() }),
   });

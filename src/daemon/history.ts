@@ -83,6 +83,8 @@ export interface HistorySources {
   look(): Promise<Omit<FactSources, "view">>;
   /** Whether this member runs the cluster's chores now. */
   leads(): boolean;
+  /** Whether this member's clock is about as most others' are: what is old goes by it. */
+  clockIsRight(): boolean;
   /** What is cheap to ask; whenever it is another, it looks. */
   hint(): string;
 }
@@ -212,7 +214,7 @@ function startSending(
   sources: HistorySources,
   send: () => Promise<void>,
 ): Loop {
-  const prune = createPruning(etcd, () => sources.leads());
+  const prune = createPruning(etcd, () => sources.leads() && sources.clockIsRight());
   return startLoop({
     name: "history to the record",
     everyMs: SEND_TICK_MS,

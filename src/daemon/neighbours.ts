@@ -4,7 +4,7 @@
 import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
-import { clockOffsetMs, type ClockStatus } from "../cluster/clock.ts";
+import { clockOffsetMs, type ClockStatus, judgeOffset } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -29,6 +29,8 @@ export interface Neighbours {
   answering(): ReadonlyMap<string, boolean>;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
+  /** Whether it is about as most are; where nobody answers it is taken for right. */
+  clockIsRight(): boolean;
   /** The same with how far it is off each other's. */
   clock(): ClockStatus;
   loop: Loop;
@@ -89,6 +91,7 @@ export function createNeighbours(options: {
       return new Map(known.map(([name]) => [name, lately.has(name)]));
     },
     clockOffsetMs: ownOffsetMs,
+    clockIsRight: () => judgeOffset(ownOffsetMs() ?? 0) !== "wrong",
     clock() {
       const offsetMs = ownOffsetMs();
       return { others: offsets(), ...(offsetMs !== undefined && { offsetMs }) };

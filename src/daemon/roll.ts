@@ -43,6 +43,8 @@ export interface RollHost {
   hands: RollHands;
   status(): Promise<ClusterStatus>;
   leads(): boolean;
+  /** Whether this server's clock is about as most others' are. */
+  clockIsRight(): boolean;
   log: Log;
   signal: AbortSignal;
 }
@@ -82,9 +84,10 @@ function moverOf(host: RollHost): (move: Move) => Promise<void> {
   };
 }
 
-async function tidyUp({ etcd, keeper }: RollHost): Promise<void> {
+async function tidyUp({ etcd, keeper, clockIsRight }: RollHost): Promise<void> {
   const view = keeper.current();
-  if (view === undefined) return;
+  // By a wrong clock everything has ended that somebody still works under.
+  if (view === undefined || !clockIsRight()) return;
   const ids = view.members.map(({ id }) => id);
   const tidy = (work: typeof view.work) => withoutEnded(work, ids, wallMs());
   if (tidy(view.work) === view.work) return;

@@ -18,12 +18,15 @@ import { readResult, writeOrder } from "./order.ts";
 import { type AptRoot, createAptRoot } from "./testing/apt-root.ts";
 
 const EDGE = "understudy-edge.service";
+const ETCD = "understudy-etcd.service";
 const WAIT = { withinMs: 60_000, everyMs: 50 };
 const skip = process.getuid?.() === 0 ? false : "dpkg needs root to give files away";
 
 let apt: AptRoot;
 let starts: Map<string, string>;
 let renewed: string[];
+/** What doesn't come up again. */
+let broken: string;
 const roots: AptRoot[] = [];
 /** Processes of another apt. */
 const others: number[] = [];
@@ -33,6 +36,7 @@ beforeEach(async () => {
   roots.push(apt);
   starts = new Map([[EDGE, "1"]]);
   renewed = [];
+  broken = "";
 });
 after(async () => {
   for (const pid of others) end(pid);
@@ -56,6 +60,7 @@ function host(): UpgradeHost {
       start: async (unit) => starts.get(unit) ?? "",
       renew: async (unit) => {
         renewed.push(unit);
+        if (unit === broken) throw new Error(`${unit} has failed`);
         starts.set(unit, `${starts.get(unit)}+`);
       },
     },
@@ -109,6 +114,28 @@ test(
     assert.deepEqual(renewed, [EDGE]);
     assert.equal((await runUpgrade(host()))?.state, "done", "again");
     assert.deepEqual(renewed, [EDGE], "it has started since");
+  },
+);
+
+test(
+  "runUpgrade restarts the others when one doesn't come up, and says which",
+  { skip },
+  async () => {
+    await apt.install({ name: "haproxy", version: "1.0-1" });
+    await apt.install({ name: "etcd-server", version: "3.4-1" });
+    await apt.offer(
+      { name: "haproxy", version: "1.0-2" },
+      { name: "etcd-server", version: "3.4-2" },
+    );
+    await look();
+    starts.set(ETCD, "1");
+    broken = ETCD;
+    const packages = [STEP, { name: "etcd-server", from: "3.4-1", to: "3.4-2" }];
+    const each = { [EDGE]: "1", [ETCD]: "1" };
+    await writeOrder(apt.path(), { key: "k", packages, starts: each, tries: 1 });
+    const result = await runUpgrade(host());
+    assert.deepEqual([result?.state, result?.because], ["failed", `${ETCD} has failed`]);
+    assert.deepEqual(renewed, [ETCD, EDGE]);
   },
 );
 

@@ -73,14 +73,17 @@ async function upgrade(host: UpgradeHost, order: UpgradeOrder): Promise<void> {
       throw new Error(`apt-get left ${still.map(({ name }) => name).join(", ")} as it was`);
     }
   }
+  // One that doesn't come up mustn't leave the others with the former program.
+  const failed: string[] = [];
   for (const name of unitsOf(order.packages.map((each) => each.name))) {
     const before = starts[name];
     const now = await units.start(name);
     // What didn't run is nobody's wish to start; what has started since runs the new program.
     if (before === undefined || before === "" || (now !== "" && now !== before)) continue;
     log.notice(`${name} takes the new program`);
-    await units.renew(name);
+    await units.renew(name).catch((error: unknown) => failed.push(messageOf(error)));
   }
+  if (failed.length > 0) throw new Error(failed.join("; "));
 }
 
 /**

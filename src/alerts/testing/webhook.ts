@@ -6,8 +6,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 
-/** `stall`: no answer; `endless`: an answer without end; `drip`: a body byte by byte. */
-export type WebhookMode = "takes" | "stall" | "endless" | "drip" | "hang-up" | number;
+/**
+ * `stall`: no answer; `endless`: an answer without end; `drip`: a body byte by byte; `echo`: 404,
+ * and what was asked for.
+ */
+export type WebhookMode = "takes" | "echo" | "stall" | "endless" | "drip" | "hang-up" | number;
 
 export interface Webhook {
   url: string;
@@ -24,7 +27,7 @@ export async function startWebhook(tls?: { cert: string; key: string }): Promise
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       hook.bodies.push(Buffer.concat(chunks).toString("utf8"));
-      answer(hook.mode, outgoing);
+      answer(hook.mode, outgoing, incoming.url ?? "");
     });
   };
   const server = tls === undefined ? createServer(serve) : createSecureServer(tls, serve);
@@ -45,9 +48,10 @@ export async function startWebhook(tls?: { cert: string; key: string }): Promise
   });
 }
 
-function answer(mode: WebhookMode, outgoing: ServerResponse): void {
+function answer(mode: WebhookMode, outgoing: ServerResponse, url: string): void {
   if (mode === "takes") outgoing.writeHead(200).end("ok");
   else if (mode === "hang-up") outgoing.destroy();
+  else if (mode === "echo") outgoing.writeHead(404).end(`Cannot POST ${url}`);
   else if (typeof mode === "number") {
     outgoing.writeHead(mode, { location: "http://127.0.0.1:1/" }).end("no\u001b[31m\nsuch thing");
   } else if (mode === "endless") {
