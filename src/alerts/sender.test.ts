@@ -14,7 +14,7 @@ void test("createSender sends once what was taken while nobody could write that 
   const sent: string[] = [];
   const sender = createSender({
     store: {
-      read: memory.read,
+      read: async () => memory.read(),
       change: async (by) => {
         if (!writable) throw new Error("no quorum");
         return memory.change(by);

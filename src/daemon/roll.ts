@@ -84,10 +84,11 @@ function moverOf(host: RollHost): (move: Move) => Promise<void> {
   };
 }
 
-async function tidyUp({ etcd, keeper, clockIsRight }: RollHost): Promise<void> {
+async function tidyUp(host: RollHost): Promise<void> {
+  const { etcd, keeper } = host;
   const view = keeper.current();
   // By a wrong clock everything has ended that somebody still works under.
-  if (view === undefined || !clockIsRight()) return;
+  if (view === undefined || !host.clockIsRight()) return;
   const ids = view.members.map(({ id }) => id);
   const tidy = (work: typeof view.work) => withoutEnded(work, ids, wallMs());
   if (tidy(view.work) === view.work) return;
