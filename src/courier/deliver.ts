@@ -15,7 +15,7 @@ const AT_ONCE_MAX = 8;
 const WINDOW = 500;
 const AGAIN_MS = 5000;
 const IDLE_MS = 1000;
-/** Longer than a target that is busy is likely to fail at one; shorter than it counts as behind. */
+/** By then a target that is only busy has stored others; it doesn't count as behind yet. */
 const ASIDE_AFTER_TRIES = 3;
 /** A command that can't be read so often is damaged. */
 const READS_MAX = 5;
@@ -47,14 +47,21 @@ export interface DeliveryDeps {
   /** Keeps a command that the target will never take. */
   bury: (entry: Entry, body: Buffer, because: string) => Promise<void>;
   /**
-   * Takes a command over that the target fails at again and again, to be tried apart: what stands
-   * behind it isn't to wait, nor is the target behind for it. Absent: it is tried here.
+   * Takes a command over that the target fails at again and again while it stores others, to be
+   * tried apart: what stands behind it isn't to wait, nor is the target behind for it. Absent: it
+   * is tried here.
    */
   setAside?: (entry: Entry, body: Buffer) => Promise<void>;
   /** Told when some were done. */
   onDone: () => void;
   log: Log;
   signal: AbortSignal;
+}
+
+/** How often a command was tried, and since when. */
+interface Tries {
+  count: number;
+  sinceMs: number;
 }
 
 export interface Delivery {
@@ -66,7 +73,9 @@ export interface Delivery {
 export function startDelivery(deps: DeliveryDeps): Delivery {
   const { spool, progress, target, signal } = deps;
   const busy = new Set<string>();
-  const tries = new Map<number, number>();
+  const tries = new Map<number, Tries>();
+  /** When the target last stored something. */
+  let storedMs = Number.NEGATIVE_INFINITY;
   const notBefore = new Map<string, number>();
   let woken = Promise.withResolvers<void>();
   const wake = () => woken.resolve();
@@ -79,7 +88,8 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   const deliver = async (entry: Entry) => {
     const { seq, head } = entry;
     try {
-      const attempt = (tries.get(seq) ?? 0) + 1;
+      const { count, sinceMs } = tries.get(seq) ?? { count: 0, sinceMs: performance.now() };
+      const attempt = count + 1;
       const body = await spool.body(seq);
       if (body === undefined && seq < spool.first) return finish(seq);
       const verdict =
@@ -90,13 +100,16 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       if (verdict.is === "dead") {
         await deps.bury(entry, body ?? Buffer.alloc(0), verdict.because);
       }
+      if (verdict.is === "done") storedMs = performance.now();
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
-      if (verdict.is === "again" && attempt >= ASIDE_AFTER_TRIES && deps.setAside && body) {
+      // One that stores nothing else either is behind, and says so.
+      const isOdd = attempt >= ASIDE_AFTER_TRIES && storedMs > sinceMs;
+      if (verdict.is === "again" && isOdd && deps.setAside && body) {
         await deps.setAside(entry, body);
         return finish(seq);
       }
       if (verdict.is === "later") await target.look();
-      else tries.set(seq, attempt);
+      else tries.set(seq, { count: attempt, sinceMs });
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
     } catch (error) {
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
