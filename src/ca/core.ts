@@ -243,6 +243,7 @@ export async function loadRecord(
   if (copied === undefined || !(await catchUp(etcd, mirror, copied, signal))) {
     // What a copy of another record brought must not pass for newer than this one.
     if (copied !== undefined) mirror.distrust();
+    core.fromCopy = undefined;
     await readRecord(etcd, mirror, signal);
   }
   if (!mirror.tables.authority.has("")) throw noRecord();

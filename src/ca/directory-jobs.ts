@@ -1,6 +1,7 @@
 // What is to be brought to the CA directory. A job names a file and how to find out what belongs in
 // it; that is asked when it is written, so that a job which waited never brings back what was.
 
+import { existsSync, readFileSync } from "node:fs";
 import { certificatePem } from "../x509/certificate.ts";
 import type { InventoryLine } from "./inventory.ts";
 import type { CaLayout } from "./layout.ts";
@@ -39,8 +40,18 @@ export function requestJob(mirror: Mirror, layout: CaLayout, certname: string): 
   return { do: "file", path: layout.requestFile(certname), wanted };
 }
 
-export function serialJob(layout: CaLayout, next: number): DirectoryJob {
-  return fileJob(layout.serial, renderSerialFile(next));
+/**
+ * The next serial for stock's tools, in place of `seen`, what the file said when that was decided.
+ * Danger: a tool may have taken a serial since, and must not be given it again.
+ */
+export function serialJob(layout: CaLayout, seen: string, next: number): DirectoryJob {
+  const content = renderSerialFile(next);
+  const wanted = (): Wanted => (readSync(layout.serial) === seen ? { content } : "unknown");
+  return { do: "file", path: layout.serial, wanted };
+}
+
+function readSync(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
 }
 
 /** The current certificate of a name in PEM; undefined when memory hasn't got it. */

@@ -33,6 +33,7 @@ export function createQueue<Job>(
 ): Queue<Job> {
   const state: { failed?: string | undefined; running?: Promise<void> | undefined } = {};
   let dropped = false;
+  let retrying = false;
   let waiting: Job[] = [];
   let asking: ((done: boolean) => void)[] = [];
 
@@ -58,7 +59,11 @@ export function createQueue<Job>(
   };
   const start = () => (state.running ??= run());
   const retry = async () => {
+    // Whoever adds during a failure begins a run too: one of them tries again for all.
+    if (retrying) return;
+    retrying = true;
     await pause(RETRY_MS, signal);
+    retrying = false;
     if (signal.aborted || state.running !== undefined || waiting.length === 0) return;
     state.failed = undefined;
     await start();

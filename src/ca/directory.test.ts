@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   cp,
   mkdir,
+  mkdtemp,
   readdir,
   readFile,
   rename,
@@ -10,14 +11,16 @@ import {
   symlink,
   writeFile,
 } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
 import { writeAuthorityKey } from "./create.ts";
-import { fileJob } from "./directory-jobs.ts";
+import { fileJob, serialJob } from "./directory-jobs.ts";
 import { createDirectory } from "./directory.ts";
 import { BLOCK_PREFIX } from "./record.ts";
+import { serialOf } from "./serial.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -201,6 +204,45 @@ void test("repair never removes or replaces a file that the record has never hea
   // What is asked for is still answered from the record.
   const got = await one.fetch("GET", "/puppet-ca/v1/certificate/a.test");
   assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
+});
+
+void test("a serial that stock's tools have taken is not put back by what waited to be written", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "understudy-cadir-"));
+  t.after(async () => rm(folder, { recursive: true }));
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const directory = createDirectory({ folder }, stop.signal);
+  const { layout } = directory;
+  // One file can't be written, so that all of the round is tried again.
+  await mkdir(join(layout.requestFile("bad.test"), "in the way"), { recursive: true });
+  assert.equal(await directory.apply([fileJob(layout.requestFile("bad.test"), "pem")]), false);
+  assert.equal(await directory.apply([serialJob(layout, "", 0x1000)]), false);
+  assert.match(await readFile(layout.serial, "utf8"), /^1000/);
+  await writeFile(layout.serial, "1001\n");
+  await rm(layout.requestFile("bad.test"), { recursive: true });
+  await until("the round is done", () => directory.state().behind === 0, { withinMs: 20_000 });
+  assert.equal(await readFile(layout.serial, "utf8"), "1001\n");
+});
+
+void test("an inventory that somebody has removed is written again", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "understudy-cadir-"));
+  t.after(async () => rm(folder, { recursive: true }));
+  const directory = createDirectory({ folder }, new AbortController().signal);
+  const line = (serial: number) => ({
+    serial: serialOf(serial),
+    certname: `n${serial}.test`,
+    notBeforeMs: 0,
+    notAfterMs: 86_400_000,
+  });
+  const lines = async () =>
+    (await readFile(directory.layout.inventory, "utf8")).trimEnd().split("\n").length;
+  const all = { do: "inventory", lines: [line(5), line(6)] } as const;
+  assert.equal(await directory.apply([all, all]), true);
+  assert.equal(await directory.apply([all]), true);
+  assert.equal(await lines(), 2);
+  await rm(directory.layout.inventory);
+  assert.equal(await directory.apply([all]), true);
+  assert.equal(await lines(), 2);
 });
 
 void test("a directory tells of each file that it writes, so that a long round is not taken for a hung one", async () => {

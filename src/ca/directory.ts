@@ -2,7 +2,7 @@
 // could take over from it at any moment, and reads are answered from it when etcd is gone.
 // Danger: files that the record doesn't know are somebody's work; they are reported, never removed.
 
-import { open, rm } from "node:fs/promises";
+import { open, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Log } from "../base/log.ts";
 import {
@@ -49,7 +49,8 @@ export interface CaDirectory {
 export function createDirectory(options: DirectoryOptions, signal: AbortSignal): CaDirectory {
   const layout = caLayout(options.folder);
   const owned = options.owner === undefined ? {} : { owner: options.owner };
-  let inventory: Set<Serial> | undefined;
+  /** The serials in the inventory, and how long that was then. */
+  let inventory: { serials: Set<Serial>; bytes: number } | undefined;
   let tell = (): void => undefined;
   const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>) =>
     eachAtOnce([...items], WRITES_AT_ONCE, async (item) => {
@@ -75,8 +76,11 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
         ),
       async () => {
         if (lines === undefined) return;
-        inventory ??= await readSerials(layout.inventory);
-        await appendInventory(layout.inventory, inventory, lines, owned);
+        // Stock's tools add to it, and somebody may have cut it.
+        if (inventory === undefined || (await sizeOf(layout.inventory)) !== inventory.bytes) {
+          inventory = { serials: await readSerials(layout.inventory), bytes: 0 };
+        }
+        inventory.bytes = await appendInventory(layout.inventory, inventory.serials, lines, owned);
       },
       () => each(removes, (path) => rm(path, { force: true })),
       () => each(folders, syncFolder),
@@ -112,14 +116,14 @@ export async function readNamed(
 
 /**
  * Makes the file if need be and adds the lines whose serials it hasn't. A torn last line is ended
- * first, so that it is just one odd line.
+ * first, so that it is just one odd line. Returns how long the file is then, in bytes.
  */
 async function appendInventory(
   path: string,
   known: Set<Serial>,
   lines: readonly InventoryLine[],
   owned: WriteOptions,
-): Promise<void> {
+): Promise<number> {
   const bySerial = new Map(lines.map((line) => [line.serial, line]));
   const fresh = [...bySerial.values()].filter(({ serial }) => !known.has(serial));
   const file = await open(path, "a+", FILE_MODE);
@@ -131,6 +135,8 @@ async function appendInventory(
     try {
       await file.appendFile((torn ? "\n" : "") + fresh.map(renderInventoryLine).join(""));
       await file.sync();
+      for (const { serial } of fresh) known.add(serial);
+      return (await file.stat()).size;
     } catch (error) {
       // A full disk leaves no half line behind, at which stock's tools would stumble.
       await file.truncate(size);
@@ -139,7 +145,13 @@ async function appendInventory(
   } finally {
     await file.close();
   }
-  for (const { serial } of fresh) known.add(serial);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {

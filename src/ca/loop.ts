@@ -154,10 +154,11 @@ export async function repair(core: Core, options: RepairOptions = {}): Promise<v
  * never come to its end: behind it are another's serials.
  */
 async function keepSerialFile({ directory, blocks }: Core, signal?: AbortSignal): Promise<void> {
-  const next = parseSerialFile((await readIfThere(directory.layout.serial)) ?? "");
+  const seen = (await readIfThere(directory.layout.serial)) ?? "";
+  const next = parseSerialFile(seen);
   const { from, to } = await blocks.directoryBlock(next, signal);
   const within = next !== undefined && next >= from && next <= to;
-  if (!within) await directory.apply([serialJob(directory.layout, from)]);
+  if (!within) await directory.apply([serialJob(directory.layout, seen, from)]);
 }
 
 /** Signs the CRL anew when it is so old, by default a month. Returns whether this server did. */

@@ -128,3 +128,15 @@ void test("Mirror.revocations are in the order of a CRL's entries", () => {
   );
   assert.equal(crlKey(12), "understudy/ca/crl/0000000012");
 });
+
+void test("Mirror doesn't bring back what was deleted by an answer from before that comes late", () => {
+  const mirror = new Mirror();
+  const request = put(requestKey("a.test"), { id: "x", pem: "1", at: AT }, 70);
+  mirror.apply([request], 70);
+  mirror.apply([{ key: request.key, value: null, modRevision: 72 }], 72);
+  mirror.apply([], 75);
+  mirror.apply([request]);
+  assert.ok(!mirror.tables.requests.has("a.test"));
+  mirror.apply([{ ...request, modRevision: 76 }], 76);
+  assert.ok(mirror.tables.requests.has("a.test"), "a new one comes in");
+});

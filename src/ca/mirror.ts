@@ -3,6 +3,7 @@
 
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { monotonicMs } from "../host/clock.ts";
 import { ByteKeeper, type Place } from "./kept.ts";
 import { CA_PREFIX } from "./record.ts";
 import { compareSerials, type Serial } from "./serial.ts";
@@ -25,6 +26,9 @@ export interface Change {
   modRevision: number;
 }
 
+/** Longer than any answer from before a deletion takes to come. */
+const DELETED_KEPT_MS = 120_000;
+
 /** What a batch of changes touched, for those who publish it. */
 export interface Touched {
   authority: boolean;
@@ -46,8 +50,11 @@ export class Mirror {
   readonly unreadable = new Map<string, string>();
   /** A list only where a name has had several: that is an object less for nearly every name. */
   readonly #byName = new Map<string, Serial | Serial[]>();
-  /** Keys deleted by own commits that the watch hasn't told of yet, with the revision. */
-  readonly #deleted = new Map<string, number>();
+  /**
+   * Keys that were deleted of late, the oldest first, with the revision and the monotonic time: an
+   * answer from before may still be on its way.
+   */
+  readonly #deleted = new Map<string, { revision: number; atMs: number }>();
   readonly #texts = new WeakMap<CertRow, Place>();
   readonly #log: Log | undefined;
   readonly #bytes: ByteKeeper;
@@ -181,10 +188,11 @@ export class Mirror {
     if (place === undefined) return;
     const { kind, name } = place;
     const seen = this.tables[kind].revisionOf(name);
-    if (Math.max(seen, this.#deleted.get(change.key) ?? 0) >= change.modRevision) return;
+    if (Math.max(seen, this.#deleted.get(change.key)?.revision ?? 0) >= change.modRevision) return;
     if (change.value === null) {
       this.#remove(kind, name, to);
-      this.#deleted.set(change.key, change.modRevision);
+      this.#deleted.delete(change.key);
+      this.#deleted.set(change.key, { revision: change.modRevision, atMs: monotonicMs() });
     } else this.#put(kind, name, { ...change, value: change.value }, to);
   }
 
@@ -241,7 +249,11 @@ export class Mirror {
 
   #settle(complete: number): void {
     this.#revision = Math.max(this.#revision, complete);
-    for (const [key, at] of this.#deleted) if (at <= this.#revision) this.#deleted.delete(key);
+    const oldest = monotonicMs() - DELETED_KEPT_MS;
+    for (const [key, { revision, atMs }] of this.#deleted) {
+      if (atMs > oldest) return;
+      if (revision <= this.#revision) this.#deleted.delete(key);
+    }
   }
 }
 

@@ -7,8 +7,14 @@ import { dirname } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { wallMs } from "../host/clock.ts";
-import { exists, makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
-import { writeIfChanged } from "../host/files.ts";
+import {
+  createFileAtomic,
+  makeFolder,
+  readIfThere,
+  syncFolder,
+  writeFileAtomic,
+  writeIfChanged,
+} from "../host/files.ts";
 import { tryRun } from "../host/process.ts";
 import { type EdgeConfig, type EdgePaths, edgePaths, POISON_S } from "./config.ts";
 import { parseInfo, parsePoison, renderPoison, type Poisonous } from "./parse.ts";
@@ -59,7 +65,10 @@ export async function writeEdgeFiles(
   const files = renderEdge(config);
   await makeFolder(config.stateDir);
   for (const list of [paths.revoked, paths.poison]) {
-    if (!(await exists(list))) await writeFileAtomic(list, "");
+    // Somebody may just be adding to it.
+    await createFileAtomic(list, "").catch((error: unknown) => {
+      if ((error as { code?: unknown }).code !== "EEXIST") throw error;
+    });
   }
   const changed: string[] = [];
   // Any configuration works with the newest Lua, so it may come first.

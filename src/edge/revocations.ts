@@ -1,12 +1,13 @@
 // Revoked certificates at this edge: a file that HAProxy reads when it starts, and the same list in
 // the memory of every worker. The idea: the file comes first, so that a worker which starts
 // meanwhile has read it; then each worker is told and asked; a former one that does not confirm is
-// ended. Danger: the file must never lose a line, so it is only ever added to, by one writer at a
-// time; and a key becomes part of a command line to HAProxy, so each is checked first.
+// ended. Danger: the file must never lose a line, so it is only ever added to at its end, since an
+// edge that starts adds to it beside the daemon; and a key becomes part of a command line to HAProxy, so each is checked first.
 
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
-import { isMissing, makeFolder, writeFileAtomic } from "../host/files.ts";
+import { makeFolder, readIfThere, syncFolder } from "../host/files.ts";
 import { edgePaths } from "./config.ts";
 import { REVOCATION_KEY } from "./identity.ts";
 import type { EdgeRuntime } from "./runtime.ts";
@@ -34,6 +35,8 @@ export interface Confirmation {
   because: string;
 }
 
+const FILE_MODE = 0o644;
+
 const writing = new Map<string, Promise<unknown>>();
 
 /**
@@ -50,12 +53,31 @@ export async function addRevokedToFile(stateDir: string, keys: readonly string[]
 
 async function addTo(path: string, stateDir: string, keys: readonly string[]): Promise<number> {
   requireKeys(keys);
-  const known = await readRevoked(path);
+  const text = await readIfThere(path);
+  const known = parseRevoked(text ?? "");
   const fresh = new Set(keys.filter((key) => !known.has(key)));
-  if (fresh.size === 0 && known.size > 0) return 0;
+  if (fresh.size === 0 && text !== undefined) return 0;
   await makeFolder(stateDir);
-  await writeFileAtomic(path, [...known, ...fresh].map((key) => `${key}\n`).join(""));
+  // A line that was torn ends where this begins, and names nothing.
+  const torn = text !== undefined && text !== "" && !text.endsWith("\n");
+  await append(path, `${torn ? "\n" : ""}${[...fresh].map((key) => `${key}\n`).join("")}`);
   return fresh.size;
+}
+
+/** Adds `text` in one go, which no other process's comes into the middle of, durably. */
+async function append(path: string, text: string): Promise<void> {
+  const file = await open(path, "a", FILE_MODE);
+  try {
+    const bytes = Buffer.from(text);
+    const { bytesWritten } = await file.write(bytes);
+    if (bytesWritten < bytes.length) {
+      throw new Error(`the disk took ${bytesWritten} of ${bytes.length} bytes`);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await syncFolder(dirname(path));
 }
 
 /** Throws Fault `edge.revocation-key`. */
@@ -67,10 +89,10 @@ function requireKeys(keys: readonly string[]): void {
 
 /** The keys in the file at `path`; none when there is no file. */
 export async function readRevoked(path: string): Promise<Set<string>> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    if (isMissing(error)) return "";
-    throw error;
-  });
+  return parseRevoked((await readIfThere(path)) ?? "");
+}
+
+function parseRevoked(text: string): Set<string> {
   return new Set(text.split("\n").filter((line) => line !== ""));
 }
 

@@ -138,7 +138,13 @@ async function exchange(
     };
     const giveUp = (why: string) => end(nothing(state.sent, why));
     const onAbort = () => giveUp("given up");
-    let timer = setTimeout(() => giveUp("no connection"), attempt.connectMs);
+    // Until it has a connection at all it waits for those before it, which end by themselves.
+    const queuedMs = attempt.connectMs + attempt.silenceMs;
+    let timer = setTimeout(() => giveUp("no connection is free"), queuedMs);
+    request.on("socket", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => giveUp("no connection"), attempt.connectMs);
+    });
     const restart = (ms: number) => {
       clearTimeout(timer);
       if (state.heard && attempt.endless === true) return;
@@ -189,6 +195,12 @@ function receiveError(response: IncomingMessage, end: (outcome: Outcome) => void
   response.on("end", () => end(readError(text)));
 }
 
+/**
+ * Connections that stand. Node.js says that a connection is reused only of one that was idle, not
+ * of one that a request was waiting for.
+ */
+const standing = new WeakSet<object>();
+
 /** Calls back when the request's connection stands, which is when its bytes leave. */
 function onConnected(
   request: ClientRequest,
@@ -196,7 +208,7 @@ function onConnected(
 ): void {
   request.on("socket", (socket) => {
     const encrypted = socket instanceof TLSSocket;
-    if (request.reusedSocket) {
+    if (request.reusedSocket || standing.has(socket)) {
       callback(false, encrypted);
       return;
     }
@@ -204,7 +216,10 @@ function onConnected(
       socket.setNoDelay(true);
       socket.setKeepAlive(true, IDLE_MS_BEFORE_PROBE);
     }
-    socket.once(encrypted ? "secureConnect" : "connect", () => callback(true, encrypted));
+    socket.once(encrypted ? "secureConnect" : "connect", () => {
+      standing.add(socket);
+      callback(true, encrypted);
+    });
   });
 }
 
