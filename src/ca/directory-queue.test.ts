@@ -16,8 +16,10 @@ void test("createQueue tries again once for all that was added while the disk wa
     done.push(...jobs);
   }, stop.signal);
   const JOBS = 30;
-  for (let job = 0; job < JOBS; job += 1) assert.equal(await queue.add([job]), false);
-  await queue.idle();
+  for (let job = 0; job < JOBS; job += 1) {
+    assert.equal(await queue.add([job]), false);
+    await queue.idle();
+  }
   // Each pause before another try would end with the signal.
   assert.equal(getEventListeners(stop.signal, "abort").length, 1);
   const tried = rounds;
