@@ -1,6 +1,7 @@
-// Without quorum, or with an alarm of etcd's, nothing can be written down, so no leader tells of it:
-// the first by name of the servers that still answer does, once. Pure. A part of the cluster that is cut off from the rest
-// tells for itself; whoever heard that another has told says nothing, also when that one dies.
+// Without quorum, or with an alarm of etcd's, nothing can be written down, so no leader tells of
+// it: the first by name of the servers that still answer does, once. Pure. A part of the cluster
+// that is cut off from the rest tells for itself; whoever heard that another has told says nothing,
+// also when that one dies.
 
 /** How long nobody must have been able to write before that is told, and be able before that is. */
 export const ALONE_MS = 60_000;

@@ -1,6 +1,6 @@
-// Commands that one PuppetDB fails at, to be tried apart: those that it failed at several times, and
-// dead letters that somebody has tried again. Each goes into a spool of its PuppetDB's own, and from
-// there through the same delivery as any other command, but to that PuppetDB alone.
+// Commands that one PuppetDB fails at, to be tried apart: those that it failed at several times,
+// and dead letters that somebody has tried again. Each goes into a spool of its PuppetDB's own, and
+// from there through the same delivery as any other command, but to that PuppetDB alone.
 
 import { join } from "node:path";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";

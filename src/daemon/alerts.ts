@@ -1,6 +1,6 @@
 // Alerts as the daemon tells them: the member that leads judges what status warns of and keeps in
-// the record what is told, then sends it. While nobody can write there one server says just that. Nothing waits
-// for it, and whoever can't be told stays so: mail that fails is a warning itself.
+// the record what is told, then sends it. While nobody can write there one server says just that.
+// Nothing waits for it, and whoever can't be told stays so: mail that fails is a warning itself.
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";

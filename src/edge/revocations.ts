@@ -2,7 +2,8 @@
 // the memory of every worker. The idea: the file comes first, so that a worker which starts
 // meanwhile has read it; then each worker is told and asked; a former one that does not confirm is
 // ended. Danger: the file must never lose a line, so it is only ever added to at its end, since an
-// edge that starts adds to it beside the daemon; and a key becomes part of a command line to HAProxy, so each is checked first.
+// edge that starts adds to it beside the daemon; and a key becomes part of a command line to
+// HAProxy, so each is checked first.
 
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
