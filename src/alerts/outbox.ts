@@ -23,8 +23,6 @@ export const CLAIM_MS = 90_000;
 /** After a failed attempt, doubled each time up to the most. */
 const AGAIN_MS = 30_000;
 const AGAIN_MS_MAX = 1_800_000;
-/** How far right clocks may be apart. */
-const CLOCKS_MS = CLOCK_OFFSET_MAX_MS;
 /** A message that nobody took is given up after so long. */
 export const GIVE_UP_MS = 86_400_000;
 /** So many failed attempts in a row make a channel a warning. */
@@ -100,12 +98,12 @@ export function dueMessages({ outbox }: AlertState, self: string, nowMs: number)
   for (const message of outbox) {
     if (!first.has(message.channel)) first.set(message.channel, message);
   }
-  // Farther ahead than either may be: whoever wrote it down had a wrong clock.
-  const isOver = (atMs: number, mostMs: number) => atMs <= nowMs || atMs > nowMs + mostMs;
+  // Farther ahead than right clocks let it be: whoever wrote it down had a wrong one.
+  const isOver = (atMs: number, mostMs: number) =>
+    atMs <= nowMs || atMs > nowMs + mostMs + CLOCK_OFFSET_MAX_MS;
   return [...first.values()].filter(({ claim, nextMs }) => {
-    const isFree =
-      claim === undefined || claim.by === self || isOver(claim.untilMs, CLAIM_MS + CLOCKS_MS);
-    return isFree && isOver(nextMs, AGAIN_MS_MAX + CLOCKS_MS);
+    const isFree = claim === undefined || claim.by === self || isOver(claim.untilMs, CLAIM_MS);
+    return isFree && isOver(nextMs, AGAIN_MS_MAX);
   });
 }
 

@@ -34,20 +34,21 @@ export async function openAgain(
   const limit = deps.bytesMax === undefined ? {} : { bytesMax: deps.bytesMax };
   const spools = new Map<string, Spool>();
   for (const id of puppetdbs) spools.set(id, await openSpool(join(folder, id), limit));
+  const take: Again["take"] = async (puppetdb, head, body) => {
+    const spool = spools.get(puppetdb);
+    if (spool === undefined) throw new RangeError(`couriers know no PuppetDB ${puppetdb}`);
+    await spool.append(head, body);
+    deps.wake();
+  };
   return {
     spools,
+    take,
     async retry(letter) {
-      const [spool, body] = [spools.get(letter.puppetdb), await deps.dead.body(letter)];
-      if (spool === undefined) throw new RangeError(`couriers know no PuppetDB ${letter.puppetdb}`);
+      const body = await deps.dead.body(letter);
       if (body === undefined) return;
       // In this order: killed in between, it is tried, and still there to be tried once more.
-      await spool.append(letter.head, body);
+      await take(letter.puppetdb, letter.head, body);
       await deps.dead.remove(letter);
-      deps.wake();
-    },
-    async take(puppetdb, head, body) {
-      await spools.get(puppetdb)?.append(head, body);
-      deps.wake();
     },
     waiting(puppetdb) {
       const [spool, done] = [spools.get(puppetdb), deps.progress.of(AGAIN, puppetdb)];

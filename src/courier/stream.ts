@@ -169,11 +169,12 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       adopt();
       const gone = holdings.all().filter(({ origin: held }) => isGone(held));
       // Each by itself: on a full disk one that fails mustn't keep the others.
-      await Promise.all([
+      const released = await Promise.allSettled([
         again.release(),
         ...gone.map(async ({ origin: held, spool: from }) => from.drop(lowest(held))),
         releaseOwn(),
       ]);
+      for (const one of released) if (one.status === "rejected") throw one.reason;
     }),
   ];
   return {

@@ -38,6 +38,7 @@ export interface Confirmation {
 
 const FILE_MODE = 0o644;
 
+/** By file: so that nobody here adds a key twice. */
 const writing = new Map<string, Promise<unknown>>();
 
 /**
@@ -69,6 +70,8 @@ async function addTo(path: string, stateDir: string, keys: readonly string[]): P
 async function append(path: string, text: string): Promise<void> {
   const file = await open(path, "a", FILE_MODE);
   try {
+    // Whatever the umask: HAProxy reads it.
+    await file.chmod(FILE_MODE);
     const bytes = Buffer.from(text);
     const { bytesWritten } = await file.write(bytes);
     if (bytesWritten < bytes.length) {
