@@ -3,7 +3,9 @@
 
 import { Agent, request } from "node:https";
 import type { z } from "zod";
+import { answerOf } from "../base/answer.ts";
 import { Fault, messageOf } from "../base/fault.ts";
+import { readBody } from "../base/read-body.ts";
 import { deadline } from "../base/retry.ts";
 import { PORTS } from "../host/paths.ts";
 import { CONTROL_HOSTNAME } from "./pki.ts";
@@ -86,9 +88,6 @@ function tlsOptions(tls: Partial<PeerTls>) {
   return { ...tls, servername: CONTROL_HOSTNAME, minVersion: "TLSv1.3" as const };
 }
 
-/** The peer closed a kept connection before it began with the request. */
-class IdleClosed extends Error {}
-
 async function send(
   agent: Agent,
   host: string,
@@ -98,48 +97,13 @@ async function send(
   port: number = PORTS.control,
 ): Promise<{ status: number; text: string }> {
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const attempt = async (): Promise<{ status: number; text: string }> =>
-    new Promise((resolve, reject) => {
-      const outgoing = request(
-        {
-          agent,
-          host,
-          port,
-          path,
-          signal,
-          method: text === undefined ? "GET" : "POST",
-          headers: { "content-type": "application/json" },
-        },
-        (incoming) => {
-          const chunks: Buffer[] = [];
-          let bytes = 0;
-          incoming.on("data", (chunk: Buffer) => {
-            bytes += chunk.length;
-            if (bytes > ANSWER_BYTES_MAX) incoming.destroy(new Error("the answer is too big"));
-            else chunks.push(chunk);
-          });
-          incoming.on("error", reject);
-          incoming.on("end", () =>
-            resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-          );
-        },
-      );
-      outgoing.on("error", (error) => {
-        const closed = outgoing.reusedSocket && "code" in error && error.code === "ECONNRESET";
-        reject(closed ? new IdleClosed(error.message) : error);
-      });
-      outgoing.end(text);
-    });
+  const method = text === undefined ? "GET" : "POST";
+  const headers = { "content-type": "application/json" };
+  const start = () => request({ agent, host, port, path, signal, method, headers });
   try {
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        // A listener that takes a new CRL closes idle connections, while one may be used again. It
-        // ends with the first new one.
-        if (!(error instanceof IdleClosed)) throw error;
-      }
-    }
+    const answer = await answerOf(start, text);
+    const read = await readBody(answer, ANSWER_BYTES_MAX);
+    return { status: answer.statusCode ?? 0, text: read.toString("utf8") };
   } catch (error) {
     const why = signal.aborted ? "no answer in time" : messageOf(error);
     throw new Fault("peer.unreachable", `${host}:${port} can't be asked: ${why}`, { cause: error });

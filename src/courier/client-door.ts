@@ -16,7 +16,7 @@ import type { Courier } from "./courier.ts";
 import { ADMIN_PATH, readDeletion } from "./deletion.ts";
 import { CONTENT_TYPE_MAX } from "./frame.ts";
 import { PASS_MS, type PassedOn, passOn, Unreached } from "./pass-on.ts";
-import { BodyTooLong, readBody } from "./read-body.ts";
+import { BodyTooLong, readBody } from "../base/read-body.ts";
 
 /** A client that says nothing for so long is let go, milliseconds. */
 const SILENT_MS = 60_000;

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { isoTime } from "../host/clock.ts";
 import type { Courier } from "./courier.ts";
 import type { DeadLetter } from "./dead-letters.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 export const DEAD_PATH = "/dead";
 /** How many ids one order may name. */

@@ -7,7 +7,7 @@ import type { CommandHead, Refusal } from "./command.ts";
 import type { DeliveryAnswer } from "./delivery-plan.ts";
 import type { PuppetDbClient } from "./puppetdb-client.ts";
 import { queryPuppetdb } from "./query.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 export const ADMIN_PATH = "/pdb/admin/v1/cmd";
 const ANSWER_BYTES_MAX = 64 * 1024;

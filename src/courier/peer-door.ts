@@ -11,7 +11,7 @@ import { parseHead } from "./frame.ts";
 import { Deleted, HEAD_HEADER } from "./peers.ts";
 import { passOn, Unreached } from "./pass-on.ts";
 import { UNREACHED_HEADER } from "./puppetdb-client.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 const COPIES = /^\/(commands|uploads)\/([^/?]+)(?:\/(\d{1,15}))?$/;
 const KNOWN = /^\/known\/([0-9a-f]{64})$/;

@@ -4,6 +4,7 @@
 
 import { Agent, request } from "node:https";
 import { z } from "zod";
+import { answerOf } from "../base/answer.ts";
 import type { Log } from "../base/log.ts";
 import { SyncStatus } from "../cluster/sync-status.ts";
 import { deadline, pause } from "../base/retry.ts";
@@ -12,7 +13,7 @@ import { Deletion } from "./deletions.ts";
 import { renderHead, type SpooledHead } from "./frame.ts";
 import { Counts, Memory } from "./guard.ts";
 import type { Range } from "./ranges.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 const LOOK_EVERY_MS = 2000;
 const LOOK_MS = 1500;
@@ -223,19 +224,13 @@ interface Ask {
 /** It answered, but not with success. */
 class Refused extends Error {}
 
-function send(options: Parameters<typeof request>[1] & object, body?: Buffer): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(options, (incoming) => {
-      readBody(incoming, ANSWER_BYTES_MAX)
-        .then((bytes) => {
-          const text = bytes.toString("utf8");
-          const { statusCode = 0 } = incoming;
-          if (statusCode < 200 || statusCode >= 300) throw new Refused(`${statusCode}: ${text}`);
-          resolve(text === "" ? undefined : JSON.parse(text));
-        })
-        .catch(reject);
-    });
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
+async function send(
+  options: Parameters<typeof request>[1] & object,
+  body?: Buffer,
+): Promise<unknown> {
+  const incoming = await answerOf(() => request(options), body);
+  const text = (await readBody(incoming, ANSWER_BYTES_MAX)).toString("utf8");
+  const { statusCode = 0 } = incoming;
+  if (statusCode < 200 || statusCode >= 300) throw new Refused(`${statusCode}: ${text}`);
+  return text === "" ? undefined : JSON.parse(text);
 }

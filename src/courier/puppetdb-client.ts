@@ -1,14 +1,10 @@
 // Speaks to one PuppetDB: on this server's loopback, or through the courier of the server that it
 // runs on. Each answer has a limit in bytes and in time; a failure is an answer of status 0.
 
-import {
-  Agent as HttpAgent,
-  type IncomingMessage,
-  request as httpRequest,
-  type RequestOptions,
-} from "node:http";
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { z } from "zod";
+import { answerOf } from "../base/answer.ts";
 import { messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import type { CommandHead } from "./command.ts";
@@ -82,23 +78,19 @@ export function createPuppetDbClient({ id, url, tls }: PuppetDbAddress): PuppetD
   const [agent, queryAgent] = [createAgent(), createAgent()];
   const start = base.protocol === "https:" ? httpsRequest : httpRequest;
 
-  const pass = ({ method, path, headers, body, signal }: PassOptions) =>
-    new Promise<IncomingMessage>((resolve, reject) => {
-      const options: RequestOptions = {
-        host: base.hostname,
-        port: base.port,
-        method,
-        path: prefix + path,
-        headers: { ...headers, ...(body && { "content-length": String(body.length) }) },
-        agent: QUERY.test(path) ? queryAgent : agent,
-        signal,
-        ...tls?.(),
-      };
-      const outgoing = start(options);
-      outgoing.on("response", resolve);
-      outgoing.on("error", reject);
-      outgoing.end(body);
+  const pass = async ({ method, path, headers, body, signal }: PassOptions) => {
+    const options = () => ({
+      host: base.hostname,
+      port: base.port,
+      method,
+      path: prefix + path,
+      headers: { ...headers, ...(body && { "content-length": String(body.length) }) },
+      agent: QUERY.test(path) ? queryAgent : agent,
+      signal,
+      ...tls?.(),
     });
+    return answerOf(() => start(options()), body);
+  };
   const ask = async (options: PassOptions): Promise<DeliveryAnswer> => {
     try {
       const incoming = await pass(options);

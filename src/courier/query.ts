@@ -1,7 +1,7 @@
 // A query of our own to a PuppetDB, in its AST.
 
 import type { PuppetDbClient } from "./puppetdb-client.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 /** What it answers, as JSON. Throws its words where that isn't 200, or why it can't be asked. */
 export async function queryPuppetdb(

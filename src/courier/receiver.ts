@@ -9,7 +9,7 @@ import { messageOf } from "../base/fault.ts";
 import { deadline } from "../base/retry.ts";
 import type { DeliveryTarget } from "./deliver.ts";
 import type { DeliveryAnswer, Verdict } from "./delivery-plan.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../base/read-body.ts";
 
 /** How long a receiver may take for one report. */
 const SEND_MS = 30_000;

@@ -2,7 +2,7 @@
 
 import { request } from "node:http";
 import { deadline } from "../base/retry.ts";
-import { readBody } from "../courier/read-body.ts";
+import { readBody } from "../base/read-body.ts";
 import { PATHS } from "../host/paths.ts";
 
 const ANSWER_BYTES_MAX = 68 * 1024 * 1024;

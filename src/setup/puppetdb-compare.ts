@@ -8,7 +8,7 @@ import { request } from "node:https";
 import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
 import { LOCAL_PUPPETDB } from "../courier/jetty-ini.ts";
-import { readBody } from "../courier/read-body.ts";
+import { readBody } from "../base/read-body.ts";
 import { PORTS } from "../host/paths.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 

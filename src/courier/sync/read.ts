@@ -8,7 +8,7 @@ import { z } from "zod";
 import { deadline } from "../../base/retry.ts";
 import { isoTime } from "../../host/clock.ts";
 import type { PuppetDbClient } from "../puppetdb-client.ts";
-import { readBody } from "../read-body.ts";
+import { readBody } from "../../base/read-body.ts";
 import type { RowKind } from "./command-of.ts";
 import { rowsIn } from "./rows.ts";
 import type { NodeSummary, ReportStamp, Summary, Window } from "./summary.ts";

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { until } from "../../base/retry.ts";
 import { PuppetdbDiff, type SyncStatus } from "../../cluster/sync-status.ts";
 import { isoTime, wallMs } from "../../host/clock.ts";
-import { readBody } from "../read-body.ts";
+import { readBody } from "../../base/read-body.ts";
 import { ToyNodes } from "../testing/toy-nodes.ts";
 import { SOON, TestCouriers, untilFit } from "../testing/couriers.ts";
 
@@ -179,6 +179,8 @@ describe("the sync", { concurrency: true, timeout: 180_000 }, () => {
     const { id } = await until("a round is taken", asked, SOON);
     const ended = async () => (await said(couriers, EMPTY)).sync?.last?.id === id;
     await until("it has ended", ended, SOON);
+    const { last } = (await said(couriers, EMPTY)).sync ?? {};
+    assert.deepEqual([last?.because, last?.ok], ["", true]);
     const { compared, total } = await diff();
     assert.deepEqual([compared, total], [[FULL, EMPTY], 0]);
     await untilSame(couriers);
