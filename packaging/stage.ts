@@ -111,6 +111,7 @@ async function copyFixedFiles(root: string): Promise<void> {
     ["files/alerts.yml", `${DOC}/alerts.yml`],
     ["files/grafana.json", `${DOC}/grafana.json`],
     ["maintainer", "DEBIAN"],
+    ["files/puppetserver.conf", "lib/systemd/system/puppetserver.service.d/50-understudy.conf"],
     ["files/preset.conf", "lib/systemd/system-preset/50-understudy.preset"],
     ["units", "lib/systemd/system"],
   ] as const;

@@ -12,6 +12,7 @@ import { type Agent, type AgentLoop, createAgents, loopAgents } from "../agents.
 import { INIT } from "../cluster/commands.ts";
 import { cutShort } from "../cluster/cut-short.ts";
 import { writeSite } from "../cluster/site.ts";
+import { startStock } from "../cluster/stock.ts";
 import { worldOf } from "../cluster/world.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
@@ -54,7 +55,8 @@ before(async () => {
   await writeSite(s1);
   await namesLeadTo(s1.address);
   await s1.run("puppetserver ca setup");
-  await s1.run("systemctl enable --now puppetserver", { withinMs: START_MS_MAX });
+  await s1.run("systemctl enable puppetserver");
+  await startStock(s1);
   [byDefault, waiting, signedBetween] = (await make(
     ["first", "waiting", "signed-between"],
     "puppet",
@@ -129,7 +131,7 @@ test("what stock Puppet signs and revokes after init was cut off isn't lost", as
   assert.equal((await s1.exec("systemctl is-enabled understudy.service")).ok, false);
   await s1.run(`puppetserver ca revoke --certname ${revokedBetween.certname}`);
   await cutShort(s1, INIT, [line, "SIGKILL"]);
-  await s1.run("systemctl start puppetserver", { withinMs: START_MS_MAX });
+  await startStock(s1);
   await s1.run(`puppetserver ca sign --certname ${signedBetween.certname}`);
   await signedBetween.ssl("download_cert");
 });

@@ -15,6 +15,7 @@ import { cutShort } from "../cluster/cut-short.ts";
 import { identityOf, knock } from "../cluster/knock.ts";
 import { ownNode } from "../cluster/revocation.ts";
 import { AUTOSIGNED, writeSite } from "../cluster/site.ts";
+import { startStock } from "../cluster/stock.ts";
 import { fails, refused } from "../cluster/world.ts";
 import type { LabHost } from "../host.ts";
 import { type Lab, openLab } from "../lab.ts";
@@ -46,7 +47,8 @@ before(async () => {
   [s1, s2, a1] = [lab.host("s1"), lab.host("s2"), lab.host("a1")];
   for (const server of [s1, s2]) await writeSite(server);
   await s1.run("puppetserver ca setup");
-  await s1.run("systemctl enable --now puppetserver", { withinMs: START_MS_MAX });
+  await s1.run("systemctl enable puppetserver");
+  await startStock(s1);
   const make = async (names: string[], server: string) =>
     createAgents(a1, names, { settings: { server, ca_server: server } });
   [first] = (await make([`first.${AUTOSIGNED}`], s1.fqdn)) as [Agent];

@@ -9,6 +9,7 @@ import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
 import { renderEdgeWatch } from "../../src/vip/edge-watch.ts";
 import { lives, newLife } from "../cluster/lives.ts";
+import { startStock } from "../cluster/stock.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
@@ -28,7 +29,7 @@ before(async () => {
   deb = await buildPackage();
   lab = await openLab({ hosts: ["s1"] });
   s1 = lab.host("s1");
-  await startPuppetserver();
+  await startStock(s1);
 });
 
 after(async () => lab?.down());
@@ -49,6 +50,17 @@ test("installing changes nothing but our own files: Puppet, other units, ports a
   for (const unit of UNITS) assert.equal(await isActive(unit), "inactive", unit);
   await s1.run("systemctl preset-all --preset-mode=enable-only");
   assert.doesNotMatch(await s1.run("systemctl list-unit-files 'understudy*'"), /\benabled\b/);
+});
+
+test("systemd starts puppetserver again when its start failed, as after a power cut", async () => {
+  const folder = "/etc/systemd/system/puppetserver.service.d";
+  const fails = "+/bin/sh -c 'test -e /run/failed || { touch /run/failed; exit 1; }'";
+  await s1.writeFile(`${folder}/fails-once.conf`, `[Service]\nExecStartPre=${fails}\n`);
+  const restart = "systemctl daemon-reload && systemctl restart puppetserver";
+  assert.equal((await s1.exec(restart)).ok, false);
+  const isBack = async () => (await isActive("puppetserver")) === "active";
+  await until("puppetserver is back", isBack, { withinMs: START_MS_MAX });
+  await s1.run(`rm -r ${folder} && systemctl daemon-reload`);
 });
 
 test("units hold up to systemd's own check", async () => {
@@ -175,11 +187,6 @@ test("purge deletes our state and users, says so, and touches neither Puppet's C
   assert.equal(await checksums("/etc/puppet /var/lib/puppet/ssl"), puppet);
   await agentRuns();
 });
-
-async function startPuppetserver(): Promise<void> {
-  const started = await s1.exec("systemctl start puppetserver", { withinMs: START_MS_MAX });
-  if (!started.ok) assert.fail(await s1.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
-}
 
 /**
  * A run of the server's own agent against it; the catalog must be fresh, not from the agent's

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildPackage } from "../../packaging/build.ts";
 import { until } from "../../src/base/retry.ts";
+import { startStock } from "../cluster/stock.ts";
 import { type Lab, openLab } from "../lab.ts";
 import type { LabHost } from "../host.ts";
 
@@ -21,7 +22,7 @@ before(async () => {
   const deb = await buildPackage();
   lab = await openLab({ hosts: ["s1"] });
   s1 = lab.host("s1");
-  await startPuppetserver();
+  await startStock(s1);
   stock = await checksums();
   await s1.installDeb(deb);
   const options = "--vip 10.88.0.10/24 --vip 10.88.0.20/24 --accept-proxy 127.0.0.1";
@@ -51,7 +52,7 @@ test("after a power cut, edge, address, etcd and file server come up although th
   await s1.run("systemctl disable understudy.service && sync");
   await s1.powerCut();
   await s1.boot();
-  await startPuppetserver();
+  await startStock(s1);
   assert.equal((await s1.exec("systemctl is-active understudy.service")).stdout.trim(), "inactive");
   for (const unit of [
     "understudy-etcd.service",
@@ -113,11 +114,6 @@ test("purge of a former member leaves no state of ours, and Puppet as it was", a
   assert.equal(await checksums(), stock);
   await agentRuns("s1.lab.test");
 });
-
-async function startPuppetserver(): Promise<void> {
-  const started = await s1.exec("systemctl start puppetserver", { withinMs: START_MS_MAX });
-  if (!started.ok) assert.fail(await s1.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
-}
 
 /** A run of the server's own agent; the catalog must be fresh, not from the agent's cache. */
 async function agentRuns(server: string): Promise<void> {

@@ -21,6 +21,7 @@ import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { keepBeside } from "../puppetserver/originals.ts";
 import { planPuppetserver, type PuppetserverAction } from "../puppetserver/plan.ts";
+import { startPuppetserver } from "../puppetserver/start.ts";
 import { exportPkcs1, exportSpki, generateRsaKey, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { observeHostCertificate, staysAsItIs } from "./host-certificate.ts";
@@ -31,7 +32,6 @@ import { readPuppetserverWish } from "./wish.ts";
 
 const DAEMON_READY_MS = 60_000;
 const EDGE_READY_MS = 60_000;
-const PUPPETSERVER_READY_MS = 600_000;
 /** The edge looks at it once a second. */
 const SEEN_MS = 10_000;
 const CALL_MS = 60_000;
@@ -79,7 +79,7 @@ export function puppetserverStarts(node: NodeFile, { layout }: SetupHost): Step 
     title: "puppetserver starts",
     always: true,
     run: async (report) => {
-      await startPuppetserver(layout.puppetserver.unit, report);
+      await ensureStarted(layout.puppetserver.unit, report);
       return node.role === "server" ? seenByEdge(node) : undefined;
     },
   };
@@ -199,16 +199,11 @@ async function waitForEdge(): Promise<undefined> {
   return undefined;
 }
 
-async function startPuppetserver(name: string, report: (detail: string) => void): Promise<void> {
+async function ensureStarted(name: string, report: (detail: string) => void): Promise<void> {
   await unit("enable", name);
   if (!(await isActive(name))) {
     report("its first start takes half a minute and more");
-    const start = async () => unit("start", name, { withinMs: PUPPETSERVER_READY_MS });
-    // Debian's unit gives up where it looks at its program before that has changed its user.
-    await start().catch(async () => {
-      report("its start failed: once more");
-      await start();
-    });
+    await startPuppetserver("start", name, report);
   }
   if (await isActive(name)) {
     await forgetStop();

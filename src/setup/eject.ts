@@ -16,6 +16,7 @@ import { applyPuppetserver } from "../puppetserver/apply.ts";
 import { caServiceOn } from "../puppetserver/ca-cfg.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planPuppetserver } from "../puppetserver/plan.ts";
+import { startPuppetserver } from "../puppetserver/start.ts";
 import { stockCaRuns } from "../puppetserver/stock-ca.ts";
 import { planMove } from "./behind-the-edge.ts";
 import { EndedAnswer, HandedOverAnswer } from "./contract.ts";
@@ -120,12 +121,7 @@ async function turnOn(
   if (actions.some(({ do: what }) => what === "restart") || !(await isActive(name))) {
     report("puppetserver restarts: half a minute and more");
     await unit("enable", name);
-    const options = { withinMs: PUPPETSERVER_READY_MS };
-    // Debian's unit gives up where it looks at its program before that has changed its user.
-    await unit("restart", name, options).catch(async () => {
-      report("its start failed: once more");
-      await unit("restart", name, options).catch(() => undefined);
-    });
+    await startPuppetserver("restart", name, report).catch(() => undefined);
   }
   try {
     const ready = { withinMs: PUPPETSERVER_READY_MS, everyMs: LOOK_MS };

@@ -10,11 +10,11 @@ import { unit } from "../host/systemd.ts";
 import { revertPuppetserver } from "../puppetserver/apply.ts";
 import { observePuppetserver } from "../puppetserver/observe.ts";
 import { planRevert } from "../puppetserver/plan.ts";
+import { startPuppetserver } from "../puppetserver/start.ts";
 import { forgetStop, keepsItStopped, letAgentsIn } from "./make-way.ts";
 import type { SetupHost } from "./setup-host.ts";
 import { puppetserverWish } from "./wish.ts";
 
-const START_MS = 600_000;
 /** What would take the agents' port, or sign beside stock's own CA service. */
 const STOPPED = [UNITS.daemon, UNITS.vip, UNITS.edge];
 
@@ -48,7 +48,7 @@ export async function giveBackPuppetserver(
           `${messageOf(error)}. Sign nothing before the same command has succeeded.`,
       ],
     );
-    await unit("start", name, { withinMs: START_MS });
+    await startPuppetserver("start", name, report);
     await forgetStop();
     return [
       "puppetserver runs as before and serves the agents. The same command goes on from here.",
