@@ -150,6 +150,7 @@ async function startAlerts(
     ...core,
     localcacert: core.layout.localcacert,
     secretsFile: PATHS.alertSecretsFile,
+    ownFile: PATHS.alertsFile,
     status,
     leads,
     failedRuns: async (id) => failedRunsOf(core, id),

@@ -1,23 +1,29 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { emptyMessage } from "./outbox.ts";
 import { createSender } from "./sender.ts";
 import { NO_ALERTS } from "./state.ts";
-import { memoryStore } from "./store.ts";
+import { fileStore } from "./store.ts";
 
-void test("createSender sends once what was taken while nobody could write that down", async () => {
+void test("createSender sends once what was taken while nobody could write that down", async (t) => {
   const nowMs = 1_800_000_000_000;
-  const memory = memoryStore();
-  await memory.change(() => ({ ...NO_ALERTS, outbox: [emptyMessage("ops", "1", nowMs)] }));
+  const folder = await mkdtemp(join(tmpdir(), "understudy-sender-"));
+  t.after(async () => rm(folder, { recursive: true }));
+  const log = createLog(() => undefined);
+  const kept = await fileStore(join(folder, "alerts.json"), log);
+  await kept.change(() => ({ ...NO_ALERTS, outbox: [emptyMessage("ops", "1", nowMs)] }));
   let writable = true;
   const sent: string[] = [];
   const sender = createSender({
     store: {
-      read: async () => memory.read(),
+      read: async () => kept.read(),
       change: async (by) => {
         if (!writable) throw new Error("no quorum");
-        return memory.change(by);
+        return kept.change(by);
       },
     },
     self: "s1",
@@ -28,7 +34,7 @@ void test("createSender sends once what was taken while nobody could write that 
     },
     onDone: () => undefined,
     wallMs: () => nowMs,
-    log: createLog(() => undefined),
+    log,
   });
   await sender.tick();
   await sender.idle();
@@ -37,5 +43,5 @@ void test("createSender sends once what was taken while nobody could write that 
   await sender.tick();
   await sender.idle();
   assert.deepEqual(sent, ["1"]);
-  assert.deepEqual((await memory.read()).outbox, []);
+  assert.deepEqual((await kept.read()).outbox, []);
 });

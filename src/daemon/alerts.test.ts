@@ -83,6 +83,7 @@ async function server(id: string): Promise<Alerts> {
     },
     localcacert: join(folder, "ca.pem"),
     secretsFile: join(folder, `${id}-secrets.json`),
+    ownFile: join(folder, `${id}-alerts.json`),
     status: async () => {
       if (world.quorum) settings = await settingsNow();
       return judge(world.members, { quorum: world.quorum });
@@ -201,6 +202,36 @@ test("without quorum the first server that answers says so, with the secret that
   world.members = three();
   await pass(10, one, two);
   assert.deepEqual(subjects().slice(1), ["[puppet.test] resolved: etcd has its quorum again."]);
+});
+
+test("a server that said that nobody can write says once that it is over, though it began anew", async () => {
+  await addHook();
+  await pass(1, await server("s2"));
+  world.quorum = false;
+  world.members = [silent("s1"), answer("s2"), silent("s3")];
+  await pass(10, await server("s2"));
+  await pass(10, await server("s2"));
+  assert.equal(hook.bodies.length, 1);
+  world.quorum = true;
+  world.members = three();
+  await pass(10, await server("s2"));
+  assert.deepEqual(subjects().slice(1), ["[puppet.test] resolved: etcd has its quorum again."]);
+  await pass(10, await server("s2"));
+  assert.equal(hook.bodies.length, 2);
+});
+
+test("what a server that is alone couldn't send goes out when it has begun anew", async () => {
+  await addHook();
+  await pass(1, await server("s2"));
+  world.quorum = false;
+  world.members = [silent("s1"), answer("s2"), silent("s3")];
+  hook.mode = 500;
+  await pass(10, await server("s2"));
+  hook.mode = "takes";
+  const before = hook.bodies.length;
+  await pass(20, await server("s2"));
+  assert.equal(hook.bodies.length, before + 1);
+  assert.match(subjects().at(-1) ?? "", /critical: etcd has no quorum/);
 });
 
 test("an alarm of etcd's is told though nothing can be written down, and that it is over", async () => {

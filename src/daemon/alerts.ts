@@ -11,8 +11,14 @@ import { channelWarnings, enqueue, messagesOf } from "../alerts/outbox.ts";
 import { type AlertSecrets, keepSecrets, readKeptSecrets, readSecrets } from "../alerts/secrets.ts";
 import { createSend } from "../alerts/send.ts";
 import { createSender } from "../alerts/sender.ts";
-import { alertKey, type AlertChange, type AlertState, NO_ALERTS } from "../alerts/state.ts";
-import { memoryStore, recordStore } from "../alerts/store.ts";
+import {
+  alertKey,
+  type AlertChange,
+  type AlertState,
+  type KnownAlert,
+  NO_ALERTS,
+} from "../alerts/state.ts";
+import { fileStore, recordStore } from "../alerts/store.ts";
 import { messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
@@ -40,6 +46,8 @@ export interface AlertsHost {
   localcacert: string;
   /** Keeps what is secret of the channels here. */
   secretsFile: string;
+  /** Keeps here what this server tells while nobody can write the record. */
+  ownFile: string;
   status(): Promise<ClusterStatus>;
   /** Whether this member runs the cluster's chores. */
   leads(): boolean;
@@ -91,14 +99,15 @@ export function startAlertLoops(alerts: Alerts, { log, signal }: AlertsHost): Lo
 export async function createAlerts(host: AlertsHost): Promise<Alerts> {
   const { node, etcd, keeper, log, signal, wallMs, monotonicMs } = host;
   const store = recordStore(etcd);
-  const memory = memoryStore();
+  const own = await fileStore(host.ownFile, log);
+  const [told] = (await own.read()).known;
   const newId = () => randomUUID();
   let secrets: AlertSecrets = await readKeptSecrets(host.secretsFile);
   let watch = NOTHING_SEEN;
   let last: AlertState = NO_ALERTS;
-  let alone: Alone = NOT_ALONE;
+  let alone: Alone = { ...NOT_ALONE, told: told !== undefined };
   /** Why the record couldn't be written when that was seen last. */
-  let unwritable: Warning | undefined;
+  let unwritable: Warning | undefined = told;
   let onSent = () => {};
   let runsAskedMs = Number.NEGATIVE_INFINITY;
   const reachable = () => keeper.record().reachable;
@@ -112,7 +121,7 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
   });
   const common = { self: node.id, send, wallMs, log, onDone: () => onSent() };
   const sender = createSender({ ...common, store });
-  const ownSender = createSender({ ...common, store: memory });
+  const ownSender = createSender({ ...common, store: own });
 
   const judge = async () => {
     const status = await host.status();
@@ -165,7 +174,8 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
     const change = aloneChange(tell, unwritable, wallMs());
     logChange(log, change);
     const messages = messagesOf([change], channels(), { atMs: wallMs(), newId });
-    await memory.change((state) => enqueue(state, messages, channels()));
+    const known = tell === "lost" ? [toldNow(unwritable, wallMs())] : [];
+    await own.change((state) => enqueue({ ...state, known }, messages, channels()));
   };
   return {
     async judge() {
@@ -214,10 +224,19 @@ function answeringIn({ members }: ClusterStatus): { id: string; told: boolean }[
   );
 }
 
-function aloneChange(tell: "lost" | "back", because: Warning, sinceMs: number): AlertChange {
-  const change = { ...because, change: "raised", sinceMs };
+function toldNow({ kind, subject, severity, text }: Warning, atMs: number): KnownAlert {
+  const times = { sinceMs: atMs, toldMs: atMs, raises: [] };
+  return { kind, subject, severity, text, state: "raised", flapping: false, ...times };
+}
+
+function aloneChange(
+  tell: "lost" | "back",
+  { kind, subject, severity, text: because }: Warning,
+  sinceMs: number,
+): AlertChange {
+  const change = { kind, subject, severity, text: because, change: "raised", sinceMs };
   if (tell === "lost") return change;
-  const isQuorum = because.kind === "etcd-no-quorum";
+  const isQuorum = kind === "etcd-no-quorum";
   const text = isQuorum ? "etcd has its quorum again." : "etcd takes changes again.";
   return { ...change, change: "resolved", text };
 }

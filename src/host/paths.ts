@@ -46,6 +46,8 @@ export const PATHS = {
   accessFile: `${STATE}/access.json`,
   /** Passwords and URLs of the channels for alerts, as they were last read from the record. */
   alertSecretsFile: `${STATE}/alert-secrets.json`,
+  /** What this server tells of a record that nobody can write. */
+  alertsFile: `${STATE}/alerts.json`,
   /** What the CA directory had when it was taken over, and what was odd in it. */
   takeoverReport: `${STATE}/ca-takeover.json`,
   /** There where the CA directory is stock Puppet Server's again: the daemon leaves it alone. */

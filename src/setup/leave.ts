@@ -162,7 +162,7 @@ export async function release(progress: (line: string) => void): Promise<string[
   await removePki();
   await forgetHandedOver();
   // The node file is the last: without it nobody would know that there is something to finish.
-  const { viewFile, accessFile, alertSecretsFile, isolatedEdgeWaits } = PATHS;
+  const { viewFile, accessFile, alertSecretsFile, alertsFile, isolatedEdgeWaits } = PATHS;
   const { etcd, edge, vip, journal, history, nodeFile } = PATHS;
   // What its courier took has copies at the others', which deliver it from now on. Its spool stays:
   // a server that joins anew goes on with it.
@@ -171,6 +171,7 @@ export async function release(progress: (line: string) => void): Promise<string[
     viewFile,
     accessFile,
     alertSecretsFile,
+    alertsFile,
     isolatedEdgeWaits,
     etcd,
     edge,
