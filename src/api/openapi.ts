@@ -7,12 +7,12 @@ import { VERSION } from "../version.ts";
 import { HEALTH_SUMMARIES, HealthAnswer, healthPath } from "./health-app.ts";
 import { Done } from "../setup/contract.ts";
 import { EVENTS_TYPE, type Route } from "./route.ts";
-import { SESSION_PATH, SESSION_SUMMARIES, SessionShown } from "./session-routes.ts";
+import { SESSION_PATH, SESSION_SUMMARIES, SessionOpened, SessionShown } from "./session-routes.ts";
 
 export const OPENAPI_PATH = "/v1/openapi.json";
 export const METRICS_PATH = "/metrics";
 
-const SESSIONS = { get: SessionShown, post: SessionShown, delete: Done };
+const SESSIONS = { get: SessionShown, post: SessionOpened, delete: Done };
 
 type Json = Record<string, unknown>;
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import type { SessionShown } from "./session-routes.ts";
+import type { SessionOpened } from "./session-routes.ts";
 import { COOKIE, CSRF_HEADER, IDLE_MS, WHOLE_MS } from "./sessions.ts";
 import { type Answer, NOW_MS, startTestPeople } from "./testing/people.ts";
 
@@ -29,7 +29,7 @@ function cookieOf({ headers }: Answer): string {
 async function signIn(token: string) {
   const said = await people.ask("POST", "/session", { token });
   assert.equal(said.status, 200, said.text);
-  const shown = JSON.parse(said.text) as SessionShown;
+  const shown = JSON.parse(said.text) as SessionOpened;
   const cookie = cookieOf(said);
   const ours = { cookie, [CSRF_HEADER]: shown.csrf, "sec-fetch-site": "same-origin" };
   return { said, shown, cookie, ours };
@@ -49,7 +49,8 @@ test("POST /session gives a cookie that no script reads and no other site sends,
   );
   assert.ok(!said.text.includes(cookie.slice(COOKIE.length + 1)));
   const again = await people.ask("GET", "/session", { headers: ours });
-  assert.deepEqual(JSON.parse(again.text), shown);
+  const { csrf: _, ...rest } = shown;
+  assert.deepEqual(JSON.parse(again.text), rest);
   assert.equal((await people.ask("GET", "/v1/status", { headers: ours })).status, 200);
   const audit = lines.filter((line) => line.includes("POST /session"));
   assert.equal(audit.length, 1);
@@ -104,6 +105,20 @@ test("a cookie alone changes nothing: other sites' requests are refused, whateve
   assert.deepEqual(calls, []);
   const done = await ask("POST", "/v1/ca/revoke", { ...SIGN, headers: ours });
   assert.equal(done.status, 200, "the session itself still may");
+});
+
+test("who has the cookie alone is never told what a change must show: cookies know no ports", async () => {
+  const { ask, tokens, calls } = people;
+  const { cookie, shown } = await signIn(tokens.admin);
+  // What answers on another port of this host gets the cookie from a browser, and is none itself.
+  for (const path of ["/session", "/v1/local", "/v1/settings", "/"]) {
+    const said = await ask("GET", path, { headers: { cookie } });
+    assert.ok(!said.text.includes(shown.csrf), path);
+    assert.ok(!JSON.stringify(said.headers).includes(shown.csrf), path);
+  }
+  const opened = await ask("POST", "/session", { headers: { cookie } });
+  assert.deepEqual([opened.status, codeOf(opened)], [403, "access.cross-site"]);
+  assert.deepEqual(calls, []);
 });
 
 test("another site's page reads nothing with the cookie, and no preflight is granted", async () => {

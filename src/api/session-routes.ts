@@ -17,10 +17,18 @@ export const SessionShown = z.object({
   role: AccessRole,
   /** When the token ends. */
   expiresAt: z.string(),
-  /** What a request with the cookie shows to change something; empty: it came with a token. */
-  csrf: z.string(),
 });
 export type SessionShown = z.infer<typeof SessionShown>;
+
+/** A session that was just opened. */
+export const SessionOpened = SessionShown.extend({
+  /**
+   * What a request with the cookie shows to change something. It is told this once: whoever has the
+   * cookie alone, as what answers on another port of this host may, doesn't get it.
+   */
+  csrf: z.string(),
+});
+export type SessionOpened = z.infer<typeof SessionOpened>;
 
 export const SESSION_SUMMARIES = {
   get: "who is signed in",
@@ -47,7 +55,7 @@ export function serveSessions(
       sessions.open(caller.tokenId, monotonicMs()),
     );
     c.header("set-cookie", renderCookie(secret));
-    return c.json(shownOf({ ...caller, session }));
+    return c.json({ ...shownOf(caller), csrf: session.csrf } satisfies SessionOpened);
   });
   app.delete(SESSION_PATH, async (c) => {
     const caller = c.get("caller");
@@ -58,7 +66,6 @@ export function serveSessions(
   });
 }
 
-function shownOf({ who, role, expiresAtMs, session }: Caller): SessionShown {
-  const expiresAt = new Date(expiresAtMs).toISOString();
-  return { name: who, role, expiresAt, csrf: session?.csrf ?? "" };
+function shownOf({ who, role, expiresAtMs }: Caller): SessionShown {
+  return { name: who, role, expiresAt: new Date(expiresAtMs).toISOString() };
 }

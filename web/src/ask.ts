@@ -1,7 +1,7 @@
 // Asks this member's API. What goes wrong comes as one kind of error, and one function puts it into
 // words; nothing else in the dashboard knows of HTTP.
 
-import type { SessionShown } from "../../src/api/session-routes.ts";
+import type { SessionOpened, SessionShown } from "../../src/api/session-routes.ts";
 import { signal } from "@preact/signals";
 
 /** Longest wait for an answer: a revocation asks every edge. */
@@ -20,10 +20,15 @@ export class Refusal extends Error {
 }
 
 /** Who is signed in; undefined: nobody; null: it isn't known yet. */
-export const session = signal<SessionShown | null | undefined>(null);
+export const session = signal<SessionOpened | null | undefined>(null);
 
 /** Shows that a request is this page's own; see src/api/sessions.ts. */
 const CSRF_HEADER = "x-understudy-csrf";
+/**
+ * Where what it shows is kept for the next visit and other tabs. A browser keeps this apart by
+ * port, which it doesn't do with cookies: what else runs on this host never sees it.
+ */
+const CSRF_KEPT = "understudy-csrf";
 
 type Method = "GET" | "POST" | "DELETE";
 
@@ -39,7 +44,9 @@ export async function signIn(token: string): Promise<void> {
     throw new Refusal("access.refused", "this is no access token: it begins with UA1.");
   }
   const authorization = `Bearer ${token}`;
-  session.value = await request<SessionShown>("POST", "/session", undefined, { authorization });
+  const opened = await request<SessionOpened>("POST", "/session", undefined, { authorization });
+  keep(opened.csrf);
+  session.value = opened;
 }
 
 /** What was shown goes at once; it comes back where the session couldn't be ended. */
@@ -49,25 +56,55 @@ export async function signOut(): Promise<void> {
   try {
     const headers = { [CSRF_HEADER]: before?.csrf ?? "" };
     await request("DELETE", "/session", undefined, headers);
+    forget(before?.csrf ?? "");
   } catch (error) {
     session.value = before;
     throw error;
   }
 }
 
-/** Looks whether the cookie still opens a session. */
+/**
+ * Looks whether the cookie still opens a session. Where the browser has lost what goes with it,
+ * somebody has to sign in again.
+ */
 export async function findSession(): Promise<void> {
   try {
-    session.value = await ask<SessionShown>("GET", "/session");
+    const shown = await ask<SessionShown>("GET", "/session");
+    const csrf = kept() || session.value?.csrf;
+    session.value = csrf === undefined ? undefined : { ...shown, csrf };
   } catch (error) {
     if (!(error instanceof Refusal) || !SIGNED_OUT.has(error.code)) throw error;
     session.value = undefined;
   }
 }
 
+function kept(): string {
+  try {
+    return localStorage.getItem(CSRF_KEPT) ?? "";
+  } catch {
+    // A browser may be told to keep nothing.
+    return "";
+  }
+}
+
+function keep(csrf: string): void {
+  try {
+    localStorage.setItem(CSRF_KEPT, csrf);
+  } catch {
+    // Then this page has it until it is closed.
+  }
+}
+
+/** Another tab may have opened another session meanwhile: that one's stays. */
+function forget(csrf: string): void {
+  if (kept() === csrf && csrf !== "") localStorage.removeItem(CSRF_KEPT);
+}
+
 const UNREACHABLE = "unreachable";
 /** What says that there is no session any more. */
 const SIGNED_OUT = new Set(["access.required", "access.refused", "access.expired"]);
+/** What says that the cookie is another session's than what was shown with it. */
+const NOT_OURS = "access.cross-site";
 
 async function request<T>(
   method: Method,
@@ -92,6 +129,7 @@ async function request<T>(
   if (answer.ok) return said as T;
   const { error } = said as { error?: { code: string; message: string; hints?: string[] } };
   if (answer.status === 401 && session.value) session.value = undefined;
+  if (error?.code === NOT_OURS && csrf !== undefined) forget(csrf);
   throw new Refusal(error?.code ?? "internal", error?.message ?? answer.statusText, error?.hints);
 }
 
@@ -109,7 +147,7 @@ export function wordsOf(error: unknown): { text: string; hints: readonly string[
 /** What somebody at this page can do; commands need a server. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   "access.too-fast": ["Wait some seconds and try again."],
-  "access.cross-site": ["Load this page anew."],
+  [NOT_OURS]: ["Load this page anew: it asks to sign in where it has to."],
   "ca.not-here": ["Open the dashboard of a server: this member holds no certificate authority."],
   "config.changed": ["Somebody else has changed them meanwhile: load them anew."],
 };

@@ -35,12 +35,33 @@ test("signing in: a wrong token is refused in words, a right one opens the overv
   await page.reload();
   await page.getByText("vera (viewer)").waitFor();
   assert.equal(await page.evaluate("document.cookie"), "");
-  assert.equal(await page.evaluate("localStorage.length + sessionStorage.length"), 0);
+  // What is kept is the second secret, and neither the token nor the cookie's.
+  const stored = await page.evaluate<string>("JSON.stringify([localStorage, sessionStorage])");
+  assert.match(stored, /^\[\{"understudy-csrf":"[\w-]{43}"\},\{\}\]$/);
+  assert.ok((await page.context().cookies()).every(({ value }) => !stored.includes(value)));
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Access token").waitFor();
   await page.reload();
   await page.getByLabel("Access token").waitFor();
+  assert.equal(await page.evaluate("localStorage.length"), 0);
   assert.deepEqual(problems, []);
+});
+
+test("a browser that has the cookie alone, or with another session's secret, asks to sign in again", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/servers" });
+  await page.evaluate("localStorage.clear()");
+  await page.reload();
+  await signIn(page, mock.tokens.operator);
+  await page.evaluate(`localStorage.setItem("understudy-csrf", "${"x".repeat(43)}")`);
+  await page.reload();
+  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Drain s3.example.com" });
+  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+  await dialog.getByText("Load this page anew").waitFor();
+  assert.deepEqual(mock.state.drains, []);
+  await page.reload();
+  await page.getByLabel("Access token").waitFor();
 });
 
 test("the overview is live: a member that falls silent, a warning with its reasons, the news", async () => {
