@@ -1,28 +1,37 @@
-// All settings in an editor. Danger: somebody else may change them while the editor is open, and a
-// text that was refused is work: it is kept, and its file is named.
+// All settings in an editor. Danger: somebody else may change them while the editor is open, or
+// before a kept text is sent; and a text that was refused is work: its file is kept and named.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Fault, messageOf } from "../base/fault.ts";
-import { CATALOG, editableOf, SETTING_KEYS } from "../cluster/settings/catalog.ts";
-import type { Settings } from "../cluster/schema.ts";
-import { type ConfigChange, type ConfigChanged, ConfigShown } from "../setup/config-contract.ts";
-import { callDaemon } from "../setup/daemon-client.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
+import { diffSettings } from "../cluster/settings/catalog.ts";
+import type { ConfigChange, ConfigChanged, ConfigShown } from "../setup/config-contract.ts";
+import { parseText, renderChanges, renderText, revisionIn } from "./config-text.ts";
 import type { Output } from "./output.ts";
 
+/** What an editor asks of the settings. */
+export interface ConfigDoor {
+  show(): Promise<ConfigShown>;
+  /** Throws Fault `config.no-former`. */
+  formerAt(revision: number): Promise<ConfigShown>;
+  /** Throws Fault `config.…`. */
+  change(wish: ConfigChange): Promise<ConfigChanged>;
+}
+
 /**
- * Has the settings edited, and changes them with `change`. Undefined: the text is as it was. Throws
- * what `change` throws, with where the text is kept.
+ * Has the settings edited, and changes them, where they are still those that the text was made
+ * from. Undefined: the text is as it was. Throws what `change` throws, with where the text is kept.
  */
 export async function editSettings(
   flags: { file?: string },
   output: Output,
-  change: (wish: ConfigChange) => Promise<ConfigChanged>,
+  door: ConfigDoor,
 ): Promise<ConfigChanged | undefined> {
-  const { revision, settings } = await callDaemon("GET", "/v1/config", { answer: ConfigShown });
-  const before = flags.file === undefined ? renderText(settings) : await readText(flags.file);
+  const { revision, settings } = await door.show();
+  const before =
+    flags.file === undefined ? renderText(settings, revision) : await readText(flags.file);
   const folder = await mkdtemp(join(tmpdir(), "understudy-config-"));
   const file = join(folder, "settings.jsonc");
   await writeFile(file, before, { mode: 0o600 });
@@ -33,56 +42,31 @@ export async function editSettings(
     await drop();
     return undefined;
   }
+  const madeFrom = revisionIn(text) ?? revision;
   try {
-    const wish = parseText(text);
-    const done = await change({ revision, settings: wish });
+    const done = await door.change({ revision: madeFrom, settings: parseText(text) });
     await drop();
     return done;
   } catch (error) {
+    if (isFault(error, "config.changed")) output.progress(await describeSince(door, madeFrom));
     output.progress(`Your text is kept. Once more with it: understudy config edit --file ${file}`);
     throw error;
   }
 }
 
-/** The settings as text: JSON, each with what it is in a line before it. */
-export function renderText(settings: Settings): string {
-  const values = editableOf(settings);
-  const lines = SETTING_KEYS.flatMap((key) => {
-    const { what, form } = CATALOG[key];
-    const value = values[key];
-    // What isn't set is shown, and stays unset while its line is a comment.
-    const line =
-      value === undefined ? `  // "${key}": …,` : `  "${key}": ${JSON.stringify(value)},`;
-    return [
-      "",
-      `  // ${what} (${key === "puppetdbNodeTtlS" ? "seconds, 0 for ever" : form})`,
-      line,
-    ];
-  });
-  return [HEAD, "{", ...lines.slice(1), "}", ""].join("\n");
-}
-
-const HEAD = `// The settings of the whole cluster. They hold on every member as soon as this is saved and checked.
-// Leave the text as it is to change nothing.`;
-
-/** What the text says: lines of comments, and commas too many, are left out. */
-export function parseText(text: string): Record<string, unknown> {
-  const json = text
-    .split("\n")
-    .filter((line) => !/^\s*\/\//.test(line))
-    .join("\n")
-    .replaceAll(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, (_, text?: string) => text ?? "");
-  try {
-    const value: unknown = JSON.parse(json);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      return value as Record<string, unknown>;
-    }
-    throw new Error("it is no object");
-  } catch (error) {
-    throw new Fault("config.text", `the text isn't JSON: ${messageOf(error)}`, {
-      hints: ["Nothing was changed."],
-    });
-  }
+/** What others have changed since `madeFrom`, and how the text comes to be taken. */
+async function describeSince(door: ConfigDoor, madeFrom: number): Promise<string> {
+  // Why it was refused stands, whatever can't be read of it.
+  const [now, former] = await Promise.allSettled([door.show(), door.formerAt(madeFrom)]);
+  if (now.status === "rejected") return `What they are can't be read: ${messageOf(now.reason)}`;
+  const { revision, settings } = now.value;
+  const since =
+    former.status === "fulfilled"
+      ? renderChanges(diffSettings(former.value.settings, settings))
+      : `  not known: ${messageOf(former.reason)}`;
+  return `Changed by others since revision ${madeFrom}, which your text was made from:
+${since}
+Write that into your text, or it is undone, and "revision ${revision}" into its head.`;
 }
 
 async function readText(path: string): Promise<string> {

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { Settings } from "../cluster/schema.ts";
 import { editableOf } from "../cluster/settings/catalog.ts";
-import { parseText, renderText } from "./config-edit.ts";
-import { renderChanges, renderShown } from "./config.ts";
+import { parseText, renderChanges, renderText, revisionIn } from "./config-text.ts";
+import { renderShown } from "./config.ts";
 
 const SETTINGS = Settings.parse({
   sharedName: "puppet.lab.test",
@@ -13,13 +13,18 @@ const SETTINGS = Settings.parse({
 });
 
 test("parseText of renderText is what may be edited, whatever is in it", () => {
-  assert.deepEqual(parseText(renderText(SETTINGS)), editableOf(SETTINGS));
+  assert.deepEqual(parseText(renderText(SETTINGS, 10)), editableOf(SETTINGS));
   const empty = Settings.parse({ sharedName: "puppet.lab.test" });
-  assert.deepEqual(parseText(renderText(empty)), editableOf(empty));
+  assert.deepEqual(parseText(renderText(empty, 10)), editableOf(empty));
+});
+
+test("revisionIn of renderText is what it was made from, and a text without it has none", () => {
+  assert.equal(revisionIn(renderText(SETTINGS, 4711)), 4711);
+  assert.equal(revisionIn(JSON.stringify({ puppetdbClients: ["// revision 3"] })), undefined);
 });
 
 test("renderText shows what isn't set, so that it can be", () => {
-  const text = renderText(SETTINGS);
+  const text = renderText(SETTINGS, 10);
   assert.match(text, /^ {2}\/\/ "puppetdbNodeTtlS": …,$/m);
   assert.match(text, /^ {2}\/\/ .*\(1, 3 or 5\)\n {2}"voters": 3,$/m);
   const set = text.replace('// "puppetdbNodeTtlS": …,', '"puppetdbNodeTtlS": 86400,');

@@ -12,7 +12,6 @@ import {
   renderSetting,
   requireKey,
   SETTING_KEYS,
-  type SettingChange,
 } from "../cluster/settings/catalog.ts";
 import {
   type ConfigChange,
@@ -22,9 +21,9 @@ import {
 } from "../setup/config-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { editSettings } from "./config-edit.ts";
+import { renderChanges, TEXT_MAX } from "./config-text.ts";
 import { createOutput, type Output } from "./output.ts";
 
-const TEXT_MAX = 300;
 const TRIES_MAX = 5;
 
 interface Flags {
@@ -66,7 +65,9 @@ export function addConfig(program: Command): void {
     .addHelpText("after", CHANGE_CODES)
     .action(async (flags: Flags & { file?: string }) => {
       const output = createOutput(flags.json === true);
-      const done = await editSettings(flags, output, async (wish) => change(wish, flags));
+      const change = async (wish: ConfigChange) => send(wish, flags);
+      const door = { show: readShown, formerAt: readFormerAt, change };
+      const done = await editSettings(flags, output, door);
       if (done === undefined) output.result({ changes: [] }, "Nothing was changed.");
       else print(output, done, flags);
     });
@@ -80,7 +81,7 @@ export function addConfig(program: Command): void {
     .action(async (text: string, flags: Flags) => {
       const { revision } = await readShown();
       const { settings } = await readFormer(text);
-      const done = await change({ revision, settings: editableOf(settings) }, flags);
+      const done = await send({ revision, settings: editableOf(settings) }, flags);
       print(createOutput(flags.json === true), done, flags);
     });
 }
@@ -129,7 +130,7 @@ async function changeOne(key: string, value: unknown, flags: Flags): Promise<voi
     const { revision, settings } = await readShown();
     const wish = { ...editableOf(settings), [key]: value };
     try {
-      const done = await change({ revision, settings: wish }, flags);
+      const done = await send({ revision, settings: wish }, flags);
       print(createOutput(flags.json === true), done, flags);
       return;
     } catch (error) {
@@ -138,7 +139,7 @@ async function changeOne(key: string, value: unknown, flags: Flags): Promise<voi
   }
 }
 
-async function change(body: ConfigChange, { dryRun }: Flags): Promise<ConfigChanged> {
+async function send(body: ConfigChange, { dryRun }: Flags): Promise<ConfigChanged> {
   const path = dryRun === true ? "/v1/config/plan" : "/v1/config";
   return callDaemon("POST", path, { body, answer: ConfigChanged });
 }
@@ -155,7 +156,11 @@ async function readFormer(text: string): Promise<ConfigShown> {
   if (!/^\d{1,15}$/.test(text)) {
     throw new Fault("cli.option", `"${text}" is no revision: see understudy config history`);
   }
-  return callDaemon("GET", `/v1/config/former/${text}`, { answer: ConfigShown });
+  return readFormerAt(Number(text));
+}
+
+async function readFormerAt(revision: number): Promise<ConfigShown> {
+  return callDaemon("GET", `/v1/config/former/${revision}`, { answer: ConfigShown });
 }
 
 function print(output: Output, done: ConfigChanged, flags: Flags): void {
@@ -175,14 +180,6 @@ export function renderShown({ settings, because }: ConfigShown): string {
   const table = renderTable(["SETTING", "VALUE", "WHAT"], rows);
   if (because === "") return table;
   return `${table}\n\n! As this member last read them: the record can't be read (${oneLine(because, TEXT_MAX)}).`;
-}
-
-/** Changes as lines. */
-export function renderChanges(changes: readonly SettingChange[]): string {
-  if (changes.length === 0) return "Nothing differs.";
-  return changes
-    .map(({ key, from, to }) => `  ${key}: ${oneLine(from, TEXT_MAX)} → ${oneLine(to, TEXT_MAX)}`)
-    .join("\n");
 }
 
 function renderFormer({ former }: ConfigFormer): string {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import { editSettings } from "../cli/config-edit.ts";
 import { FORMER_SETTINGS_PREFIX, SETTINGS_KEY } from "../cluster/keys.ts";
 import { updateSettings } from "../cluster/record.ts";
 import { Settings } from "../cluster/schema.ts";
@@ -68,6 +72,49 @@ test("of two editors the second is told, and nothing of the first is lost", asyn
   await second.config.change(await second.edit({ isolatedEdge: "refuse" }));
   const both = (await first.config.show()).settings;
   assert.deepEqual([both.voters, both.isolatedEdge], [5, "refuse"]);
+});
+
+test("a text that was refused is refused again, until it says that it knows what has changed since", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "understudy-config-test-"));
+  const { VISUAL } = process.env;
+  t.after(async () => {
+    process.env["VISUAL"] = VISUAL;
+    if (VISUAL === undefined) delete process.env["VISUAL"];
+    await rm(folder, { recursive: true });
+  });
+  const mine = join(folder, "mine.jsonc");
+  const { config, edit } = member();
+  const said: string[] = [];
+  const output = { json: false, result: () => {}, progress: (line: string) => said.push(line) };
+  /** Edits with `script`, which is of sh and has its file in "$1"; keeps what was edited. */
+  const run = async (script: string, flags: { file?: string } = {}, door = config) => {
+    process.env["VISUAL"] = `f() { ${script}; cp "$1" ${mine}; }; f`;
+    return editSettings(flags, output, door);
+  };
+  const { revision } = await config.show();
+  let newer = 0;
+  // Somebody else is quicker than the first editor.
+  const show = async () => {
+    const shown = await config.show();
+    if (newer === 0) newer = (await config.change(await edit({ voters: 5 }))).revision;
+    return shown;
+  };
+  const refuse = `sed -i 's/"isolatedEdge": "serve"/"isolatedEdge": "refuse"/' "$1"`;
+  const first = run(refuse, {}, { ...config, show });
+  const refused = (error: unknown) => isFault(error, "config.changed");
+  await assert.rejects(first, refused);
+  for (let times = 0; times < 2; times += 1)
+    await assert.rejects(run("true", { file: mine }), refused);
+  assert.equal((await config.show()).settings.voters, 5);
+  assert.match(said.join("\n"), new RegExp(`since revision ${revision}.*\n  voters: 3 → 5\n`));
+  assert.match(said.join("\n"), new RegExp(`"revision ${newer}"`));
+  await run(
+    `sed -i 's/revision ${revision}:/revision ${newer}:/; s/"voters": 3/"voters": 5/' "$1"`,
+    { file: mine },
+  );
+  const { settings } = await config.show();
+  assert.deepEqual([settings.voters, settings.isolatedEdge], [5, "refuse"]);
+  assert.match(await readFile(mine, "utf8"), /"refuse"/);
 });
 
 test("a dozen editors at once: one is first, and all others are told", async () => {
