@@ -1,7 +1,8 @@
 // Real hooks: they hang, leave children, flood, and aren't what they should be.
 
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -178,6 +179,50 @@ test("a slow hook's oldest events are dropped and counted", async () => {
   assert.equal(got.length, WAITING_MAX + 1);
   assert.equal((JSON.parse(got[1] ?? "") as { number: number }).number, 11);
   assert.equal(dropped, 10);
+});
+
+test("files that come and go beside a hook take nothing from it", async () => {
+  await hook("good", "exit 0");
+  const all = hooks();
+  const end = new AbortController();
+  const churn = async (name: string) => {
+    while (!end.signal.aborted) {
+      await writeFile(join(hooksFolder, name), "");
+      await rm(join(hooksFolder, name));
+    }
+  };
+  const churning = ["a", "b", "c"].map(churn);
+  let seen = 0;
+  for (let looks = 0; looks < 500; looks += 1) {
+    if ((await all.list()).some(({ name }) => name === "good")) seen += 1;
+  }
+  end.abort();
+  await Promise.all(churning);
+  assert.equal(seen, 500);
+});
+
+test("a hook whose file is replaced while it runs isn't run twice at once", async () => {
+  const path = await hook(
+    "slow",
+    `touch ${folder}/runs; until [ -e ${folder}/go ]; do sleep 0.05; done`,
+  );
+  const all = hooks();
+  all.tell(event("edge-down"));
+  await until("it runs", () => existsSync(join(folder, "runs")), SOON);
+  await rename(path, join(folder, "away"));
+  assert.deepEqual(await all.list(), []);
+  await rename(join(folder, "away"), path);
+  all.tell(event("edge-up"));
+  await until("the second waits", async () => (await all.list())[0]?.waiting === 1, SOON);
+  await writeFile(join(folder, "go"), "");
+  await all.idle();
+  assert.deepEqual(
+    outcomes.map((each) => [each.event, each.ok]),
+    [
+      ["edge-down", true],
+      ["edge-up", true],
+    ],
+  );
 });
 
 test("a hook that can't be started says so, and no folder is no hooks", async () => {

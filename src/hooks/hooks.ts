@@ -87,8 +87,10 @@ export function createHooks(host: HooksHost): Hooks {
         ? []
         : [warning("hooks-refused", name, `hook ${name} isn't run: ${verdict.because}`)],
     );
-    for (const name of workers.keys()) {
-      if (!found.some((each) => each.name === name)) workers.delete(name);
+    for (const [name, { running }] of workers) {
+      // One that runs is known until it ends: it would be run twice at once if its file came back.
+      const isGone = !found.some((each) => each.name === name);
+      if (isGone && running === undefined) workers.delete(name);
     }
     return found;
   };
@@ -160,28 +162,40 @@ export function createHooks(host: HooksHost): Hooks {
   };
 }
 
+interface Found {
+  name: string;
+  verdict: HookVerdict;
+}
+
 /** What is in the folder, by name; nothing where there is none. */
-async function readHooks(
-  folder: string,
-  owner: number,
-): Promise<{ name: string; verdict: HookVerdict }[]> {
+async function readHooks(folder: string, owner: number): Promise<Found[]> {
   try {
     const because = judgeFolder(await look(folder), owner);
     const names = (await readdir(folder)).filter((name) => !isForeign(name)).toSorted();
-    return await Promise.all(
+    const found = await Promise.all(
       names.map(async (name, index) => {
         if (because !== "") return refused(name, `its folder: ${because}`);
         if (index >= HOOKS_MAX) return refused(name, `there are more than ${HOOKS_MAX}`);
-        return { name, verdict: judgeHook({ name, ...(await look(join(folder, name))) }, owner) };
+        return readHook(folder, name, owner);
       }),
     );
+    return found.flatMap((each) => each ?? []);
   } catch (error) {
     if (isMissing(error)) return [];
     return [refused("all", messageOf(error))];
   }
 }
 
-function refused(name: string, because: string): { name: string; verdict: HookVerdict } {
+/** Undefined: it has gone meanwhile, as an editor's or a package's files do; the others stand. */
+async function readHook(folder: string, name: string, owner: number): Promise<Found | undefined> {
+  try {
+    return { name, verdict: judgeHook({ name, ...(await look(join(folder, name))) }, owner) };
+  } catch (error) {
+    return isMissing(error) ? undefined : refused(name, messageOf(error));
+  }
+}
+
+function refused(name: string, because: string): Found {
   return { name, verdict: { runs: false, because } };
 }
 
