@@ -9,7 +9,7 @@ import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { AlertsShown, AlertTested } from "../setup/alerts-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { createOutput, EXIT } from "./output.ts";
+import { createOutput, testedCode } from "./output.ts";
 import { askUnseen, readSecretFile } from "./secret.ts";
 
 /** Longer than one attempt at a channel. */
@@ -48,7 +48,7 @@ export function addAlerts(program: Command): void {
         withinMs: TEST_MS,
       });
       createOutput(flags.json === true).result(tested, renderTested(tested));
-      if (tested.results.some(({ ok }) => !ok)) process.exitCode = EXIT.failed;
+      process.exitCode = testedCode(tested.results);
     });
   addMail(alerts);
   addWebhook(alerts);

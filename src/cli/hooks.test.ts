@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderHooks } from "./hooks.ts";
+import { EXIT, testedCode } from "./output.ts";
+
+test("testedCode is good only where something was tried and all of it worked", () => {
+  for (const [results, code] of [
+    [[], EXIT.failed],
+    [[true], EXIT.ok],
+    [[true, false], EXIT.failed],
+    [[false], EXIT.failed],
+  ] as const) {
+    assert.equal(testedCode(results.map((ok) => ({ ok }))), code, String(results));
+  }
+});
 
 test("renderHooks says of each hook whether it is run, why not, and how it last ended", () => {
   const last = { ok: false, because: "exit code 3", output: "no\u001b[31m route", tookMs: 4 };

@@ -5,7 +5,7 @@ import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { HookList, HooksTested } from "../setup/alerts-contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { createOutput, EXIT } from "./output.ts";
+import { createOutput, testedCode } from "./output.ts";
 
 /** Longer than a hook may run. */
 const TEST_MS = 60_000;
@@ -39,7 +39,7 @@ export function addHooks(program: Command): void {
         withinMs: TEST_MS,
       });
       createOutput(flags.json === true).result(tested, renderTested(tested));
-      if (tested.results.some(({ ok }) => !ok)) process.exitCode = EXIT.failed;
+      process.exitCode = testedCode(tested.results);
     });
 }
 
@@ -63,7 +63,8 @@ export function renderHooks({ folder, hooks }: HookList): string {
 }
 
 function renderTested({ results }: HooksTested): string {
-  if (results.length === 0) return "This server has no hook that is run: understudy hooks list";
+  if (results.length === 0)
+    return "This server has no hook, nothing was run: understudy hooks list";
   const rows = results.map((each) => [
     each.name,
     each.ok ? `ran in ${each.tookMs} ms` : saidOf(each),

@@ -38,6 +38,11 @@ export function reportFailure(error: unknown, json: boolean): number {
   return EXIT.failed;
 }
 
+/** The exit code of a test: what wasn't tried isn't known to work. */
+export function testedCode(results: readonly { ok: boolean }[]): number {
+  return results.length > 0 && results.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
+}
+
 function ensureNewline(text: string): string {
   return text === "" || text.endsWith("\n") ? text : `${text}\n`;
 }

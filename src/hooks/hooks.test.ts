@@ -161,6 +161,19 @@ test("what isn't fit to be run isn't, and status is told of it", async () => {
       ["hooks-refused", "plain"],
     ],
   );
+  assert.deepEqual(
+    (await all.test(event("edge-down"))).map(({ name, ok, because }) => [
+      name,
+      ok,
+      because.startsWith("it isn't run: "),
+    ]),
+    [
+      ["good", true, false],
+      ["link", false, true],
+      ["open", false, true],
+      ["plain", false, true],
+    ],
+  );
   await chmod(hooksFolder, 0o777);
   assert.ok(
     (await all.list()).every(({ runs }) => !runs),

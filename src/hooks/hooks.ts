@@ -42,7 +42,7 @@ export interface Hooks {
   tell(event: HookEvent): void;
   /** Looks at the folder anew. */
   list(): Promise<HookShown[]>;
-  /** Runs every hook on `event` now, and says what came of it. */
+  /** Runs every hook on `event` now, and says what came of it; also of those that aren't run. */
   test(event: HookEvent): Promise<(HookOutcome & { name: string })[]>;
   /** What isn't run, as far as it was looked at. */
   problems(): Warning[];
@@ -145,9 +145,12 @@ export function createHooks(host: HooksHost): Hooks {
       });
     },
     async test(event) {
-      const runnable = (await scan()).filter(({ verdict }) => verdict.runs);
       return Promise.all(
-        runnable.map(async ({ name }) => ({ name, ...(await runNow(name, event)) })),
+        (await scan()).map(async ({ name, verdict }) => {
+          if (verdict.runs) return { name, ...(await runNow(name, event)) };
+          const because = `it isn't run: ${verdict.because}`;
+          return { name, ok: false, because, output: "", tookMs: 0 };
+        }),
       );
     },
     problems: () => problems,
