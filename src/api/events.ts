@@ -68,6 +68,9 @@ interface Stream extends Reader {
   controller: ReadableStreamDefaultController<Uint8Array>;
 }
 
+/** Sends an event to all. Of one kind the newest alone is so: trouble takes a snapshot's place. */
+type Send = (kind: "look" | "history", name: string, data: unknown) => void;
+
 /** The text of one event. */
 export function renderEvent(name: string, data: unknown): string {
   // JSON has no line ends of its own, so one data line holds it.
@@ -76,16 +79,16 @@ export function renderEvent(name: string, data: unknown): string {
 
 export function createEvents(sources: EventSources): Events {
   const streams = new Set<Stream>();
-  /** The last of each kind: what a new stream begins with. */
-  const last = new Map<string, string>();
+  /** What a new stream begins with: the last look, or why there was none, and the history. */
+  const last = { look: "", history: "" };
   let looking = false;
 
-  const send = (name: string, data: unknown) => {
+  const send: Send = (kind, name, data) => {
     const text = renderEvent(name, data);
-    const isNew = last.get(name) !== text;
-    last.set(name, text);
-    // What stays the same is told by a comment: it shows that the connection still holds.
-    for (const stream of streams) push(stream, isNew ? text : ": the same\n\n");
+    // A look is told each time: a browser's page sees by it that this member still says something.
+    const isOld = kind === "history" && last.history === text;
+    last[kind] = text;
+    for (const stream of streams) push(stream, isOld ? ": the same\n\n" : text);
   };
   const push = (stream: Stream, text: string) => {
     const { controller } = stream;
@@ -106,7 +109,7 @@ export function createEvents(sources: EventSources): Events {
     }
     looking = false;
     // What is old by the time that somebody comes is no beginning.
-    last.clear();
+    last.look = last.history = "";
   };
   return {
     size: () => streams.size,
@@ -119,7 +122,7 @@ export function createEvents(sources: EventSources): Events {
             own = { ...reader, controller };
             streams.add(own);
             // Something at once: a proxy on the way shows that it passes it on.
-            push(own, [`retry: ${AGAIN_MS}\n\n`, ...last.values()].join(""));
+            push(own, [`retry: ${AGAIN_MS}\n\n`, last.look, last.history].join(""));
             if (!looking) void look();
           },
           cancel() {
@@ -132,24 +135,18 @@ export function createEvents(sources: EventSources): Events {
   };
 }
 
-async function sendLook(
-  { cluster }: EventSources,
-  send: (name: string, data: unknown) => void,
-): Promise<void> {
+async function sendLook({ cluster }: EventSources, send: Send): Promise<void> {
   try {
-    send("snapshot", snapshotOf(await cluster()));
+    send("look", "snapshot", snapshotOf(await cluster()));
   } catch (error) {
     const code = error instanceof Fault ? error.code : "internal";
-    send("trouble", { code, message: messageOf(error) } satisfies Trouble);
+    send("look", "trouble", { code, message: messageOf(error) } satisfies Trouble);
   }
 }
 
-async function sendHistory(
-  { history }: EventSources,
-  send: (name: string, data: unknown) => void,
-): Promise<void> {
+async function sendHistory({ history }: EventSources, send: Send): Promise<void> {
   try {
-    send("history", await history({ limit: HISTORY_ENTRIES }));
+    send("history", "history", await history({ limit: HISTORY_ENTRIES }));
   } catch {
     // The look says what is wrong; the history shown before stands.
   }

@@ -4,6 +4,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context, Env, Hono } from "hono";
 import { z } from "zod";
+import { Fault } from "../base/fault.ts";
 import type { AccessRole } from "../cluster/access.ts";
 import { checked, readBody } from "./body.ts";
 import type { Reader } from "./events.ts";
@@ -123,7 +124,10 @@ export function serveRoute<E extends Env>(
     const answer = await around(c, async (asker, about) => {
       const { who } = asker;
       const end = () => (c.env as Partial<HttpBindings>).outgoing?.destroy();
-      if (route.open !== undefined) return route.open(deps, { ...asker, end });
+      if (route.open !== undefined) {
+        requireRead(c.req.method, route);
+        return route.open(deps, { ...asker, end });
+      }
       const query = route.query === undefined ? {} : checked(route.query, c.req.query());
       const input = {
         params: c.req.param(),
@@ -141,4 +145,13 @@ export function serveRoute<E extends Env>(
     }
     return c.json(answer as object);
   });
+}
+
+/**
+ * A HEAD is answered by GET's handler, and what comes of it dropped: a stream would stay open that
+ * nobody reads. Throws Fault `api.not-found`.
+ */
+function requireRead(method: string, { path }: Route): void {
+  if (method === "GET") return;
+  throw new Fault("api.not-found", `${method} ${path} isn't offered: it is a stream`);
 }
