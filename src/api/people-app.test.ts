@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { CONTROL_HOSTNAME } from "../cluster/pki.ts";
+import { createLocalApp } from "./local-app.ts";
 import { createTestCommands } from "./testing/commands.ts";
 import { NOW_MS, startTestPeople } from "./testing/people.ts";
 
@@ -231,6 +232,41 @@ test("the people's API bounds lists, whatever is asked for", async () => {
     assert.equal((await ask("GET", `/v1/ca${query}`, { token: tokens.viewer })).status, 200);
   }
   assert.deepEqual(calls, ["list 1000", "list 7", "list 5000", "list 10000"]);
+});
+
+test("the people's API builds one timeline at a time, of so many lines; commands wait for nobody", async () => {
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const { commands } = createTestCommands();
+  const limits: number[] = [];
+  const incident: typeof commands.incident = async (wish) => {
+    limits.push(wish.limit);
+    await gate;
+    return commands.incident(wish);
+  };
+  const all = { ...commands, incident };
+  const busy = await startTestPeople({ commands: all });
+  try {
+    const { ask, tokens } = busy;
+    const agent = busy.from("127.0.0.7", 30);
+    const ends: number[] = [];
+    const asked = Array.from({ length: 8 }, async () => {
+      const path = "/v1/incident?sinceMs=0&limit=20000";
+      ends.push((await ask("GET", path, { token: tokens.viewer, agent })).status);
+    });
+    await until("those beyond", () => ends.length === 3, { withinMs: 20_000 });
+    assert.deepEqual(ends, [429, 429, 429]);
+    assert.deepEqual(limits, [2000], "the others wait");
+    const local = createLocalApp(all, { note: () => {} });
+    const root = local.request("/v1/incident");
+    await until("a command's begins", () => limits.length === 2, { withinMs: 20_000 });
+    open();
+    await Promise.all(asked);
+    assert.equal((await root).status, 200);
+    assert.deepEqual(limits, [2000, 20_000, 2000, 2000, 2000, 2000]);
+  } finally {
+    await busy.close();
+  }
 });
 
 test("the people's API answers one token a bounded number of requests at once", async () => {

@@ -5,10 +5,12 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context, Env, Hono } from "hono";
 import { z } from "zod";
 import { Fault } from "../base/fault.ts";
+import { oneAtATime } from "../base/one-at-a-time.ts";
 import type { AccessRole } from "../cluster/access.ts";
 import { checked, readBody } from "./body.ts";
 import type { Reader } from "./events.ts";
 import type { LocalDeps } from "./local-app.ts";
+import { tooFast } from "./sign-in.ts";
 
 /**
  * Who may ask over the network: holders of a token of this role or a higher one. `root`: nobody,
@@ -17,6 +19,9 @@ import type { LocalDeps } from "./local-app.ts";
 export type Offer = AccessRole | "root";
 
 export type Method = "GET" | "POST" | "DELETE";
+
+/** So many wait where one is answered at a time. */
+const WAITING_MAX = 4;
 
 export const EVENTS_TYPE = "text/event-stream";
 
@@ -55,6 +60,8 @@ interface Declared<
   aboutAnswer?(answer: z.infer<A>): string;
   /** What of a query is answered at once over the network, where many may ask. */
   bound?(query: z.infer<Q>): z.infer<Q>;
+  /** Over the network one of it at a time: it asks every member for much. */
+  single?: true;
   run(deps: LocalDeps, input: Input<P, z.infer<Q>, z.infer<B>>): z.infer<A> | Promise<z.infer<A>>;
 }
 
@@ -70,6 +77,7 @@ export interface Route {
   about?(input: AnyInput): string;
   aboutAnswer?(answer: unknown): string;
   bound?(query: unknown): unknown;
+  single?: true;
   run(deps: LocalDeps, input: AnyInput): unknown;
   /** Instead of `run`, for one that goes on answering: `answer` is then the events' text. */
   open?(deps: LocalDeps, reader: Reader): ReadableStream<Uint8Array>;
@@ -120,6 +128,10 @@ export function serveRoute<E extends Env>(
   route: Route,
   { deps, network, around }: { deps: LocalDeps; network: boolean; around: Around<E> },
 ): void {
+  const inTurn =
+    network && route.single === true
+      ? oneAtATime(WAITING_MAX, () => tooFast(`${route.path} is asked for by others`))
+      : undefined;
   app.on(route.method, route.path, async (c) => {
     const answer = await around(c, async (asker, about) => {
       const { who } = asker;
@@ -136,7 +148,8 @@ export function serveRoute<E extends Env>(
         who,
       };
       about(route.about?.(input) ?? Object.values(input.params).join(" "));
-      const answer = await route.run(deps, input);
+      const run = async () => route.run(deps, input);
+      const answer = await (inTurn === undefined ? run() : inTurn(run));
       if (route.aboutAnswer !== undefined) about(route.aboutAnswer(answer));
       return answer;
     });

@@ -30,6 +30,7 @@ function incident(lines: IncidentLine[], more: Partial<Incident> = {}): Incident
     missing: [],
     recordBecause: "",
     lines,
+    more: 0,
     ...more,
   };
 }

@@ -56,6 +56,7 @@ export function renderIncident(incident: Incident): string {
     ...missing.map(({ member, because }) => {
       return `- **${plain(member)} couldn't be asked** (${plain(because)}): only what the record has of it is here.`;
     }),
+    ...(incident.more === 0 ? [] : [`- ${incident.more} older lines are left out.`]),
     ...(incident.recordBecause === ""
       ? []
       : [

@@ -49,15 +49,21 @@ export function createInquiry(host: InquiryHost): Inquiry {
       const sinceMs = wallMs() - WHY_MS;
       const [status, { asked, missing }] = await Promise.all([
         host.status(),
-        askAll(host, sinceMs),
+        askAll(host, { sinceMs }),
       ]);
       return explain(about, { status, evidence: asked.map(correctEvidence) }, missing);
     },
-    async incident({ untilMs = wallMs(), sinceMs = untilMs - INCIDENT_MS }) {
+    async incident({ limit, ...wish }) {
+      const { untilMs = wallMs() } = wish;
+      const { sinceMs = untilMs - INCIDENT_MS } = wish;
       const [{ asked, missing, ownMs }, record] = await Promise.all([
-        askAll(host, sinceMs),
+        // Up to now is up to all there is: another's clock may be far ahead.
+        askAll(host, { sinceMs, untilMs: wish.untilMs }),
         host.history.read({ sinceMs, untilMs, limit: RECORD_MAX }),
       ]);
+      // What was asked for was said by this clock.
+      const span = { sinceMs: sinceMs - ownMs, untilMs: untilMs - ownMs };
+      const lines = buildTimeline(asked, record.entries, span);
       return {
         sinceMs,
         untilMs,
@@ -67,11 +73,8 @@ export function createInquiry(host: InquiryHost): Inquiry {
         }),
         missing,
         recordBecause: record.because,
-        // What was asked for was said by this clock.
-        lines: buildTimeline(asked, record.entries, {
-          sinceMs: sinceMs - ownMs,
-          untilMs: untilMs - ownMs,
-        }),
+        lines: lines.slice(-limit),
+        more: Math.max(0, lines.length - limit),
       };
     },
   };
@@ -79,17 +82,16 @@ export function createInquiry(host: InquiryHost): Inquiry {
 
 async function askAll(
   { node, keeper, peers, history, acts }: InquiryHost,
-  sinceMs: number,
+  { sinceMs, untilMs }: Span,
 ): Promise<{ asked: Asked[]; missing: Incident["missing"]; ownMs: number }> {
-  const own: Asked = { evidence: history.evidence({ sinceMs }, acts.list()), offsetMs: 0 };
+  const own: Asked = { evidence: history.evidence({ sinceMs, untilMs }, acts.list()), offsetMs: 0 };
   const others = (keeper.current()?.members ?? []).filter(({ id }) => id !== node.id);
   const missing: Incident["missing"] = [];
   const found = await Promise.all(
     others.map(async ({ id, address }): Promise<Asked[]> => {
       const sentMs = wallMs();
       const options = { answer: EvidenceSchema, withinMs: ASK_MS };
-      // A clock that is behind may date what happened before `sinceMs`: the timeline leaves out.
-      const path = `/v1/evidence?sinceMs=${Math.max(0, sinceMs - CLOCKS_MS)}`;
+      const path = `/v1/evidence?${renderSpan({ sinceMs, untilMs })}`;
       try {
         const evidence: Evidence = await peers.call(address, path, options);
         return [{ evidence, offsetMs: evidence.wallMs - (sentMs + wallMs()) / 2 }];
@@ -111,5 +113,18 @@ async function askAll(
   };
 }
 
+/** A time by this member's clock; `untilMs` undefined: up to all there is. */
+interface Span {
+  sinceMs: number;
+  untilMs?: number | undefined;
+}
+
 /** How far a member's clock may be off for its entries to be found. */
 const CLOCKS_MS = 3_600_000;
+
+/** What another is asked for: more, as its clock may be off; the timeline leaves out. */
+function renderSpan({ sinceMs, untilMs }: Span): string {
+  const query = new URLSearchParams({ sinceMs: String(Math.max(0, sinceMs - CLOCKS_MS)) });
+  if (untilMs !== undefined) query.set("untilMs", String(untilMs + CLOCKS_MS));
+  return query.toString();
+}

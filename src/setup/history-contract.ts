@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { ENTRIES_MAX, HistoryEntry, StageValue } from "../cluster/history/entry.ts";
+import { LINES_MAX } from "../cluster/history/incident.ts";
 
 /** Which part of the history is asked for; what is left out doesn't matter. */
 export const HistoryWish = z.object({
@@ -31,6 +32,8 @@ export const IncidentWish = z.object({
   /** Absent: an hour ago. */
   sinceMs: z.coerce.number().int().min(0).optional(),
   untilMs: z.coerce.number().int().min(0).optional(),
+  /** The newest so many lines. */
+  limit: z.coerce.number().int().min(1).max(LINES_MAX).default(LINES_MAX),
 });
 export type IncidentWish = z.infer<typeof IncidentWish>;
 

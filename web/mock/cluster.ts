@@ -107,8 +107,11 @@ export function createMockCluster(lookMs?: number): MockCluster {
 
 function incidentOf(
   { history }: MockState,
-  { sinceMs = 0, untilMs = Date.now() }: IncidentWish,
+  { sinceMs = 0, untilMs = Date.now(), limit }: IncidentWish,
 ): Incident {
+  const lines = history
+    .filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs)
+    .map((entry) => ({ ...entry, alsoSeenBy: [], uncorrected: false }));
   return {
     sinceMs,
     untilMs,
@@ -116,9 +119,8 @@ function incidentOf(
     members: NAMES.map((member) => ({ member, offsetMs: 0, leftOut: 0 })),
     missing: [],
     recordBecause: "",
-    lines: history
-      .filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs)
-      .map((entry) => ({ ...entry, alsoSeenBy: [], uncorrected: false })),
+    lines: lines.slice(-limit),
+    more: Math.max(0, lines.length - limit),
   };
 }
 

@@ -7,6 +7,8 @@ import { route } from "../route.ts";
 
 /** Over the network a part at a time: entries at once. */
 const ENTRIES_AT_ONCE = 1000;
+/** The same of a timeline: its newest lines. */
+const LINES_AT_ONCE = 2000;
 
 export const historyRoutes = [
   route({
@@ -35,6 +37,8 @@ export const historyRoutes = [
     summary: "one timeline of what all members recorded",
     query: IncidentWish,
     answer: Incident,
+    bound: (query) => ({ ...query, limit: Math.min(query.limit, LINES_AT_ONCE) }),
+    single: true,
     run: async (deps, { query }) => deps.incident(query),
   }),
 ];

@@ -126,6 +126,7 @@ export function createTestCommands(): { commands: LocalDeps; calls: string[] } {
       members: [],
       missing: [],
       lines: [],
+      more: 0,
       recordBecause: "",
     }),
     config: {

@@ -8,7 +8,7 @@ import type { Evidence } from "./evidence.ts";
 
 /** Sights of the same state of the same thing within so long are one event. */
 const SAME_MS = 60_000;
-/** Lines of a timeline at most, the newest. */
+/** Lines of a timeline that are handed out at most, the newest. */
 export const LINES_MAX = 20_000;
 
 /** What one member handed out, and how far its clock is off most clocks, milliseconds. */
@@ -54,6 +54,8 @@ export const Incident = z.object({
   /** Why the record couldn't be read; empty: it was. */
   recordBecause: z.string(),
   lines: z.array(IncidentLine),
+  /** How many older lines there would be. */
+  more: z.int().default(0),
 });
 export type Incident = z.infer<typeof Incident>;
 
@@ -92,7 +94,7 @@ export function buildTimeline(
   const lines = [...mergeSights(entries), ...acts].filter(
     ({ atMs, lastMs = atMs }) => lastMs >= sinceMs && atMs <= untilMs,
   );
-  return lines.toSorted((a, b) => a.atMs - b.atMs).slice(-LINES_MAX);
+  return lines.toSorted((a, b) => a.atMs - b.atMs);
 }
 
 /** Entries as lines; what several saw at about the same time is the first one's. */

@@ -141,6 +141,7 @@ function Timeline() {
     setPath(`/v1/incident?sinceMs=${Date.now() - SPANS[span] * 60_000}`);
   };
   const lines = (answer?.lines ?? []).slice(-SHOWN_MAX).toReversed();
+  const count = (answer?.lines.length ?? 0) + (answer?.more ?? 0);
   return (
     <section aria-labelledby="timeline">
       <h2 id="timeline">Timeline of an incident</h2>
@@ -161,8 +162,8 @@ function Timeline() {
       {answer === undefined ? null : (
         <>
           <p role="status">
-            {countOf(answer.lines.length, "line")} of {countOf(answer.members.length, "member")}
-            {answer.lines.length > lines.length ? `, the newest ${lines.length} are shown` : ""}.
+            {countOf(count, "line")} of {countOf(answer.members.length, "member")}
+            {count > lines.length ? `, the newest ${lines.length} are shown` : ""}.
             {answer.missing.map(
               ({ member, because }) => ` ${member} couldn't be asked: ${because}.`,
             )}
