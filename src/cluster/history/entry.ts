@@ -22,6 +22,15 @@ const Text = z.string().max(TEXT_MAX);
 /** How long a part took, see base/stages.ts. */
 export const StageValue = z.object({ what: z.string().max(80), ms: z.number().min(0) });
 
+/** A burst of revocations: its first and last CRL, and how many are revoked in all by then. */
+export const Burst = z.object({
+  first: z.int(),
+  last: z.int(),
+  revoked: z.int().min(0),
+  total: z.int().min(0),
+});
+export type Burst = z.infer<typeof Burst>;
+
 export const HistoryEntry = z.object({
   /** When, by the clock of the member that tells it, milliseconds since the epoch. */
   atMs: z.int().min(0),
@@ -45,6 +54,8 @@ export const HistoryEntry = z.object({
   leftOut: z.int().optional(),
   /** What others see too, and as what: only the first of them tells it in the record. */
   seen: z.object({ subject: Text, state: Text }).optional(),
+  /** Absent: it is no burst, or an older version tells of it. */
+  burst: Burst.optional(),
 });
 export type HistoryEntry = z.infer<typeof HistoryEntry>;
 
@@ -85,14 +96,14 @@ export interface Draft {
   leftOut?: number;
   seen?: { subject: string; state: string };
   atMs: number;
-  /** What a burst of revocations comes to so far, and its first and last CRL. */
-  burst?: { revoked: number; first: number; last: number };
+  /** What it comes to so far. */
+  burst?: Burst;
 }
 
 /** The entry that tells `draft`, its texts cut to their bounds. */
 export function entryOf(draft: Draft, from: { member: string; number: number }): HistoryEntry {
   const { kind, event, subject, what, because = "", by = "" } = draft;
-  const { stages, leftOut, seen, atMs } = draft;
+  const { stages, leftOut, seen, burst, atMs } = draft;
   return {
     atMs: Math.max(0, Math.round(atMs)),
     ...from,
@@ -105,6 +116,7 @@ export function entryOf(draft: Draft, from: { member: string; number: number }):
     ...(stages && { stages: stages.slice(0, STAGES_MAX).map(cutStage) }),
     ...(leftOut !== undefined && leftOut > 0 && { leftOut }),
     ...(seen && { seen: { subject: cut(seen.subject), state: cut(seen.state) } }),
+    ...(burst && { burst }),
   };
 }
 

@@ -71,7 +71,7 @@ test("a burst is told once, when it has ended or has lasted long", () => {
   const limiter = createLimiter();
   const change = (crl: number) => ({
     subject: "crl ",
-    draft: { ...draft(`crl ${crl}`), burst: { revoked: 1, first: crl, last: crl } },
+    draft: { ...draft(`crl ${crl}`), burst: { revoked: 1, first: crl, last: crl, total: crl } },
     settleMs: 10_000,
     merge: (former: Draft) => ({ ...draft(`crl ${crl}`), what: `${former.what}+${crl}` }),
   });

@@ -2,7 +2,7 @@
 // members see carries what it is of and as what, so that the record has it once; what only one can
 // know (its own address, its own edge) has no such mark.
 
-import type { Draft } from "./entry.ts";
+import type { Burst, Draft } from "./entry.ts";
 import { eventOfTopic } from "./events.ts";
 import { type Fact, type Facts, GONE } from "./facts.ts";
 import type { Change } from "./limit.ts";
@@ -53,7 +53,7 @@ function asBurst(subject: string, draft: Draft): Change {
   const merge = (former: Draft): Draft => {
     const [a, b] = [former.burst, draft.burst];
     if (a === undefined || b === undefined) return draft;
-    const burst = { revoked: a.revoked + b.revoked, first: a.first, last: b.last };
+    const burst = { ...b, revoked: a.revoked + b.revoked, first: a.first };
     return { ...draft, ...tellCrl(burst), atMs: former.atMs };
   };
   return { subject, draft, settleMs: BURST_MS, merge };
@@ -137,7 +137,8 @@ const TOPICS: Record<string, Topic> = {
     tell({ from, to }) {
       const [first, last] = [Number(from?.state) + 1, Number(to.state)];
       if (!(last >= first)) return undefined;
-      return tellCrl({ first, last, revoked: Math.max(0, (to.count ?? 0) - (from?.count ?? 0)) });
+      const total = to.count ?? 0;
+      return tellCrl({ first, last, total, revoked: Math.max(0, total - (from?.count ?? 0)) });
     },
   },
   clock: {
@@ -276,7 +277,8 @@ function tellEtcd({ self, from, to }: Turn): Told | undefined {
   return { kind: "etcd", what: `${self}'s etcd ${now}`, ...because(to) };
 }
 
-function tellCrl(burst: { revoked: number; first: number; last: number }): Told {
+/** A burst in words. */
+export function tellCrl(burst: Burst): { kind: "crl" | "revocation"; what: string; burst: Burst } {
   const { revoked, first, last } = burst;
   const crls = first === last ? `CRL ${last}` : `CRLs ${first} to ${last}`;
   if (revoked === 0) return { kind: "crl", what: `${crls} signed, nothing new is revoked`, burst };

@@ -8,6 +8,7 @@ import type { CallOptions, Compare, Etcd, KeyValue, Op } from "../../etcd/types.
 import { HISTORY_PREFIX, META_KEY } from "../keys.ts";
 import { conflict, CONFLICT_TRIES_MAX } from "../record.ts";
 import {
+  Burst,
   ENTRIES_MAX,
   ENTRIES_PREFIX,
   entryKey,
@@ -15,6 +16,7 @@ import {
   timeKey,
   timeOfKey,
 } from "./entry.ts";
+import { tellCrl } from "./plan.ts";
 
 /** How long the record keeps entries. */
 export const ENTRIES_AGE_MS = 400 * 86_400_000;
@@ -25,6 +27,8 @@ const SEEN_PREFIX = `${HISTORY_PREFIX}seen/`;
  * take the next time that it comes to be so for the first.
  */
 const SAME_MS = 30_000;
+/** Parts of one burst begin within so long: it is cut after five minutes, at whatever CRL it is. */
+const SAME_BURST_MS = 600_000;
 /** How many states are remembered of a subject (more than are told in a day), and for how long. */
 const SIGHTS_MAX = 64;
 const SIGHT_AGE_MS = 30 * 86_400_000;
@@ -35,7 +39,8 @@ const DELETES_MAX = 100;
 export const PRUNE_MAX = 2000;
 const WITHIN_MS = 5000;
 
-const Sights = z.array(z.object({ state: z.string(), atMs: z.number() }));
+/** Of a burst, also what of it the record has: from its first CRL up to `state`. */
+const Sights = z.array(z.object({ state: z.string(), atMs: z.number(), burst: Burst.optional() }));
 type Sights = z.infer<typeof Sights>;
 
 /** What the record says was seen of each subject, and the revision to compare. */
@@ -82,12 +87,17 @@ export function planSend(
 ): { when: Compare[]; then: Op[] } {
   const puts: Op[] = [];
   const touched = new Map<string, Sights>();
-  for (const entry of batch) {
-    if (entry.seen !== undefined) {
-      const { subject, state } = entry.seen;
+  for (const whole of batch) {
+    let entry = whole;
+    if (whole.seen !== undefined) {
+      const { subject, state } = whole.seen;
       const sights = touched.get(subject) ?? seen.get(subject)?.sights ?? [];
-      if (isToldBy(sights, state, entry.atMs)) continue;
-      const all = [...sights, { state, atMs: entry.atMs }].toSorted((a, b) => a.atMs - b.atMs);
+      const news = isToldBy(sights, state, whole.atMs) ? undefined : newsOf(whole, sights);
+      if (news === undefined) continue;
+      entry = news;
+      const { atMs, burst } = entry;
+      const sight = { state, atMs, ...(burst && { burst }) };
+      const all = [...sights, sight].toSorted((a, b) => a.atMs - b.atMs);
       touched.set(subject, all.slice(-SIGHTS_MAX));
     }
     puts.push({ put: entryKey(entry), value: JSON.stringify(entry) });
@@ -117,6 +127,29 @@ function isToldBy(sights: Sights, state: string, atMs: number): boolean {
   const before = sights.findLast((sight) => sight.atMs <= atMs);
   const after = sights.find((sight) => sight.atMs > atMs);
   return [before, after].some((one) => one?.state === state && Math.abs(one.atMs - atMs) < SAME_MS);
+}
+
+/**
+ * What of an entry nobody has told; undefined: nothing. Members cut a long burst at CRLs of their
+ * own, so the parts of one may reach into those of another.
+ */
+function newsOf(entry: HistoryEntry, sights: Sights): HistoryEntry | undefined {
+  const { burst, atMs } = entry;
+  if (burst === undefined) return entry;
+  // A CA that was put back counts its CRLs anew: what was told long before is of others.
+  const told = sights.flatMap((sight) =>
+    sight.burst !== undefined && Math.abs(sight.atMs - atMs) < SAME_BURST_MS ? [sight.burst] : [],
+  );
+  let rest = burst;
+  for (let steps = 0; steps <= told.length; steps += 1) {
+    const { first } = rest;
+    const by = told.find((one) => one.first <= first && first <= one.last);
+    if (by === undefined) break;
+    const revoked = Math.max(0, burst.total - by.total);
+    rest = { ...burst, first: by.last + 1, revoked };
+  }
+  if (rest.first > rest.last) return undefined;
+  return rest === burst ? entry : { ...entry, ...tellCrl(rest) };
 }
 
 export interface HistoryQuery {
