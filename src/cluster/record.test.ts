@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import { PORTS } from "../host/paths.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
-import { createClusterRecord, readClusterRecord, updateSettings } from "./record.ts";
+import { createClusterRecord, readClusterRecord, updateMember, updateSettings } from "./record.ts";
+import { memberKey, SETTINGS_KEY } from "./keys.ts";
 import { Member, Meta, Settings } from "./schema.ts";
 
 let etcd: EtcdTestCluster;
@@ -73,4 +75,35 @@ test("createClusterRecord leaves another cluster's record alone", async () => {
   await assert.rejects(createClusterRecord(etcd.client(), other), (error) =>
     isFault(error, "cluster.exists"),
   );
+});
+
+test("what a newer version has added to a member, its puppetservers and settings stays", async () => {
+  const client = etcd.client();
+  const backend = { name: "s1.test", port: 8140, jrubies: 2, unfit: "", zone: "north" };
+  const member = { ...first().member, site: "x", backends: [backend] };
+  const channel = { name: "ops", type: "mail", minSeverity: "warning", quietHours: "22-6" };
+  const settings = { ...first().settings, alertChannels: [channel], api: { requireMtls: true } };
+  await client.transact({
+    when: [],
+    then: [
+      { put: memberKey("s1.test"), value: JSON.stringify(member) },
+      { put: SETTINGS_KEY, value: JSON.stringify(settings) },
+    ],
+  });
+  const kept = async (key: string) => JSON.parse((await client.get(key))?.value ?? "") as object;
+  await updateMember(client, "s1.test", (now) => {
+    return now && { ...now, backends: now.backends.map((each) => ({ ...each, jrubies: 4 })) };
+  });
+  assert.deepEqual(await kept(memberKey("s1.test")), {
+    ...member,
+    backends: [{ ...backend, jrubies: 4 }],
+  });
+  await updateSettings(client, (now) => ({ ...now, voters: 5 }));
+  assert.deepEqual(await kept(SETTINGS_KEY), {
+    ...settings,
+    voters: 5,
+    api: { requireMtls: true, port: PORTS.api, metricsFrom: [] },
+  });
+  await updateSettings(client, (now) => ({ ...now, alertChannels: [] }));
+  assert.doesNotMatch(JSON.stringify(await kept(SETTINGS_KEY)), /quietHours/);
 });

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { Fault, messageOf } from "../base/fault.ts";
 import type { Etcd, KeyValue } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
+import { withForeign } from "./foreign.ts";
 import {
   EJECTED_KEY,
   FORMER_SETTINGS_PREFIX,
@@ -148,12 +149,8 @@ export async function updateSettings(
     const before = parseKept(Settings, kv);
     if (revision !== undefined && before.modRevision !== revision) throw changed();
     const whole = JSON.parse(before.text) as object;
-    const foreign = Object.entries(whole).filter(([key]) => !(key in Settings.shape));
-    // What a newer version has added stays as it is.
-    const render = (settings: Settings) =>
-      JSON.stringify({ ...settings, ...Object.fromEntries(foreign) });
-    const value = render(change(before.value));
-    if (value === render(before.value)) return before.modRevision;
+    const value = renderKept(before, change(before.value));
+    if (value === renderKept(before, before.value)) return before.modRevision;
     const key = formerKey(before.modRevision);
     const former = JSON.stringify({ settings: whole, until: isoTime(wallMs()) });
     const surplus = await surplusKeys(etcd);
@@ -247,7 +244,7 @@ export async function update<S extends z.ZodType>(
     const before = kv && parseKept(schema, kv);
     const after = change(before?.value);
     if (after === undefined) return kv?.modRevision ?? 0;
-    const value = JSON.stringify(after);
+    const value = renderKept(before, after);
     if (value === kv?.value) return kv.modRevision;
     const result = await etcd.transact(
       {
@@ -268,6 +265,12 @@ export function conflict(key: string): Fault {
     `${key} was changed by others ${CONFLICT_TRIES_MAX} times in a row`,
     { hints: ["Try again."] },
   );
+}
+
+/** The text of `after` in place of `before`: what a newer version has added to that stays. */
+export function renderKept<T>(before: Kept<T> | undefined, after: T): string {
+  if (before === undefined) return JSON.stringify(after);
+  return JSON.stringify(withForeign(JSON.parse(before.text), before.value, after));
 }
 
 /** A value of the record, checked. Throws Fault `cluster.record`. */

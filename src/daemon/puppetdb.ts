@@ -4,8 +4,14 @@
 
 import type { PuppetdbCommands } from "../api/local-app.ts";
 import { Fault } from "../base/fault.ts";
-import { MEMBERS_PREFIX } from "../cluster/keys.ts";
-import { conflict, CONFLICT_TRIES_MAX, parseKept, updateSettings } from "../cluster/record.ts";
+import { memberKey, MEMBERS_PREFIX } from "../cluster/keys.ts";
+import {
+  conflict,
+  CONFLICT_TRIES_MAX,
+  parseKept,
+  renderKept,
+  updateSettings,
+} from "../cluster/record.ts";
 import {
   Member,
   type NodeFile,
@@ -37,13 +43,14 @@ export async function changeMember(
 ): Promise<Member> {
   for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
     const { kvs } = await etcd.range(MEMBERS_PREFIX);
-    const members = kvs.map((kv) => parseKept(Member, kv).value);
-    const at = members.findIndex(({ id }) => id === node.id);
-    const [own, key] = [members[at], kvs[at]?.key];
-    if (own === undefined || key === undefined) {
+    const kept = kvs.map((kv) => parseKept(Member, kv));
+    const members = kept.map(({ value }) => value);
+    const own = kept.find(({ value }) => value.id === node.id);
+    if (own === undefined) {
       throw new Fault("cluster.not-a-member", `the record has no member ${node.id}`);
     }
-    const value = JSON.stringify(by(own, members));
+    const key = memberKey(node.id);
+    const value = renderKept(own, by(own.value, members));
     const when = kvs.map((kv) => ({ key: kv.key, modRevision: kv.modRevision }));
     const then = [{ put: key, value }];
     const done = await etcd.transact({ when, then }, { settle: { key, value } });
