@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { entryOf, type HistoryEntry } from "../cluster/history/entry.ts";
-import { readEntries } from "../cluster/history/shared.ts";
+import { readEntries, sendEntries } from "../cluster/history/shared.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { judge, local, three } from "../cluster/testing/status.ts";
@@ -14,6 +14,7 @@ import { NO_WORK } from "../cluster/work.ts";
 import type { View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
+import { wallMs } from "../host/clock.ts";
 import { decideStart, type History, openHistory } from "./history.ts";
 
 const META = "the record";
@@ -109,6 +110,24 @@ test("what happens while the record is out of reach is told when it is back, in 
   await until("the record has it", arrives, SOON);
   assert.deepEqual((await shared()).slice(-2), [holdsNoMore, "removed s9"]);
   assert.deepEqual((await history.read({ limit: 10 })).because, "");
+});
+
+test("what a wrong clock has dated years ahead isn't the newest; who asks for it has it", async () => {
+  const { history } = await member("s2");
+  const atMs = Math.round(wallMs() + 3650 * 86_400_000);
+  const ahead = entryOf({ kind: "daemon", what: "from 2036", atMs }, { member: "s3", number: 1 });
+  const real = entryOf(
+    { kind: "daemon", what: "now", atMs: wallMs() },
+    { member: "s3", number: 2 },
+  );
+  await sendEntries(etcd, META, [ahead, real]);
+  const read = async (query: { untilMs?: number }) => {
+    const { entries, because } = await history.read({ ...query, limit: 1 });
+    assert.equal(because, "");
+    return whats(entries);
+  };
+  assert.notDeepEqual(await read({}), ["from 2036"]);
+  assert.deepEqual(await read({ untilMs: atMs }), ["from 2036"]);
 });
 
 test("a daemon that was killed goes on where it was: nothing lost, nothing twice", async () => {

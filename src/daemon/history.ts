@@ -23,6 +23,7 @@ import { type Change, createLimiter } from "../cluster/history/limit.ts";
 import { openOwnFile, type OwnFile } from "../cluster/history/own-file.ts";
 import { planHistory } from "../cluster/history/plan.ts";
 import {
+  AHEAD_MS,
   type HistoryQuery,
   isWanted,
   PRUNE_MAX,
@@ -234,17 +235,22 @@ async function readBoth(
   own: readonly HistoryEntry[],
   unsent: readonly HistoryEntry[],
 ): Promise<HistoryFound> {
-  const wanted = (entry: HistoryEntry) => isWanted(entry, query);
   try {
-    const { entries, more } = await readEntries(etcd, query, { withinMs: READ_MS });
+    // What is dated far ahead was told by a clock that was wrong: it isn't the newest.
+    const { untilMs = wallMs() + AHEAD_MS } = query;
+    const upTo = { ...query, untilMs };
+    const { entries, more } = await readEntries(etcd, upTo, { withinMs: READ_MS });
     // One that was sent meanwhile is there twice.
     const all = new Map(
-      [...entries, ...unsent.filter(wanted)].map((each) => [entryKey(each), each]),
+      [...entries, ...unsent.filter((each) => isWanted(each, upTo))].map((each) => [
+        entryKey(each),
+        each,
+      ]),
     );
     const sorted = [...all.values()].toSorted(inOrder);
     return { entries: sorted.slice(-query.limit), more, because: "" };
   } catch (error) {
-    const mine = own.filter(wanted).toSorted(inOrder);
+    const mine = own.filter((each) => isWanted(each, query)).toSorted(inOrder);
     const more = Math.max(0, mine.length - query.limit);
     return { entries: mine.slice(-query.limit), more, because: messageOf(error) };
   }

@@ -152,3 +152,15 @@ test("planPrune takes what is too old, and a bounded part at one go", () => {
   const many = Array.from({ length: 50_000 }, (_, index) => entryKey(entry({ number: index + 1 })));
   assert.deepEqual(planPrune(many, NOW_MS), many.slice(0, 2000));
 });
+
+test("planPrune takes what a wrong clock has dated ahead, which pushes out nothing else", () => {
+  const dated = (days: number, count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      entryKey(entry({ number: index + 1, atMs: NOW_MS + days * 86_400_000 })),
+    );
+  const [real, soon, ahead] = [dated(-1, 60), dated(0.9, 1), dated(3650, 40)];
+  const most = { most: 61 };
+  assert.deepEqual(planPrune([...real, ...soon, ...ahead], NOW_MS, most), ahead);
+  // Of a clock that is behind, nearly all is ahead: it stays.
+  assert.deepEqual(planPrune([...real, ...soon], NOW_MS - 1000 * 86_400_000, most), []);
+});

@@ -21,6 +21,9 @@ import { tellCrl } from "./plan.ts";
 /** How long the record keeps entries. */
 export const ENTRIES_AGE_MS = 400 * 86_400_000;
 
+/** What is dated further ahead than this was told by a clock that was wrong. */
+export const AHEAD_MS = 86_400_000;
+
 const SEEN_PREFIX = `${HISTORY_PREFIX}seen/`;
 /**
  * The same state of the same thing within so long is one event: looks and clocks differ. More would
@@ -213,14 +216,23 @@ export async function pruneEntries(etcd: Etcd, nowMs: number): Promise<number> {
   return doomed.length;
 }
 
-/** The keys that go, oldest first. `keys` are in order. */
+/**
+ * The keys that go, oldest first. `keys` are in order. What a clock that was wrong has dated far
+ * ahead would else be the newest for years, and push out what is so.
+ */
 export function planPrune(
   keys: readonly string[],
   nowMs: number,
   { most = ENTRIES_MAX, ageMs = ENTRIES_AGE_MS }: { most?: number; ageMs?: number } = {},
 ): string[] {
-  const surplus = Math.max(0, keys.length - most);
-  const doomed = keys.filter((key, index) => index < surplus || timeOfKey(key) < nowMs - ageMs);
+  const isAhead = (key: string) => timeOfKey(key) > nowMs + AHEAD_MS;
+  const ahead = keys.filter(isAhead);
+  // Where most is dated ahead, it is rather this clock that is behind, and nobody says so.
+  const wrong = new Set(ahead.length * 2 < keys.length ? ahead : []);
+  const surplus = Math.max(0, keys.length - wrong.size - most);
+  const doomed = keys.filter(
+    (key, index) => index < surplus || timeOfKey(key) < nowMs - ageMs || wrong.has(key),
+  );
   return doomed.slice(0, PRUNE_MAX);
 }
 
