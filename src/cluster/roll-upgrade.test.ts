@@ -67,6 +67,8 @@ const SEEN: RollSeen = {
   back: true,
   others: 2,
   busyElsewhere: "",
+  paused: false,
+  refused: "",
 };
 
 const out = { sent: false };
@@ -97,6 +99,19 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["goes on with one that was interrupted", at("act"), job("none", "interrupted"), "act"],
   ["drains anew before it begins apt", at("act", 1000, lapsed), {}, "advance drain"],
   ["renews while apt works", at("act", 1000, lapsed), job("runs"), "renew"],
+  ["begins no apt where it is paused", at("act"), { ...out, paused: true }, "end halted"],
+  [
+    "waits for apt where it is paused meanwhile",
+    at("act"),
+    { ...job("runs"), paused: true },
+    undefined,
+  ],
+  [
+    "halts where its act is refused for longer than the limit",
+    at("act", UPGRADE_MS),
+    { ...out, refused: "no space left" },
+    "end halted: it isn't upgraded after 30m: no space left",
+  ],
   ["sees that it is done", at("act"), job("done"), "advance return"],
   ["halts with apt's words", at("act"), job("failed", "no network"), "end halted: no network"],
   ["halts where apt hangs", at("act", UPGRADE_MS), job("runs", "apt works"), "end halted"],

@@ -59,6 +59,8 @@ const WELL: RollSeen = {
   addresses: [],
   well: [],
   quorumWithout: true,
+  paused: false,
+  refused: "",
 };
 
 const drained = { sent: false };
@@ -66,6 +68,7 @@ const started = { unit: unit("active", "new") };
 const silent = { unit: undefined };
 const stop = { stop: true };
 const lapsed = { until: ago(0) };
+const paused = { paused: true };
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["waits while another one loads by itself", roll(), { busyElsewhere: "s2" }, undefined],
@@ -80,6 +83,7 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["goes on without anybody else by force", roll({ force: true }), { others: 0 }, "begin"],
   ["halts before a daemon that is silent", roll({ at: ago(PATIENCE_MS) }), silent, "end halted"],
   ["skips who was removed", roll(), { member: false }, "skip"],
+  ["halts before one that is paused", roll(), paused, "end halted"],
   ["is stopped between two", roll(stop), {}, "end stopped"],
   [
     "is done",
@@ -109,6 +113,21 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
     at("drain", PATIENCE_MS),
     { ...drained, others: 0 },
     "end halted",
+  ],
+
+  ["halts at one that is paused meanwhile", at("drain"), { ...drained, ...paused }, "end halted"],
+  ["doesn't restart what is paused", at("act"), { ...drained, ...paused }, "end halted"],
+  [
+    "waits for one that was paused in its restart",
+    at("return"),
+    { ...paused, unwell: "no" },
+    undefined,
+  ],
+  [
+    "renews while its act is refused",
+    at("act", ACT_MS / 2, { until: ago(-1000) }),
+    drained,
+    "renew",
   ],
 
   ["restarts", at("act"), drained, "act"],
@@ -176,6 +195,31 @@ test("withAction: a look from before the drain ended doesn't lead to the act", (
   const action = { do: "advance", step: "act", because: "" } as const;
   assert.equal(withAction(late, action, NOW_MS), late);
   assert.equal(withAction(at("drain"), action, NOW_MS).now?.step, "act");
+});
+
+/** The last record of a roll whose act is refused each time, with how often it was tried. */
+function refusedAlways(first: Roll, seen: RollSeen): { last: Roll; acts: number } {
+  let record = first;
+  let acts = 0;
+  for (let nowMs = NOW_MS; record.end === undefined && nowMs < NOW_MS + 6 * 3_600_000;) {
+    const action = planRoll(
+      record,
+      { ...seen, refused: acts > 0 ? "the disk is full" : "" },
+      nowMs,
+    );
+    if (action?.do === "act") acts += 1;
+    else if (action !== undefined) record = withAction(record, action, nowMs);
+    nowMs += 1500;
+  }
+  return { last: record, acts };
+}
+
+test("planRoll halts with the reason when its act has been refused for longer than the limit", () => {
+  const { last, acts } = refusedAlways(at("act", 0), { ...WELL, ...drained });
+  assert.equal(last.end?.how, "halted");
+  assert.match(last.end?.because ?? "", /doesn't restart after 6m: the disk is full/);
+  assert.ok(Date.parse(last.end?.at ?? "") - NOW_MS < ACT_MS + 2000, "at its limit");
+  assert.ok(acts > 1, "it is tried again");
 });
 
 /** Three servers, a record, and drivers that see both a moment late and die at any point. */

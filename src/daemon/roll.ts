@@ -1,14 +1,17 @@
 // Drives the roll that is under way: the member that leads does, and goes on where another one
 // stopped. The judgement is cluster/roll.ts. It also takes out of the record what has ended.
 
+import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
+import { RollMemory } from "../cluster/roll-memory.ts";
 import {
   isSamePoint,
   planRoll,
   type RollAction,
+  type RollRemembered,
   type RollSeen,
   rollTarget,
   withAction,
@@ -20,6 +23,7 @@ import { wellParts } from "../cluster/well.ts";
 import {
   drainOf,
   givesAway,
+  isPaused,
   NO_WORK,
   type Roll,
   rollUnderWay,
@@ -36,6 +40,8 @@ import type { RollHands } from "./roll-hands.ts";
 
 const TICK_MS = 1500;
 const MOVE_AGAIN_MS = 20_000;
+/** It goes into the record. */
+const BECAUSE_MAX = 1000;
 
 export interface RollHost {
   etcd: Etcd;
@@ -52,6 +58,7 @@ export interface RollHost {
 export function startRollLoop(host: RollHost): Loop {
   const { keeper, log, signal } = host;
   const moveAway = moverOf(host);
+  const memory = new RollMemory();
   const loop = startLoop({
     name: "planned work",
     everyMs: TICK_MS,
@@ -61,11 +68,16 @@ export function startRollLoop(host: RollHost): Loop {
       if (!host.leads() || !keeper.record().reachable) return;
       await tidyUp(host);
       const roll = rollUnderWay(keeper.current()?.work ?? NO_WORK);
-      if (roll !== undefined) await step({ ...host, moveAway }, roll);
+      if (roll !== undefined) await step({ ...host, moveAway, memory }, roll);
     },
   });
   keeper.onChange(() => loop.wake());
   return loop;
+}
+
+interface Driver extends RollHost {
+  memory: RollMemory;
+  moveAway(move: Move): Promise<void>;
 }
 
 type Move = Extract<RollAction, { do: "move" }>;
@@ -96,10 +108,7 @@ async function tidyUp(host: RollHost): Promise<void> {
 }
 
 /** Looks, decides and does one thing. */
-async function step(
-  host: RollHost & { moveAway(move: Move): Promise<void> },
-  roll: Roll,
-): Promise<void> {
+async function step(host: Driver, roll: Roll): Promise<void> {
   const { etcd, keeper, log } = host;
   const action = planRoll(roll, await look(host, roll), wallMs());
   if (action === undefined) return;
@@ -110,10 +119,7 @@ async function step(
   }
   if (action.do !== "renew") log.notice(`roll: ${action.do} ${where}: ${action.because}`);
   if (action.do === "act") {
-    const member = keeper.current()?.members.find(({ id }) => id === where);
-    if (member === undefined || roll.now === undefined) return;
-    if (roll.does === "upgrade") await host.hands.upgrade(member, roll.key);
-    else await host.hands.restart(member, { key: roll.key, was: roll.now.was });
+    await act(host, roll);
     return;
   }
   await updateWork(etcd, (work) => {
@@ -125,16 +131,31 @@ async function step(
   keeper.loop.wake();
 }
 
+/** Has done what the roll is for. What refuses it may do so for good: the step's limit ends that. */
+async function act({ keeper, hands, memory, log }: Driver, roll: Roll): Promise<void> {
+  const { now, key } = roll;
+  const member = keeper.current()?.members.find(({ id }) => id === now?.id);
+  if (member === undefined || now === undefined) return;
+  const acts =
+    roll.does === "upgrade"
+      ? hands.upgrade(member, key)
+      : hands.restart(member, { key, was: now.was });
+  const refused = await acts.then(() => "", messageOf);
+  if (refused !== "" && refused !== memory.refused) log.warn(`roll: ${member.id}: ${refused}`);
+  memory.refused = refused.slice(0, BECAUSE_MAX);
+}
+
 /** What planRoll needs to know. */
-async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
+async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   const id = rollTarget(roll) ?? "";
-  const { hands } = host;
+  const { hands, memory } = host;
+  memory.turnTo(roll);
   const now = await host.status();
   const { unseen, ...facts } = rollFacts(now, id, wallMs());
   const answer = now.members.find((each) => each.member.id === id);
   if (answer === undefined || answer.member.phase === "leaving") {
     const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
-    return { ...facts, ...none, member: false };
+    return { ...facts, ...none, refused: "", member: false };
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
@@ -157,9 +178,15 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
       givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
     well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
     running: Math.max(facts.running, running),
+    refused: memory.refused,
     unwell: isCold ? await hands.warm(member) : why,
   };
 }
+
+type RollFacts = Omit<
+  RollSeen,
+  "member" | "unit" | "job" | "unwell" | "addresses" | "well" | keyof RollRemembered
+> & { unseen: string };
 
 /**
  * What edges tell; those that don't answer are left out. `unseen`: one finds its puppetserver dead.
@@ -168,9 +195,7 @@ export function rollFacts(
   { members, work, etcd }: ClusterStatus,
   id: string,
   nowMs: number,
-): Omit<RollSeen, "member" | "unit" | "job" | "unwell" | "addresses" | "well"> & {
-  unseen: string;
-} {
+): RollFacts {
   const own = members.find(({ member }) => member.id === id)?.member;
   const votes = isVoting(members.find(({ member }) => member.id === id)?.local);
   const serves = (own?.backends ?? []).length > 0;
@@ -192,6 +217,7 @@ export function rollFacts(
     ({ member }) => member.id !== id && member.backends.some(({ unfit }) => unfit === RELOADING),
   );
   return {
+    paused: isPaused(work, id, nowMs),
     sent: rows.some(({ state }) => state === "up"),
     running: rows.reduce((sum, { busy }) => sum + busy, 0),
     serves,
