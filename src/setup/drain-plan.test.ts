@@ -12,7 +12,8 @@ import {
   silent,
   three,
 } from "../cluster/testing/status.ts";
-import { judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
+import type { Roll } from "../cluster/work.ts";
+import { heirsOf, judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
 
 const plan = (members: MemberAnswer[], id = "s1", drained: string[] = []) => {
   const drains = drained.map((each) => ({ id: each, by: "ops", at: "", reason: "" }));
@@ -51,6 +52,28 @@ test("planDrain refuses to take the last server or puppetserver away, and says w
   }
   const forced = plan(three().slice(0, 1));
   assert.match(forced.steps.map(({ what }) => what).join("|"), /10\.0\.0\.10 stays/);
+});
+
+test("heirsOf leaves out a server whose addresses an upgrade sends away", () => {
+  const upgrade: Roll = {
+    key: "k",
+    does: "upgrade",
+    upgrade: { parts: ["haproxy"], servers: [{ id: "s2", packages: [], moves: true }] },
+    by: "ops",
+    at: "",
+    reason: "",
+    ids: ["s2"],
+    force: false,
+    done: [],
+    now: { id: "s2", step: "act", since: "", was: "", note: "" },
+    until: new Date(NOW_MS + 1000).toISOString(),
+    stop: false,
+  };
+  const heirs = (roll: Roll) =>
+    heirsOf(judge(three(), {}, { drains: [], upgrade: roll }), "s1", NOW_MS);
+  assert.deepEqual(heirs(upgrade), ["s3"]);
+  const stays = { parts: ["etcd"], servers: [{ id: "s2", packages: [], moves: false }] };
+  assert.deepEqual(heirs({ ...upgrade, upgrade: stays }), ["s2", "s3"]);
 });
 
 test("planDrain says what is at risk", () => {

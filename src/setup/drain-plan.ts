@@ -7,7 +7,7 @@ import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf, drillInTheWay, isPaused } from "../cluster/work.ts";
+import { drainOf, drillInTheWay, isPaused, isWithoutAddresses } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress } from "./work-contract.ts";
@@ -55,7 +55,7 @@ export function heirsOf(status: ClusterStatus, id: string, nowMs: number): strin
         member.id !== id &&
         member.phase === "ready" &&
         local?.edge?.active === true &&
-        drainOf(status.work, member.id, nowMs) === undefined,
+        !isWithoutAddresses(status.work, member.id, nowMs),
     )
     .toSorted((a, b) => priorityOf(b.member.address, all) - priorityOf(a.member.address, all))
     .map(({ member }) => member.id);
