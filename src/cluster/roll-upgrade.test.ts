@@ -68,6 +68,7 @@ const SEEN: RollSeen = {
   others: 2,
   busyElsewhere: "",
   paused: false,
+  movingMs: 0,
   refused: "",
 };
 
@@ -81,7 +82,13 @@ const failedUnit = { unit: { active: "failed", result: "exit-code", invocation: 
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["has its addresses moved first", roll(), held, "move"],
-  ["leaves them to keepalived where that is refused", roll({ at: ago(MOVE_MS) }), held, "begin"],
+  [
+    "leaves them to keepalived where that is refused",
+    roll({ at: ago(MOVE_MS) }),
+    { ...held, movingMs: MOVE_MS },
+    "begin",
+  ],
+  ["has them moved also when it had to wait before", roll({ at: ago(MOVE_MS) }), held, "move"],
   ["waits for another voter", roll(), { quorumWithout: false }, undefined],
   [
     "halts where that voter doesn't come back",

@@ -60,6 +60,7 @@ const WELL: RollSeen = {
   well: [],
   quorumWithout: true,
   paused: false,
+  movingMs: 0,
   refused: "",
 };
 

@@ -30,6 +30,8 @@ export const DRIVEN_MS = 120_000;
 
 /** What its driver remembers of that server; whoever drives it next begins with nothing. */
 export interface RollRemembered {
+  /** For how long its addresses have been tried to be moved. */
+  movingMs: number;
   /** Why the last try of what the roll is for was refused; empty: it wasn't. */
   refused: string;
 }
@@ -133,7 +135,7 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
   const { addresses } = seen;
-  if (addresses.length > 0 && idleMs < MOVE_MS) {
+  if (addresses.length > 0 && seen.movingMs < MOVE_MS) {
     return { do: "move", id, addresses, because: `it holds ${addresses.join(", ")}` };
   }
   const was = roll.does === "upgrade" ? seen.well.join(" ") : (seen.unit?.invocation ?? "");

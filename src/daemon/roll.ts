@@ -114,6 +114,7 @@ async function step(host: Driver, roll: Roll): Promise<void> {
   if (action === undefined) return;
   const where = rollTarget(roll) ?? "";
   if (action.do === "move") {
+    host.memory.moves(monotonicMs());
     await host.moveAway(action);
     return;
   }
@@ -151,11 +152,12 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   const { hands, memory } = host;
   memory.turnTo(roll);
   const now = await host.status();
-  const { unseen, ...facts } = rollFacts(now, id, wallMs());
+  const { unseen, ...edges } = rollFacts(now, id, wallMs());
+  const facts = { ...edges, ...memory.recall(monotonicMs()) };
   const answer = now.members.find((each) => each.member.id === id);
   if (answer === undefined || answer.member.phase === "leaving") {
     const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
-    return { ...facts, ...none, refused: "", member: false };
+    return { ...facts, ...none, member: false };
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
@@ -178,7 +180,6 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
       givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
     well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
     running: Math.max(facts.running, running),
-    refused: memory.refused,
     unwell: isCold ? await hands.warm(member) : why,
   };
 }
