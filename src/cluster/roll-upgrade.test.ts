@@ -68,6 +68,7 @@ const SEEN: RollSeen = {
   others: 2,
   busyElsewhere: "",
   paused: false,
+  lackingMs: 0,
   movingMs: 0,
   refused: "",
 };
@@ -93,7 +94,7 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   [
     "halts where that voter doesn't come back",
     roll({ at: ago(PATIENCE_MS) }),
-    { quorumWithout: false },
+    { quorumWithout: false, lackingMs: PATIENCE_MS },
     "end halted: s1: another voter of etcd is missing",
   ],
   ["takes one that serves nobody without others", roll(), { serves: false, others: 0 }, "begin"],

@@ -6,6 +6,7 @@ import {
   BACK_MS,
   DRAIN_MS,
   DRIVEN_MS,
+  isLacking,
   isSamePoint,
   LOADING_MS,
   PATIENCE_MS,
@@ -60,6 +61,7 @@ const WELL: RollSeen = {
   well: [],
   quorumWithout: true,
   paused: false,
+  lackingMs: 0,
   movingMs: 0,
   refused: "",
 };
@@ -70,6 +72,7 @@ const silent = { unit: undefined };
 const stop = { stop: true };
 const lapsed = { until: ago(0) };
 const paused = { paused: true };
+const forLong = { lackingMs: PATIENCE_MS };
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["waits while another one loads by itself", roll(), { busyElsewhere: "s2" }, undefined],
@@ -80,9 +83,15 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
     "end halted",
   ],
   ["waits a moment for somebody else to serve", roll(), { others: 0 }, undefined],
-  ["halts without anybody else", roll({ at: ago(PATIENCE_MS) }), { others: 0 }, "end halted"],
+  ["halts without anybody else", roll(), { others: 0, ...forLong }, "end halted"],
+  [
+    "waits for somebody else also when it had waited before",
+    roll({ at: ago(PATIENCE_MS) }),
+    { others: 0 },
+    undefined,
+  ],
   ["goes on without anybody else by force", roll({ force: true }), { others: 0 }, "begin"],
-  ["halts before a daemon that is silent", roll({ at: ago(PATIENCE_MS) }), silent, "end halted"],
+  ["halts before a daemon that is silent", roll(), { ...silent, ...forLong }, "end halted"],
   ["skips who was removed", roll(), { member: false }, "skip"],
   ["halts before one that is paused", roll(), paused, "end halted"],
   ["is stopped between two", roll(stop), {}, "end stopped"],
@@ -112,8 +121,14 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   [
     "doesn't act when all others are gone",
     at("drain", PATIENCE_MS),
-    { ...drained, others: 0 },
+    { ...drained, others: 0, ...forLong },
     "end halted",
+  ],
+  [
+    "isn't halted by one look in the midst of a drain",
+    at("drain", PATIENCE_MS),
+    { ...drained, others: 0 },
+    undefined,
   ],
 
   ["halts at one that is paused meanwhile", at("drain"), { ...drained, ...paused }, "end halted"],
@@ -176,6 +191,14 @@ for (const [what, given, seen, expected] of CASES) {
     assert.equal(verb(planRoll(given, { ...WELL, ...seen }, NOW_MS)), expected);
   });
 }
+
+test("isLacking leaves out what another one's loading makes lack, before a server's turn", () => {
+  const alone = { ...WELL, others: 0 };
+  assert.equal(isLacking(roll(), WELL), false);
+  assert.equal(isLacking(roll(), alone), true);
+  assert.equal(isLacking(roll(), { ...alone, busyElsewhere: "s2" }), false);
+  assert.equal(isLacking(at("drain"), { ...alone, busyElsewhere: "s2" }), true);
+});
 
 test("isSamePoint: what was decided on one point of a roll doesn't hold for another", () => {
   const base = at("drain");

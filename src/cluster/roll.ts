@@ -30,6 +30,8 @@ export const DRIVEN_MS = 120_000;
 
 /** What its driver remembers of that server; whoever drives it next begins with nothing. */
 export interface RollRemembered {
+  /** For how long, at every look, it has lacked what it may not be taken out without. */
+  lackingMs: number;
   /** For how long its addresses have been tried to be moved. */
   movingMs: number;
   /** Why the last try of what the roll is for was refused; empty: it wasn't. */
@@ -133,7 +135,7 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
       : halt(`${seen.busyElsewhere}'s is loading for too long`);
   }
   const lacks = whatLacks(roll, seen);
-  if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
+  if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
   const { addresses } = seen;
   if (addresses.length > 0 && seen.movingMs < MOVE_MS) {
     return { do: "move", id, addresses, because: `it holds ${addresses.join(", ")}` };
@@ -142,8 +144,15 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   return { do: "begin", id, was, because: "it is the next one" };
 }
 
+/** Whether its driver's patience is running out: see `lackingMs`. */
+export function isLacking(roll: Roll, seen: Omit<RollSeen, keyof RollRemembered>): boolean {
+  // Another one that loads by itself is waited for longer, and may be what is lacking.
+  if (roll.now === undefined && seen.busyElsewhere !== "") return false;
+  return whatLacks(roll, seen) !== "";
+}
+
 /** Why a server may not be taken out now. */
-function whatLacks({ does, force }: Roll, seen: RollSeen): string {
+function whatLacks({ does, force }: Roll, seen: Omit<RollSeen, keyof RollRemembered>): string {
   const { others, unit, job, serves, quorumWithout } = seen;
   if ((does === "upgrade" ? job : unit) === undefined) return "its daemon doesn't answer";
   if (does === "upgrade" && !quorumWithout) return "another voter of etcd is missing";
@@ -210,7 +219,7 @@ function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | 
   if (roll.stop) return stopped(roll);
   if (seen.paused) return halt("it is paused");
   const lacks = whatLacks(roll, seen);
-  if (lacks !== "") return forMs < PATIENCE_MS ? undefined : halt(lacks);
+  if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(lacks);
   const { addresses, running } = seen;
   if (!seen.sent && running === 0 && addresses.length === 0) {
     return { do: "advance", step: "act", because: "nothing runs there" };

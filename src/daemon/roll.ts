@@ -8,6 +8,7 @@ import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
 import { RollMemory } from "../cluster/roll-memory.ts";
 import {
+  isLacking,
   isSamePoint,
   planRoll,
   type RollAction,
@@ -65,7 +66,10 @@ export function startRollLoop(host: RollHost): Loop {
     log,
     signal,
     body: async () => {
-      if (!host.leads() || !keeper.record().reachable) return;
+      if (!host.leads() || !keeper.record().reachable) {
+        memory.turnTo(undefined);
+        return;
+      }
       await tidyUp(host);
       const roll = rollUnderWay(keeper.current()?.work ?? NO_WORK);
       if (roll !== undefined) await step({ ...host, moveAway, memory }, roll);
@@ -152,12 +156,11 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   const { hands, memory } = host;
   memory.turnTo(roll);
   const now = await host.status();
-  const { unseen, ...edges } = rollFacts(now, id, wallMs());
-  const facts = { ...edges, ...memory.recall(monotonicMs()) };
+  const { unseen, ...facts } = rollFacts(now, id, wallMs());
   const answer = now.members.find((each) => each.member.id === id);
   if (answer === undefined || answer.member.phase === "leaving") {
     const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
-    return { ...facts, ...none, member: false };
+    return { ...facts, ...none, ...memory.recall(monotonicMs()), member: false };
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
@@ -170,7 +173,7 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   const why = silent || unseen;
   const isCold = why === "" && roll.now?.step === "return" && unit?.active === "active";
   const fit = new Set(sumPuppetdbs(now.members).flatMap((each) => (each.fit ? [each.id] : [])));
-  return {
+  const seen = {
     ...facts,
     member: true,
     unit,
@@ -182,6 +185,8 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
     running: Math.max(facts.running, running),
     unwell: isCold ? await hands.warm(member) : why,
   };
+  memory.looked(isLacking(roll, seen), monotonicMs());
+  return { ...seen, ...memory.recall(monotonicMs()) };
 }
 
 type RollFacts = Omit<
