@@ -90,9 +90,9 @@ function createWorld() {
           const state = ran ? (broken.has(id) ? "failed" : "done") : "none";
           return { state, because: broken.has(id) ? "dpkg failed" : "" };
         },
-        handOver: async (addresses, to) => {
+        handOver: async (addresses, heirs) => {
           moved.push(`${addresses.join()} from ${holder}`);
-          holder = to;
+          holder = heirs[0] ?? holder;
           return { breaks: "" };
         },
         upgrade: async ({ id }, key) => {

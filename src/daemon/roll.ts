@@ -91,9 +91,9 @@ function moverOf(host: RollHost): (move: Move) => Promise<void> {
   let failedMs = Number.NEGATIVE_INFINITY;
   return async ({ id, addresses }) => {
     if (monotonicMs() - failedMs < MOVE_AGAIN_MS) return;
-    const [to] = heirsOf(await host.status(), id, wallMs());
+    const heirs = heirsOf(await host.status(), id, wallMs());
     const { breaks } =
-      to === undefined ? { breaks: "nobody else" } : await host.hands.handOver(addresses, to);
+      heirs.length === 0 ? { breaks: "nobody else" } : await host.hands.handOver(addresses, heirs);
     if (breaks === "") return;
     failedMs = monotonicMs();
     host.log.warn(`${addresses.join(", ")} can't be moved before ${id} is upgraded: ${breaks}`);

@@ -34,6 +34,14 @@ test("planDrain says where addresses and requests go, and what capacity is left"
   assert.match(text, /Capacity: 8 of 12 JRubies are left/);
 });
 
+test("planDrain shows whoever is handed the addresses, though another one is next in line", () => {
+  const said = planDrain(judge(three()), "s1", NOW_MS, { to: "s3", breaks: "" });
+  assert.deepEqual(
+    said.topology.map(({ then }) => then),
+    ["drained", "4 JRubies", "4 JRubies, 10.0.0.10"],
+  );
+});
+
 test("planDrain refuses to take the last server or puppetserver away, and says why", () => {
   const edgeless = (id: string) => local(id, { edge: edge({ active: false, backends: [] }) });
   const lost = (id: string) => row(id, { state: "down", because: "refused" });
@@ -91,9 +99,10 @@ test("planDrain says what is at risk", () => {
   assert.deepEqual(plan(three(), "s2").risks, []);
   const connected = three("s1", { edge: edge({ connections: 5 }) });
   assert.deepEqual(plan(connected).risks, [], "a switchover keeps them");
-  assert.deepEqual(planDrain(judge(connected), "s1", NOW_MS, "it is IPv6").risks, [
-    "connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6",
-  ]);
+  assert.deepEqual(
+    planDrain(judge(connected), "s1", NOW_MS, { to: "s2", breaks: "it is IPv6" }).risks,
+    ["connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6"],
+  );
   const status = judge(three(), { answering: 2 });
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);
 });

@@ -10,23 +10,24 @@ import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
 import { drainOf, drillInTheWay, isPaused, isWithoutAddresses } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
-import type { DrainPlan, DrainProgress } from "./work-contract.ts";
+import type { DrainPlan, DrainProgress, HandedOver } from "./work-contract.ts";
 
 /**
- * What draining `id` means now. `breaks`: why connections to its addresses break when these move;
- * empty: they go on. `refused`: why it isn't done without --force. Throws Fault `drain.refused`
- * where there is nothing to drain.
+ * What draining `id` means now. `handing`: who is handed its addresses, and why connections to
+ * them break when these move; empty: they go on. `refused`: why it isn't done without --force.
+ * Throws Fault `drain.refused` where there is nothing to drain.
  */
 export function planDrain(
   status: ClusterStatus,
   id: string,
   nowMs: number,
-  breaks = "",
+  { to, breaks }: Partial<Pick<HandedOver, "to" | "breaks">> = {},
 ): DrainPlan {
   const target = status.members.find(({ member }) => member.id === id);
   if (target === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
   requireDrainable(target);
-  const heirs = heirsOf(status, id, nowMs);
+  const ready = heirsOf(status, id, nowMs);
+  const heirs = ready.toSorted((a, b) => Number(b === to) - Number(a === to));
   const capacity = capacityWithout(status, id);
   const steps = stepsOf(status, target, heirs);
   return {
@@ -35,7 +36,7 @@ export function planDrain(
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
-    risks: risksOf(status, target, { heirs, breaks, capacity, nowMs }),
+    risks: risksOf(status, target, { heirs, breaks: breaks ?? "", capacity, nowMs }),
   };
 }
 
