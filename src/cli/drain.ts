@@ -46,7 +46,10 @@ export function addDrain(program: Command): void {
     .option("--until <time>", "end it by itself then, as in 15:00 or 2026-12-01 15:00")
     .option("--wait <duration>", "how long to wait until nothing runs there any more", "15m")
     .option("--no-wait", "return at once")
-    .option("--force", "also when no other server is ready to take the agents")
+    .option(
+      "--force",
+      "also when no other server is ready to take the agents, or connections break",
+    )
     .option("--dry-run", "say what it would mean, change nothing")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)

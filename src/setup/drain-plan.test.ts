@@ -164,6 +164,15 @@ test("judgeDrained tells what is still open", () => {
   ]);
 });
 
+test("planDrain refuses who holds an address from a member that can't move it, and no other", () => {
+  const compiler = answer("c1", local("c1", { role: "compiler", addresses: [] }));
+  const from = (answeredBy: string, id: string, members = [...three(), compiler]) =>
+    planDrain({ ...judge(members), answeredBy }, id, NOW_MS).refused;
+  assert.match(from("c1", "s1"), /^c1 is no server: .* 10\.0\.0\.10 break.*understudy drain s1$/);
+  assert.equal(from("s2", "s1"), "");
+  assert.equal(from("c1", "s2"), "");
+});
+
 test("planDrain refuses during a drill, unless that has ended", () => {
   const drill = {
     id: "0123456789ab",

@@ -32,7 +32,10 @@ export function planDrain(
   const steps = stepsOf(status, target, heirs);
   return {
     id,
-    refused: drillInTheWay(status.work, nowMs) || whyNot(status, target, heirs, capacity),
+    refused:
+      drillInTheWay(status.work, nowMs) ||
+      whyNot(status, target, heirs, capacity) ||
+      whyNotHere(status, id, heirs),
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
@@ -90,6 +93,15 @@ function whyNot(
     ({ member }) => member.id !== id && member.backends.some(({ unfit }) => unfit === ""),
   );
   return has ? `no other puppetserver is up` : `no other member has a puppetserver`;
+}
+
+/** Why `id` isn't drained from the member that was asked; empty: it may be. */
+function whyNotHere(status: ClusterStatus, id: string, heirs: readonly string[]): string {
+  const addresses = addressesOf(status, id).join(" and ");
+  const asked = status.members.find(({ member }) => member.id === status.answeredBy)?.member;
+  if (addresses === "" || heirs.length === 0) return "";
+  if (asked === undefined || asked.role === "server") return "";
+  return `${asked.id} is no server: from here open connections to ${addresses} break. On a server none does: understudy drain ${id}`;
 }
 
 function topologyOf(
