@@ -166,6 +166,19 @@ test("startRollLoop takes each server once, also with two drivers; begun twice i
   for (const driver of drivers) await driver.end();
 });
 
+test("a restart under way of other servers isn't taken for the one that is wished", async () => {
+  const world = createWorld();
+  await world.commands.begin({ ...wish, names: ["s1"] }, "ops");
+  assert.equal((await world.commands.begin({ ...wish, names: ["s1"] }, "ops")).already, true);
+  const refusal = { code: "roll.refused" };
+  await assert.rejects(world.commands.begin({ ...wish, names: ["s3"] }, "ops"), refusal);
+  await assert.rejects(world.commands.begin(wish, "ops"), refusal, "all of them");
+  const driver = world.drive();
+  await untilEnded([driver]);
+  assert.deepEqual(world.restarted, ["s1"]);
+  await driver.end();
+});
+
 test("startRollLoop goes on where a former driver stopped", async () => {
   const world = createWorld();
   await world.commands.begin(wish, "ops");
