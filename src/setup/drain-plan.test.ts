@@ -84,6 +84,20 @@ test("heirsOf leaves out a server whose addresses an upgrade sends away", () => 
   assert.deepEqual(heirs({ ...upgrade, upgrade: stays }), ["s2", "s3"]);
 });
 
+test("planDrain refuses the second of two compilers before edges have seen the first go", () => {
+  const only = edge({ backends: [row("c1"), row("c2")] });
+  const servers = ["s1", "s2"].map((id) => answer(id, local(id, { edge: only }), { backends: [] }));
+  const compilers = ["c1", "c2"].map((id) => {
+    const { edge: _, ...said } = local(id, { role: "compiler", addresses: [] });
+    return answer(id, said);
+  });
+  const members = [...servers, ...compilers];
+  assert.equal(plan(members, "c2").refused, "");
+  const second = plan(members, "c2", ["c1"]);
+  assert.match(second.refused, /no other puppetserver is up/);
+  assert.deepEqual([second.capacity.now, second.capacity.left], [4, 0]);
+});
+
 test("planDrain says what is at risk", () => {
   const busy = edge({ backends: [row("s1", { busy: 4 }), row("s2", { busy: 4 }), row("s3")] });
   const waits = { ...busy, waiting: 2 };

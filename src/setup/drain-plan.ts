@@ -7,7 +7,7 @@ import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf, drillInTheWay, isPaused, isWithoutAddresses } from "../cluster/work.ts";
+import { drainOf, drillInTheWay, isOut, isPaused, isWithoutAddresses } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
 import type { DrainPlan, DrainProgress, HandedOver } from "./work-contract.ts";
@@ -28,7 +28,7 @@ export function planDrain(
   requireDrainable(target);
   const ready = heirsOf(status, id, nowMs);
   const heirs = ready.toSorted((a, b) => Number(b === to) - Number(a === to));
-  const capacity = capacityWithout(status, id);
+  const capacity = capacityWithout(status, id, nowMs);
   const steps = stepsOf(status, target, heirs);
   return {
     id,
@@ -65,10 +65,17 @@ export function heirsOf(status: ClusterStatus, id: string, nowMs: number): strin
     .map(({ member }) => member.id);
 }
 
-/** JRubies that take requests, before and without `id`, and what they have to do. */
-export function capacityWithout({ members }: ClusterStatus, id: string): DrainPlan["capacity"] {
+/**
+ * JRubies that take requests, before and without `id`, and what they have to do. Whoever the record
+ * has out takes none, though edges may still see it as it was a moment ago.
+ */
+export function capacityWithout(
+  { members, work }: ClusterStatus,
+  id: string,
+  nowMs: number,
+): DrainPlan["capacity"] {
   const all = sumPuppetservers(members);
-  const up = all.filter(({ state }) => state === "up");
+  const up = all.filter(({ state, member }) => state === "up" && !isOut(work, member, nowMs));
   const jrubies = (some: readonly Puppetserver[]) =>
     some.reduce((sum, each) => sum + each.jrubies, 0);
   return {

@@ -83,7 +83,7 @@ export function planRestarts(
   }
   const drill = drillInTheWay(status.work, nowMs);
   if (drill !== "") throw new Fault("roll.refused", drill);
-  const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
+  const without = ids.map((id) => ({ id, ...capacityWithout(status, id, nowMs) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));
   const { busy = 0, waiting = 0 } = without[0] ?? {};
   const silent = ids.filter(
