@@ -6,7 +6,7 @@ import type { Draft } from "./entry.ts";
 
 /** How often one subject is told at most, and how often all of them together. */
 const SUBJECT_LIMITS = [
-  { withinMs: 600_000, most: 4 },
+  { withinMs: 600_000, most: 10 },
   { withinMs: 86_400_000, most: 40 },
 ];
 /** For what somebody does, rather than what is seen. */
