@@ -36,6 +36,15 @@ test("units are those that the design names", () => {
   ]);
 });
 
+test("units that others must not delay say so to the kernel for their session too", () => {
+  for (const name of NAMES) {
+    for (const nice of values(name, "Nice")) {
+      const weigh = `-+/bin/sh -c 'echo ${nice} > /proc/$MAINPID/autogroup'`;
+      assert.deepEqual(values(name, "ExecStartPost"), [weigh], name);
+    }
+  }
+});
+
 test("units don't depend on each other, but for sockets that systemd holds", () => {
   const keys = ["Requires", "Requisite", "BindsTo", "PartOf", "Wants", "After", "Conflicts"];
   for (const name of NAMES) {

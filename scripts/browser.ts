@@ -15,6 +15,7 @@ const UNPACKED = join(ROOT, "usr", "lib", "chromium", "chromium");
 const INSTALLED = "/usr/bin/chromium";
 const MACHINES_FONTS = "/etc/fonts/fonts.conf";
 const FONTS = join(ROOT, "fonts.conf");
+const LAUNCH_MS_MAX = 120_000;
 
 /** Fetches it where it is missing. Says so with `say`. */
 export async function ensureBrowser(say: (line: string) => void): Promise<void> {
@@ -50,13 +51,13 @@ export async function launchBrowser({ by, args = [] }: BrowserOptions = {}): Pro
   }
   // Root may not use Chromium's sandbox; what it shows here is our own page.
   const all = process.getuid?.() === 0 ? ["--no-sandbox", ...args] : [...args];
-  const options = { args: all, env: environment(path) };
-  if (by === undefined) return chromium.launch({ ...options, executablePath: path });
+  const limited = { args: all, env: environment(path), timeout: LAUNCH_MS_MAX };
+  if (by === undefined) return chromium.launch({ ...limited, executablePath: path });
   const folder = await mkdtemp(join(tmpdir(), "understudy-browser-"));
   try {
     const starter = join(folder, "start");
     await writeFile(starter, renderStarter([...by, path]), { mode: 0o755 });
-    return await chromium.launch({ ...options, executablePath: starter });
+    return await chromium.launch({ ...limited, executablePath: starter });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

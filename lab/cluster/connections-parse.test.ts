@@ -27,10 +27,15 @@ test("readAgentName finds the agent's name among a process's variables", () => {
 });
 
 test("parseOpen reads whole lines only, and openAt finds the last listing before an instant", () => {
-  const listings = parseOpen("100 \n200 n1 n2\n300 n2\n400 n1 n");
-  assert.deepEqual(listings.at(-1), { atMs: 300, agents: ["n2"] });
-  assert.equal(openAt(listings, 99), undefined);
-  assert.deepEqual(openAt(listings, 199), []);
-  assert.deepEqual(openAt(listings, 200), ["n1", "n2"]);
-  assert.deepEqual(openAt(listings, 5000), ["n2"]);
+  const listings = parseOpen("1000 \n2000 n1 n2\n3000 n2 n3\n4000 n1 n");
+  assert.deepEqual(listings.at(-1), { atMs: 3000, agents: ["n2", "n3"] });
+  assert.equal(openAt(listings, 999), undefined);
+  assert.deepEqual(openAt(listings, 1699), []);
+  assert.deepEqual(openAt(listings, 2000), ["n1", "n2"]);
+  assert.deepEqual(openAt(listings, 5000), ["n2", "n3"]);
+});
+
+test("openAt counts whoever the next look shows at once: it may have connected during the last", () => {
+  const listings = parseOpen("1000 n1\n2000 n2\n");
+  assert.deepEqual(openAt(listings, 1700), ["n1", "n2"]);
 });

@@ -43,7 +43,17 @@ export function parseOpen(text: string): OpenFrom[] {
   }));
 }
 
-/** The last listing at or before `atMs`. Undefined when there was none yet. */
+/** A look may take so long, and connections be made meanwhile; less than an address takes to move. */
+const LOOK_MS_MAX = 300;
+
+/**
+ * The last listing at or before `atMs`, and whoever the first one after it shows besides. Undefined
+ * when there was none yet.
+ */
 export function openAt(listings: readonly OpenFrom[], atMs: number): string[] | undefined {
-  return listings.findLast((listing) => listing.atMs <= atMs)?.agents;
+  const last = listings.findLast((listing) => listing.atMs <= atMs);
+  if (last === undefined) return undefined;
+  const next = listings.find((listing) => listing.atMs > atMs);
+  const isClose = next !== undefined && next.atMs <= atMs + LOOK_MS_MAX;
+  return [...new Set([...last.agents, ...(isClose ? next.agents : [])])];
 }

@@ -10,7 +10,7 @@ import { openAt, parseOpen } from "./connections-parse.ts";
 
 const PROGRAM = join(import.meta.dirname, "connections-program.ts");
 const LOOK_EVERY_MS = 10;
-const FIRST_LOOK_MS_MAX = 10_000;
+const FIRST_LOOK_MS_MAX = 60_000;
 const HOURS_MAX_MS = 6 * 3_600_000;
 
 export interface ConnectionWatch extends AsyncDisposable {

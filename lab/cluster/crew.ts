@@ -98,12 +98,13 @@ export async function enrol(
   return agents;
 }
 
-/** Enrols agents and keeps them running until `stop`. */
+/** Enrols agents and keeps them running until `stop`. `settings`: what is advised by default. */
 export async function startCrew(
   cluster: Cluster,
   names: readonly string[],
-  options: Pick<RunOptions, "asService"> = {},
+  options: Pick<RunOptions, "asService"> & Pick<AgentOptions, "settings"> = {},
 ): Promise<Crew> {
-  const agents = await enrol(cluster, names, { settings: ADVISED_SETTINGS });
-  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS, ...options }));
+  const { settings = ADVISED_SETTINGS, ...more } = options;
+  const agents = await enrol(cluster, names, { settings });
+  return new Crew(agents, loopAgents(agents, { withinMs: HUNG_MS, restMs: REST_MS, ...more }));
 }

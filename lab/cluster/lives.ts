@@ -1,13 +1,17 @@
 // Lives of a unit's processes: when systemd has brought one back, and what its absence cost.
 
 import { until } from "../../src/base/retry.ts";
-import { wallMs } from "../../src/host/clock.ts";
+import { monotonicMs, wallMs } from "../../src/host/clock.ts";
+import { type Cluster, findHolder } from "../cluster.ts";
 import type { LabHost } from "../host.ts";
+import { VIRTUAL_ADDRESS } from "../plan.ts";
 import { type Scene, seconds } from "./scenario.ts";
 import { watchEdge } from "./watch.ts";
 
 const BACK_MS_MAX = 120_000;
 const LOOK_EVERY_MS = 20;
+/** Longer than another server takes to take the address. */
+const HELD_MS = 2000;
 
 /** What tells one life of a unit from the next. */
 export async function lives(host: LabHost, unit: string): Promise<string> {
@@ -27,6 +31,23 @@ export async function newLife(host: LabHost, unit: string, former: string): Prom
   );
 }
 
+/** Waits until one server, and no other, has had the address for a while. */
+async function settledHolder(cluster: Cluster): Promise<void> {
+  let since: { holders: string; ms: number } | undefined;
+  await until(
+    "one server has the address",
+    async () => {
+      const found = await Promise.all(
+        cluster.servers.map(async (server) => findHolder([server], VIRTUAL_ADDRESS)),
+      );
+      const names = found.flatMap((holder) => holder?.name ?? []);
+      if (names.join() !== since?.holders) since = { holders: names.join(), ms: monotonicMs() };
+      return names.length === 1 && monotonicMs() - since.ms > HELD_MS;
+    },
+    { withinMs: BACK_MS_MAX, everyMs: 200 },
+  );
+}
+
 /**
  * Plays the death of the edge's or the address's own process on a server that lives; `outage`
  * returns when it is over. Such a server refuses connections, so if the address went or moved, runs
@@ -39,6 +60,7 @@ export async function playOutage(scene: Scene, outage: () => Promise<void>): Pro
   const before = await cluster.holder();
   const fromMs = wallMs();
   await outage();
+  await settledHolder(cluster);
   const toMs = wallMs();
   const { gaps, longestGapMs } = watch.prober.soFar();
   const after = await cluster.holder();

@@ -6,6 +6,7 @@ import { monotonicMs, wallMs } from "../../src/host/clock.ts";
 import type { Agent, AgentRun } from "../agents.ts";
 import type { LabHost } from "../host.ts";
 import { awaitReturn } from "../prober.ts";
+import { HUNG_MS } from "./crew.ts";
 import type { Cut } from "./outage.ts";
 import type { Stage } from "./stage.ts";
 
@@ -68,7 +69,7 @@ export async function enrolMeanwhile(
   stage: Stage,
   agent: Agent,
 ): Promise<Pick<AgentRun, "ok" | "ms" | "because">> {
-  const { ok, ms, because } = await agent.run();
+  const { ok, ms, because } = await agent.run({ withinMs: HUNG_MS });
   const outcome = ok ? `enrolled and has its catalog` : `FAILED: ${because}`;
   stage.say(`${agent.certname}: ${outcome}, after ${(ms / 1000).toFixed(1)} s`);
   return { ok, ms, because };

@@ -43,6 +43,8 @@ export interface Scenario {
 export interface ScenarioOptions {
   /** Names of the agents that run all the while, below the allowlisted domain. */
   crew: readonly string[];
+  /** Of theirs, what puppet.conf sets; what is advised by default. */
+  settings?: Record<string, string>;
   /** What else is needed before the first hazard. */
   prepare?: (cluster: Cluster) => Promise<void>;
 }
@@ -54,7 +56,8 @@ export function scenario(options: ScenarioOptions): Scenario {
   before(async () => {
     cluster = await open();
     await options.prepare?.(cluster);
-    crew = await startCrew(cluster, options.crew);
+    const { settings } = options;
+    crew = await startCrew(cluster, options.crew, settings === undefined ? {} : { settings });
   });
   after(async () => {
     try {

@@ -4,15 +4,18 @@ import assert from "node:assert/strict";
 import type { LabHost } from "../host.ts";
 
 const START_MS_MAX = 320_000;
-const START = "systemctl start puppetserver";
 
 /**
- * Starts puppetserver. As an administrator would, once more where that fails: Debian's unit gives
- * up at times on a busy machine (the package's drop-in for it says why).
+ * Starts puppetserver, or restarts it. As an administrator would, once more where that fails:
+ * Debian's unit gives up at times on a busy machine (the package's drop-in for it says why).
  */
-export async function startStock(host: LabHost): Promise<void> {
-  for (const _ of [1, 2]) {
-    if ((await host.exec(START, { withinMs: START_MS_MAX })).ok) return;
+export async function startStock(
+  host: LabHost,
+  verb: "start" | "restart" = "start",
+): Promise<void> {
+  for (const each of [verb, "start"]) {
+    const command = `systemctl ${each} puppetserver`;
+    if ((await host.exec(command, { withinMs: START_MS_MAX })).ok) return;
   }
   assert.fail(await host.run("journalctl -u puppetserver -o cat -n 40 --no-pager"));
 }

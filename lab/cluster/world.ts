@@ -2,15 +2,21 @@
 // to be compared before and after.
 
 import assert from "node:assert/strict";
+import { until } from "../../src/base/retry.ts";
 import type { LabHost } from "../host.ts";
 
 /** Every file below these is compared by content, owner and mode. */
 const FOLDERS = "/etc/puppet /etc/understudy /etc/systemd /var/lib/puppet/ssl /var/lib/understudy";
 const REFUSAL_MS_MAX = 120_000;
-/** What running programs write all the time. */
-const LIVELY = ["etcd/data/*", "view.json", "history/*", "journal/log"].map(
-  (path) => `/var/lib/understudy/${path}`,
-);
+const SETTLED_MS_MAX = 120_000;
+const STILL_MS = 1000;
+/** What running programs write all the time, and files that are about to replace others. */
+const LIVELY = [
+  ...["etcd/data/*", "view.json", "history/*", "journal/log"].map(
+    (path) => `/var/lib/understudy/${path}`,
+  ),
+  "*/.*.tmp",
+];
 
 /**
  * The host's files, listeners, units and addresses in one text; empty folders don't count. Cheap
@@ -35,6 +41,24 @@ export interface RefusedOptions {
   except?: readonly string[];
 }
 
+/** How each host was when a refusal was over: as long as it is so, nothing is under way there. */
+const settled = new Map<string, string>();
+
+/** The world once it doesn't change by itself: daemons act for some seconds after a setup. */
+async function settledWorld(host: LabHost, except: readonly string[]): Promise<string> {
+  let last = settled.get(host.name);
+  return until(
+    `${host.name} has settled`,
+    async () => {
+      const now = await worldOf(host, except);
+      const isStill = now === last;
+      last = now;
+      return isStill ? now : undefined;
+    },
+    { withinMs: SETTLED_MS_MAX, everyMs: STILL_MS },
+  );
+}
+
 /**
  * Tries `command`: it must fail with exit code 1 and `code` (or one below it), say all of `texts`,
  * and `host` must be as before.
@@ -46,12 +70,14 @@ export async function refused(
   texts: readonly RegExp[],
   { env = {}, except = [] }: RefusedOptions = {},
 ): Promise<void> {
-  const world = await worldOf(host, except);
+  const world = await settledWorld(host, except);
   const done = await host.exec(command, { withinMs: REFUSAL_MS_MAX, env });
   assert.equal(done.code, 1, `${done.stdout}${done.stderr}`);
   assert.match(done.stderr, new RegExp(`^error ${code.replaceAll(".", "\\.")}[.\\w-]*: `, "m"));
   for (const text of texts) assert.match(done.stderr, text);
-  const [before, after] = [world, await worldOf(host, except)].map((text) => text.split("\n"));
+  const now = await worldOf(host, except);
+  settled.set(host.name, now);
+  const [before, after] = [world, now].map((text) => text.split("\n"));
   const changed = [
     ...(before ?? []).filter((line) => after?.includes(line) !== true).map((line) => `- ${line}`),
     ...(after ?? []).filter((line) => before?.includes(line) !== true).map((line) => `+ ${line}`),

@@ -14,6 +14,7 @@ import { startProber } from "../prober.ts";
 import { readHost } from "../state.ts";
 
 const quiet = () => undefined;
+const SOON_MS_MAX = 60_000;
 /** Serves `command` at a port: each connection is its input and output. */
 async function serve(host: LabHost, port: number, command: string): Promise<void> {
   const listen = `systemd-socket-activate --inetd --accept -l ${port} ${command}`;
@@ -128,7 +129,7 @@ describe("two hosts of a lab", () => {
     const former = await main();
     await s1.signal("haproxy", "SIGKILL");
     await until("systemd starts haproxy again", async () => !["0", former].includes(await main()), {
-      withinMs: 20_000,
+      withinMs: SOON_MS_MAX,
     });
     assert.match(await s1.journal("haproxy"), /killed/i);
   });
@@ -157,13 +158,17 @@ describe("two hosts of a lab", () => {
     const held = await s2.start("exec 3<>/dev/tcp/10.88.0.11/7002; sleep 1000", { env });
     await using connections = await watchConnections(lab, probe);
     const open = () => connections.openAt(wallMs());
-    await until("the connection of ag1 is listed", () => open().length > 0, { withinMs: 9000 });
+    await until("the connection of ag1 is listed", () => open().length > 0, {
+      withinMs: SOON_MS_MAX,
+    });
     assert.deepEqual(open(), ["ag1.lab.test"]);
     assert.equal(prober.soFar().gaps.length, 0);
     await s1.cutLink({ direction: "silent" });
-    await until("the prober fails", () => prober.soFar().failed > 2, { withinMs: 10_000 });
+    await until("the prober fails", () => prober.soFar().failed > 2, { withinMs: SOON_MS_MAX });
     await s1.heal();
-    await until("the prober succeeds", () => prober.soFar().gaps[0]?.toMs, { withinMs: 10_000 });
+    await until("the prober succeeds", () => prober.soFar().gaps[0]?.toMs, {
+      withinMs: SOON_MS_MAX,
+    });
     held.kill();
     const seen = await prober.stop();
     assert.ok(seen.longestGapMs > 0 && seen.failed > 2 && seen.attempts > seen.failed);
@@ -175,7 +180,9 @@ describe("two hosts of a lab", () => {
     const id = (await describeHost(s1)).machineId;
     const held = await s2.start("exec 3<>/dev/tcp/10.88.0.11/7003; sleep 1000");
     const connection = async () => (await s2.run("ss -Htn dst 10.88.0.11:7003")).split(" ")[0];
-    await until("the connection", async () => (await connection()) === "ESTAB", { withinMs: 9000 });
+    await until("the connection", async () => (await connection()) === "ESTAB", {
+      withinMs: SOON_MS_MAX,
+    });
     await s1.run("echo kept > /var/lib/kept; sync /var/lib/kept; echo lost > /var/lib/lost");
     const init = (await readHost("s1"))?.init;
     assert.ok(init !== undefined);

@@ -111,6 +111,8 @@ test("etcd, edge and virtual IP run without a daemon, and an upgrade leaves them
   await writeDataPlane();
   await s1.run(`systemctl start ${DATA_PLANE.join(" ")}`);
   const pids = await mainPids();
+  const weighed = pids.map((pid) => `cat /proc/${pid}/autogroup`).join(" && ");
+  assert.match(await s1.run(weighed), /^\S+ nice -\d+\n\S+ nice -\d+\n\S+ nice -\d+\n$/);
   await s1.installDeb(deb);
   assert.deepEqual(await mainPids(), pids);
   await s1.run("systemctl reload understudy-edge understudy-vip");

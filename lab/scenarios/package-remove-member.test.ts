@@ -94,7 +94,7 @@ test("set to refuse, an edge takes no agents until it can read the record", asyn
     });
     await s1.run(`! ${answers}`);
     await s1.run(mends);
-    await s1.untilHolds(answers);
+    await s1.untilHolds(answers, START_MS_MAX);
   }
 });
 

@@ -80,6 +80,9 @@ test("etcd's data from an older file overwrites no copy, and nothing is signed o
   await s1.run(`systemctl stop understudy-etcd && cp -a ${PATHS.etcd} ${OLDER}`);
   await s1.run("systemctl start understudy-etcd");
   await until("the record", async () => (await reachable(s1)) && (await reachable(s2)), SETTLE);
+  // Each follows the record by itself, and begins that anew in its own time.
+  const follows = async () => BOTH.test((await s1.exec(sign("alone"))).stdout);
+  await until("s2 follows it", follows, SETTLE);
   assert.match(await s1.run(sign("kept"), { withinMs: CALL_MS_MAX }), BOTH);
 
   await swapEtcd(OLDER, NEWEST);

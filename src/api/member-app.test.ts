@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request } from "node:https";
+import { connect } from "node:tls";
 import { after, before, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { CONTROL_HOSTNAME, createAuthorityCa, issueLeaf } from "../cluster/pki.ts";
@@ -7,6 +9,7 @@ import type { DrillAct } from "../drill/acts.ts";
 import { revocationKey } from "../edge/identity.ts";
 import { wallMs } from "../host/clock.ts";
 import { freePorts } from "../host/testing/ports.ts";
+import { JOIN_START_PATH } from "../setup/join-protocol.ts";
 import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
 import { createMemberApp, type MemberDeps } from "./member-app.ts";
@@ -180,4 +183,23 @@ test("/v1/drill/act is asked by servers only, for a kind of the closed list and 
     ["act", act],
     ["undo", act],
   ]);
+});
+
+test("whoever shows no certificate sends little, seldom and on few connections; members go on", async () => {
+  const stranger = { host: "127.0.0.1", port, servername: CONTROL_HOSTNAME };
+  const tls = { ca: authority.certificatePem, ...stranger };
+  const sockets = Array.from({ length: 40 }, () => connect(tls).on("error", () => undefined));
+  const ended = sockets.map(async (socket) => once(socket, "close"));
+  await Promise.race(ended);
+  const keys = [revocationKey("CN=Puppet CA", "1f")];
+  assert.equal((await post("s1.test", "/v1/edge/refuse", { keys })).status, 200);
+  refused.splice(0);
+  for (const socket of sockets) socket.destroy();
+  await Promise.all(ended);
+  const big = { token: { id: "a", secret: "x".repeat(300_000) } };
+  assert.match((await post("s1.test", JOIN_START_PATH, big)).text, /api\.malformed.*262144 bytes/);
+  const answers = await Promise.all(
+    Array.from({ length: 25 }, async () => post("s1.test", JOIN_START_PATH, {})),
+  );
+  assert.ok(answers.some(({ status }) => status === 429));
 });

@@ -15,6 +15,7 @@ import { type Evidence, EvidenceWish } from "../cluster/history/evidence.ts";
 import type { UpgradeJob } from "../cluster/roll.ts";
 import type { LocalStatus } from "../cluster/status.ts";
 import { REVOCATION_KEY } from "../edge/identity.ts";
+import { monotonicMs } from "../host/clock.ts";
 import {
   JOIN_KEYS_PATH,
   JOIN_START_PATH,
@@ -33,9 +34,14 @@ import { DrillAct, type DrillActs } from "../drill/acts.ts";
 import type { ReportStore } from "../drill/store.ts";
 import { checked, readBody } from "./body.ts";
 import type { OwnDrill } from "./drill-commands.ts";
+import { createRateLimiter } from "./limits.ts";
 import { answerFault } from "./serve.ts";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Of whoever has a join token, or says so: a few certificate requests. */
+const JOIN_BODY_BYTES_MAX = 256 * 1024;
+/** How often anybody may try to join: it costs the record a read. */
+const JOINS = { burst: 20, perS: 0.5, keysMax: 1 };
 
 /** Who calls: the member that its certificate names. */
 export interface Caller {
@@ -122,20 +128,18 @@ export const RefuseAnswer = z.object({ confirmed: z.boolean(), because: z.string
 export function createMemberApp(deps: MemberDeps): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.onError((error) => answerFault(error, deps.log));
-  app.use(
-    bodyLimit({
-      maxSize: BODY_BYTES_MAX,
-      onError: () => {
-        throw new Fault("api.malformed", `a body may have ${BODY_BYTES_MAX} bytes at most`);
-      },
-    }),
-  );
+  const joins = createRateLimiter(JOINS);
+  app.use(JOIN_START_PATH, bounded(JOIN_BODY_BYTES_MAX));
   app.use(async (c, next) => {
     if (c.req.path !== JOIN_START_PATH) callerOf(c.env, deps);
     await next();
   });
+  app.use(bounded(BODY_BYTES_MAX));
 
   app.post(JOIN_START_PATH, async (c) => {
+    if (!joins.take("all", monotonicMs())) {
+      throw new Fault("access.too-fast", "others try to join all the time: again in a moment");
+    }
     const answer = await deps.admit(await readBody(JoinStart, c.req));
     return c.json(answer);
   });
@@ -243,6 +247,15 @@ function addDrill(app: Hono<{ Bindings: HttpBindings }>, deps: MemberDeps): void
     requireServer(c.env);
     await deps.drill.undo(await readBody(DrillAct, c.req));
     return c.json({ done: true as const });
+  });
+}
+
+function bounded(maxSize: number) {
+  return bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new Fault("api.malformed", `a body may have ${maxSize} bytes at most`);
+    },
   });
 }
 

@@ -4,7 +4,11 @@
 
 import { rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
-import { createServer as createHttpsServer, type ServerOptions } from "node:https";
+import {
+  createServer as createHttpsServer,
+  type Server as HttpsServer,
+  type ServerOptions,
+} from "node:https";
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -34,6 +38,10 @@ const STRANGERS_HANDSHAKE_MS = 10_000;
 const STRANGERS_IDLE_MS = 300_000;
 const STRANGERS_HEADERS_MAX = 64;
 const STRANGERS_CONNECTIONS_MAX = 500;
+/** Of one address: whoever holds many keeps nobody else out. */
+const CONNECTIONS_OF_ONE_MAX = 50;
+/** On a listener for members, those without a certificate that is good here. */
+const UNKNOWN_MAX = 30;
 /** How many connections begin: a TLS handshake costs this process milliseconds. */
 const ARRIVALS_OF_ONE = { burst: 60, perS: 20, keysMax: 10_000 };
 const ARRIVALS_OF_ALL = { burst: 300, perS: 60, keysMax: 1 };
@@ -83,6 +91,7 @@ export async function listenWithTls(
   const limits = strangers ? { ...STRANGERS, handshakeTimeout: STRANGERS_HANDSHAKE_MS } : OURS;
   const server = createHttpsServer({ ...tls, ...limits, minVersion: "TLSv1.2" }, listenerOf(app));
   if (strangers) boundStrangers(server);
+  else boundUnknown(server);
   // Garbage on the port ends that connection and nothing else.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   await listen(server, whereOf(options), describe(options));
@@ -145,10 +154,36 @@ function boundStrangers(server: Server): void {
   server.maxHeadersCount = STRANGERS_HEADERS_MAX;
   server.setTimeout(STRANGERS_IDLE_MS);
   // Before the handshake.
+  const open = new Map<string, number>();
   server.prependListener("connection", (socket: Socket) => {
     const from = sourceOf(plainAddress(socket.remoteAddress));
     const nowMs = monotonicMs();
-    if (!ofOne.take(from, nowMs) || !ofAll.take("all", nowMs)) socket.destroy();
+    const count = open.get(from) ?? 0;
+    const mayCome = count < CONNECTIONS_OF_ONE_MAX && ofOne.take(from, nowMs);
+    if (!mayCome || !ofAll.take("all", nowMs)) {
+      socket.destroy();
+      return;
+    }
+    open.set(from, count + 1);
+    socket.once("close", () => {
+      const left = (open.get(from) ?? 1) - 1;
+      if (left > 0) open.set(from, left);
+      else open.delete(from);
+    });
+  });
+}
+
+/** Whoever shows no certificate may call, a few at once: what they send is kept in memory. */
+function boundUnknown(server: HttpsServer): void {
+  let unknown = 0;
+  server.on("secureConnection", (socket) => {
+    if (socket.authorized) return;
+    if (unknown >= UNKNOWN_MAX) {
+      socket.destroy();
+      return;
+    }
+    unknown += 1;
+    socket.once("close", () => (unknown -= 1));
   });
 }
 

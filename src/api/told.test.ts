@@ -49,9 +49,10 @@ test("tellDeed has words for every route that changes something", () => {
   }
 });
 
-test("tellDeed leaves out strangers", () => {
+test("tellDeed leaves out strangers, and who hasn't the role", () => {
   const knock = { ...DEED, who: "-", outcome: "refused", code: "access.refused" } as const;
   assert.equal(tellDeed(knock), undefined);
+  assert.equal(tellDeed({ ...DEED, outcome: "refused", code: "access.role" }), undefined);
 });
 
 test("tellDeed leaves out reading, plans, and what the CA's own record has", () => {

@@ -95,8 +95,8 @@ const EVENT_OF: Record<string, EventName> = {
 /** What is told of a deed; nothing where it is no history. */
 export function tellDeed(deed: AuditEntry): Told | undefined {
   if (deed.what.startsWith("GET ") || SILENT.has(deed.what)) return undefined;
-  // Strangers don't write history, however often they knock.
-  if (deed.who === NOBODY) return undefined;
+  // Strangers don't write history, nor does who may not: however often they knock.
+  if (deed.who === NOBODY || deed.code === "access.role") return undefined;
   const words = WORDS[deed.what] ?? deed.what;
   const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { endOf, renderHandedOver } from "./drain.ts";
+import { endOf, renderHandedOver, waitForDrain } from "./drain.ts";
 import { meantBy } from "./restart.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
@@ -48,4 +48,19 @@ test("renderHandedOver says what becomes of open connections", () => {
     renderHandedOver({ ...moved, breaks: "moves are paused" }),
     /^! .*moves are paused$/,
   );
+});
+
+test("waitForDrain bears a daemon that restarts meanwhile, and one that stays away no longer than that", async () => {
+  const of = (drained: boolean) => {
+    const left = drained ? [] : ["1 request still there"];
+    return { id: "s1", drained, requests: 0, addresses: [], left, silent: [] };
+  };
+  const looks = [of(false), undefined, of(true)];
+  const lines: string[] = [];
+  const output = { progress: (line: string) => lines.push(line) };
+  const progress = await waitForDrain(async () => looks.shift(), output, { waitMs: 60_000 });
+  assert.equal(progress?.drained, true);
+  assert.match(lines.join("|"), /1 request still there\|.*daemon can't tell/);
+  const away = waitForDrain(async () => undefined, output, { waitMs: 60_000, awayMs: -1 });
+  assert.equal(await away, undefined);
 });

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { parseDuration } from "../base/duration.ts";
-import { Fault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { parseLocalTime, renderLocalTime } from "../base/local-time.ts";
 import { pause } from "../base/retry.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
@@ -22,6 +22,15 @@ import { untilInterrupted } from "./interrupted.ts";
 
 const LOOK_MS = 1000;
 const ASK_MS = 15_000;
+/** This server's daemon, or etcd, may be away for a while: the drain is in force all the same. */
+const AWAY_MS = 60_000;
+/** What no later look would change. */
+const FINAL = ["cluster.not-a-member", "member.removed", "member.not-found"];
+const UNKNOWN = {
+  drained: false,
+  left: ["this server's daemon can't tell what still runs there"],
+  silent: [],
+};
 /** Longer than a switchover takes. */
 const DRAIN_MS = 180_000;
 const DURATION_S_MAX = 366 * 86_400;
@@ -46,7 +55,10 @@ export function addDrain(program: Command): void {
     .option("--until <time>", "end it by itself then, as in 15:00 or 2026-12-01 15:00")
     .option("--wait <duration>", "how long to wait until nothing runs there any more", "15m")
     .option("--no-wait", "return at once")
-    .option("--force", "also when no other server is ready to take the agents")
+    .option(
+      "--force",
+      "also when no other server is ready to take the agents, or connections break",
+    )
     .option("--dry-run", "say what it would mean, change nothing")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)
@@ -68,7 +80,8 @@ stops nothing: its edge, its CA and its courier go on, and agents that come to i
 puppetserver is up, it is asked all the same. It holds through a reboot of that server and without the daemons, until
 "understudy undrain" or its end. Said again, it takes the new reason and the new end.
 
-Exit code: 0 it is drained; 1 refused or failed; 3 the drain is in force, but something still runs there.`;
+Exit code: 0 it is drained; 1 refused or failed; 3 the drain is in force, but something still runs there, or this
+server's daemon can't tell.`;
 
 async function drain(name: string, flags: Flags): Promise<void> {
   const output = createOutput(flags.json === true);
@@ -92,16 +105,18 @@ async function drain(name: string, flags: Flags): Promise<void> {
   if (said.handedOver !== undefined) output.progress(renderHandedOver(said.handedOver));
   const undo = `Undo: understudy undrain ${name}`;
   output.progress(`${id} gets nothing new${describeEnd(wish.until, nowMs)}. ${undo}`);
-  const progress = waitMs === 0 ? await ask(id) : await wait(id, waitMs, output);
-  const { drained, left, silent } = progress;
+  const look = async () => lookAt(id);
+  const progress = waitMs === 0 ? await look() : await waitForDrain(look, output, { waitMs });
+  const { drained, left, silent } = progress ?? UNKNOWN;
   const lines = drained
     ? [`${id} is drained: nothing of agents' runs there. ${undo}`]
     : [`${id} is being drained, and stays so: ${left.join("; ")}. ${undo}`];
   for (const each of silent) {
     lines.push(`! ${each} doesn't answer: what its edge does can't be told.`);
   }
-  output.result({ ...said, ...progress }, lines.join("\n"));
-  process.exitCode = drained || waitMs === 0 ? EXIT.ok : EXIT.unconfirmed;
+  output.result({ ...said, ...(progress ?? UNKNOWN) }, lines.join("\n"));
+  const isSo = drained || (waitMs === 0 && progress !== undefined);
+  process.exitCode = isSo ? EXIT.ok : EXIT.unconfirmed;
 }
 
 async function undrain(name: string, flags: { json?: boolean }): Promise<void> {
@@ -142,28 +157,44 @@ function describeEnd(until: string | undefined, nowMs: number): string {
   return until === undefined ? "" : ` until ${renderLocalTime(Date.parse(until), nowMs)}`;
 }
 
-async function ask(name: string): Promise<DrainProgress> {
-  return callDaemon("GET", pathOf(name), { answer: DrainProgress, withinMs: ASK_MS });
+/** How far it is; undefined while this server's daemon can't tell. */
+async function lookAt(name: string): Promise<DrainProgress | undefined> {
+  const options = { answer: DrainProgress, withinMs: ASK_MS };
+  return callDaemon("GET", pathOf(name), options).catch((error: unknown) => {
+    if (FINAL.some((code) => isFault(error, code))) throw error;
+    return undefined;
+  });
 }
 
 function pathOf(name: string): string {
   return `/v1/drains/${encodeURIComponent(name)}`;
 }
 
-/** Waits until nothing runs there, `waitMs` have passed or somebody interrupts it. */
-async function wait(name: string, waitMs: number, output: Output): Promise<DrainProgress> {
+/**
+ * Waits until nothing runs there, `waitMs` have passed or somebody interrupts it. Undefined: the
+ * daemon hasn't told for longer than one restarts.
+ */
+export async function waitForDrain(
+  look: () => Promise<DrainProgress | undefined>,
+  output: Pick<Output, "progress">,
+  { waitMs, awayMs = AWAY_MS }: { waitMs: number; awayMs?: number },
+): Promise<DrainProgress | undefined> {
   const interrupted = untilInterrupted();
   const endMs = monotonicMs() + waitMs;
+  let heardMs = monotonicMs();
   let said = "";
+  let last: DrainProgress | undefined;
   for (;;) {
-    const progress = await ask(name);
-    const { drained, left } = progress;
-    if (drained || monotonicMs() >= endMs) return progress;
+    const progress = await look();
+    if (progress !== undefined) heardMs = monotonicMs();
+    else if (monotonicMs() - heardMs > awayMs) return undefined;
+    last = progress ?? last;
+    if (progress?.drained === true || monotonicMs() >= endMs) return progress;
     if (interrupted.aborted) {
       output.progress("interrupted: the drain stays in force");
-      return progress;
+      return last;
     }
-    const line = left.join("; ");
+    const line = (progress ?? UNKNOWN).left.join("; ");
     if (line !== said) output.progress(`   … ${line}`);
     said = line;
     await pause(LOOK_MS, interrupted);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderDone, renderPlan } from "./switchover.ts";
+import { asShown, renderDone, renderPlan } from "./switchover.ts";
 
 const before = [
   { id: "s1.test", addresses: ["10.0.0.10"] },
@@ -51,4 +51,17 @@ test("renderDone says what has moved, and what the former server still serves", 
   );
   assert.match(renderDone({ ...done, connections: 0 }), /s1\.test had no connection left/);
   assert.equal(renderDone({ ...done, already: true }), "s2.test holds it already: nothing to do.");
+});
+
+test("asShown: what runs is what was shown, whoever is the fittest by then", () => {
+  const body = { force: true, limitS: 900 };
+  const moves = [
+    { address: "10.0.0.10", breaks: "" },
+    { address: "10.0.1.10", breaks: "" },
+  ];
+  const shown = { ...body, to: "s2", address: "10.0.0.10" };
+  assert.deepEqual(asShown(body, { to: "s2", moves }), shown);
+  const named = { ...body, address: "10.0.1.10", to: "s2" };
+  assert.deepEqual(asShown(named, { to: "s2.test", moves }), { ...named, to: "s2.test" });
+  assert.deepEqual(asShown(body, { to: "s2", moves: [] }), { ...body, to: "s2" });
 });

@@ -4,6 +4,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { parseDuration, renderDuration } from "../base/duration.ts";
+import { Fault } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
 import { renderTable } from "../base/table.ts";
 import { IpAddress } from "../cluster/schema.ts";
@@ -25,6 +26,8 @@ const RUN_MS = 180_000;
 const LOOK_MS = 200;
 
 const Limit = z.coerce.number().pipe(SwitchoverAsk.shape.limitS.unwrap());
+
+const REFUSED = ["Nothing was changed. See: understudy switchover --dry-run, understudy status"];
 
 interface Flags {
   to?: string;
@@ -79,11 +82,22 @@ async function switchover(
     if (plan.refused !== "") process.exitCode = EXIT.failed;
     return;
   }
-  if (plan.refused === "" && flags.force === true && !plan.already) {
+  // What is refused isn't tried: judged anew it might be done, and nobody has been asked.
+  if (plan.refused !== "") throw new Fault("switchover.refused", plan.refused, { hints: REFUSED });
+  if (flags.force === true && !plan.already) {
     await confirm(plan.lines, plan.to, flags, output);
-  } else if (plan.refused === "") output.progress(plan.lines.join("\n"));
-  const done = await run(body, output);
+  } else output.progress(plan.lines.join("\n"));
+  const done = await run(asShown(body, plan), output);
   output.result(done, renderDone(done));
+}
+
+/** What the plan shows, and nothing that has become fitter since. */
+export function asShown(
+  body: SwitchoverAsk,
+  { to, moves }: Pick<SwitchoverPlan, "to" | "moves">,
+): SwitchoverAsk {
+  const address = body.address ?? moves[0]?.address;
+  return { ...body, to, ...(address === undefined ? {} : { address }) };
 }
 
 /** Runs it, tells what it is at, and stops it at Ctrl-C while nothing has moved. */

@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { requireUpgraded } from "../setup/roll-plan.ts";
 import { renderUpgradePlan } from "../setup/upgrade-plan.ts";
 import { MemberName, Reason, RollStarted, UpgradePlan } from "../setup/work-contract.ts";
 import { type Part, PARTS } from "../upgrade/parts.ts";
@@ -69,6 +70,7 @@ async function upgrade(words: string[], flags: Flags): Promise<void> {
   const reason = check(Reason, "--reason", flags.reason ?? "");
   const underWay = await lookForRoll();
   if (flags.dryRun !== true && underWay?.does === "upgrade" && underWay.end === undefined) {
+    requireUpgraded(underWay, meant);
     await showRoll({ roll: underWay, already: true }, output);
     return;
   }

@@ -67,6 +67,10 @@ const SEEN: RollSeen = {
   back: true,
   others: 2,
   busyElsewhere: "",
+  paused: false,
+  lackingMs: 0,
+  movingMs: 0,
+  refused: "",
 };
 
 const out = { sent: false };
@@ -79,12 +83,18 @@ const failedUnit = { unit: { active: "failed", result: "exit-code", invocation: 
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["has its addresses moved first", roll(), held, "move"],
-  ["leaves them to keepalived where that is refused", roll({ at: ago(MOVE_MS) }), held, "begin"],
+  [
+    "leaves them to keepalived where that is refused",
+    roll({ at: ago(MOVE_MS) }),
+    { ...held, movingMs: MOVE_MS },
+    "begin",
+  ],
+  ["has them moved also when it had to wait before", roll({ at: ago(MOVE_MS) }), held, "move"],
   ["waits for another voter", roll(), { quorumWithout: false }, undefined],
   [
     "halts where that voter doesn't come back",
     roll({ at: ago(PATIENCE_MS) }),
-    { quorumWithout: false },
+    { quorumWithout: false, lackingMs: PATIENCE_MS },
     "end halted: s1: another voter of etcd is missing",
   ],
   ["takes one that serves nobody without others", roll(), { serves: false, others: 0 }, "begin"],
@@ -97,6 +107,19 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["goes on with one that was interrupted", at("act"), job("none", "interrupted"), "act"],
   ["drains anew before it begins apt", at("act", 1000, lapsed), {}, "advance drain"],
   ["renews while apt works", at("act", 1000, lapsed), job("runs"), "renew"],
+  ["begins no apt where it is paused", at("act"), { ...out, paused: true }, "end halted"],
+  [
+    "waits for apt where it is paused meanwhile",
+    at("act"),
+    { ...job("runs"), paused: true },
+    undefined,
+  ],
+  [
+    "halts where its act is refused for longer than the limit",
+    at("act", UPGRADE_MS),
+    { ...out, refused: "no space left" },
+    "end halted: it isn't upgraded after 30m: no space left",
+  ],
   ["sees that it is done", at("act"), job("done"), "advance return"],
   ["halts with apt's words", at("act"), job("failed", "no network"), "end halted: no network"],
   ["halts where apt hangs", at("act", UPGRADE_MS), job("runs", "apt works"), "end halted"],

@@ -6,6 +6,7 @@ import {
   BACK_MS,
   DRAIN_MS,
   DRIVEN_MS,
+  isLacking,
   isSamePoint,
   LOADING_MS,
   PATIENCE_MS,
@@ -59,6 +60,10 @@ const WELL: RollSeen = {
   addresses: [],
   well: [],
   quorumWithout: true,
+  paused: false,
+  lackingMs: 0,
+  movingMs: 0,
+  refused: "",
 };
 
 const drained = { sent: false };
@@ -66,6 +71,8 @@ const started = { unit: unit("active", "new") };
 const silent = { unit: undefined };
 const stop = { stop: true };
 const lapsed = { until: ago(0) };
+const paused = { paused: true };
+const forLong = { lackingMs: PATIENCE_MS };
 const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["begins with the first", roll(), {}, "begin"],
   ["waits while another one loads by itself", roll(), { busyElsewhere: "s2" }, undefined],
@@ -76,10 +83,17 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
     "end halted",
   ],
   ["waits a moment for somebody else to serve", roll(), { others: 0 }, undefined],
-  ["halts without anybody else", roll({ at: ago(PATIENCE_MS) }), { others: 0 }, "end halted"],
+  ["halts without anybody else", roll(), { others: 0, ...forLong }, "end halted"],
+  [
+    "waits for somebody else also when it had waited before",
+    roll({ at: ago(PATIENCE_MS) }),
+    { others: 0 },
+    undefined,
+  ],
   ["goes on without anybody else by force", roll({ force: true }), { others: 0 }, "begin"],
-  ["halts before a daemon that is silent", roll({ at: ago(PATIENCE_MS) }), silent, "end halted"],
+  ["halts before a daemon that is silent", roll(), { ...silent, ...forLong }, "end halted"],
   ["skips who was removed", roll(), { member: false }, "skip"],
+  ["halts before one that is paused", roll(), paused, "end halted"],
   ["is stopped between two", roll(stop), {}, "end stopped"],
   [
     "is done",
@@ -107,8 +121,29 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   [
     "doesn't act when all others are gone",
     at("drain", PATIENCE_MS),
-    { ...drained, others: 0 },
+    { ...drained, others: 0, ...forLong },
     "end halted",
+  ],
+  [
+    "isn't halted by one look in the midst of a drain",
+    at("drain", PATIENCE_MS),
+    { ...drained, others: 0 },
+    undefined,
+  ],
+
+  ["halts at one that is paused meanwhile", at("drain"), { ...drained, ...paused }, "end halted"],
+  ["doesn't restart what is paused", at("act"), { ...drained, ...paused }, "end halted"],
+  [
+    "waits for one that was paused in its restart",
+    at("return"),
+    { ...paused, unwell: "no" },
+    undefined,
+  ],
+  [
+    "renews while its act is refused",
+    at("act", ACT_MS / 2, { until: ago(-1000) }),
+    drained,
+    "renew",
   ],
 
   ["restarts", at("act"), drained, "act"],
@@ -157,6 +192,14 @@ for (const [what, given, seen, expected] of CASES) {
   });
 }
 
+test("isLacking leaves out what another one's loading makes lack, before a server's turn", () => {
+  const alone = { ...WELL, others: 0 };
+  assert.equal(isLacking(roll(), WELL), false);
+  assert.equal(isLacking(roll(), alone), true);
+  assert.equal(isLacking(roll(), { ...alone, busyElsewhere: "s2" }), false);
+  assert.equal(isLacking(at("drain"), { ...alone, busyElsewhere: "s2" }), true);
+});
+
 test("isSamePoint: what was decided on one point of a roll doesn't hold for another", () => {
   const base = at("drain");
   assert.equal(isSamePoint({ ...base, until: ago(0), stop: true }, base), true);
@@ -176,6 +219,31 @@ test("withAction: a look from before the drain ended doesn't lead to the act", (
   const action = { do: "advance", step: "act", because: "" } as const;
   assert.equal(withAction(late, action, NOW_MS), late);
   assert.equal(withAction(at("drain"), action, NOW_MS).now?.step, "act");
+});
+
+/** The last record of a roll whose act is refused each time, with how often it was tried. */
+function refusedAlways(first: Roll, seen: RollSeen): { last: Roll; acts: number } {
+  let record = first;
+  let acts = 0;
+  for (let nowMs = NOW_MS; record.end === undefined && nowMs < NOW_MS + 6 * 3_600_000;) {
+    const action = planRoll(
+      record,
+      { ...seen, refused: acts > 0 ? "the disk is full" : "" },
+      nowMs,
+    );
+    if (action?.do === "act") acts += 1;
+    else if (action !== undefined) record = withAction(record, action, nowMs);
+    nowMs += 1500;
+  }
+  return { last: record, acts };
+}
+
+test("planRoll halts with the reason when its act has been refused for longer than the limit", () => {
+  const { last, acts } = refusedAlways(at("act", 0), { ...WELL, ...drained });
+  assert.equal(last.end?.how, "halted");
+  assert.match(last.end?.because ?? "", /doesn't restart after 6m: the disk is full/);
+  assert.ok(Date.parse(last.end?.at ?? "") - NOW_MS < ACT_MS + 2000, "at its limit");
+  assert.ok(acts > 1, "it is tried again");
 });
 
 /** Three servers, a record, and drivers that see both a moment late and die at any point. */

@@ -28,10 +28,22 @@ export const LOADING_MS = 900_000;
 /** For how long a server stays drained when nobody drives the roll any more. */
 export const DRIVEN_MS = 120_000;
 
+/** What its driver remembers of that server; whoever drives it next begins with nothing. */
+export interface RollRemembered {
+  /** For how long, at every look, it has lacked what it may not be taken out without. */
+  lackingMs: number;
+  /** For how long its addresses have been tried to be moved. */
+  movingMs: number;
+  /** Why the last try of what the roll is for was refused; empty: it wasn't. */
+  refused: string;
+}
+
 /** What is seen of the roll's server, or of the next one. */
-export interface RollSeen {
+export interface RollSeen extends RollRemembered {
   /** Whether it is a member that stays. */
   member: boolean;
+  /** Whether somebody has it left alone. */
+  paused: boolean;
   /** puppetserver's unit; undefined while its daemon doesn't answer. */
   unit: { active: string; result: string; invocation: string } | undefined;
   /** Whether it has a puppetserver that edges know. */
@@ -104,8 +116,9 @@ export function planRoll(roll: Roll, seen: RollSeen, nowMs: number): RollAction 
   if (roll.now === undefined) return planNext(roll, seen, nowMs);
   if (!seen.member) return { do: "finish", note: "it was removed", because: "it is no member" };
   const action = planStep(roll, roll.now, seen, nowMs);
-  if (action !== undefined || roll.now.step === "back") return action;
-  if (Date.parse(roll.until) - nowMs > DRIVEN_MS / 2) return undefined;
+  // An act may be refused each time: the drain must not end meanwhile, nor begin anew.
+  if ((action !== undefined && action.do !== "act") || roll.now.step === "back") return action;
+  if (Date.parse(roll.until) - nowMs > DRIVEN_MS / 2) return action;
   return { do: "renew", because: "it must not end while it is driven" };
 }
 
@@ -114,6 +127,7 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
   if (id === undefined) return { do: "end", how: "done", because: "every server is done" };
   if (roll.stop) return stopped(roll);
   if (!seen.member) return { do: "skip", id, because: "it is no member any more" };
+  if (seen.paused) return halt(`${id} is paused`);
   const idleMs = nowMs - Date.parse(roll.done.at(-1)?.at ?? roll.at);
   if (seen.busyElsewhere !== "") {
     return idleMs < LOADING_MS
@@ -121,17 +135,24 @@ function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undef
       : halt(`${seen.busyElsewhere}'s is loading for too long`);
   }
   const lacks = whatLacks(roll, seen);
-  if (lacks !== "") return idleMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
+  if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(`${id}: ${lacks}`);
   const { addresses } = seen;
-  if (addresses.length > 0 && idleMs < MOVE_MS) {
+  if (addresses.length > 0 && seen.movingMs < MOVE_MS) {
     return { do: "move", id, addresses, because: `it holds ${addresses.join(", ")}` };
   }
   const was = roll.does === "upgrade" ? seen.well.join(" ") : (seen.unit?.invocation ?? "");
   return { do: "begin", id, was, because: "it is the next one" };
 }
 
+/** Whether its driver's patience is running out: see `lackingMs`. */
+export function isLacking(roll: Roll, seen: Omit<RollSeen, keyof RollRemembered>): boolean {
+  // Another one that loads by itself is waited for longer, and may be what is lacking.
+  if (roll.now === undefined && seen.busyElsewhere !== "") return false;
+  return whatLacks(roll, seen) !== "";
+}
+
 /** Why a server may not be taken out now. */
-function whatLacks({ does, force }: Roll, seen: RollSeen): string {
+function whatLacks({ does, force }: Roll, seen: Omit<RollSeen, keyof RollRemembered>): string {
   const { others, unit, job, serves, quorumWithout } = seen;
   if ((does === "upgrade" ? job : unit) === undefined) return "its daemon doesn't answer";
   if (does === "upgrade" && !quorumWithout) return "another voter of etcd is missing";
@@ -196,8 +217,9 @@ function partsOf(was: string): string[] {
 
 function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | undefined {
   if (roll.stop) return stopped(roll);
+  if (seen.paused) return halt("it is paused");
   const lacks = whatLacks(roll, seen);
-  if (lacks !== "") return forMs < PATIENCE_MS ? undefined : halt(lacks);
+  if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(lacks);
   const { addresses, running } = seen;
   if (!seen.sent && running === 0 && addresses.length === 0) {
     return { do: "advance", step: "act", because: "nothing runs there" };
@@ -225,10 +247,11 @@ function planAct(
     const because = isUpgrade ? "its packages are upgraded" : "it has started";
     return { do: "advance", step: "return", ...(note === undefined ? {} : { note }), because };
   }
+  if (doing.is === "idle" && seen.paused) return halt("it is paused");
   const limitMs = isUpgrade ? UPGRADE_MS : ACT_MS;
   if (forMs >= limitMs) {
     const what = isUpgrade ? "it isn't upgraded" : "its puppetserver doesn't restart";
-    return halt(late(what, limitMs, doing.because));
+    return halt(late(what, limitMs, (doing.is === "idle" && seen.refused) || doing.because));
   }
   if (doing.is !== "idle") return undefined;
   return lapsed ? DRAIN_ANEW : { do: "act", because: "nothing runs there" };

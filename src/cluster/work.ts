@@ -41,6 +41,8 @@ export type PackageStep = z.infer<typeof PackageStep>;
 /** What an upgrade does. A part that is added needs a name of its own: see upgrade/parts.ts. */
 export const UpgradeOf = z.object({
   parts: z.array(z.string()),
+  /** Whether every member was meant, also those where there was nothing to do. */
+  everyone: z.boolean().optional(),
   /** What was planned for each server, so that no other version gets in between. */
   servers: z.array(
     z.object({

@@ -14,7 +14,7 @@ import { PORTS } from "../host/paths.ts";
 import type { AccessRevoked, ApiShown } from "../setup/contract.ts";
 import type { Core } from "./core.ts";
 
-/** More than a member's timer needs. */
+/** More than a member's timer needs, and one that missed a call is asked again meanwhile. */
 const SEEN_MS_MAX = 6000;
 const ASK_EVERY_MS = 300;
 
@@ -28,7 +28,7 @@ export function accessCommands(
   const settle = async (wanted: ApiSettings | undefined) => {
     keeper.loop.wake();
     const shown = await settled(shared.status, (status) =>
-      status.members.every(({ local }) => local === undefined || hasTaken(local.api, wanted)),
+      status.members.every(({ local }) => local !== undefined && hasTaken(local.api, wanted)),
     );
     return describeApi(shown, wanted);
   };
@@ -54,7 +54,7 @@ export function accessCommands(
       access.loop.wake();
       const status = await settled(shared.status, (seen) =>
         seen.members.every(
-          ({ local }) => local === undefined || (local.api?.accessRevision ?? revision) >= revision,
+          ({ local }) => local !== undefined && (local.api?.accessRevision ?? revision) >= revision,
         ),
       );
       return { name, ...judgeRevoked(status, revision) };

@@ -19,7 +19,7 @@ import {
   renderDrainPlan,
 } from "../setup/drain-plan.ts";
 import type { DrainPlan } from "../setup/work-contract.ts";
-import { breaksOf, handOver, type Moves } from "./hand-over.ts";
+import { handOver, planHandOver, type Moves } from "./hand-over.ts";
 
 export interface DrainHost {
   etcd: Etcd;
@@ -44,10 +44,9 @@ export function drainCommands(host: DrainHost): DrainCommands {
     async plan(name) {
       const status = await host.status();
       const id = find(status, name);
-      const to = heirsOf(status, id, wallMs())[0];
-      const breaks =
-        to === undefined ? "" : await breaksOf(host.moves, addressesOf(status, id), to);
-      return planDrain(status, id, wallMs(), breaks);
+      const heirs = heirsOf(status, id, wallMs());
+      const handing = await planHandOver(host.moves, addressesOf(status, id), heirs);
+      return planDrain(status, id, wallMs(), handing);
     },
     async drain({ name, reason, until, force }, by) {
       const status = await host.status();
@@ -64,9 +63,8 @@ export function drainCommands(host: DrainHost): DrainCommands {
         ...(until === undefined ? {} : { until }),
       };
       if (!force) requireUnrefused(planDrain(status, id, nowMs));
-      const to = heirsOf(status, id, nowMs)[0];
-      const handedOver =
-        to === undefined ? undefined : await handOver(host.moves, addressesOf(status, id), to);
+      const heirs = heirsOf(status, id, nowMs);
+      const handedOver = await handOver(host.moves, addressesOf(status, id), heirs);
       const after = await updateWork(etcd, (work) => {
         // Judged anew with what the record says now: another one may be drained since.
         if (!force) requireUnrefused(planDrain({ ...status, work }, id, nowMs));

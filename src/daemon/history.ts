@@ -128,7 +128,9 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   };
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
-    const subject = `${told.kind} ${told.by ?? ""}`;
+    // Whoever it is has one limit, wherever he comes from.
+    const [who = ""] = (told.by ?? "").split(" from ");
+    const subject = `${told.kind} ${who}`;
     // Hooks run on every event: what they come to must not leave other things untold.
     tell([{ subject, draft, ...(told.kind !== "hook" && { deed: true as const }) }]);
   };

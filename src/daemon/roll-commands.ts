@@ -11,7 +11,7 @@ import type { ClusterStatus } from "../cluster/status.ts";
 import { newestRoll, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { planRestarts, renderRollPlan, rollIds } from "../setup/roll-plan.ts";
+import { planRestarts, renderRollPlan, requireRestarted, rollIds } from "../setup/roll-plan.ts";
 
 export interface RollCommandsHost {
   etcd: Etcd;
@@ -35,8 +35,11 @@ export function rollCommands(host: RollCommandsHost): RollCommands {
       const after = await updateWork(etcd, (work) => {
         const underWay = rollUnderWay(work);
         if (underWay?.does === "upgrade") throw upgraded();
-        // Somebody was quicker: both watch that one.
-        if (underWay !== undefined) return work;
+        // Somebody was quicker: both watch that one, if it does all of it.
+        if (underWay !== undefined) {
+          if (!wish.rest) requireRestarted(underWay, rollIds({ ...status, work }, wish));
+          return work;
+        }
         const ids = rollIds({ ...status, work }, wish);
         const plan = planRestarts({ ...status, work }, ids, nowMs);
         if (plan.refused !== "" && !force) throw refused(plan.refused, renderRollPlan(plan));

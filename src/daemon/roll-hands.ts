@@ -33,8 +33,11 @@ export interface RollHands {
   restart(member: Member, asked: { key: string; was: string }): Promise<void>;
   /** How far its upgrade is; undefined while its daemon doesn't answer. */
   job(member: Member, key: string): Promise<UpgradeJob | undefined>;
-  /** Moves `addresses`, which one server holds, to `to`; `breaks`: why that can't be. */
-  handOver(addresses: readonly string[], to: string): Promise<Pick<HandedOver, "breaks">>;
+  /** Moves `addresses`, which one server holds, to one of `heirs`; `breaks`: why that can't be. */
+  handOver(
+    addresses: readonly string[],
+    heirs: readonly string[],
+  ): Promise<Pick<HandedOver, "breaks">>;
   /** Has it upgraded; doesn't wait for it. */
   upgrade(member: Member, key: string): Promise<void>;
 }
@@ -84,7 +87,9 @@ export function rollHands(core: Core, moves: Moves): RollHands {
         : peers.call(member.address, path, { answer: UpgradeJobAnswer, withinMs: ASK_MS });
       return asked.catch(() => undefined);
     },
-    handOver: async (addresses, to) => (await handOver(moves, addresses, to)) ?? { breaks: "" },
+    // Without waiting for another switchover: whoever drives the roll tries again.
+    handOver: async (addresses, heirs) =>
+      (await handOver(moves, addresses, heirs, 0)) ?? { breaks: "" },
     async upgrade(member, key) {
       if (isOwn(member)) {
         await upgradeOwn(core, key);

@@ -9,6 +9,7 @@ import { readWork, updateWork } from "../cluster/record.ts";
 import { answer, edge, judge, local, NOW_MS, row, silent } from "../cluster/testing/status.ts";
 import { isOut, newestRoll, NO_WORK, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import { type View } from "../cluster/view.ts";
+import { ACT_MS } from "../cluster/roll.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import { rollFacts, type RollHost, startRollLoop } from "./roll.ts";
@@ -32,6 +33,7 @@ function createWorld() {
   let holder = "s1";
   const clock = { isRight: true };
   const broken = new Set<string>();
+  const refusing = new Set<string>();
   const log = createLog(() => undefined);
   const status = async () => {
     const work = await readWork(etcd.client());
@@ -78,6 +80,7 @@ function createWorld() {
         unwell: async () => "",
         warm: async () => "",
         restart: async ({ id }, { was }) => {
+          if (refusing.has(id)) throw new Error("Unit puppetserver.service is masked");
           if (String(starts.get(id)) !== was) return;
           starts.set(id, (starts.get(id) ?? 0) + 1);
           restarted.push(id);
@@ -87,9 +90,9 @@ function createWorld() {
           const state = ran ? (broken.has(id) ? "failed" : "done") : "none";
           return { state, because: broken.has(id) ? "dpkg failed" : "" };
         },
-        handOver: async (addresses, to) => {
+        handOver: async (addresses, heirs) => {
           moved.push(`${addresses.join()} from ${holder}`);
-          holder = to;
+          holder = heirs[0] ?? holder;
           return { breaks: "" };
         },
         upgrade: async ({ id }, key) => {
@@ -111,7 +114,7 @@ function createWorld() {
     };
     return { refresh, looked, end };
   };
-  return { commands, drive, restarted, upgraded, moved, broken, clock };
+  return { commands, drive, restarted, upgraded, moved, broken, refusing, clock };
 }
 
 const wish = { names: [], rest: false, reason: "", force: false };
@@ -163,6 +166,19 @@ test("startRollLoop takes each server once, also with two drivers; begun twice i
   for (const driver of drivers) await driver.end();
 });
 
+test("a restart under way of other servers isn't taken for the one that is wished", async () => {
+  const world = createWorld();
+  await world.commands.begin({ ...wish, names: ["s1"] }, "ops");
+  assert.equal((await world.commands.begin({ ...wish, names: ["s1"] }, "ops")).already, true);
+  const refusal = { code: "roll.refused" };
+  await assert.rejects(world.commands.begin({ ...wish, names: ["s3"] }, "ops"), refusal);
+  await assert.rejects(world.commands.begin(wish, "ops"), refusal, "all of them");
+  const driver = world.drive();
+  await untilEnded([driver]);
+  assert.deepEqual(world.restarted, ["s1"]);
+  await driver.end();
+});
+
 test("startRollLoop goes on where a former driver stopped", async () => {
   const world = createWorld();
   await world.commands.begin(wish, "ops");
@@ -189,6 +205,20 @@ test("startRollLoop halts at the first that fails, and --rest takes those that w
   assert.deepEqual(roll.ids, ["s2", "s3"]);
   assert.equal((await untilEnded([driver])).end?.how, "done");
   assert.deepEqual(world.restarted, ["s1", "s2", "s2", "s3"]);
+  await driver.end();
+});
+
+test("startRollLoop goes on looking where its act is refused, and halts with the reason", async () => {
+  const world = createWorld();
+  world.refusing.add("s1");
+  const { roll } = await world.commands.begin(wish, "ops");
+  const since = new Date(Date.now() - ACT_MS + 4000).toISOString();
+  const now = { id: "s1", step: "act" as const, since, was: "1", note: "" };
+  await updateWork(etcd.client(), (work) => withRoll(work, { ...roll, now }));
+  const driver = world.drive();
+  const halted = await untilEnded([driver]);
+  assert.match(halted.end?.because ?? "", /doesn't restart after 6m: .* is masked/);
+  assert.deepEqual(world.restarted, []);
   await driver.end();
 });
 
@@ -268,6 +298,7 @@ test("rollFacts tells what edges that answer see, and who else serves", () => {
     others: 2,
     serves: true,
     quorumWithout: true,
+    paused: false,
   };
   assert.deepEqual(well, { ...expected, busyElsewhere: "" });
   const out = [row("s1"), row("s2", { state: "drained" }), row("s3")];
@@ -277,6 +308,9 @@ test("rollFacts tells what edges that answer see, and who else serves", () => {
   );
   const drain = { id: "s2", by: "ops", at: "", reason: "" };
   assert.equal(facts(seen(out), { drains: [drain] }).back, true, "somebody keeps it out");
+  const until = new Date(NOW_MS + 60_000).toISOString();
+  const pause = { scope: "server", id: "s2", by: "ops", at: "", reason: "", until };
+  assert.equal(facts(seen(out), { drains: [], pauses: [pause] }).paused, true);
   const down = [row("s1"), row("s2", { state: "starting", because: "503" }), row("s3")];
   assert.match(facts(seen(down)).unseen, /edge sees it as starting: 503/);
   assert.equal(facts([silent("s1"), silent("s2"), silent("s3")]).back, false, "nobody tells");

@@ -1,14 +1,18 @@
 // Drives the roll that is under way: the member that leads does, and goes on where another one
 // stopped. The judgement is cluster/roll.ts. It also takes out of the record what has ended.
 
+import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
+import { RollMemory } from "../cluster/roll-memory.ts";
 import {
+  isLacking,
   isSamePoint,
   planRoll,
   type RollAction,
+  type RollRemembered,
   type RollSeen,
   rollTarget,
   withAction,
@@ -20,6 +24,7 @@ import { wellParts } from "../cluster/well.ts";
 import {
   drainOf,
   givesAway,
+  isPaused,
   NO_WORK,
   type Roll,
   rollUnderWay,
@@ -36,6 +41,8 @@ import type { RollHands } from "./roll-hands.ts";
 
 const TICK_MS = 1500;
 const MOVE_AGAIN_MS = 20_000;
+/** It goes into the record. */
+const BECAUSE_MAX = 1000;
 
 export interface RollHost {
   etcd: Etcd;
@@ -52,20 +59,29 @@ export interface RollHost {
 export function startRollLoop(host: RollHost): Loop {
   const { keeper, log, signal } = host;
   const moveAway = moverOf(host);
+  const memory = new RollMemory();
   const loop = startLoop({
     name: "planned work",
     everyMs: TICK_MS,
     log,
     signal,
     body: async () => {
-      if (!host.leads() || !keeper.record().reachable) return;
+      if (!host.leads() || !keeper.record().reachable) {
+        memory.turnTo(undefined);
+        return;
+      }
       await tidyUp(host);
       const roll = rollUnderWay(keeper.current()?.work ?? NO_WORK);
-      if (roll !== undefined) await step({ ...host, moveAway }, roll);
+      if (roll !== undefined) await step({ ...host, moveAway, memory }, roll);
     },
   });
   keeper.onChange(() => loop.wake());
   return loop;
+}
+
+interface Driver extends RollHost {
+  memory: RollMemory;
+  moveAway(move: Move): Promise<void>;
 }
 
 type Move = Extract<RollAction, { do: "move" }>;
@@ -75,9 +91,9 @@ function moverOf(host: RollHost): (move: Move) => Promise<void> {
   let failedMs = Number.NEGATIVE_INFINITY;
   return async ({ id, addresses }) => {
     if (monotonicMs() - failedMs < MOVE_AGAIN_MS) return;
-    const [to] = heirsOf(await host.status(), id, wallMs());
+    const heirs = heirsOf(await host.status(), id, wallMs());
     const { breaks } =
-      to === undefined ? { breaks: "nobody else" } : await host.hands.handOver(addresses, to);
+      heirs.length === 0 ? { breaks: "nobody else" } : await host.hands.handOver(addresses, heirs);
     if (breaks === "") return;
     failedMs = monotonicMs();
     host.log.warn(`${addresses.join(", ")} can't be moved before ${id} is upgraded: ${breaks}`);
@@ -96,24 +112,19 @@ async function tidyUp(host: RollHost): Promise<void> {
 }
 
 /** Looks, decides and does one thing. */
-async function step(
-  host: RollHost & { moveAway(move: Move): Promise<void> },
-  roll: Roll,
-): Promise<void> {
+async function step(host: Driver, roll: Roll): Promise<void> {
   const { etcd, keeper, log } = host;
   const action = planRoll(roll, await look(host, roll), wallMs());
   if (action === undefined) return;
   const where = rollTarget(roll) ?? "";
   if (action.do === "move") {
+    host.memory.moves(monotonicMs());
     await host.moveAway(action);
     return;
   }
   if (action.do !== "renew") log.notice(`roll: ${action.do} ${where}: ${action.because}`);
   if (action.do === "act") {
-    const member = keeper.current()?.members.find(({ id }) => id === where);
-    if (member === undefined || roll.now === undefined) return;
-    if (roll.does === "upgrade") await host.hands.upgrade(member, roll.key);
-    else await host.hands.restart(member, { key: roll.key, was: roll.now.was });
+    await act(host, roll);
     return;
   }
   await updateWork(etcd, (work) => {
@@ -125,16 +136,31 @@ async function step(
   keeper.loop.wake();
 }
 
+/** Has done what the roll is for. What refuses it may do so for good: the step's limit ends that. */
+async function act({ keeper, hands, memory, log }: Driver, roll: Roll): Promise<void> {
+  const { now, key } = roll;
+  const member = keeper.current()?.members.find(({ id }) => id === now?.id);
+  if (member === undefined || now === undefined) return;
+  const acts =
+    roll.does === "upgrade"
+      ? hands.upgrade(member, key)
+      : hands.restart(member, { key, was: now.was });
+  const refused = await acts.then(() => "", messageOf);
+  if (refused !== "" && refused !== memory.refused) log.warn(`roll: ${member.id}: ${refused}`);
+  memory.refused = refused.slice(0, BECAUSE_MAX);
+}
+
 /** What planRoll needs to know. */
-async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
+async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   const id = rollTarget(roll) ?? "";
-  const { hands } = host;
+  const { hands, memory } = host;
+  memory.turnTo(roll);
   const now = await host.status();
   const { unseen, ...facts } = rollFacts(now, id, wallMs());
   const answer = now.members.find((each) => each.member.id === id);
   if (answer === undefined || answer.member.phase === "leaving") {
     const none = { unit: undefined, well: [], addresses: [], unwell: "it is no member" };
-    return { ...facts, ...none, member: false };
+    return { ...facts, ...none, ...memory.recall(monotonicMs()), member: false };
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
@@ -147,7 +173,7 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
   const why = silent || unseen;
   const isCold = why === "" && roll.now?.step === "return" && unit?.active === "active";
   const fit = new Set(sumPuppetdbs(now.members).flatMap((each) => (each.fit ? [each.id] : [])));
-  return {
+  const seen = {
     ...facts,
     member: true,
     unit,
@@ -159,7 +185,14 @@ async function look(host: RollHost, roll: Roll): Promise<RollSeen> {
     running: Math.max(facts.running, running),
     unwell: isCold ? await hands.warm(member) : why,
   };
+  memory.looked(isLacking(roll, seen), monotonicMs());
+  return { ...seen, ...memory.recall(monotonicMs()) };
 }
+
+type RollFacts = Omit<
+  RollSeen,
+  "member" | "unit" | "job" | "unwell" | "addresses" | "well" | keyof RollRemembered
+> & { unseen: string };
 
 /**
  * What edges tell; those that don't answer are left out. `unseen`: one finds its puppetserver dead.
@@ -168,9 +201,7 @@ export function rollFacts(
   { members, work, etcd }: ClusterStatus,
   id: string,
   nowMs: number,
-): Omit<RollSeen, "member" | "unit" | "job" | "unwell" | "addresses" | "well"> & {
-  unseen: string;
-} {
+): RollFacts {
   const own = members.find(({ member }) => member.id === id)?.member;
   const votes = isVoting(members.find(({ member }) => member.id === id)?.local);
   const serves = (own?.backends ?? []).length > 0;
@@ -192,6 +223,7 @@ export function rollFacts(
     ({ member }) => member.id !== id && member.backends.some(({ unfit }) => unfit === RELOADING),
   );
   return {
+    paused: isPaused(work, id, nowMs),
     sent: rows.some(({ state }) => state === "up"),
     running: rows.reduce((sum, { busy }) => sum + busy, 0),
     serves,

@@ -5,7 +5,7 @@ import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { answer, local } from "../cluster/testing/status.ts";
 import { judgeStatus } from "../cluster/status.ts";
-import { NO_WORK } from "../cluster/work.ts";
+import { NO_WORK, type Roll, type Work } from "../cluster/work.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
@@ -69,7 +69,7 @@ class Servers {
 }
 
 /** What is drained and paused. */
-let work = NO_WORK;
+let work: Work = NO_WORK;
 let cluster: EtcdTestCluster;
 let servers = new Servers();
 before(async () => {
@@ -219,6 +219,27 @@ test("a plan shows who holds what before and after; a member that is no server i
   assert.equal(plan.refused, "");
   assert.deepEqual(servers.calls, []);
   await assert.rejects(commands("w1", "witness").plan(ASK), /this member is no server/);
+});
+
+test("a switchover takes no server whose addresses an upgrade sends away", async () => {
+  const until = new Date(Date.now() + 60_000).toISOString();
+  const upgrade: Roll = {
+    key: "k",
+    does: "upgrade",
+    upgrade: { parts: ["haproxy"], servers: [{ id: "s2", packages: [], moves: true }] },
+    by: "ops",
+    at: until,
+    reason: "",
+    ids: ["s2"],
+    force: false,
+    done: [],
+    now: { id: "s2", step: "act", since: until, was: "", note: "" },
+    until,
+    stop: false,
+  };
+  work = { drains: [], upgrade };
+  assert.equal((await commands().plan(ASK)).to, "s3");
+  assert.match((await commands().plan({ ...ASK, to: "s2" })).refused, /it is being upgraded/);
 });
 
 test("a failover is refused while the holder answers, and takes the address when none does", async () => {

@@ -13,7 +13,7 @@ import type { Member, NodeFile } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { inTurn } from "../cluster/turn.ts";
 import { serversOf, type View } from "../cluster/view.ts";
-import { isPaused } from "../cluster/work.ts";
+import { drainOf, isPaused, isWithoutAddresses, type Work } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 import { canonicalAddress, parseCidr } from "../host/network.ts";
@@ -93,11 +93,13 @@ export async function lookAtAll(
   deps: Pick<SwitchoverDeps, "view" | "status" | "actsOf">,
 ): Promise<ServerFacts[]> {
   const status = await deps.status();
+  const { work } = deps.view();
   return Promise.all(
     serversOf(deps.view()).map(async (member): Promise<ServerFacts> => {
       const answer = status.members.find((each) => each.member.id === member.id);
-      const paused = isPaused(deps.view().work, member.id, wallMs(), "addresses");
-      const facts = { id: member.id, unfit: unfitness(member, answer), paused };
+      const paused = isPaused(work, member.id, wallMs(), "addresses");
+      const unfit = unfitness(member, answer) || givesThemAway(work, member.id);
+      const facts = { id: member.id, unfit, paused };
       try {
         return { ...facts, look: await deps.actsOf(member).look() };
       } catch (error) {
@@ -115,6 +117,13 @@ function unfitness(member: Member, answer: ClusterStatus["members"][number] | un
   if (local.edge?.active !== true) return "its edge is down";
   if (local.drained === true) return "it is drained";
   return "";
+}
+
+/** Why it would give an address away again at once; empty: it would keep it. */
+function givesThemAway(work: Work, id: string): string {
+  const nowMs = wallMs();
+  if (drainOf(work, id, nowMs) !== undefined) return "it is drained";
+  return isWithoutAddresses(work, id, nowMs) ? "it is being upgraded" : "";
 }
 
 /** Who holds what, as the servers say it. */

@@ -7,7 +7,7 @@ import type { Peers } from "../cluster/peer.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { judge, three } from "../cluster/testing/status.ts";
-import { NO_WORK, type PackageStep, withoutDrill } from "../cluster/work.ts";
+import { NO_WORK, type PackageStep, withoutDrill, withRoll } from "../cluster/work.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import type { UpgradeLook } from "../upgrade/look.ts";
@@ -56,6 +56,15 @@ test("upgradeCommands writes what was planned into the record, apart from restar
   assert.deepEqual(recorded.ids, ["s1", "s2", "s3"]);
   const again = await upgrade.begin(wish, "another");
   assert.deepEqual([again.already, again.roll.key], [true, begun.roll.key]);
+  await updateWork(etcd.client(), (work) => {
+    return withRoll(work, {
+      ...begun.roll,
+      ids: ["s1"],
+      upgrade: { parts: ["haproxy"], servers: [] },
+    });
+  });
+  const another = upgrade.begin({ ...wish, parts: ["puppetserver"] }, "ops");
+  await assert.rejects(another, { code: "roll.refused" }, "that one does something else");
   assert.equal((await roll.show()).roll?.key, begun.roll.key);
   assert.equal((await roll.stop("ops")).roll?.stop, true);
 });

@@ -15,6 +15,7 @@ import type { ClusterStatus } from "../cluster/status.ts";
 import { drillInTheWay, isPaused, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
+import { requireUpgraded } from "../setup/roll-plan.ts";
 import { type Looks, planUpgrade, renderUpgradePlan } from "../setup/upgrade-plan.ts";
 import type { UpgradeMeant, UpgradePlan } from "../setup/work-contract.ts";
 import { lookForUpgrades, UpgradeLook, type LookWish } from "../upgrade/look.ts";
@@ -48,7 +49,7 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
     plan,
     async begin({ reason, force, shown, ...wish }, by) {
       const under = rollUnderWay(await readWork(etcd));
-      if (under !== undefined) return alreadyThere(under);
+      if (under !== undefined) return alreadyThere(under, wish);
       const planned = await plan(wish);
       if (planned.refused !== "" && !force) throw refused(planned.refused, planned);
       if (planned.steps.length === 0) throw refused("there is nothing to upgrade", planned);
@@ -61,7 +62,7 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
       const fresh: Roll = {
         key: randomUUID(),
         does: "upgrade",
-        upgrade: upgradeOf(planned),
+        upgrade: { ...upgradeOf(planned), everyone: wish.names.length === 0 },
         by,
         at: isoTime(nowMs),
         reason,
@@ -80,7 +81,7 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
       });
       host.wake();
       const now = rollUnderWay(after);
-      if (now !== undefined && now.key !== fresh.key) return alreadyThere(now);
+      if (now !== undefined && now.key !== fresh.key) return alreadyThere(now, wish);
       log.notice(`servers are upgraded in turn, for ${by}`, { ids: fresh.ids });
       return { roll: fresh, already: false };
     },
@@ -102,9 +103,12 @@ function upgradeOf({ parts, steps }: UpgradePlan): NonNullable<Roll["upgrade"]> 
   return { parts, servers };
 }
 
-/** Somebody was quicker: both watch that one, if it is an upgrade. */
-function alreadyThere(roll: Roll): { roll: Roll; already: boolean } {
-  if (roll.does === "upgrade") return { roll, already: true };
+/** Somebody was quicker: both watch that one, if it does all that is wished. */
+function alreadyThere(roll: Roll, wish: UpgradeMeant): { roll: Roll; already: boolean } {
+  if (roll.does === "upgrade") {
+    requireUpgraded(roll, wish);
+    return { roll, already: true };
+  }
   throw new Fault("upgrade.refused", "puppetservers restart one after another now", {
     hints: ["Wait for its end: understudy status"],
   });

@@ -85,6 +85,13 @@ test("without quorum: Fault etcd.no-quorum that counts, and serializable reads g
   const survivor = cluster.client({ endpoints: [three.clientUrl] });
   await survivor.get("c");
   await Promise.all([one.kill(), two.kill()]);
+  await until(
+    "the survivor is in no doubt",
+    async () => (await etcd.status(three.clientUrl)).leaderId === "0",
+    {
+      withinMs: 30_000,
+    },
+  );
   const options = { withinMs: 1500 };
   await assert.rejects(etcd.get("c", options), (error) => {
     assert.ok(isFault(error, "etcd.no-quorum"), String(error));

@@ -12,7 +12,8 @@ import {
   silent,
   three,
 } from "../cluster/testing/status.ts";
-import { judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
+import type { Roll } from "../cluster/work.ts";
+import { heirsOf, judgeDrained, planDrain, renderDrainPlan } from "./drain-plan.ts";
 
 const plan = (members: MemberAnswer[], id = "s1", drained: string[] = []) => {
   const drains = drained.map((each) => ({ id: each, by: "ops", at: "", reason: "" }));
@@ -31,6 +32,14 @@ test("planDrain says where addresses and requests go, and what capacity is left"
   const text = renderDrainPlan(said);
   assert.match(text, /2\. 10\.0\.0\.10 goes to another server: s2 is next in line/);
   assert.match(text, /Capacity: 8 of 12 JRubies are left/);
+});
+
+test("planDrain shows whoever is handed the addresses, though another one is next in line", () => {
+  const said = planDrain(judge(three()), "s1", NOW_MS, { to: "s3", breaks: "" });
+  assert.deepEqual(
+    said.topology.map(({ then }) => then),
+    ["drained", "4 JRubies", "4 JRubies, 10.0.0.10"],
+  );
 });
 
 test("planDrain refuses to take the last server or puppetserver away, and says why", () => {
@@ -53,6 +62,42 @@ test("planDrain refuses to take the last server or puppetserver away, and says w
   assert.match(forced.steps.map(({ what }) => what).join("|"), /10\.0\.0\.10 stays/);
 });
 
+test("heirsOf leaves out a server whose addresses an upgrade sends away", () => {
+  const upgrade: Roll = {
+    key: "k",
+    does: "upgrade",
+    upgrade: { parts: ["haproxy"], servers: [{ id: "s2", packages: [], moves: true }] },
+    by: "ops",
+    at: "",
+    reason: "",
+    ids: ["s2"],
+    force: false,
+    done: [],
+    now: { id: "s2", step: "act", since: "", was: "", note: "" },
+    until: new Date(NOW_MS + 1000).toISOString(),
+    stop: false,
+  };
+  const heirs = (roll: Roll) =>
+    heirsOf(judge(three(), {}, { drains: [], upgrade: roll }), "s1", NOW_MS);
+  assert.deepEqual(heirs(upgrade), ["s3"]);
+  const stays = { parts: ["etcd"], servers: [{ id: "s2", packages: [], moves: false }] };
+  assert.deepEqual(heirs({ ...upgrade, upgrade: stays }), ["s2", "s3"]);
+});
+
+test("planDrain refuses the second of two compilers before edges have seen the first go", () => {
+  const only = edge({ backends: [row("c1"), row("c2")] });
+  const servers = ["s1", "s2"].map((id) => answer(id, local(id, { edge: only }), { backends: [] }));
+  const compilers = ["c1", "c2"].map((id) => {
+    const { edge: _, ...said } = local(id, { role: "compiler", addresses: [] });
+    return answer(id, said);
+  });
+  const members = [...servers, ...compilers];
+  assert.equal(plan(members, "c2").refused, "");
+  const second = plan(members, "c2", ["c1"]);
+  assert.match(second.refused, /no other puppetserver is up/);
+  assert.deepEqual([second.capacity.now, second.capacity.left], [4, 0]);
+});
+
 test("planDrain says what is at risk", () => {
   const busy = edge({ backends: [row("s1", { busy: 4 }), row("s2", { busy: 4 }), row("s3")] });
   const waits = { ...busy, waiting: 2 };
@@ -68,9 +113,10 @@ test("planDrain says what is at risk", () => {
   assert.deepEqual(plan(three(), "s2").risks, []);
   const connected = three("s1", { edge: edge({ connections: 5 }) });
   assert.deepEqual(plan(connected).risks, [], "a switchover keeps them");
-  assert.deepEqual(planDrain(judge(connected), "s1", NOW_MS, "it is IPv6").risks, [
-    "connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6",
-  ]);
+  assert.deepEqual(
+    planDrain(judge(connected), "s1", NOW_MS, { to: "s2", breaks: "it is IPv6" }).risks,
+    ["connections that are open to 10.0.0.10 (5 now) break when it moves: it is IPv6"],
+  );
   const status = judge(three(), { answering: 2 });
   assert.match(planDrain(status, "s1", NOW_MS).risks.join("|"), /etcd has no quorum then/);
 });
@@ -130,6 +176,15 @@ test("judgeDrained tells what is still open", () => {
   assert.deepEqual(judged([silent("s1"), answer("s3", local("s3", { addresses: [] }))]).silent, [
     "s1",
   ]);
+});
+
+test("planDrain refuses who holds an address from a member that can't move it, and no other", () => {
+  const compiler = answer("c1", local("c1", { role: "compiler", addresses: [] }));
+  const from = (answeredBy: string, id: string, members = [...three(), compiler]) =>
+    planDrain({ ...judge(members), answeredBy }, id, NOW_MS).refused;
+  assert.match(from("c1", "s1"), /^c1 is no server: .* 10\.0\.0\.10 break.*understudy drain s1$/);
+  assert.equal(from("s2", "s1"), "");
+  assert.equal(from("c1", "s2"), "");
 });
 
 test("planDrain refuses during a drill, unless that has ended", () => {

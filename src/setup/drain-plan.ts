@@ -7,35 +7,39 @@ import { BUSY_MAX, judgeCapacity } from "../cluster/capacity.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
-import { drainOf, drillInTheWay, isPaused } from "../cluster/work.ts";
+import { drainOf, drillInTheWay, isOut, isPaused, isWithoutAddresses } from "../cluster/work.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { priorityOf } from "../vip/render.ts";
-import type { DrainPlan, DrainProgress } from "./work-contract.ts";
+import type { DrainPlan, DrainProgress, HandedOver } from "./work-contract.ts";
 
 /**
- * What draining `id` means now. `breaks`: why connections to its addresses break when these move;
- * empty: they go on. `refused`: why it isn't done without --force. Throws Fault `drain.refused`
- * where there is nothing to drain.
+ * What draining `id` means now. `handing`: who is handed its addresses, and why connections to
+ * them break when these move; empty: they go on. `refused`: why it isn't done without --force.
+ * Throws Fault `drain.refused` where there is nothing to drain.
  */
 export function planDrain(
   status: ClusterStatus,
   id: string,
   nowMs: number,
-  breaks = "",
+  { to, breaks }: Partial<Pick<HandedOver, "to" | "breaks">> = {},
 ): DrainPlan {
   const target = status.members.find(({ member }) => member.id === id);
   if (target === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
   requireDrainable(target);
-  const heirs = heirsOf(status, id, nowMs);
-  const capacity = capacityWithout(status, id);
+  const ready = heirsOf(status, id, nowMs);
+  const heirs = ready.toSorted((a, b) => Number(b === to) - Number(a === to));
+  const capacity = capacityWithout(status, id, nowMs);
   const steps = stepsOf(status, target, heirs);
   return {
     id,
-    refused: drillInTheWay(status.work, nowMs) || whyNot(status, target, heirs, capacity),
+    refused:
+      drillInTheWay(status.work, nowMs) ||
+      whyNot(status, target, heirs, capacity) ||
+      whyNotHere(status, id, heirs),
     topology: topologyOf(status, id, heirs, nowMs),
     steps,
     capacity,
-    risks: risksOf(status, target, { heirs, breaks, capacity, nowMs }),
+    risks: risksOf(status, target, { heirs, breaks: breaks ?? "", capacity, nowMs }),
   };
 }
 
@@ -55,16 +59,23 @@ export function heirsOf(status: ClusterStatus, id: string, nowMs: number): strin
         member.id !== id &&
         member.phase === "ready" &&
         local?.edge?.active === true &&
-        drainOf(status.work, member.id, nowMs) === undefined,
+        !isWithoutAddresses(status.work, member.id, nowMs),
     )
     .toSorted((a, b) => priorityOf(b.member.address, all) - priorityOf(a.member.address, all))
     .map(({ member }) => member.id);
 }
 
-/** JRubies that take requests, before and without `id`, and what they have to do. */
-export function capacityWithout({ members }: ClusterStatus, id: string): DrainPlan["capacity"] {
+/**
+ * JRubies that take requests, before and without `id`, and what they have to do. Whoever the record
+ * has out takes none, though edges may still see it as it was a moment ago.
+ */
+export function capacityWithout(
+  { members, work }: ClusterStatus,
+  id: string,
+  nowMs: number,
+): DrainPlan["capacity"] {
   const all = sumPuppetservers(members);
-  const up = all.filter(({ state }) => state === "up");
+  const up = all.filter(({ state, member }) => state === "up" && !isOut(work, member, nowMs));
   const jrubies = (some: readonly Puppetserver[]) =>
     some.reduce((sum, each) => sum + each.jrubies, 0);
   return {
@@ -89,6 +100,15 @@ function whyNot(
     ({ member }) => member.id !== id && member.backends.some(({ unfit }) => unfit === ""),
   );
   return has ? `no other puppetserver is up` : `no other member has a puppetserver`;
+}
+
+/** Why `id` isn't drained from the member that was asked; empty: it may be. */
+function whyNotHere(status: ClusterStatus, id: string, heirs: readonly string[]): string {
+  const addresses = addressesOf(status, id).join(" and ");
+  const asked = status.members.find(({ member }) => member.id === status.answeredBy)?.member;
+  if (addresses === "" || heirs.length === 0) return "";
+  if (asked === undefined || asked.role === "server") return "";
+  return `${asked.id} is no server: from here open connections to ${addresses} break. On a server none does: understudy drain ${id}`;
 }
 
 function topologyOf(

@@ -12,7 +12,17 @@ import {
   three,
 } from "../cluster/testing/status.ts";
 import type { Roll } from "../cluster/work.ts";
-import { describeEnd, planRestarts, renderRollPlan, rollIds, tellRoll } from "./roll-plan.ts";
+import {
+  describeEnd,
+  planRestarts,
+  renderRollPlan,
+  requireRestarted,
+  requireUpgraded,
+  rollIds,
+  tellRoll,
+} from "./roll-plan.ts";
+import { PARTS } from "../upgrade/parts.ts";
+import type { UpgradeMeant } from "./work-contract.ts";
 
 const ROLL: Roll = {
   key: "k",
@@ -51,6 +61,32 @@ test("rollIds: every member with a puppetserver, those that were named, or the r
   }
 });
 
+test("requireRestarted: a restart under way is another one's only where it has every server", () => {
+  requireRestarted(ROLL, ["s1", "s3"]);
+  assert.throws(() => requireRestarted(ROLL, ["s1", "s4", "s5"]), /leaves out s4, s5$/);
+});
+
+test("requireUpgraded: an upgrade under way is another one's only where it has all of it", () => {
+  const meant = (more: Partial<UpgradeMeant>) => ({ parts: [], names: [], ...more });
+  const of = (parts: readonly string[], everyone?: boolean): Roll => {
+    const upgrade = { parts: [...parts], servers: [], ...(everyone !== undefined && { everyone }) };
+    return { ...ROLL, does: "upgrade", upgrade, ids: ["s1", "s2.lab.test"] };
+  };
+  requireUpgraded(of(PARTS, true), meant({}));
+  requireUpgraded(of(PARTS), meant({}));
+  requireUpgraded(of(["haproxy", "etcd"], false), meant({ parts: ["etcd"], names: ["s2", "s1"] }));
+  const cases: [Roll, Partial<UpgradeMeant>, RegExp][] = [
+    [of(["haproxy"], true), { parts: ["haproxy", "etcd"] }, /leaves out etcd$/],
+    [of(["haproxy"], true), {}, /puppetserver/],
+    [of(PARTS, false), {}, /leaves out every other server$/],
+    [of(PARTS, true), { names: ["s3"] }, /leaves out s3$/],
+  ];
+  for (const [roll, more, because] of cases) {
+    assert.throws(() => requireUpgraded(roll, meant(more)), because);
+  }
+  assert.throws(() => requireUpgraded(of(["haproxy"]), meant({})), refused);
+});
+
 test("planRestarts says what capacity is left at each, and refuses where nobody else serves", () => {
   const plan = planRestarts(judge(three()), ["s1", "s2", "s3"], NOW_MS);
   assert.equal(plan.refused, "");
@@ -61,6 +97,32 @@ test("planRestarts says what capacity is left at each, and refuses where nobody 
   assert.match(planRestarts(judge(single), ["s1"], NOW_MS).refused, /no other puppetserver/);
   const dead = [...three().slice(0, 2), silent("s3")];
   assert.match(planRestarts(judge(dead), ["s1", "s3"], NOW_MS).refused, /s3 can't be asked/);
+});
+
+test("requireRestarted: a restart under way is another one's only where it has every server", () => {
+  requireRestarted(ROLL, ["s1", "s3"]);
+  assert.throws(() => requireRestarted(ROLL, ["s1", "s4", "s5"]), /leaves out s4, s5$/);
+});
+
+test("requireUpgraded: an upgrade under way is another one's only where it has all of it", () => {
+  const meant = (more: Partial<UpgradeMeant>) => ({ parts: [], names: [], ...more });
+  const of = (parts: readonly string[], everyone?: boolean): Roll => {
+    const upgrade = { parts: [...parts], servers: [], ...(everyone !== undefined && { everyone }) };
+    return { ...ROLL, does: "upgrade", upgrade, ids: ["s1", "s2.lab.test"] };
+  };
+  requireUpgraded(of(PARTS, true), meant({}));
+  requireUpgraded(of(PARTS), meant({}));
+  requireUpgraded(of(["haproxy", "etcd"], false), meant({ parts: ["etcd"], names: ["s2", "s1"] }));
+  const cases: [Roll, Partial<UpgradeMeant>, RegExp][] = [
+    [of(["haproxy"], true), { parts: ["haproxy", "etcd"] }, /leaves out etcd$/],
+    [of(["haproxy"], true), {}, /puppetserver/],
+    [of(PARTS, false), {}, /leaves out every other server$/],
+    [of(PARTS, true), { names: ["s3"] }, /leaves out s3$/],
+  ];
+  for (const [roll, more, because] of cases) {
+    assert.throws(() => requireUpgraded(roll, meant(more)), because);
+  }
+  assert.throws(() => requireUpgraded(of(["haproxy"]), meant({})), refused);
 });
 
 test("planRestarts says what would wait", () => {

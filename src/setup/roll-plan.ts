@@ -9,7 +9,8 @@ import { findMember } from "../cluster/find-member.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { drillInTheWay, isPaused, type Roll } from "../cluster/work.ts";
 import { capacityWithout, countOf } from "./drain-plan.ts";
-import type { RollPlan } from "./work-contract.ts";
+import { PARTS } from "../upgrade/parts.ts";
+import type { RollPlan, UpgradeMeant } from "./work-contract.ts";
 
 /**
  * The members that are meant, in order. Throws Fault `roll.refused` for one without a puppetserver,
@@ -42,6 +43,34 @@ export function rollIds(
   return names.length === 0 ? able : [...new Set(meant)];
 }
 
+/** Throws Fault `roll.refused` where the restart under way leaves out some of `wanted`. */
+export function requireRestarted({ ids, by }: Roll, wanted: readonly string[]): void {
+  const left = wanted.filter((id) => !ids.includes(id));
+  if (left.length === 0) return;
+  const what = `puppetservers of ${ids.join(", ")} restart in turn now, for ${by}`;
+  throw elsewhere(`${what}, and that leaves out ${left.join(", ")}`);
+}
+
+/** Throws Fault `roll.refused` where the upgrade under way leaves out some of what is meant. */
+export function requireUpgraded({ ids, by, upgrade }: Roll, { parts, names }: UpgradeMeant): void {
+  const wanted = parts.length === 0 ? PARTS : parts;
+  const isThere = (name: string) => ids.some((id) => id === name || id.startsWith(`${name}.`));
+  const left: string[] = [
+    ...wanted.filter((part) => upgrade?.parts.includes(part) !== true),
+    ...names.filter((name) => !isThere(name)),
+    ...(names.length === 0 && upgrade?.everyone === false ? ["every other server"] : []),
+  ];
+  if (left.length === 0) return;
+  const what = `${upgrade?.parts.join(", ")} of ${ids.join(", ")} are upgraded in turn now, for ${by}`;
+  throw elsewhere(`${what}, and that leaves out ${left.join(", ")}`);
+}
+
+function elsewhere(because: string): Fault {
+  return new Fault("roll.refused", because, {
+    hints: ["Wait for its end, then say it again: understudy status"],
+  });
+}
+
 /** What restarting those of `ids` means. */
 export function planRestarts(
   status: ClusterStatus,
@@ -54,7 +83,7 @@ export function planRestarts(
   }
   const drill = drillInTheWay(status.work, nowMs);
   if (drill !== "") throw new Fault("roll.refused", drill);
-  const without = ids.map((id) => ({ id, ...capacityWithout(status, id) }));
+  const without = ids.map((id) => ({ id, ...capacityWithout(status, id, nowMs) }));
   const steps = without.map(({ id, left, now }) => ({ id, left, now }));
   const { busy = 0, waiting = 0 } = without[0] ?? {};
   const silent = ids.filter(

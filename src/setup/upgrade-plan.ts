@@ -33,7 +33,7 @@ export function planUpgrade(
     const packages = look.changes.filter(({ name }) => ours.has(name));
     if (packages.length === 0) return [];
     const others = look.changes.filter(({ name }) => !ours.has(name));
-    return [stepOf(status, answer, { look, packages, others })];
+    return [stepOf(status, answer, { look, packages, others, nowMs })];
   });
   for (const { id } of steps) {
     if (isPaused(status.work, id, nowMs)) throw refuse(`${id} is paused`, "understudy resume");
@@ -47,7 +47,7 @@ export function planUpgrade(
     );
   }
   refuseEtcd(steps, looks);
-  const { busy = 0, waiting = 0 } = steps[0] ? capacityWithout(status, steps[0].id) : {};
+  const { busy = 0, waiting = 0 } = steps[0] ? capacityWithout(status, steps[0].id, nowMs) : {};
   return {
     parts,
     refused: whyNot(status, steps, found),
@@ -90,8 +90,10 @@ function stepOf(
     look,
     packages,
     others,
+    nowMs,
   }: Pick<UpgradePlan["steps"][number], "packages" | "others"> & {
     look: UpgradeLook;
+    nowMs: number;
   },
 ): UpgradePlan["steps"][number] {
   const { id } = member;
@@ -108,7 +110,7 @@ function stepOf(
       "Upgrade that server by hand: understudy drain, apt-get, understudy undrain.",
     );
   }
-  const { left, now } = capacityWithout(status, id);
+  const { left, now } = capacityWithout(status, id, nowMs);
   const moves = movesAddresses(packages.map(({ name }) => name));
   return { id, packages, others, addresses: moves ? (local?.addresses ?? []) : [], left, now };
 }

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { UNITS } from "../host/paths.ts";
+import { renewUnit } from "./job.ts";
 import { packagesOf, PACKAGES, PARTS, movesAddresses, unitsOf } from "./parts.ts";
 import { judgeJob, TRIES_MAX } from "./unit.ts";
 
@@ -32,4 +34,25 @@ test("parts: each has packages, etcd restarts first, what holds addresses is kno
     [movesAddresses(["etcd-server"]), movesAddresses(["keepalived"])],
     [false, true],
   );
+});
+
+test("renewUnit starts once more what failed to start, but no edge that took no reload", async () => {
+  const did = async (name: string, failing: readonly string[]) => {
+    const verbs: string[] = [];
+    const renewed = renewUnit(name, async (verb) => {
+      verbs.push(verb);
+      if (failing.includes(verb)) throw new Error(`${verb} failed`);
+    });
+    const end = await renewed.then(
+      () => "ok",
+      () => "failed",
+    );
+    return [...verbs, end];
+  };
+  const name = "puppetserver.service";
+  assert.deepEqual(await did(name, []), ["restart", "ok"]);
+  assert.deepEqual(await did(name, ["restart"]), ["restart", "start", "ok"]);
+  assert.deepEqual(await did(name, ["restart", "start"]), ["restart", "start", "failed"]);
+  const reload = "reload-or-restart";
+  assert.deepEqual(await did(UNITS.edge, [reload]), [reload, "failed"]);
 });

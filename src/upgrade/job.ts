@@ -120,8 +120,19 @@ export const SYSTEMD_UNITS: UpgradeHost["units"] = {
     const runs = ["active", "reloading", "activating"].includes(shown["ActiveState"] ?? "");
     return runs ? (shown["InvocationID"] ?? "") : "";
   },
-  async renew(name) {
-    const verb = name === UNITS.edge ? "reload-or-restart" : "restart";
-    await unit(verb, name, { withinMs: RESTART_MS });
-  },
+  renew: async (name) =>
+    renewUnit(name, async (verb) => unit(verb, name, { withinMs: RESTART_MS })),
 };
+
+/**
+ * Has `name` run the new program. One that failed to start is started once more: Debian's
+ * puppetserver fails so on a busy machine (puppetserver/start.ts).
+ */
+export async function renewUnit(
+  name: string,
+  act: (verb: "reload-or-restart" | "restart" | "start") => Promise<void>,
+): Promise<void> {
+  // What didn't take a reload runs still: no start would mend it, nor say that it failed.
+  if (name === UNITS.edge) await act("reload-or-restart");
+  else await act("restart").catch(async () => act("start"));
+}

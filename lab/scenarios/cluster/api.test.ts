@@ -28,6 +28,9 @@ const FLOOD_MS = 30_000;
 
 const { hazard } = scenario({ crew: ["crew1", "crew2"] });
 
+/** Longer than a leader's lease. */
+const LEADS_MS_MAX = 60_000;
+
 /** Runs a command of ours; throws what it says where it doesn't exit with `code`. */
 async function command<S extends z.ZodType>(
   server: LabHost,
@@ -97,10 +100,20 @@ hazard(
       assert.equal(await health(cluster, server, "edge"), 200);
       assert.equal(await health(cluster, server, "ca"), 200);
     }
-    const leaders = await Promise.all(
-      cluster.servers.map(async (server) => health(cluster, server, "leader")),
+    const leaders = async () => {
+      const asked = cluster.servers.map(async (server) => health(cluster, server, "leader"));
+      return (await Promise.all(asked)).filter((status) => status === 200).length;
+    };
+    // For a moment none does; never two.
+    await until(
+      "one leads",
+      async () => {
+        const count = await leaders();
+        assert.ok(count <= 1, `${count} lead`);
+        return count === 1;
+      },
+      { withinMs: LEADS_MS_MAX },
     );
-    assert.equal(leaders.filter((status) => status === 200).length, 1);
     const ca = `${crew.agents[0]?.folder}/ssl/certs/ca.pem`;
     const trusted = `curl -sS --cacert ${ca} https://${cluster.first.fqdn}:${PORT}/health/live`;
     assert.match(await cluster.agentHost.run(trusted), /"ok":true/);

@@ -49,6 +49,8 @@ const ALONE_MS = 10_000;
 const probes: Agent[] = [];
 const { hazard } = scenario({
   crew: ["crew1", "crew2"],
+  // Puppet's own read timeout: all puppetservers are down for longer than the advised one here.
+  settings: {},
   prepare: async (cluster) => void probes.push(...(await enrol(cluster, PROBES))),
 });
 
@@ -71,7 +73,7 @@ hazard(
 
 hazard("more agents than JRubies: they wait at the edge, none inside a JVM", async (scene) => {
   const { cluster, report } = scene;
-  await slowCompiles(scene, probes, 6);
+  await slowCompiles(scene, probes, 12);
   const running = Promise.all(probes.map(async (agent) => agent.run({ withinMs: HUNG_MS })));
   const isOver = watchEnd(running);
   const seen = { atEdge: 0, looks: 0, inside: [] as string[] };

@@ -59,6 +59,33 @@ test("all subjects together are bounded; what is held comes later", () => {
   assert.equal(limiter.take([], 61 * MINUTE_MS).length, 300);
 });
 
+test("deeds, however many, leave nothing untold that is seen", () => {
+  const limiter = createLimiter();
+  const deeds = Array.from({ length: 900 }, (_, index) => ({
+    subject: `command token${index}`,
+    draft: draft(String(index)),
+    deed: true as const,
+  }));
+  assert.equal(limiter.take(deeds, 0).length, 300);
+  const seen = { subject: "address 10.0.0.1", draft: draft("moved") };
+  assert.deepEqual(
+    limiter.take([seen], 1).map(({ what }) => what),
+    ["moved"],
+  );
+});
+
+test("what is held is bounded: of more, what changed longest ago is forgotten", () => {
+  const limiter = createLimiter();
+  const many = Array.from({ length: 3000 }, (_, index) => ({
+    subject: `puppetserver ${index}`,
+    draft: draft(String(index)),
+  }));
+  assert.equal(limiter.take(many, 0).length, 300);
+  const later = [2, 4, 6, 8, 10].flatMap((hours) => limiter.take([], hours * 60 * MINUTE_MS));
+  assert.equal(later.length, 1000);
+  assert.equal(later.at(-1)?.what, "2999");
+});
+
 test("deeds are told more often than what is seen", () => {
   const limiter = createLimiter();
   const told = Array.from({ length: 30 }, (_, count) =>

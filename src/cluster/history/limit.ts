@@ -6,13 +6,14 @@ import type { Draft } from "./entry.ts";
 
 /** How often one subject is told at most, and how often all of them together. */
 const SUBJECT_LIMITS = [
-  { withinMs: 600_000, most: 4 },
+  { withinMs: 600_000, most: 10 },
   { withinMs: 86_400_000, most: 40 },
 ];
 /** For what somebody does, rather than what is seen. */
 const DEED_LIMITS = [{ withinMs: 600_000, most: 60 }];
+/** Of all that is seen together, and of all deeds: those never leave untold what is seen. */
 const ALL_LIMITS = [{ withinMs: 3_600_000, most: 300 }];
-/** Subjects that are remembered; of more, those told longest ago are forgotten. */
+/** Subjects that are remembered; of more, those that changed longest ago are forgotten. */
 const SUBJECTS_MAX = 1000;
 
 /** A draft, what it is a change of, and how long that must be quiet before it is told. */
@@ -33,7 +34,7 @@ interface Subject {
   /** When it was told, newest last. */
   toldMs: number[];
   held: { draft: Draft; changes: number; dueMs: number; sinceMs: number } | undefined;
-  limits: typeof SUBJECT_LIMITS;
+  isDeed: boolean;
 }
 
 /** A burst that doesn't end is told after so long. */
@@ -46,7 +47,8 @@ export interface Limiter {
 
 export function createLimiter(): Limiter {
   const subjects = new Map<string, Subject>();
-  let allMs: number[] = [];
+  /** When any was told: of what is seen, and of deeds. */
+  const allMs = { seen: [] as number[], deeds: [] as number[] };
 
   const hold = (subject: Subject, change: Change, nowMs: number) => {
     const { held } = subject;
@@ -64,11 +66,13 @@ export function createLimiter(): Limiter {
   const tell = (subject: Subject, nowMs: number): Draft[] => {
     const { held } = subject;
     if (held === undefined || nowMs < held.dueMs) return [];
-    const { toldMs, limits } = subject;
-    if (!hasRoom(toldMs, limits, nowMs) || !hasRoom(allMs, ALL_LIMITS, nowMs)) return [];
+    const { toldMs, isDeed } = subject;
+    const all = isDeed ? "deeds" : "seen";
+    if (!hasRoom(toldMs, isDeed ? DEED_LIMITS : SUBJECT_LIMITS, nowMs)) return [];
+    if (!hasRoom(allMs[all], ALL_LIMITS, nowMs)) return [];
     subject.held = undefined;
     subject.toldMs = [...subject.toldMs.filter((ms) => nowMs - ms < 86_400_000), nowMs];
-    allMs = [...allMs.filter((ms) => nowMs - ms < 3_600_000), nowMs];
+    allMs[all] = [...allMs[all].filter((ms) => nowMs - ms < 3_600_000), nowMs];
     // A burst's own changes are in its one draft.
     const leftOut = held.dueMs > 0 ? 0 : held.changes - 1;
     return [leftOut === 0 ? held.draft : { ...held.draft, leftOut }];
@@ -77,17 +81,17 @@ export function createLimiter(): Limiter {
     take(changes, nowMs) {
       const told: Draft[] = [];
       for (const change of changes) {
-        const limits = change.deed === true ? DEED_LIMITS : SUBJECT_LIMITS;
-        const subject = subjects.get(change.subject) ?? { toldMs: [], held: undefined, limits };
+        const isDeed = change.deed === true;
+        const subject = subjects.get(change.subject) ?? { toldMs: [], held: undefined, isDeed };
         subjects.delete(change.subject);
         subjects.set(change.subject, subject);
         hold(subject, change, nowMs);
         told.push(...tell(subject, nowMs));
       }
       for (const subject of subjects.values()) told.push(...tell(subject, nowMs));
-      for (const [name, { held }] of subjects) {
+      for (const name of subjects.keys()) {
         if (subjects.size <= SUBJECTS_MAX) break;
-        if (held === undefined) subjects.delete(name);
+        subjects.delete(name);
       }
       return told;
     },

@@ -47,9 +47,10 @@ export function emptyResult(): RoundResult {
 
 /**
  * Fills `result`, also with what was done before it throws: NotTaken, or why this server's PuppetDB
- * can't be read.
+ * can't be read, or that there is none to compare it with.
  */
 export async function runRound(deps: RoundDeps, result: RoundResult): Promise<void> {
+  if (deps.others.length === 0) throw new Error("no other PuppetDB answers");
   for (const { client } of deps.others) result.others.set(client.id, "");
   const nodes = await levelNodes(deps, result);
   let reportsWhole = true;

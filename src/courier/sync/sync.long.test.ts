@@ -180,7 +180,7 @@ describe("the sync", { concurrency: true, timeout: 180_000 }, () => {
     const ended = async () => (await said(couriers, EMPTY)).sync?.last?.id === id;
     await until("it has ended", ended, SOON);
     const { last } = (await said(couriers, EMPTY)).sync ?? {};
-    assert.deepEqual([last?.because, last?.ok], ["", true]);
+    assert.deepEqual([last?.because, last?.ok, last?.others.length], ["", true, 1]);
     const { compared, total } = await diff();
     assert.deepEqual([compared, total], [[FULL, EMPTY], 0]);
     await untilSame(couriers);

@@ -112,8 +112,9 @@ class Keeper {
   /** What an earlier window hands on to `order`; one that can't is undone first. */
   async #handOn(order: Order, known: Progress | undefined): Promise<Progress | undefined> {
     if (known === undefined || known.order.id === order.id) return known;
-    if (known.phase === "ended" || takesOver(order, known.order)) return known;
+    if (known.phase !== "ended" && takesOver(order, known.order)) return known;
     this.#caller?.stop();
+    // Also of one that has ended: it may have been killed before it put anything back.
     if (await exists(this.#paths.undo(known.order.id))) {
       await runUndo(this.#paths, known.order.id);
     }
@@ -192,9 +193,9 @@ class Keeper {
   async #remember(order: Order, known: Progress | undefined): Promise<Before> {
     const paths = sysctlsOf(order).map(({ path }) => path);
     const now = await readSysctls(paths);
-    const sysctls = { ...now, ...(known?.phase === "ended" ? {} : known?.before.sysctls) };
+    const sysctls = { ...now, ...known?.before.sysctls };
     // One that was to move addresses and didn't may have left its own number.
-    const unsettled = known !== undefined && known.phase !== "moved" && known.phase !== "ended";
+    const unsettled = known !== undefined && known.phase !== "moved";
     const priority = unsettled
       ? known.before.priority
       : (parsePriority(await readIfThere(this.#priorityFile)) ?? WILLING);
