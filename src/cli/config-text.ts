@@ -1,5 +1,5 @@
-// The settings as a text that people edit, and what it tells when it comes back. Pure. The idea: the
-// text says which revision it was made from, since a kept one may be sent long after.
+// The settings as a text that people edit, and what it tells when it comes back. Pure. The idea:
+// the text says which revision it was made from, since a kept one may be sent long after.
 
 import { Fault, messageOf } from "../base/fault.ts";
 import { oneLine } from "../base/printable.ts";

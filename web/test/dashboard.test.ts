@@ -47,23 +47,6 @@ test("signing in: a wrong token is refused in words, a right one opens the overv
   assert.deepEqual(problems, []);
 });
 
-test("a browser that has the cookie alone, or with another session's secret, asks to sign in again", async () => {
-  const { mock } = stage;
-  const { page } = await stage.open({ token: mock.tokens.operator, path: "/servers" });
-  await page.evaluate("localStorage.clear()");
-  await page.reload();
-  await signIn(page, mock.tokens.operator);
-  await page.evaluate(`localStorage.setItem("understudy-csrf", "${"x".repeat(43)}")`);
-  await page.reload();
-  await page.getByRole("button", { name: "Drain s3.example.com", exact: true }).click();
-  const dialog = page.getByRole("dialog", { name: "Drain s3.example.com" });
-  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
-  await dialog.getByText("Load this page anew").waitFor();
-  assert.deepEqual(mock.state.drains, []);
-  await page.reload();
-  await page.getByLabel("Access token").waitFor();
-});
-
 test("the overview is live: a member that falls silent, a warning with its reasons, the news", async () => {
   const { page, problems } = await stage.open({ token: stage.mock.tokens.viewer });
   await page.getByText("Every promise holds. 3 of 3 members answer.").waitFor();
@@ -397,13 +380,4 @@ test("what is shown is never passed for new: a member that falls silent, or that
   await page.getByRole("table", { name: "Members" }).waitFor();
   mock.state.hangs = false;
   await standing.filter({ hasText: "tolerates 1 failure" }).waitFor();
-});
-
-test("a session that ended elsewhere asks to sign in again", async () => {
-  const { mock } = stage;
-  const token = mock.addToken("brief", "viewer", 3650 * 86_400_000);
-  const { page } = await stage.open({ token });
-  await page.getByText("brief (viewer)").waitFor();
-  mock.list.tokens = mock.list.tokens.filter(({ name }) => name !== "brief");
-  await page.getByLabel("Access token").waitFor();
 });
