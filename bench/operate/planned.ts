@@ -4,8 +4,8 @@
 
 import { Fault } from "../../src/base/fault.ts";
 import { wallMs } from "../../src/host/clock.ts";
-import { SwitchoverDone } from "../../src/setup/address-contract.ts";
 import { type Agent, type AgentLoop, type AgentRun, loopAgents } from "../../lab/agents.ts";
+import { switchOver } from "../../lab/cluster/commands.ts";
 import { keepAlive } from "../../lab/cluster/revocation.ts";
 import { startProber } from "../../lab/prober.ts";
 import { until } from "../../src/base/retry.ts";
@@ -19,9 +19,6 @@ const PORT = 8140;
 const PROBE_MS = 10;
 /** A connection that takes longer was refused or lost, not slow. */
 const CONNECT_MS_MAX = 3000;
-const MOVE_MS_MAX = 120_000;
-/** A server passes an earlier switchover's connections on before it takes part in another. */
-const REFUSED_MS_MAX = 1_200_000;
 const RUNS_MS_MAX = 600_000;
 const ROLL_MS_MAX = 1_800_000;
 /** Answers on a kept connection that show that it goes on. */
@@ -210,20 +207,7 @@ async function moved(site: Site, agents: readonly Agent[], number: number): Prom
   const via = site.servers[number % site.servers.length] ?? holder;
   let tookMs = 0;
   const isKept = await kept(site, agents, async () => {
-    const move = async () => {
-      const said = await via.exec(["understudy", "switchover", "--to", to.name, "--json"], {
-        withinMs: MOVE_MS_MAX,
-      });
-      if (said.ok) tookMs = SwitchoverDone.parse(JSON.parse(said.stdout)).tookMs;
-      else if (!said.stdout.includes("switchover.refused")) {
-        throw new Fault("bench.switchover", `${via.name}: ${said.stdout}${said.stderr}`);
-      }
-      return said.ok;
-    };
-    await until("a switchover that isn't refused", move, {
-      withinMs: REFUSED_MS_MAX,
-      everyMs: 5000,
-    });
+    ({ tookMs } = await switchOver(via, to));
   });
   const what = `move ${number}, ${holder.name} to ${to.name}`;
   return { what, tookS: tookMs / 1000, broken: !isKept };

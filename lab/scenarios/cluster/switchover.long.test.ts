@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import type { ClusterStatus } from "../../../src/cluster/status.ts";
 import { wallMs } from "../../../src/host/clock.ts";
+import { switchOver } from "../../cluster/commands.ts";
 import { keepAlive } from "../../cluster/revocation.ts";
 import { type Scene, scenario } from "../../cluster/scenario.ts";
 import type { LabHost } from "../../host.ts";
@@ -56,8 +57,8 @@ hazard("the address moves on purpose, again and again: no connection breaks", as
     const [holder, to] = await sides(scene, home, move);
     // Typed on each of the three: on the former, the new and the third server.
     const via = cluster.servers[move % cluster.servers.length] ?? holder;
-    const told = await via.run(`understudy switchover --to ${to.name}`, { withinMs: MOVE_MS_MAX });
-    assert.equal((await cluster.holder())?.name, to.name, told);
+    await switchOver(via, to);
+    assert.equal((await cluster.holder())?.name, to.name);
     if (move === 2) {
       for (const server of [holder, to]) await server.signal("understudy.service", "SIGKILL");
     }
