@@ -111,7 +111,7 @@ test("etcd, edge and virtual IP run without a daemon, and an upgrade leaves them
   await writeDataPlane();
   await s1.run(`systemctl start ${DATA_PLANE.join(" ")}`);
   const pids = await mainPids();
-  const weighed = pids.map((pid) => `cat /proc/${pid}/autogroup`).join(" && ");
+  const weighed = pids.map((pid) => `cat /proc/${pid.trim()}/autogroup`).join(" && ");
   assert.match(await s1.run(weighed), /^\S+ nice -\d+\n\S+ nice -\d+\n\S+ nice -\d+\n$/);
   await s1.installDeb(deb);
   assert.deepEqual(await mainPids(), pids);
