@@ -77,7 +77,7 @@ async function serve(
   const url = incoming.url ?? "/";
   const path = url.split("?")[0] ?? "";
   const certname = commonNameOf(incoming);
-  if (/^\/pdb\/|^\/understudy\//.test(path) && !allowed.has(certname ?? "")) {
+  if (/^\/pdb\/|^\/understudy\//.test(path) && !allowed.has(certname)) {
     const text = `Permission denied: The client certificate name ${certname} doesn't appear in the certificate allowlist.`;
     return say(outgoing, 403, text);
   }
@@ -204,9 +204,18 @@ async function passQuery(
   }
 }
 
-function commonNameOf(incoming: IncomingMessage): string | undefined {
-  const { CN } = (incoming.socket as TLSSocket).getPeerCertificate().subject ?? {};
-  return typeof CN === "string" ? CN : undefined;
+/** By connection: its client's certificate is the same for every request on it. */
+const commonNames = new WeakMap<TLSSocket, string>();
+
+/** Empty: it has none. */
+function commonNameOf(incoming: IncomingMessage): string {
+  const socket = incoming.socket as TLSSocket;
+  const known = commonNames.get(socket);
+  if (known !== undefined) return known;
+  const { CN } = socket.getPeerCertificate().subject ?? {};
+  const name = typeof CN === "string" ? CN : "";
+  commonNames.set(socket, name);
+  return name;
 }
 
 function refuse(
