@@ -75,8 +75,13 @@ async function withPage(use: (open: () => Promise<Trial>) => Promise<void>): Pro
     await use(async () => {
       const context = await browser.newContext({ ignoreHTTPSErrors: true });
       const authorization = `Bearer ${mock.tokens.viewer}`;
-      await context.request.post(`${mock.url}/session`, { headers: { authorization } });
+      const said = await context.request.post(`${mock.url}/session`, {
+        headers: { authorization },
+      });
+      const { csrf } = (await said.json()) as { csrf: string };
       const page = await context.newPage();
+      // As the page that signs in keeps it.
+      await page.addInitScript(`localStorage.setItem("understudy-csrf", ${JSON.stringify(csrf)})`);
       await page.addInitScript(NOTE_VERDICT);
       await page.goto(mock.url);
       await page.getByText("tolerates 1 failure").waitFor({ timeout: WAIT_MS });
