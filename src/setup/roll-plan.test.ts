@@ -99,32 +99,6 @@ test("planRestarts says what capacity is left at each, and refuses where nobody 
   assert.match(planRestarts(judge(dead), ["s1", "s3"], NOW_MS).refused, /s3 can't be asked/);
 });
 
-test("requireRestarted: a restart under way is another one's only where it has every server", () => {
-  requireRestarted(ROLL, ["s1", "s3"]);
-  assert.throws(() => requireRestarted(ROLL, ["s1", "s4", "s5"]), /leaves out s4, s5$/);
-});
-
-test("requireUpgraded: an upgrade under way is another one's only where it has all of it", () => {
-  const meant = (more: Partial<UpgradeMeant>) => ({ parts: [], names: [], ...more });
-  const of = (parts: readonly string[], everyone?: boolean): Roll => {
-    const upgrade = { parts: [...parts], servers: [], ...(everyone !== undefined && { everyone }) };
-    return { ...ROLL, does: "upgrade", upgrade, ids: ["s1", "s2.lab.test"] };
-  };
-  requireUpgraded(of(PARTS, true), meant({}));
-  requireUpgraded(of(PARTS), meant({}));
-  requireUpgraded(of(["haproxy", "etcd"], false), meant({ parts: ["etcd"], names: ["s2", "s1"] }));
-  const cases: [Roll, Partial<UpgradeMeant>, RegExp][] = [
-    [of(["haproxy"], true), { parts: ["haproxy", "etcd"] }, /leaves out etcd$/],
-    [of(["haproxy"], true), {}, /puppetserver/],
-    [of(PARTS, false), {}, /leaves out every other server$/],
-    [of(PARTS, true), { names: ["s3"] }, /leaves out s3$/],
-  ];
-  for (const [roll, more, because] of cases) {
-    assert.throws(() => requireUpgraded(roll, meant(more)), because);
-  }
-  assert.throws(() => requireUpgraded(of(["haproxy"]), meant({})), refused);
-});
-
 test("planRestarts says what would wait", () => {
   const rows = [row("s1", { busy: 4 }), row("s2", { busy: 3 })];
   const two = ["s1", "s2"].map((id) => answer(id, local(id, { edge: edge({ backends: rows }) })));
