@@ -2,15 +2,20 @@
 // outside prober that connects every 10 ms from an agent's host.
 
 import type { DrillKind } from "../../src/cluster/drill.ts";
-import { Cluster } from "../../lab/cluster.ts";
+import { Cluster, openCluster } from "../../lab/cluster.ts";
 import { holdOne } from "../../lab/cluster/drill.ts";
+import { startPuppetdb } from "../../lab/cluster/puppetdb.ts";
+import { orInterrupted } from "../../lab/interrupt.ts";
+import type { OpenOptions } from "../bench.ts";
 import { figure } from "../figure.ts";
 import { filled, type Group, makeTrials, type Seen } from "../group.ts";
-import type { BareSite } from "../site.ts";
+import { type BareSite, siteOf } from "../site.ts";
 import { median, worst } from "../stats.ts";
 
+const ENABLE_MS_MAX = 600_000;
+
 /** Those that a cluster without PuppetDB can bear. */
-const KINDS: DrillKind[] = [
+const BARE_KINDS: DrillKind[] = [
   "puppetserver-kill",
   "edge-kill",
   "daemon-kill",
@@ -21,6 +26,7 @@ const KINDS: DrillKind[] = [
 /** The drill's outage may be off by so much, or by a tenth. */
 const OFF_MS = 50;
 const OFF_PART = 0.1;
+const PUPPETDBS = 2;
 
 interface Trial {
   kind: DrillKind;
@@ -37,16 +43,45 @@ interface Trial {
 }
 
 export function drills(): Group<BareSite> {
+  const about = "each kind of drill but of PuppetDB, its figures beside an outside prober's";
+  return group("drills", about, BARE_KINDS);
+}
+
+export function puppetdbDrill(): Group<BareSite> {
+  const about = "a drill that kills PuppetDB, its figures beside an outside prober's";
+  return group("puppetdb-drill", about, ["puppetdb-kill"]);
+}
+
+/** Three servers, two of them with a PuppetDB, couriers on all. */
+export async function openWithPuppetdbs({ say, signal }: OpenOptions): Promise<BareSite> {
+  const cluster = await openCluster({ say, signal });
+  try {
+    for (const [index, server] of cluster.servers.entries()) {
+      const hasOne = index < PUPPETDBS;
+      say(`${server.name}: a courier${hasOne ? " and a PuppetDB" : ""}`);
+      if (hasOne) await orInterrupted(startPuppetdb(server), signal);
+      const enable = `understudy puppetdb enable${hasOne ? "" : " --without-puppetdb"}`;
+      await orInterrupted(server.run(enable, { withinMs: ENABLE_MS_MAX }), signal);
+    }
+    await cluster.first.run("understudy puppetdb accept --force");
+    return siteOf(cluster);
+  } catch (error) {
+    await cluster.down();
+    throw error;
+  }
+}
+
+function group(name: string, about: string, kinds: readonly DrillKind[]): Group<BareSite> {
   const seen: Seen<Trial[]> = {};
   return {
-    name: "drills",
-    about: "each kind of drill, its figures beside an outside prober's",
+    name,
+    about,
     trials: { full: 5, quick: 1, baseline: 0 },
     measure: async (site, measuring) => {
       const names = site.servers.map(({ name }) => name);
       const cluster = new Cluster(site.lab, names, [site.agentHost.name], true);
       await makeTrials(seen, site, measuring, async (number, keep) => {
-        for (const kind of KINDS) {
+        for (const kind of kinds) {
           await cluster.untilWhole();
           const trial = await measureOne(cluster, kind);
           const { outageMs, outsideMs } = trial;
@@ -55,8 +90,8 @@ export function drills(): Group<BareSite> {
         }
       });
     },
-    made: () => Math.floor((seen.understudy?.length ?? 0) / KINDS.length),
-    figures: () => KINDS.flatMap((kind) => figuresOf(kind, seen.understudy ?? [])),
+    made: () => Math.floor((seen.understudy?.length ?? 0) / kinds.length),
+    figures: () => kinds.flatMap((kind) => figuresOf(kind, seen.understudy ?? [])),
     raw: () => seen,
   };
 }

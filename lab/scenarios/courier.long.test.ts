@@ -10,6 +10,7 @@ import type { Cluster } from "../cluster.ts";
 import { openCluster } from "../cluster.ts";
 import { factsOf, post, postFacts, unfit } from "../cluster/courier.ts";
 import { startCrew } from "../cluster/crew.ts";
+import { holdOne } from "../cluster/drill.ts";
 import { EXPORTERS, rounds, settle, writeExports } from "../cluster/exports.ts";
 import { queryPuppetdb, startPuppetdb, untilSame } from "../cluster/puppetdb.ts";
 import { scenesOn } from "../cluster/scenes.ts";
@@ -139,6 +140,21 @@ scene("couriers that are killed right after runs lose nothing, and fail none", a
     await rounds(crew, 1);
     await server.signal("understudy-courier.service", "SIGKILL", "all");
   }
+  await rounds(crew, 1);
+  await crew.assertUnharmed(fromMs);
+  await settle(cluster, crew, filledMs);
+});
+
+scene("a drill that kills PuppetDB goes through, and no run notices", async () => {
+  const fromMs = wallMs();
+  await using crew = await startCrew(cluster, EXPORTERS);
+  await rounds(crew, 1);
+  const { report, outside } = await holdOne(cluster, "puppetdb-kill");
+  assert.equal(report.outcome, "done", report.because);
+  assert.deepEqual(report.left, []);
+  assert.equal(report.figures?.catalogs.failed, 0, JSON.stringify(report.figures?.reasons));
+  assert.equal(report.figures.broken, 0, "the connection that is kept broke");
+  assert.equal(outside.failed, 0, "the outside prober");
   await rounds(crew, 1);
   await crew.assertUnharmed(fromMs);
   await settle(cluster, crew, filledMs);
