@@ -98,6 +98,29 @@ test("GET /v1/events tells of a trouble that comes again, and begins with what i
   first.close();
 });
 
+test("GET /v1/events begins with nothing where the last look is of before somebody watched", async (t) => {
+  let hang = false;
+  let hangs = false;
+  const cluster = async () => {
+    await until("it may answer", () => !(hangs = hang), WAIT);
+    return judge(three());
+  };
+  const { people, events } = await start(t, { cluster });
+  const { viewer } = people.tokens;
+  const first = await people.open("/v1/events", { token: viewer });
+  await until("a look", () => eventsIn(first, "snapshot").length > 0, WAIT);
+  hang = true;
+  await until("a look hangs", () => hangs, WAIT);
+  first.close();
+  await until("nobody watches", () => events.size() === 0, WAIT);
+  const later = await people.open("/v1/events", { token: viewer });
+  await until("it begins", () => later.text() !== "", WAIT);
+  assert.doesNotMatch(later.text(), /snapshot/);
+  hang = false;
+  await until("the look", () => eventsIn(later, "snapshot").length > 0, WAIT);
+  later.close();
+});
+
 test("HEAD /v1/events opens no stream", async (t) => {
   const { people, events } = await start(t);
   for (let n = 0; n < 10; n++) {

@@ -97,8 +97,13 @@ export function createEvents(sources: EventSources): Events {
       return;
     }
     // What waits for it is given up with the connection.
-    streams.delete(stream);
+    drop(stream);
     stream.end();
+  };
+  const drop = (stream: Stream) => {
+    streams.delete(stream);
+    // What is old by the time that somebody comes is no beginning: a look may hang meanwhile.
+    if (streams.size === 0) last.look = last.history = "";
   };
   const look = async () => {
     looking = true;
@@ -108,7 +113,6 @@ export function createEvents(sources: EventSources): Events {
       await pause(sources.lookMs ?? LOOK_MS);
     }
     looking = false;
-    // What is old by the time that somebody comes is no beginning.
     last.look = last.history = "";
   };
   return {
@@ -126,7 +130,7 @@ export function createEvents(sources: EventSources): Events {
             if (!looking) void look();
           },
           cancel() {
-            if (own !== undefined) streams.delete(own);
+            if (own !== undefined) drop(own);
           },
         },
         new ByteLengthQueuingStrategy({ highWaterMark: BUFFER_BYTES_MAX }),

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { findSession, session, signOut } from "./ask.ts";
 import { localTime } from "./format.ts";
-import { follow, silentSince, snapshot, trouble } from "./live.ts";
+import { follow, lookedMs, silent, snapshot, trouble } from "./live.ts";
 import { Failure } from "./parts/failure.tsx";
 import { SignIn } from "./pages/sign-in.tsx";
 import { ROUTES, route } from "./routes.ts";
@@ -95,25 +95,23 @@ function Header() {
 
 /** The verdict where every page has it, told to screen readers when it changes. */
 function Standing() {
-  const since = silentSince.value;
-  const look = snapshot.value;
-  const { mark, kind, text } =
-    since !== undefined
-      ? {
-          mark: "?",
-          kind: "bad",
-          text: `This member says nothing. What is shown is from ${localTime(since.getTime())}.`,
-        }
-      : trouble.value !== undefined
-        ? { mark: "?", kind: "bad", text: `Nothing is known: ${trouble.value.message}` }
-        : look === undefined
-          ? { mark: "…", kind: "idle", text: "Looking" }
-          : verdictOf(look.status);
+  const { mark, kind, text } = standingOf();
   return (
     <p role="status" class={`standing ${kind}`}>
       <span aria-hidden="true">{mark}</span> {text}
     </p>
   );
+}
+
+function standingOf() {
+  const fromMs = lookedMs.value;
+  const from = fromMs === undefined ? "" : ` What is shown is from ${localTime(fromMs)}.`;
+  if (silent.value) return { mark: "?", kind: "bad", text: `This member says nothing.${from}` };
+  const why = trouble.value?.message;
+  if (why !== undefined)
+    return { mark: "?", kind: "bad", text: `Nothing is known: ${why}.${from}` };
+  const look = snapshot.value;
+  return look === undefined ? { mark: "…", kind: "idle", text: "Looking" } : verdictOf(look.status);
 }
 
 function verdictOf({ verdict, warnings }: { verdict: string; warnings: readonly unknown[] }) {

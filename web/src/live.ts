@@ -1,7 +1,7 @@
 // What goes on, as this member sends it: the newest look at the cluster, the newest history, and a
 // few minutes of figures for charts.
 
-import { batch, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import type { Snapshot, Trouble } from "../../src/api/events.ts";
 import type { HistoryAnswer } from "../../src/setup/history-contract.ts";
 import { findSession } from "./ask.ts";
@@ -29,8 +29,14 @@ export const snapshot = signal<Snapshot | undefined>(undefined);
 export const history = signal<HistoryAnswer | undefined>(undefined);
 export const trouble = signal<Trouble | undefined>(undefined);
 export const samples = signal<readonly Sample[]>([]);
-/** Since when nothing has come; undefined: all is well. */
-export const silentSince = signal<Date | undefined>(undefined);
+/** When the newest look came; undefined: none has yet. */
+export const lookedMs = signal<number | undefined>(undefined);
+/** Whether nothing has come for long. */
+export const silent = signal(false);
+/** Whether what is shown may no longer be so. */
+export const isOld = computed(() => silent.value || trouble.value !== undefined);
+/** The time by which what is shown is so long ago; it goes on when nothing comes. */
+export const nowMs = signal(Date.now());
 
 /**
  * Follows until the returned function is called. A page that nobody sees lets go of its stream:
@@ -42,11 +48,10 @@ export function follow(): () => void {
   let again: ReturnType<typeof setTimeout> | undefined;
   const heard = () => {
     heardMs = Date.now();
-    silentSince.value = undefined;
+    silent.value = false;
   };
   const open = () => {
     source = new EventSource("/v1/events");
-    source.addEventListener("open", heard);
     source.addEventListener("snapshot", ({ data }: MessageEvent<string>) => {
       heard();
       take(JSON.parse(data) as Snapshot);
@@ -72,22 +77,23 @@ export function follow(): () => void {
   };
   const turn = () => {
     close();
-    if (document.hidden) return;
-    heardMs = Date.now();
-    open();
+    // What is shown is as old as it is, however lately somebody looks at it again.
+    if (!document.hidden) open();
   };
   document.addEventListener("visibilitychange", turn);
   turn();
   const check = setInterval(() => {
-    if (!document.hidden && Date.now() - heardMs > STALE_MS) silentSince.value = new Date(heardMs);
+    nowMs.value = Date.now();
+    if (!document.hidden && Date.now() - heardMs > STALE_MS) silent.value = true;
   }, CHECK_MS);
   return () => {
     document.removeEventListener("visibilitychange", turn);
     close();
     clearInterval(check);
     batch(() => {
-      snapshot.value = history.value = trouble.value = silentSince.value = undefined;
+      snapshot.value = history.value = trouble.value = lookedMs.value = undefined;
       samples.value = [];
+      silent.value = false;
     });
   };
 }
@@ -96,9 +102,15 @@ function take(look: Snapshot): void {
   const of = new Map(
     look.puppetservers.map(({ name, perS, busy, waiting }) => [name, { perS, busy, waiting }]),
   );
+  const atMs = Date.now();
+  const before = samples.value.slice(1 - SAMPLES_MAX);
+  const isGap = atMs - (before.at(-1)?.atMs ?? atMs) > STALE_MS;
+  // A line over what nobody has seen would be made up.
+  const gap = isGap ? [{ atMs: atMs - 1, of: new Map<string, Figures>() }] : [];
   batch(() => {
     trouble.value = undefined;
     snapshot.value = look;
-    samples.value = [...samples.value.slice(1 - SAMPLES_MAX), { atMs: Date.now(), of }];
+    lookedMs.value = atMs;
+    samples.value = [...before, ...gap, { atMs, of }];
   });
 }

@@ -6,7 +6,7 @@ import type { Snapshot } from "../../../src/api/events.ts";
 import type { Explanation } from "../../../src/cluster/why/explain.ts";
 import { parseKinds, partsOf, topicOf } from "../advice.ts";
 import { ago, countOf } from "../format.ts";
-import { history, snapshot } from "../live.ts";
+import { history, isOld, nowMs, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -48,12 +48,24 @@ function Fine({ status }: Snapshot) {
   return (
     <section class="tile" aria-labelledby="fine">
       <h2 id="fine">Is it fine?</h2>
-      <p class="big">{warnings.length === 0 ? "Yes" : countOf(warnings.length, "thing")}</p>
+      <Big text={warnings.length === 0 ? "Yes" : countOf(warnings.length, "thing")} />
       <p>
         {warnings.length === 0 ? "Every promise holds." : "to look at: see below."}{" "}
         {members.length - silent} of {countOf(members.length, "member")} answer.
       </p>
     </section>
+  );
+}
+
+/** What is read first: nothing that may no longer be so. */
+function Big({ text }: { text: string }) {
+  return isOld.value ? (
+    <>
+      <p class="big">Not known</p>
+      <p>When it was last seen:</p>
+    </>
+  ) : (
+    <p class="big">{text}</p>
   );
 }
 
@@ -63,7 +75,7 @@ function Survives({ status, capacity }: Snapshot) {
   return (
     <section class="tile" aria-labelledby="survives">
       <h2 id="survives">What would it survive?</h2>
-      <p class="big">{countOf(toleratedFailures, "failure")}</p>
+      <Big text={countOf(toleratedFailures, "failure")} />
       <p>
         {etcd.quorum
           ? `${etcd.answering} of ${countOf(etcd.voters, "voter")} of etcd answer.`
@@ -84,6 +96,7 @@ function Survives({ status, capacity }: Snapshot) {
 
 function Changed() {
   const told = history.value;
+  const now = nowMs.value;
   const entries = (told?.entries ?? []).slice(-LAST_ENTRIES).toReversed();
   return (
     <section class="tile" aria-labelledby="changed">
@@ -92,7 +105,7 @@ function Changed() {
       <ol class="changes">
         {entries.map(({ atMs, member, number, what }) => (
           <li key={`${member} ${number}`}>
-            {what} <span class="when">{ago(atMs)}</span>
+            {what} <span class="when">{ago(atMs, now)}</span>
           </li>
         ))}
       </ol>
