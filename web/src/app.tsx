@@ -1,5 +1,6 @@
 // The frame around every page: who is signed in, where one can go, whether what is shown is new.
 
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { findSession, session, signOut } from "./ask.ts";
 import { localTime } from "./format.ts";
@@ -62,8 +63,15 @@ function skip(event: Event): void {
   document.querySelector<HTMLElement>("#main h1")?.focus();
 }
 
+/** Why somebody couldn't be signed out: the page was away meanwhile. */
+const stillIn = signal<unknown>(undefined);
+
+async function leave(): Promise<void> {
+  stillIn.value = undefined;
+  await signOut().catch((error: unknown) => (stillIn.value = error));
+}
+
 function Header() {
-  const [failure, setFailure] = useState<unknown>(undefined);
   const who = session.value;
   const name = snapshot.value?.status.settings.sharedName ?? "";
   return (
@@ -84,11 +92,11 @@ function Header() {
       </nav>
       <p class="who">
         {who?.name} ({who?.role}){" "}
-        <button type="button" onClick={() => void signOut().catch(setFailure)}>
+        <button type="button" onClick={() => void leave()}>
           Sign out
         </button>
       </p>
-      <Failure error={failure} />
+      <Failure error={stillIn.value} />
     </header>
   );
 }

@@ -22,6 +22,11 @@ export class Refusal extends Error {
 /** Who is signed in; undefined: nobody; null: it isn't known yet. */
 export const session = signal<SessionOpened | null | undefined>(null);
 
+/** Whether the session that was shown has ended by itself. */
+export const ended = signal(false);
+/** The newest change that nothing was answered to, until it is known to be seen. */
+export const unanswered = signal<Refusal | undefined>(undefined);
+
 /** Shows that a request is this page's own; see src/api/sessions.ts. */
 const CSRF_HEADER = "x-understudy-csrf";
 /**
@@ -34,7 +39,20 @@ type Method = "GET" | "POST" | "DELETE";
 
 /** The answer to one request. Throws Refusal. */
 export async function ask<T>(method: Method, path: string, body?: unknown): Promise<T> {
-  return request<T>(method, path, body === undefined ? undefined : JSON.stringify(body), {});
+  const sent = body === undefined ? undefined : JSON.stringify(body);
+  if (method === "GET" || path.endsWith("/plan")) return request<T>(method, path, sent, {});
+  try {
+    const answer = await request<T>(method, path, sent, {});
+    unanswered.value = undefined;
+    return answer;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== UNREACHABLE) throw error;
+    const why = "this member hasn't answered: what was asked for may be done or not";
+    unanswered.value = new Refusal(UNREACHABLE, why, [
+      "Look whether it is so before you ask again. Any other member shows the same.",
+    ]);
+    throw unanswered.value;
+  }
 }
 
 /** Opens a session with a token, which is kept nowhere. Throws Refusal. */
@@ -46,21 +64,25 @@ export async function signIn(token: string): Promise<void> {
   const authorization = `Bearer ${token}`;
   const opened = await request<SessionOpened>("POST", "/session", undefined, { authorization });
   keep(opened.csrf);
+  ended.value = false;
+  unanswered.value = undefined;
   session.value = opened;
 }
 
-/** What was shown goes at once; it comes back where the session couldn't be ended. */
+/** What was shown goes at once; it comes back where the session couldn't be ended. Throws Refusal. */
 export async function signOut(): Promise<void> {
   const before = session.value;
   session.value = undefined;
   try {
     const headers = { [CSRF_HEADER]: before?.csrf ?? "" };
     await request("DELETE", "/session", undefined, headers);
-    forget(before?.csrf ?? "");
   } catch (error) {
-    session.value = before;
-    throw error;
+    if (!isSignedOut(error)) {
+      session.value = before;
+      throw error;
+    }
   }
+  forget(before?.csrf ?? "");
 }
 
 /**
@@ -73,9 +95,13 @@ export async function findSession(): Promise<void> {
     const csrf = kept() || session.value?.csrf;
     session.value = csrf === undefined ? undefined : { ...shown, csrf };
   } catch (error) {
-    if (!(error instanceof Refusal) || !SIGNED_OUT.has(error.code)) throw error;
+    if (!isSignedOut(error)) throw error;
     session.value = undefined;
   }
+}
+
+function isSignedOut(error: unknown): boolean {
+  return error instanceof Refusal && SIGNED_OUT.has(error.code);
 }
 
 function kept(): string {
@@ -128,7 +154,10 @@ async function request<T>(
   }
   if (answer.ok) return said as T;
   const { error } = said as { error?: { code: string; message: string; hints?: string[] } };
-  if (answer.status === 401 && session.value) session.value = undefined;
+  if (answer.status === 401 && session.value) {
+    session.value = undefined;
+    ended.value = true;
+  }
   if (error?.code === NOT_OURS && csrf !== undefined) forget(csrf);
   throw new Refusal(error?.code ?? "internal", error?.message ?? answer.statusText, error?.hints);
 }

@@ -1,7 +1,7 @@
 // Signing in with an access token. It goes into one request and is forgotten.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { signIn } from "../ask.ts";
+import { ended, signIn, unanswered } from "../ask.ts";
 import { Failure } from "../parts/failure.tsx";
 
 export function SignIn() {
@@ -28,6 +28,13 @@ export function SignIn() {
   return (
     <main class="sign-in">
       <h1>Understudy</h1>
+      {ended.value ? (
+        <p id="ended">
+          The session has ended: by time, with its token, or with this member's daemon, which may
+          have started anew. Sign in again.
+        </p>
+      ) : null}
+      <Failure error={unanswered.value} />
       <form onSubmit={(event) => void submit(event)}>
         <label for="token">Access token</label>
         <input
@@ -36,6 +43,7 @@ export function SignIn() {
           type="password"
           autocomplete="current-password"
           spellcheck={false}
+          aria-describedby={ended.value ? "ended" : undefined}
           required
         />
         <button disabled={busy}>{busy ? "Signing in…" : "Sign in"}</button>
