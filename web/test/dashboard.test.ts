@@ -267,6 +267,28 @@ test("ten thousand entries of history are a page that answers", async () => {
   assert.deepEqual(problems, []);
 });
 
+test("the history has all that comes while the page is open, seen or not", async () => {
+  const { mock } = stage;
+  const token = mock.tokens.viewer;
+  const { page, problems } = await stage.open({ token, path: "/history" });
+  const cell = (what: string) => page.getByRole("cell", { name: what, exact: true });
+  mock.tell("edge", "before");
+  await cell("before").waitFor();
+  // More than the stream tells of at once.
+  for (let n = 1; n <= 150; n++) mock.tell("edge", `burst ${n}`);
+  await cell("burst 150").waitFor();
+  for (let n = 1; n <= 40; n++) {
+    mock.tell("edge", `one by one ${n}`);
+    if (n % 20 === 0) await cell(`one by one ${n}`).waitFor();
+  }
+  await page.getByRole("button", { name: "Older ones" }).click();
+  await cell("before").waitFor();
+  const shown = await page.evaluate<string>("document.querySelector('table').textContent");
+  for (let n = 1; n <= 150; n++) assert.match(shown, new RegExp(`burst ${n}(?!\\d)`));
+  for (let n = 1; n <= 40; n++) assert.match(shown, new RegExp(`one by one ${n}(?!\\d)`));
+  assert.deepEqual(problems, []);
+});
+
 test("every page is fit for screen readers and keyboards, dark and light, and fits a phone", async () => {
   const { mock } = stage;
   mock.state.silent.add("s2.example.com");

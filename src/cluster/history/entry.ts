@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Stage } from "../../base/stages.ts";
 import { HISTORY_PREFIX } from "../keys.ts";
 import type { EventName } from "./events.ts";
+import type { Kind } from "./kinds.ts";
 
 export const ENTRIES_PREFIX = `${HISTORY_PREFIX}entries/`;
 
@@ -58,31 +59,6 @@ export const HistoryEntry = z.object({
   burst: Burst.optional(),
 });
 export type HistoryEntry = z.infer<typeof HistoryEntry>;
-
-/** The kinds that this version tells. */
-export const KINDS = {
-  address: "a virtual address came or went",
-  ca: "where the certificate authority is, whether it signs",
-  certificate: "certificates that the cluster renewed for itself",
-  clock: "a clock that is wrong",
-  command: "what somebody typed, and what it took",
-  crl: "a CRL without a new revocation",
-  daemon: "daemons that start and stop",
-  drill: "failures on purpose, and what was measured",
-  edge: "HAProxy up and down",
-  etcd: "votes, leaders and alarms of etcd",
-  hook: "what hooks came to",
-  leader: "who runs the cluster's chores",
-  member: "who joins, leaves, is silent",
-  puppetdb: "PuppetDBs and where queries go",
-  puppetserver: "puppetservers as edges see them",
-  record: "members that can't reach the record",
-  revocation: "certificates revoked, one entry for each burst",
-  setting: "settings of the cluster",
-  version: "another version of Understudy",
-  work: "planned work: drains, pauses, restarts one after another",
-} as const;
-export type Kind = keyof typeof KINDS;
 
 /** Something to be told, before it has its member and number. */
 export interface Draft {

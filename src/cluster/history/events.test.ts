@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { messageIdOf } from "../../base/message-id.ts";
-import { KINDS } from "./entry.ts";
+import { KINDS } from "./kinds.ts";
 import { eventOf, eventOfTopic, EVENTS } from "./events.ts";
 
 test("events of both states of a topic have names of their own", () => {

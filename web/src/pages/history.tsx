@@ -1,11 +1,13 @@
 // What happened in the cluster, and the timeline of an incident out of every member's own records.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { HistoryEntry } from "../../../src/cluster/history/entry.ts";
+import { KINDS } from "../../../src/cluster/history/kinds.ts";
 import type { Incident, IncidentLine } from "../../../src/cluster/history/incident.ts";
 import { renderDuration } from "../../../src/base/duration.ts";
 import type { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { ask } from "../ask.ts";
+import { keyOf, type Known, meets, olderOf, SHOWN_MAX, withNewest, withOlder } from "../entries.ts";
 import { countOf, localTime } from "../format.ts";
 import { history } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -13,93 +15,98 @@ import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
 
 const AT_ONCE = 100;
-/** More makes a page that nobody reads, and slow. */
-const SHOWN_MAX = 2000;
 const SPANS = { "15 minutes": 15, "1 hour": 60, "6 hours": 360, "1 day": 1440, "1 week": 10_080 };
 
 export function History() {
+  const [kind, setKind] = useState("");
+  const [round, setRound] = useState(0);
   return (
     <>
-      <Entries />
+      <section aria-labelledby="entries">
+        <h2 id="entries">What happened</h2>
+        <Choice kind={kind} onKind={setKind} onAgain={() => setRound(round + 1)} />
+        <Entries key={`${kind} ${round}`} kind={kind} />
+      </section>
       <Timeline />
     </>
   );
 }
 
 /** What comes meanwhile is added to what was asked. */
-function Entries() {
-  const [kind, setKind] = useState("");
-  const [older, setOlder] = useState<readonly HistoryEntry[]>([]);
+function Entries({ kind }: { kind: string }) {
+  const [known, setKnown] = useState<Known | undefined>(undefined);
   const [failure, setFailure] = useState<unknown>(undefined);
   const kinds = kind === "" ? "" : `&kinds=${encodeURIComponent(kind)}`;
-  const {
-    answer,
-    failure: refused,
-    again,
-  } = useAsked<HistoryAnswer>(`/v1/history?limit=${AT_ONCE}${kinds}`);
-  const live = (history.value?.entries ?? []).filter((each) => kind === "" || each.kind === kind);
-  const known = new Map(
-    [...older, ...(answer?.entries ?? []), ...live].map((each) => [keyOf(each), each]),
-  );
-  const entries = [...known.values()].toSorted((a, b) => b.atMs - a.atMs).slice(0, SHOWN_MAX);
-  const oldest = entries.at(-1);
-  const all = [...new Set([...entries.map((each) => each.kind), ...COMMON])].toSorted();
-  const more = async () => {
+  const newest = useAsked<HistoryAnswer>(`/v1/history?limit=${AT_ONCE}${kinds}`);
+  const { answer } = newest;
+  useEffect(() => {
+    if (answer !== undefined) setKnown((before) => withNewest(before, answer));
+  }, [answer]);
+  useNews((told, isWhole) => {
+    const entries = told.entries.filter((each) => kind === "" || each.kind === kind);
+    if (!isWhole || told.because !== known?.because) newest.again();
+    else if (entries.length > 0) setKnown((now) => withNewest(now, { ...told, entries, more: 0 }));
+  });
+  const older = async (from: Known) => {
     try {
-      const until = `&untilMs=${(oldest?.atMs ?? 1) - 1}`;
-      const path = `/v1/history?limit=${AT_ONCE}${kinds}${until}`;
+      const path = `/v1/history?${olderOf(from, AT_ONCE)}${kinds}`;
       const found = await ask<HistoryAnswer>("GET", path);
-      setOlder([...older, ...found.entries]);
+      setKnown((now = from) => withOlder(now, found));
       setFailure(undefined);
     } catch (error) {
       setFailure(error);
     }
   };
+  const entries = known?.entries ?? [];
   return (
-    <section aria-labelledby="entries">
-      <h2 id="entries">What happened</h2>
-      <Choice
-        kind={kind}
-        kinds={all}
-        onKind={(wanted) => {
-          setOlder([]);
-          setKind(wanted);
-        }}
-        onAgain={again}
-      />
-      <Failure error={refused} />
-      {answer !== undefined && answer.because !== "" ? (
-        <p>Only what this member has told: {answer.because}</p>
-      ) : null}
-      <Table
-        caption="History, newest first"
-        head={["When", "Kind", "What", "Why", "Who", "Took"]}
-        none="nothing of this kind."
-        rows={entries.map((entry) => ({ key: keyOf(entry), cells: cellsOf(entry) }))}
-      />
+    <>
+      <Failure error={newest.failure} />
+      {known === undefined || known.because === "" ? null : (
+        <p>Only what this member has told: {known.because}</p>
+      )}
+      {known === undefined ? (
+        <p>Reading…</p>
+      ) : (
+        <Table
+          caption="History, newest first"
+          head={["When", "Kind", "What", "Why", "Who", "Took"]}
+          none="nothing of this kind."
+          rows={entries.map((entry) => ({ key: keyOf(entry), cells: cellsOf(entry) }))}
+        />
+      )}
       <Failure error={failure} />
-      {entries.length >= AT_ONCE && entries.length < SHOWN_MAX ? (
-        <button type="button" onClick={() => void more()}>
+      {known?.more === true && entries.length < SHOWN_MAX ? (
+        <button type="button" onClick={() => void older(known)}>
           Older ones
         </button>
       ) : null}
-    </section>
+    </>
   );
 }
 
-function Choice(props: {
-  kind: string;
-  kinds: readonly string[];
-  onKind: (kind: string) => void;
-  onAgain: () => void;
-}) {
-  const { kind, kinds, onKind, onAgain } = props;
+/**
+ * Calls `onNews` with what the stream tells of the history, whenever it is another. It has the
+ * newest alone: `isWhole` is whether nothing came between them and those that it told before.
+ */
+function useNews(onNews: (told: HistoryAnswer, isWhole: boolean) => void): void {
+  const told = history.value;
+  const before = useRef(told);
+  useEffect(() => {
+    const last = before.current;
+    before.current = told;
+    if (told === undefined || told === last) return;
+    onNews(told, last !== undefined && meets(last.entries, told));
+  }, [told]);
+}
+
+function Choice(props: { kind: string; onKind: (kind: string) => void; onAgain: () => void }) {
+  const { kind, onKind, onAgain } = props;
   return (
     <form class="search" onSubmit={(event) => event.preventDefault()}>
       <label for="kind">Kind</label>
       <select id="kind" value={kind} onChange={({ currentTarget }) => onKind(currentTarget.value)}>
         <option value="">every kind</option>
-        {kinds.map((each) => (
+        {Object.keys(KINDS).map((each) => (
           <option key={each}>{each}</option>
         ))}
       </select>
@@ -108,12 +115,6 @@ function Choice(props: {
       </button>
     </form>
   );
-}
-
-const COMMON = ["address", "command", "etcd", "member", "puppetserver", "revocation", "setting"];
-
-function keyOf({ member, number }: HistoryEntry): string {
-  return `${member} ${number}`;
 }
 
 type Told = Pick<HistoryEntry | IncidentLine, "atMs" | "kind" | "what" | "because" | "by"> &
