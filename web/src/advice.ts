@@ -16,6 +16,21 @@ export function topicOf(
   return subject !== undefined && ids.includes(subject) ? subject : "not-ready";
 }
 
+/** Warnings as they are read: what is critical first, each with a key that outlives its words. */
+export function inOrder<W extends { kind: string; subject?: string | undefined; severity: string }>(
+  warnings: readonly W[],
+): { key: string; warning: W }[] {
+  const seen = new Map<string, number>();
+  const keyed = warnings.map((warning) => {
+    const about = `${warning.kind} ${warning.subject ?? ""}`;
+    const before = seen.get(about) ?? 0;
+    seen.set(about, before + 1);
+    return { key: `${about} ${before}`, warning };
+  });
+  const rank = ({ warning }: { warning: W }) => (warning.severity === "critical" ? 0 : 1);
+  return keyed.toSorted((a, b) => rank(a) - rank(b));
+}
+
 /** Text in the handbook's notation in parts: what stands between backquotes is code. */
 export function partsOf(text: string): { text: string; code: boolean }[] {
   return text

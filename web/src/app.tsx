@@ -1,6 +1,7 @@
 // The frame around every page: who is signed in, where one can go, whether what is shown is new.
 
 import { signal } from "@preact/signals";
+import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { findSession, session, signOut } from "./ask.ts";
 import { localTime } from "./format.ts";
@@ -122,8 +123,8 @@ function standingOf() {
   return look === undefined ? { mark: "…", kind: "idle", text: "Looking" } : verdictOf(look.status);
 }
 
-function verdictOf({ verdict, warnings }: { verdict: string; warnings: readonly unknown[] }) {
-  return warnings.length === 0
-    ? { mark: "✓", kind: "good", text: verdict }
-    : { mark: "!", kind: "warn", text: verdict };
+function verdictOf({ verdict, problems }: Pick<ClusterStatus, "verdict" | "problems">) {
+  if (problems.length === 0) return { mark: "✓", kind: "good", text: verdict };
+  const isBad = problems.some(({ severity }) => severity === "critical");
+  return { mark: "!", kind: isBad ? "bad" : "warn", text: verdict };
 }

@@ -34,8 +34,8 @@ export function withNewest(known: Known | undefined, told: HistoryAnswer): Known
 }
 
 /**
- * What is known once those before the oldest were asked for with `olderOf`. It has that oldest among
- * them, if nobody has given it up meanwhile.
+ * What is known once those before the oldest were asked for with `olderOf`. They have that oldest
+ * among them, if nobody has given it up meanwhile.
  */
 export function withOlder(known: Known, told: HistoryAnswer): Known {
   const because = told.because || known.because;

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { WARNING_KINDS } from "../../src/cluster/warning.ts";
-import { parseKinds, partsOf, topicOf } from "../src/advice.ts";
+import { inOrder, parseKinds, partsOf, topicOf } from "../src/advice.ts";
 
 const PAGE = await readFile(join(import.meta.dirname, "../../docs/alerts.md"), "utf8");
 
@@ -35,4 +35,22 @@ test("partsOf tells code from words", () => {
     { text: " or ", code: false },
     { text: "c", code: true },
   ]);
+});
+
+test("inOrder has what is critical first, and keys that stay when words change", () => {
+  const of = (kind: string, subject: string | undefined, severity: string) => ({
+    kind,
+    subject,
+    severity,
+  });
+  const told = inOrder([
+    of("clock-off", "s1", "warning"),
+    of("member-troubled", "s2", "warning"),
+    of("etcd-no-quorum", undefined, "critical"),
+    of("member-troubled", "s2", "warning"),
+  ]);
+  assert.deepEqual(
+    told.map(({ key }) => key),
+    ["etcd-no-quorum  0", "clock-off s1 0", "member-troubled s2 0", "member-troubled s2 1"],
+  );
 });

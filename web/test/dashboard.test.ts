@@ -70,6 +70,26 @@ test("the overview is live: a member that falls silent, a warning with its reaso
   assert.deepEqual(problems, []);
 });
 
+test("the overview: a warning whose words change stays open, and what is critical is a no", async () => {
+  const { state } = stage.mock;
+  const { page, problems } = await stage.open({ token: stage.mock.tokens.viewer });
+  const fine = page.getByRole("region", { name: "Is it fine?" });
+  const warning = page.getByRole("region", { name: "To look at" }).getByRole("listitem");
+  state.warnings = ["12 things wait"];
+  await fine.getByText("1 thing", { exact: true }).waitFor();
+  await warning.getByText("What to do", { exact: true }).click();
+  await warning.getByRole("button", { name: "Why?" }).focus();
+  state.warnings = ["13 things wait"];
+  await warning.filter({ hasText: "13 things wait" }).waitFor();
+  assert.equal(await warning.getByText("alerts.md").isVisible(), true);
+  assert.equal(await page.evaluate("document.activeElement.textContent"), "Why?");
+  state.silent.add("s2.example.com");
+  await fine.getByText("No", { exact: true }).waitFor();
+  await fine.getByText(/^\d critical, 1 more to look at/).waitFor();
+  await warning.first().filter({ hasText: "critical: s2.example.com" }).waitFor();
+  assert.deepEqual(problems, []);
+});
+
 test("servers: live charts, and a server is drained and undrained by an operator", async () => {
   const { page, problems } = await stage.open({
     token: stage.mock.tokens.operator,

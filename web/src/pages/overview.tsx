@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import alertsPage from "../../../docs/alerts.md?raw";
 import type { Snapshot } from "../../../src/api/events.ts";
 import type { Explanation } from "../../../src/cluster/why/explain.ts";
-import { parseKinds, partsOf, topicOf } from "../advice.ts";
+import { inOrder, parseKinds, partsOf, topicOf } from "../advice.ts";
 import { ago, countOf } from "../format.ts";
 import { history, isOld, nowMs, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -43,14 +43,20 @@ function sentence(title: string): string {
 }
 
 function Fine({ status }: Snapshot) {
-  const { warnings, members } = status;
+  const { warnings, problems, members } = status;
+  const critical = problems.filter(({ severity }) => severity === "critical").length;
+  const others = warnings.length - critical;
   const silent = members.filter(({ local }) => local === undefined).length;
   return (
     <section class="tile" aria-labelledby="fine">
       <h2 id="fine">Is it fine?</h2>
-      <Big text={warnings.length === 0 ? "Yes" : countOf(warnings.length, "thing")} />
+      <Big text={warnings.length === 0 ? "Yes" : critical > 0 ? "No" : countOf(others, "thing")} />
       <p>
-        {warnings.length === 0 ? "Every promise holds." : "to look at: see below."}{" "}
+        {warnings.length === 0
+          ? "Every promise holds."
+          : critical === 0
+            ? "to look at: see below."
+            : `${critical} critical, ${others} more to look at: see below.`}{" "}
         {members.length - silent} of {countOf(members.length, "member")} answer.
       </p>
     </section>
@@ -133,25 +139,28 @@ function Wishes({ notes }: { notes: readonly string[] }) {
 function Warnings({ status }: Snapshot) {
   const [about, setAbout] = useState<string | undefined>(undefined);
   const ids = status.members.map(({ member }) => member.id);
-  if (status.problems.length === 0) return null;
   return (
-    <section aria-labelledby="warnings">
-      <h2 id="warnings">To look at</h2>
-      <ul class="warnings">
-        {status.problems.map((problem) => (
-          <li key={problem.text}>
-            <span aria-hidden="true">! </span>
-            {problem.severity === "critical" ? <strong>critical: </strong> : null}
-            {problem.text}{" "}
-            <button type="button" class="small" onClick={() => setAbout(topicOf(problem, ids))}>
-              Why?
-            </button>
-            <Handbook kind={problem.kind} />
-          </li>
-        ))}
-      </ul>
+    <>
+      {status.problems.length === 0 ? null : (
+        <section aria-labelledby="warnings">
+          <h2 id="warnings">To look at</h2>
+          <ul class="warnings">
+            {inOrder(status.problems).map(({ key, warning }) => (
+              <li key={key} class={warning.severity}>
+                <span aria-hidden="true">! </span>
+                {warning.severity === "critical" ? <strong>critical: </strong> : null}
+                {warning.text}{" "}
+                <button type="button" class="small" onClick={() => setAbout(topicOf(warning, ids))}>
+                  Why?
+                </button>
+                <Handbook kind={warning.kind} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
       {about === undefined ? null : <Why about={about} onClose={() => setAbout(undefined)} />}
-    </section>
+    </>
   );
 }
 
