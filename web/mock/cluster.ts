@@ -79,7 +79,7 @@ export function createMockCluster(lookMs?: number): MockCluster {
     state.hanging = false;
     if (state.trouble !== "") throw new Fault("cluster.no-view", state.trouble);
     const members = NAMES.map((id, index) => memberOf(state, id, index, looks));
-    return judge(members, {}, { drains: state.drains });
+    return { ...judge(members, {}, { drains: state.drains }), answeredBy: NAMES[0] ?? "" };
   };
   const history: LocalDeps["history"] = async ({ kinds, limit, untilMs = Infinity }) => {
     const wanted = state.history.filter(

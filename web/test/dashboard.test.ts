@@ -115,55 +115,6 @@ test("servers: live charts, and a server is drained and undrained by an operator
   assert.deepEqual(problems, []);
 });
 
-test("certificates: a request is signed, one is found and revoked by typing its name", async () => {
-  const { mock } = stage;
-  const { page, problems } = await stage.open({ token: mock.tokens.admin, path: "/certificates" });
-  await page.getByRole("button", { name: "Sign db7.example.com" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Sign", exact: true }).click();
-  await page.getByRole("status").filter({ hasText: "db7.example.com is signed." }).waitFor();
-  await page.getByRole("button", { name: "Sign db7.example.com" }).waitFor({ state: "detached" });
-
-  await page.getByLabel("Name").fill("web17.");
-  await page.getByRole("button", { name: "Search" }).click();
-  await page
-    .getByRole("button", { name: "Revoke web16.example.com" })
-    .waitFor({ state: "detached" });
-  await page.getByRole("button", { name: "Revoke web17.example.com" }).click();
-  const dialog = page.getByRole("dialog", { name: "Revoke web17.example.com" });
-  const revoke = dialog.getByRole("button", { name: "Revoke", exact: true });
-  assert.equal(await revoke.isDisabled(), true);
-  await assertAccessible(page, "the question before revoking");
-  await dialog.getByRole("textbox").fill("web17.example.co");
-  assert.equal(await revoke.isDisabled(), true);
-  await dialog.getByRole("textbox").press("Enter");
-  const found = mock.state.entries.find(({ name }) => name === "web17.example.com");
-  assert.equal(found?.state, "signed");
-  await dialog.getByRole("textbox").fill("web17.example.com");
-  await revoke.click();
-  await page
-    .getByRole("status")
-    .filter({ hasText: "web17.example.com is revoked, 3 edges" })
-    .waitFor();
-  assert.equal(found?.state, "revoked");
-  assert.deepEqual(problems, []);
-});
-
-test("a change that can't be made says why, and leaves the question open", async () => {
-  const { mock } = stage;
-  const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });
-  mock.state.broken = "1 of 3 members answers, so nothing can be changed";
-  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
-  const dialog = page.getByRole("dialog");
-  await dialog.getByRole("button", { name: "Sign", exact: true }).click();
-  await dialog
-    .getByRole("alert")
-    .filter({ hasText: "nothing can be changed. (etcd.no-quorum)" })
-    .waitFor();
-  mock.state.broken = "";
-  await dialog.getByRole("button", { name: "Cancel" }).click();
-  await page.getByRole("button", { name: "Sign mail2.example.com" }).waitFor();
-});
-
 test("drills: one is held by typing its kind, seen under way, and its report has figures", async () => {
   const { mock } = stage;
   const { page, problems } = await stage.open({ token: mock.tokens.operator, path: "/drills" });

@@ -1,9 +1,11 @@
 // The certificate authority: requests that wait, certificates by name, signing and revoking.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ClusterStatus } from "../../../src/cluster/status.ts";
 import type { CaList, CaOutcome, CaShown } from "../../../src/setup/contract.ts";
 import { ask, Refusal } from "../ask.ts";
 import { countOf } from "../format.ts";
+import { snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Confirm, Dialog } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -25,10 +27,19 @@ export function Certificates() {
   const search = new URLSearchParams({ state, limit: String(CERTIFICATES_SHOWN) });
   if (pattern !== "") search.set("pattern", pattern);
   const certificates = useAsked<CaList>(`/v1/ca?${search.toString()}`);
-  const finish = (text: string) => {
-    setDone(text);
+  const readAnew = () => {
     requests.again();
     certificates.again();
+  };
+  const counts = countsOf(snapshot.value?.status);
+  const before = useRef(counts);
+  useEffect(() => {
+    if (before.current !== "" && counts !== before.current) readAnew();
+    before.current = counts;
+  }, [counts]);
+  const finish = (text: string) => {
+    setDone(text);
+    readAnew();
   };
   return (
     <>
@@ -45,6 +56,12 @@ export function Certificates() {
       <Doing asked={asked} onDone={finish} onClose={() => setAsked(undefined)} />
     </>
   );
+}
+
+/** What changes whenever a request comes or goes, or a certificate does; empty: not known. */
+function countsOf(status: ClusterStatus | undefined): string {
+  const own = status?.members.find(({ member }) => member.id === status.answeredBy)?.local?.ca;
+  return own === undefined ? "" : [own.requests, own.certificates, own.crlNumber].join(" ");
 }
 
 interface ListProps {

@@ -5,8 +5,14 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Failure } from "./failure.tsx";
 
-export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
-  const { title, onClose, children } = props;
+export function Dialog(props: {
+  title: string;
+  /** Whether it can't be closed now. */
+  stays?: boolean;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
+  const { title, stays = false, onClose, children } = props;
   const place = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -17,14 +23,23 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
     };
   }, []);
   return (
-    <dialog ref={place} aria-labelledby={id} onClose={onClose}>
+    <dialog
+      ref={place}
+      aria-labelledby={id}
+      onCancel={(event) => stays && event.preventDefault()}
+      // A browser lets Escape be held back once.
+      onClose={() => (stays ? place.current?.showModal() : onClose())}
+    >
       <h2 id={id}>{title}</h2>
       {children}
     </dialog>
   );
 }
 
-/** Asks before `act`; `type`: what has to be typed first. */
+/**
+ * Asks before `act`; `type`: what has to be typed first. It stays until that is done or has failed:
+ * closing it would stop nothing, and how it came out would be told to nobody.
+ */
 export function Confirm(props: {
   title: string;
   /** What the button that does it says. */
@@ -41,6 +56,7 @@ export function Confirm(props: {
   const id = useId();
   const run = async (event: Event) => {
     event.preventDefault();
+    if (busy) return;
     setBusy(true);
     setFailure(undefined);
     try {
@@ -53,7 +69,7 @@ export function Confirm(props: {
     }
   };
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} stays={busy} onClose={onClose}>
       <form onSubmit={(event) => void run(event)}>
         {children}
         {type === undefined ? null : (
@@ -73,10 +89,15 @@ export function Confirm(props: {
         )}
         <Failure error={failure} />
         <p class="buttons">
-          <button type="button" onClick={onClose}>
+          <button type="button" disabled={busy} onClick={onClose}>
             Cancel
           </button>
-          <button class="danger" disabled={busy || (type !== undefined && typed !== type)}>
+          {/* It keeps the focus while it works: who can't see it hears what came of it. */}
+          <button
+            class="danger"
+            aria-disabled={busy}
+            disabled={type !== undefined && typed !== type}
+          >
             {busy ? "Working…" : does}
           </button>
         </p>
