@@ -153,13 +153,28 @@ async function request<T>(
     ]);
   }
   if (answer.ok) return said as T;
-  const { error } = said as { error?: { code: string; message: string; hints?: string[] } };
+  const refusal = refusalOf(answer, said);
   if (answer.status === 401 && session.value) {
     session.value = undefined;
     ended.value = true;
   }
-  if (error?.code === NOT_OURS && csrf !== undefined) forget(csrf);
-  throw new Refusal(error?.code ?? "internal", error?.message ?? answer.statusText, error?.hints);
+  if (refusal.code === NOT_OURS && csrf !== undefined) forget(csrf);
+  throw refusal;
+}
+
+/** Throws Refusal with why `path`, which goes on answering, isn't given; ends it where it is. */
+export async function requireGiven(path: string): Promise<void> {
+  const end = new AbortController();
+  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
+  const answer = await fetch(path, { signal, cache: "no-store" }).catch(() => undefined);
+  if (answer === undefined) return;
+  if (answer.ok) end.abort();
+  else throw refusalOf(answer, await answer.json().catch(() => ({})));
+}
+
+function refusalOf({ statusText }: Response, said: unknown): Refusal {
+  const { error } = said as { error?: { code: string; message: string; hints?: string[] } };
+  return new Refusal(error?.code ?? "internal", error?.message ?? statusText, error?.hints);
 }
 
 /** What went wrong, for people: a sentence, and what to do. */

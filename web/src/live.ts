@@ -4,7 +4,9 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Snapshot, Trouble } from "../../src/api/events.ts";
 import type { HistoryAnswer } from "../../src/setup/history-contract.ts";
-import { findSession } from "./ask.ts";
+import { findSession, Refusal, requireGiven, session } from "./ask.ts";
+
+const EVENTS = "/v1/events";
 
 /** Looks come every 2 s: ten minutes of them. */
 const SAMPLES_MAX = 300;
@@ -51,7 +53,7 @@ export function follow(): () => void {
     silent.value = false;
   };
   const open = () => {
-    source = new EventSource("/v1/events");
+    source = new EventSource(EVENTS);
     source.addEventListener("snapshot", ({ data }: MessageEvent<string>) => {
       heard();
       take(JSON.parse(data) as Snapshot);
@@ -68,8 +70,21 @@ export function follow(): () => void {
       // A browser comes again by itself after a connection was lost, and never after a refusal.
       if (source?.readyState !== EventSource.CLOSED) return;
       again = setTimeout(open, AGAIN_MS);
-      void findSession().catch(() => undefined);
+      void findSession()
+        .then(tellRefusal)
+        .catch(() => undefined);
     });
+  };
+  // A browser doesn't say why a stream was refused; silence would be a false reason.
+  const tellRefusal = async () => {
+    try {
+      if (session.value) await requireGiven(EVENTS);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      heard();
+      const { code, message } = error;
+      trouble.value = { code, message };
+    }
   };
   const close = () => {
     source?.close();

@@ -76,6 +76,12 @@ export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByRole("navigation", { name: "Pages" }).waitFor();
 }
 
+/** Has the page think that another tab is in front of it, or no longer. */
+export async function show(page: Page, shown: boolean): Promise<void> {
+  await page.evaluate(`Object.defineProperty(document, "hidden", { value: ${!shown}, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"))`);
+}
+
 function watch(page: Page, url: string): string[] {
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.message));

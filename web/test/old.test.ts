@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
 import { until } from "../../src/base/retry.ts";
-import { openStage, type Stage } from "./browser.ts";
+import { openStage, show, type Stage } from "./browser.ts";
 
 let stage: Stage;
 before(async () => {
@@ -18,12 +18,6 @@ beforeEach(() => {
   state.trouble = "";
   state.hangs = false;
 });
-
-/** Has the page think that another tab is in front of it, or no longer. */
-async function show(page: Page, shown: boolean): Promise<void> {
-  await page.evaluate(`Object.defineProperty(document, "hidden", { value: ${!shown}, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"))`);
-}
 
 async function passTime(page: Page, ms: number): Promise<void> {
   await page.evaluate(`Date.now = ((now) => () => now() + ${ms})(Date.now)`);
@@ -97,4 +91,19 @@ test("what happened is so long ago as it is by now, also when nothing else happe
   await entry.filter({ hasText: "s3.example.com is set up" }).waitFor();
   await passTime(page, 2 * 3_600_000);
   await entry.filter({ hasText: /2h( \d+[ms])? ago/ }).waitFor();
+});
+
+test("a stream that is refused is told with the member's own reason, and comes as soon as it may", async () => {
+  const { mock } = stage;
+  const token = mock.tokens.operator;
+  const streams = await Promise.all(
+    Array.from({ length: 8 }, async () => mock.open("/v1/events", { token })),
+  );
+  const { page } = await stage.open({ token });
+  const standing = page.getByRole("status").first();
+  await standing
+    .filter({ hasText: "Nothing is known: otto has 8 streams of events open" })
+    .waitFor();
+  for (const stream of streams) stream.close();
+  await standing.filter({ hasText: "tolerates 1 failure" }).waitFor();
 });
