@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { until } from "../../src/base/retry.ts";
-import { assertAccessible, openStage, signIn, type Stage } from "./browser.ts";
+import { pause, until } from "../../src/base/retry.ts";
+import { assertAccessible, openStage, show, signIn, type Stage } from "./browser.ts";
 
 const HOSTILE = `<img src=x onerror="alert('x')"><script>alert(1)</script>`;
 
@@ -141,6 +141,29 @@ test("drills: one is held by typing its kind, seen under way, and its report has
   await page.getByRole("button", { name: "Stop it, and undo it" }).click();
   await page.getByRole("row", { name: /stopped/ }).waitFor();
   assert.deepEqual(problems, []);
+});
+
+test("drills: one under way is seen over a slow line too, and nobody asks for it unseen", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/drills" });
+  let asked = 0;
+  await page.route("**/v1/drill", async (route) => {
+    asked += 1;
+    // Longer than between two looks.
+    await pause(1500);
+    await route.continue().catch(() => undefined);
+  });
+  await mock.commands.drills.begin({ kind: "edge-kill" }, "otto");
+  await page.getByRole("log").getByText("it measures").waitFor();
+  await show(page, false);
+  let before = -1;
+  await until("no more is asked", () => before === (before = asked), {
+    withinMs: 20_000,
+    everyMs: 4000,
+  });
+  await show(page, true);
+  mock.drills.end();
+  await page.getByRole("log").waitFor({ state: "detached" });
 });
 
 test("each role sees the buttons that are for it", async () => {

@@ -151,13 +151,15 @@ function Hold() {
 
 /** The drill that this member drives. */
 function Running({ onEnd }: { onEnd: () => void }) {
-  const { answer, failure, again } = useAsked<DrillProgress>("/v1/drill");
+  const { answer, failure, busy, again } = useAsked<DrillProgress>("/v1/drill");
   const [refused, setRefused] = useState<unknown>(undefined);
   const running = answer?.running === true;
   useEffect(() => {
-    const timer = setInterval(again, PROGRESS_MS);
+    // Asking anew would give up an answer that is still to come.
+    if (busy) return undefined;
+    const timer = setInterval(() => document.hidden || again(), PROGRESS_MS);
     return () => clearInterval(timer);
-  }, []);
+  }, [busy]);
   useEffect(() => {
     if (answer !== undefined && !running) onEnd();
   }, [running]);
