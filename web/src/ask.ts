@@ -193,5 +193,5 @@ const WAYS: Readonly<Record<string, readonly string[]>> = {
   "access.too-fast": ["Wait some seconds and try again."],
   [NOT_OURS]: ["Load this page anew: it asks to sign in where it has to."],
   "ca.not-here": ["Open the dashboard of a server: this member holds no certificate authority."],
-  "config.changed": ["Somebody else has changed them meanwhile: load them anew."],
+  "config.changed": ["The text has theirs now, with yours over it: show anew what would change."],
 };

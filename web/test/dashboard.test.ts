@@ -202,15 +202,20 @@ test("settings: a change is shown first; who comes second is told, and keeps his
   await page.getByRole("button", { name: "Show what would change" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByText('isolatedEdge: "serve" → "refuse"').waitFor();
-  mock.state.revision += 1;
+  const other = { ...(await mock.commands.config.show()).settings, voters: 5 };
+  await mock.commands.config.change({ revision: mock.state.revision, settings: other });
   await dialog.getByRole("button", { name: "Change", exact: true }).click();
-  await dialog
-    .getByRole("alert")
-    .filter({ hasText: "somebody else" })
-    .or(dialog.getByRole("alert").filter({ hasText: "Somebody else" }))
-    .waitFor();
+  await dialog.getByRole("alert").filter({ hasText: "somebody else" }).waitFor();
   await dialog.getByRole("button", { name: "Cancel" }).click();
   assert.match(await text.inputValue(), /"refuse"/);
+  // His goes over the other's, and nothing of that is lost.
+  await page.getByRole("button", { name: "Show what would change" }).click();
+  await dialog.getByText('isolatedEdge: "serve" → "refuse"').waitFor();
+  assert.equal(await dialog.getByRole("listitem").count(), 1);
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "The settings are changed." }).waitFor();
+  const { settings } = await mock.commands.config.show();
+  assert.deepEqual([settings.voters, settings.isolatedEdge], [5, "refuse"]);
   // The browser's own note of the refusal.
   assert.ok(
     problems.every((problem) => /status of 409/.test(problem)),

@@ -1,7 +1,7 @@
 // The cluster's settings, and a change of them: shown before it is made, refused when somebody else
 // has changed them meanwhile.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { ConfigChanged, ConfigDescribed } from "../../../src/setup/config-contract.ts";
 import { ask, Refusal } from "../ask.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -9,6 +9,7 @@ import { Confirm } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Table } from "../parts/table.tsx";
 import { may } from "../roles.ts";
+import { overTheirs, type Wish } from "../wish.ts";
 
 export function Settings() {
   const { answer, failure, again } = useAsked<ConfigDescribed>("/v1/config");
@@ -29,8 +30,8 @@ export function Settings() {
           />
           {may("admin") ? (
             <Edit
-              key={answer.revision}
               shown={answer}
+              onOutdated={again}
               onDone={(text) => {
                 setDone(text);
                 again();
@@ -47,25 +48,43 @@ export function Settings() {
 
 interface EditProps {
   shown: ConfigDescribed;
+  /** Somebody else has changed them since they were shown. */
+  onOutdated: () => void;
   onDone: (text: string) => void;
 }
 
-function Edit({ shown: { revision, settings, known }, onDone }: EditProps) {
-  const all: Readonly<Record<string, unknown>> = settings;
-  const now = Object.fromEntries(
-    known.flatMap(({ key }) => (all[key] === undefined ? [] : [[key, all[key]]])),
-  );
-  const [text, setText] = useState(JSON.stringify(now, undefined, 2));
+function Edit({ shown, onOutdated, onDone }: EditProps) {
+  const [base, setBase] = useState(shown);
+  const [text, setText] = useState(render(wishOf(shown)));
   const [failure, setFailure] = useState<unknown>(undefined);
   const [change, setChange] = useState<{ body: unknown; plan: ConfigChanged } | undefined>(
     undefined,
   );
+  useEffect(() => {
+    if (shown.revision === base.revision) return;
+    try {
+      const mine = parse(text);
+      setText(render(overTheirs({ base: wishOf(base), mine, theirs: wishOf(shown) })));
+      setBase(shown);
+    } catch (error) {
+      setFailure(error);
+    }
+  }, [shown.revision]);
+  /** Asks, and has them shown anew where they are others by now. */
+  const send = async (path: string, body: unknown) => {
+    try {
+      return await ask<ConfigChanged>("POST", path, body);
+    } catch (error) {
+      if (error instanceof Refusal && error.code === "config.changed") onOutdated();
+      throw error;
+    }
+  };
   const look = async (event: Event) => {
     event.preventDefault();
     setFailure(undefined);
     try {
-      const body = { revision, settings: parse(text) };
-      const plan = await ask<ConfigChanged>("POST", "/v1/config/plan", body);
+      const body = { revision: base.revision, settings: parse(text) };
+      const plan = await send("/v1/config/plan", body);
       if (plan.changes.length === 0) throw new Refusal("config.same", "nothing would change");
       setChange({ body, plan });
     } catch (error) {
@@ -94,7 +113,7 @@ function Edit({ shown: { revision, settings, known }, onDone }: EditProps) {
           title="Change the settings"
           does="Change"
           act={async () => {
-            await ask<ConfigChanged>("POST", "/v1/config", change.body);
+            await send("/v1/config", change.body);
             onDone("The settings are changed. Every member takes them within seconds.");
           }}
           onClose={() => setChange(undefined)}
@@ -112,11 +131,26 @@ function Edit({ shown: { revision, settings, known }, onDone }: EditProps) {
   );
 }
 
+/** What of the settings may be changed. */
+function wishOf({ settings, known }: ConfigDescribed): Wish {
+  const all: Wish = settings;
+  return Object.fromEntries(
+    known.flatMap(({ key }) => (all[key] === undefined ? [] : [[key, all[key]]])),
+  );
+}
+
+function render(wish: Wish): string {
+  return JSON.stringify(wish, undefined, 2);
+}
+
 /** Throws Refusal for what isn't an object. */
-function parse(text: string): unknown {
+function parse(text: string): Wish {
+  let read: unknown;
   try {
-    return JSON.parse(text);
+    read = JSON.parse(text);
   } catch (error) {
     throw new Refusal("config.text", `this isn't JSON: ${String(error)}`);
   }
+  if (typeof read === "object" && read !== null && !Array.isArray(read)) return { ...read };
+  throw new Refusal("config.text", "this is no JSON object: it begins with {");
 }
