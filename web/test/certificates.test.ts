@@ -21,6 +21,8 @@ test("certificates: a request is signed, one is found and revoked by typing its 
   await page.getByRole("dialog").getByRole("button", { name: "Sign", exact: true }).click();
   await page.getByRole("status").filter({ hasText: "db7.example.com is signed." }).waitFor();
   await page.getByRole("button", { name: "Sign db7.example.com" }).waitFor({ state: "detached" });
+  const focused = await page.evaluate("document.activeElement.textContent");
+  assert.equal(focused, "db7.example.com is signed.", "the focus isn't lost with the row");
 
   await page.getByLabel("Name").fill("web17.");
   await page.getByRole("button", { name: "Search" }).click();

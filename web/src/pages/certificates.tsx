@@ -37,13 +37,23 @@ export function Certificates() {
     if (before.current !== "" && counts !== before.current) readAnew();
     before.current = counts;
   }, [counts]);
+  const outcome = useRef<HTMLParagraphElement>(null);
+  const isTold = useRef(true);
   const finish = (text: string) => {
     setDone(text);
+    isTold.current = false;
     readAnew();
   };
+  useEffect(() => {
+    // The button that was pressed goes with its row, and the focus would be nowhere.
+    if (asked === undefined && !isTold.current) outcome.current?.focus();
+    isTold.current = true;
+  }, [asked]);
   return (
     <>
-      <p role="status">{done}</p>
+      <p role="status" ref={outcome} tabIndex={-1}>
+        {done}
+      </p>
       <Failure error={requests.failure} />
       {requests.answer === undefined ? null : <Requests list={requests.answer} onAsk={setAsked} />}
       <Search onSearch={setPattern} state={state} onState={setState} />
