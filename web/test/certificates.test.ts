@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { until } from "../../src/base/retry.ts";
 import { assertAccessible, openStage, type Stage } from "./browser.ts";
 
 let stage: Stage;
@@ -21,8 +22,9 @@ test("certificates: a request is signed, one is found and revoked by typing its 
   await page.getByRole("dialog").getByRole("button", { name: "Sign", exact: true }).click();
   await page.getByRole("status").filter({ hasText: "db7.example.com is signed." }).waitFor();
   await page.getByRole("button", { name: "Sign db7.example.com" }).waitFor({ state: "detached" });
-  const focused = await page.evaluate("document.activeElement.textContent");
-  assert.equal(focused, "db7.example.com is signed.", "the focus isn't lost with the row");
+  const focused = async () => page.evaluate<string>("document.activeElement.textContent");
+  const isTold = async () => (await focused()) === "db7.example.com is signed.";
+  await until("the focus isn't lost with the row", isTold, { withinMs: 10_000 });
 
   await page.getByLabel("Name").fill("web17.");
   await page.getByRole("button", { name: "Search" }).click();
@@ -109,4 +111,20 @@ test("certificates: what comes in and what somebody else does are seen without l
   await dialog.getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("button", { name: "Sign new1.example.com" }).waitFor({ state: "detached" });
   assert.deepEqual(problems, []);
+});
+
+test("certificates: another request than the one that was compared isn't signed", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
+  const request = mock.state.entries.find(({ name }) => name === "mail2.example.com");
+  assert.ok(request);
+  request.fingerprint = "00:11:22";
+  const dialog = page.getByRole("dialog", { name: "Sign mail2.example.com" });
+  await dialog.getByRole("button", { name: "Sign", exact: true }).click();
+  await dialog.getByRole("alert").filter({ hasText: "the fingerprint 00:11:22" }).waitFor();
+  assert.equal(request.state, "requested");
+  // Its count is as before, so that the list doesn't know of it.
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("00:11:22", { exact: true }).waitFor();
 });

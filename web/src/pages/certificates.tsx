@@ -42,6 +42,9 @@ export function Certificates() {
   const finish = (text: string) => {
     setDone(text);
     isTold.current = false;
+  };
+  const close = () => {
+    setAsked(undefined);
     readAnew();
   };
   useEffect(() => {
@@ -63,7 +66,7 @@ export function Certificates() {
       ) : (
         <List list={certificates.answer} onAsk={setAsked} />
       )}
-      <Doing asked={asked} onDone={finish} onClose={() => setAsked(undefined)} />
+      <Doing asked={asked} onDone={finish} onClose={close} />
     </>
   );
 }
@@ -212,6 +215,7 @@ function Doing(props: {
   const { what, entry } = asked;
   if (what === "show") return <Show name={entry.name} onClose={onClose} />;
   const act = async () => {
+    if (what === "sign") await requireSame(entry);
     const body = { names: [entry.name] };
     onDone(told(what, entry.name, await ask<CaOutcome>("POST", `/v1/ca/${what}`, body)));
   };
@@ -239,6 +243,20 @@ function Doing(props: {
       </p>
     </Confirm>
   );
+}
+
+/**
+ * Throws Refusal where another request waits by now than the one that somebody has compared, as
+ * after a clean, or where duplicates are allowed: signing goes by the name.
+ */
+async function requireSame({ name, fingerprint }: Entry): Promise<void> {
+  const search = new URLSearchParams({ state: "requested", pattern: name });
+  const { entries } = await ask<CaList>("GET", `/v1/ca?${search.toString()}`);
+  const now = entries.find((each) => each.name === name);
+  // Where none waits, the answer to signing says what became of it.
+  if (now === undefined || now.fingerprint === fingerprint) return;
+  const why = `another request waits under this name now, with the fingerprint ${now.fingerprint}`;
+  throw new Refusal("ca.other-request", why, ["Cancel, and compare that one."]);
 }
 
 /** How it came out. Throws Refusal where it wasn't done. */
