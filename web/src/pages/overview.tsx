@@ -56,7 +56,7 @@ function Fine({ status }: Snapshot) {
           ? "Every promise holds."
           : critical === 0
             ? "to look at: see below."
-            : `${critical} critical, ${others} more to look at: see below.`}{" "}
+            : `${critical} critical${others > 0 ? `, ${others} more` : ""} to look at: see below.`}{" "}
         {members.length - silent} of {countOf(members.length, "member")} answer.
       </p>
     </section>
