@@ -59,6 +59,10 @@ export function addDrill(program: Command): void {
     .command("list")
     .description("the drills that were held, newest first")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy drill list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const answer = await callDaemon("GET", "/v1/drills", { answer: DrillReports });
       createOutput(flags.json === true).result(answer, describeList(answer));
@@ -69,11 +73,18 @@ export function addDrill(program: Command): void {
     .description("the report of one drill")
     .option("--html <file>", "write it as a page with a chart, which needs nothing else")
     .option("--json", "print JSON")
-    .addHelpText("after", "\n  understudy drill show 3f2a9c0d1e4b --html drill.html")
+    .addHelpText(
+      "after",
+      "\n  understudy drill show 3f2a9c0d1e4b --html drill.html\n\nExit code: 0 shown, 1 there is none, or its server doesn't answer.",
+    )
     .action(show);
   drill
     .command("stop")
     .description("stop the drill under way, and undo it")
+    .addHelpText(
+      "after",
+      "\n  understudy drill stop\n\nExit code: 0 it stops, or none is under way; 1 its server can't be told.",
+    )
     .action(async () => {
       await callDaemon("POST", "/v1/drill/stop", { answer: Done });
       createOutput(false).result({}, "It stops: understudy drill list");

@@ -37,6 +37,8 @@ export function addEject(program: Command): void {
 }
 
 const HELP = `
+  understudy eject --dry-run
+
 Run it on the server that is to have the CA. One transaction ends signing and revoking on every server; then the
 CA directory here gets all that was ever issued, puppetserver restarts with its own CA service, and the other
 servers pass what agents ask of a CA on to it. Catalogs, files, addresses go on as before; what stock's CA revokes

@@ -21,7 +21,10 @@ export function addHooks(program: Command): void {
     .command("list")
     .description("this server's hooks, and what the last run of each came to")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 listed, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy hooks list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const list = await callDaemon("GET", "/v1/hooks", { answer: HookList });
       createOutput(flags.json === true).result(list, renderHooks(list));

@@ -55,24 +55,40 @@ export function addPuppetdb(program: Command): void {
     .option("--dry-run", "print what would be done, change nothing")
     .option("--force", "also with commands that aren't in every PuppetDB yet")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb disable --dry-run\n\nExit code: 0 done, 1 refused or failed: the same command goes on.",
+    )
     .action(disable);
   puppetdb
     .command("accept")
     .description("let this server's PuppetDB answer queries with what it has, also if that is less")
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb accept\n\nRefused while it lacks a node's catalog that another one has: agents purge what isn't listed.\n\nExit code: 0 it may answer, 1 refused or failed.",
+    )
     .action(accept);
   puppetdb
     .command("use")
     .argument("<name>", "the server whose PuppetDB is to answer")
     .description("send the queries of every courier to this PuppetDB, as soon as it is fit")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb use s1.example.com\n\nExit code: 0 said, also while it isn't fit yet; 1 refused or failed.",
+    )
     .action(use);
   addPuppetdbDead(puppetdb);
   puppetdb
     .command("status")
     .description("every PuppetDB and every courier")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb status\n\nExit code: 0 answered, 1 this server's daemon can't be asked.",
+    )
     .action(async (flags: Flags) => {
       const status = await readStatus();
       const value = {
@@ -226,6 +242,8 @@ export function renderPuppetdbStatus({ members }: ClusterStatus, nowMs: number):
 }
 
 const HELP = `
+  understudy puppetdb enable --dry-run
+
 What it does: has a PuppetDB that is installed here listen on loopback only, runs the courier on its port 8081,
 and has puppetserver send facts, catalogs and reports there, with the next server's courier as the fallback. On a server
 without PuppetDB its courier serves the other servers' ones. Interrupted, it is finished by the same command.
