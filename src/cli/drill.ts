@@ -98,7 +98,7 @@ const HELP = `
 
 The server is chosen sensibly where --server doesn't say. It is refused where the cluster couldn't bear it. The way
 back is set before anything is broken, as a timer of systemd's. Meanwhile a synthetic agent connects all the time and
-asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See docs/drills.md.
+asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See /usr/share/doc/understudy/drills.md.
 
 Exit code: 0 it went through, the cluster is as before; 1 refused or failed; 2 wrong usage; 3 it was stopped, or
 something is worse than before.`;

@@ -48,7 +48,8 @@ export function addHooks(program: Command): void {
 
 /** The table; what isn't run says why. */
 export function renderHooks({ folder, hooks }: HookList): string {
-  if (hooks.length === 0) return `There are no hooks in ${folder}: see hooks.md.`;
+  if (hooks.length === 0)
+    return `There are no hooks in ${folder}: see /usr/share/doc/understudy/hooks.md`;
   const rows = hooks.map(({ name, runs, because, waiting, dropped, last }) => {
     if (!runs)
       return [oneLine(name, TEXT_MAX), `isn't run: ${oneLine(because, TEXT_MAX)}`, "-", "-", "-"];

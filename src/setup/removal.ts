@@ -90,7 +90,7 @@ function stolenLines(role: Role): string[] {
 function ejectedLines(id: string, to: string): string[] {
   if (id === to) {
     return [
-      "IT HAS THE CA: after this, on another server, understudy eject --alone (docs/eject.md).",
+      "IT HAS THE CA: after this, on another server, understudy eject --alone (/usr/share/doc/understudy/eject.md).",
     ];
   }
   const revoke = `puppetserver ca revoke --certname ${id}`;
