@@ -71,7 +71,7 @@ function wordsOf(text: string): string[] {
   const [line = ""] = text.split(/ {2,}| [#|>]|;/);
   return [...line.matchAll(/"([^"]*)"|((?:\$\([^)]*\)|\S)+)/g)]
     .map(([, quoted, bare = ""]) => quoted ?? bare.replace(/^\[|\]$/g, ""))
-    .filter((word) => word !== "\\");
+    .filter((word) => word !== "\\" && word !== "…");
 }
 
 /** What is wrong with a command line; undefined: it may be typed. */
@@ -85,12 +85,12 @@ async function judge(tool: Command, words: string[], whole: boolean): Promise<st
   }
 }
 
-/** A group alone, an option without its value, KIND or "…" in place of a word. */
+/** A group alone, an option without its value, KIND in place of a word. */
 function isShortened({ code, message }: CommanderError): boolean {
   return (
     ["commander.help", "commander.helpDisplayed", "commander.optionMissingArgument"].includes(
       code,
-    ) || /unknown command '(?:[A-Z]+|…)'/.test(message)
+    ) || /unknown command '[A-Z]+'/.test(message)
   );
 }
 

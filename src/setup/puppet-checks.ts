@@ -145,6 +145,6 @@ function checkCaDirectory({ caDirectory }: PreflightFacts, kind: "init" | "join"
   return bad("fatal", name, {
     code: "join.own-ca",
     found: "this server has a CA of its own",
-    remedy: "If it is of no use any more, move the directory away, and the ssl directory with it.",
+    remedy: `If it is of no use any more: systemctl stop puppetserver, then move ${caDirectory.path} away, and the ssl directory, unless its certificate is of the cluster's CA.`,
   });
 }
