@@ -1,7 +1,7 @@
 // What the documents say is typed, against the commands that there are.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command, CommanderError } from "commander";
@@ -13,6 +13,9 @@ const ROOT = join(import.meta.dirname, "..", "..");
 const DOCS = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)]
   .filter((path) => path.endsWith(".md"))
   .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
+
+/** Pages with tables of messages. */
+const SAYING = ["day-two", "puppetdb", "reports", "switchover"].map((name) => `docs/${name}.md`);
 
 /** All commands; none does anything. `whole`: what must be given must be there. */
 async function program(whole: boolean): Promise<Command> {
@@ -74,6 +77,18 @@ function wordsOf(text: string): string[] {
     .filter((word) => word !== "\\" && word !== "…");
 }
 
+/** What stands between backticks in the first column of tables that say what a message means. */
+function messageCells(text: string): string[] {
+  let says = false;
+  return text.split("\n").flatMap((line) => {
+    const [, first = ""] = line.split(" | ", 1)[0]?.split("| ") ?? [];
+    if (!line.startsWith("| ")) says = line.startsWith("|-") && says;
+    else if (/\bsays$/.test(first)) says = true;
+    else if (says) return [...first.matchAll(/`([^`]+)`/g)].map(([, quoted = ""]) => quoted);
+    return [];
+  });
+}
+
 /** What is wrong with a command line; undefined: it may be typed. */
 async function judge(tool: Command, words: string[], whole: boolean): Promise<string | undefined> {
   try {
@@ -105,6 +120,23 @@ test("every command that the documents quote is there, with these options", asyn
         wrong.push(`${path}:${one.line}: understudy ${one.text}: ${because}`);
     }
   }
+  assert.deepEqual(wrong, []);
+});
+
+test("every message that the documents say what to do at is one that the code has", () => {
+  const code = globSync("src/**/*.ts", { cwd: ROOT })
+    .filter((path) => !path.endsWith(".test.ts"))
+    .map((path) => readFileSync(join(ROOT, path), "utf8"))
+    .join("\n");
+  const wrong = DOCS.flatMap(({ path, text }) => {
+    const cells = messageCells(text);
+    assert.ok(!SAYING.includes(path) || cells.length > 0, `${path} has such a table`);
+    const parts = cells.flatMap((cell) => cell.split(/: |…|\b(?:[A-Z]+|\d+)\b/));
+    return parts
+      .map((part) => part.trim())
+      .filter((part) => part.length > 3 && !code.includes(part))
+      .map((part) => `${path}: ${part}`);
+  });
   assert.deepEqual(wrong, []);
 });
 
