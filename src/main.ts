@@ -13,10 +13,23 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+const HELP = `
+  understudy status               what is so, and what to look at
+  understudy COMMAND --help       options, an example, exit codes
+
+Exit code: 0 done, 1 refused or failed, 2 wrong usage, 3 done, but not confirmed everywhere.
+The handbook is in /usr/share/doc/understudy/: install.md, day-two.md, alerts.md and others.`;
+
+const DAEMON_HELP = `
+  systemctl restart understudy
+
+Exit code: 0 it was told to end, 1 it can't go on.`;
+
 const program = new Command("understudy")
   .description("High availability for Puppet and OpenVox servers")
   .version(VERSION)
   .showHelpAfterError("(--help shows what there is)")
+  .addHelpText("after", HELP)
   .exitOverride();
 
 const [word, subword] = process.argv.slice(2);
@@ -26,6 +39,7 @@ const ALL: Record<string, Adder> = {
   daemon: async (to) => {
     to.command("daemon")
       .description("run the daemon in the foreground (understudy.service does)")
+      .addHelpText("after", DAEMON_HELP)
       .action(async () => (await import("./daemon.ts")).runDaemon());
   },
   completion: async (to) => {
