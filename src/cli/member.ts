@@ -57,7 +57,7 @@ export function addMember(program: Command): void {
     });
   member
     .command("remove")
-    .argument("<name>", "the member's name, as in the list")
+    .argument("<name>", "its name, or the first label of it")
     .description("take a dead server out of the cluster, and every right from its certificates")
     .option("--yes", "don't ask")
     .option("--json", "print JSON")
@@ -66,12 +66,13 @@ export function addMember(program: Command): void {
       "\n  understudy member remove s3.example.com\n\nFor a server that is dead for good; one that runs leaves by itself: understudy leave, there." +
         "\n\nExit code: 0 removed, 1 refused, 3 removed, but a member could not be told yet.",
     )
-    .action(async (id: string, flags: RemoveFlags) => {
+    .action(async (name: string, flags: RemoveFlags) => {
       const output = createOutput(flags.json === true);
       const plan = await callDaemon("POST", "/v1/members/removal-plan", {
-        body: { id },
+        body: { id: name },
         answer: RemovalPlan,
       });
+      const { id } = plan;
       if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
       await confirm(plan.lines, id, flags, output);
       const options = { body: { id }, answer: RemovalDone, withinMs: REMOVE_MS };

@@ -6,8 +6,8 @@ import { Fault } from "../base/fault.ts";
 import { renderDuration } from "../base/duration.ts";
 import { renderTable } from "../base/table.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
+import { findMember } from "../cluster/find-member.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
-import { Certname } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { renderSync } from "../cluster/sync-status.ts";
 import { wallMs } from "../host/clock.ts";
@@ -17,7 +17,6 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/puppetdb.ts";
 import { comparePuppetdb } from "../setup/puppetdb-compare.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
-import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
@@ -72,7 +71,7 @@ export function addPuppetdb(program: Command): void {
     .action(accept);
   puppetdb
     .command("use")
-    .argument("<name>", "the server whose PuppetDB is to answer")
+    .argument("<name>", "the server whose PuppetDB is to answer, or the first label of its name")
     .description("send the queries of every courier to this PuppetDB, as soon as it is fit")
     .option("--json", "print JSON")
     .addHelpText(
@@ -187,14 +186,15 @@ async function accept(flags: Flags): Promise<void> {
 }
 
 async function use(name: string, flags: Flags): Promise<void> {
-  const body = { id: check(Certname, "name", name) };
+  const ids = (await readStatus()).members.map(({ member }) => member.id);
+  const body = { id: findMember(ids, name) };
   await callDaemon("POST", "/v1/puppetdb/use", { body, answer: Done });
   const seen = sumPuppetdbs((await readStatus()).members).find(({ id }) => id === body.id);
   const fit = seen?.fit === true;
   const because = fit ? "" : (seen?.because ?? "no courier has looked at it");
   const text = fit
-    ? `Queries go to ${name}'s PuppetDB from now on.`
-    : `Queries go to ${name}'s PuppetDB as soon as it is fit: ${because}.`;
+    ? `Queries go to ${body.id}'s PuppetDB from now on.`
+    : `Queries go to ${body.id}'s PuppetDB as soon as it is fit: ${because}.`;
   createOutput(flags.json === true).result({ ...body, fit, because }, text);
 }
 
