@@ -1,7 +1,7 @@
 // What the documents say is typed, against the commands that there are.
 
 import assert from "node:assert/strict";
-import { globSync, readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Command, CommanderError } from "commander";
@@ -10,12 +10,18 @@ import { addCompletion } from "./completion.ts";
 import { addTyped } from "./lazy.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const DOCS = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)]
-  .filter((path) => path.endsWith(".md"))
-  .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
+const DOCS = read(["README.md", "docs/*.md"]);
+const CODE = read(["src/**/*.ts"]).filter(({ path }) => !path.endsWith(".test.ts"));
+const PACKAGED = read(["packaging/files/*"]);
 
 /** Pages with tables of messages. */
 const SAYING = ["day-two", "puppetdb", "reports", "switchover"].map((name) => `docs/${name}.md`);
+
+function read(patterns: string[]): { path: string; text: string }[] {
+  return globSync(patterns, { cwd: ROOT }).map((path) => {
+    return { path, text: readFileSync(join(ROOT, path), "utf8") };
+  });
+}
 
 /** All commands; none does anything. `whole`: what must be given must be there. */
 async function program(whole: boolean): Promise<Command> {
@@ -100,6 +106,22 @@ async function judge(tool: Command, words: string[], whole: boolean): Promise<st
   }
 }
 
+/** What a command that begins with these words lacks; undefined: nothing. */
+function lacks(tool: Command, words: readonly string[]): string | undefined {
+  let at = tool;
+  for (const word of words) {
+    const below = at.commands.find((sub) => sub.name() === word);
+    if (below !== undefined) at = below;
+    else if (at.commands.length > 0 && /^[a-z]/.test(word)) return `no ${word}`;
+    else if (/^--[a-z]/.test(word) && !known(at).includes(word)) return `no ${word}`;
+  }
+  return undefined;
+}
+
+function known(command: Command): string[] {
+  return ["--help", ...command.options.map(({ long }) => long ?? "")];
+}
+
 /** A group alone, an option without its value, KIND in place of a word. */
 function isShortened({ code, message }: CommanderError): boolean {
   return (
@@ -123,11 +145,21 @@ test("every command that the documents quote is there, with these options", asyn
   assert.deepEqual(wrong, []);
 });
 
+test("every command that a message, a rule or the package's own page names is there", async () => {
+  const tool = await program(false);
+  const wrong: string[] = [];
+  for (const { path, text } of [...CODE, ...PACKAGED]) {
+    // Behind a colon, in quotes, on a line of its own; the program's name stands elsewhere too.
+    for (const [, words = ""] of text.matchAll(/(?:: |["(]|\n {2,})understudy ([a-z][\w .-]*)/g)) {
+      const because = lacks(tool, words.split(/[ .]+/));
+      if (because !== undefined) wrong.push(`${path}: understudy ${words}: ${because}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test("every message that the documents say what to do at is one that the code has", () => {
-  const code = globSync("src/**/*.ts", { cwd: ROOT })
-    .filter((path) => !path.endsWith(".test.ts"))
-    .map((path) => readFileSync(join(ROOT, path), "utf8"))
-    .join("\n");
+  const code = CODE.map(({ text }) => text).join("\n");
   const wrong = DOCS.flatMap(({ path, text }) => {
     const cells = messageCells(text);
     assert.ok(!SAYING.includes(path) || cells.length > 0, `${path} has such a table`);
