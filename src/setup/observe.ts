@@ -100,7 +100,13 @@ export async function observeHost(wanted: Wanted, puppet: FoundPuppet): Promise<
 
 type PuppetFacts = Pick<
   PreflightFacts,
-  "configuration" | "caDirectory" | "ownCaRules" | "caConf" | "hostCertificate" | "readOnly"
+  | "configuration"
+  | "caDirectory"
+  | "ownCaRules"
+  | "caConf"
+  | "caPort"
+  | "hostCertificate"
+  | "readOnly"
 >;
 
 async function observePuppet(
@@ -113,6 +119,7 @@ async function observePuppet(
       caDirectory: { path: "", state: "absent" },
       ownCaRules: undefined,
       caConf: undefined,
+      caPort: undefined,
       hostCertificate: undefined,
       readOnly: [],
     };
@@ -125,6 +132,7 @@ async function observePuppet(
       : await observeCaDirectory(layout),
     ownCaRules: authConf === undefined ? undefined : ownCaRules(authConf),
     caConf: await observeCaConf(layout),
+    caPort: layout.caPort,
     hostCertificate: await observeHostCertificate(layout),
     readOnly: await observeReadOnly(layout),
   };

@@ -26,6 +26,7 @@ const GOOD: PreflightFacts = {
   caDirectory: { path: "/ca", state: "complete" },
   ownCaRules: [],
   caConf: { infraCrl: false },
+  caPort: "8140",
   hostCertificate: { path: "/s1.pem", altNames: ["puppet"], keyFits: true, ours: true },
   readOnly: [],
 };
@@ -85,6 +86,13 @@ const CASES: Case[] = [
     "fatal",
     "setup.port-taken",
     /9141 \(perl\)/,
+  ],
+  [
+    "a port of the CA's own, as behind a balancer",
+    { caPort: "8141" },
+    "warning",
+    "setup.ca-port",
+    /ca_port = 8141/,
   ],
   [
     "somebody else's address",

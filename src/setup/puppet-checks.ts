@@ -1,7 +1,7 @@
 // Preflight's checks of Puppet on this server: packages, names, files, CA and certificate. Pure.
 
 import { ALT_NAMES_MAX } from "../cluster/schema.ts";
-import { UNITS } from "../host/paths.ts";
+import { PORTS, UNITS } from "../host/paths.ts";
 import { bad, type Check, ok } from "./check.ts";
 import type { PreflightFacts } from "./facts.ts";
 
@@ -13,6 +13,7 @@ export function checkPuppet(kind: "init" | "join", facts: PreflightFacts): Check
     checkConfiguration(facts),
     ...(kind === "init" ? [checkCaRules(facts), checkHostCertificate(facts)] : []),
     checkCaConf(facts, kind),
+    checkCaPort(facts),
     checkReadOnly(facts),
     checkCaDirectory(facts, kind),
   ];
@@ -115,6 +116,16 @@ function checkHostCertificate({ hostCertificate }: PreflightFacts): Check {
     found: `${path} is not of the CA here`,
     remedy:
       "It is replaced, and kept beside. Agents that trust only the CA which signed it will refuse this server.",
+  });
+}
+
+function checkCaPort({ caPort }: PreflightFacts): Check {
+  const name = "port of the CA";
+  if (caPort === undefined || caPort === String(PORTS.edge)) return ok(name, "the agents' one");
+  return bad("warning", name, {
+    code: "setup.ca-port",
+    found: `puppet.conf has ca_port = ${caPort}`,
+    remedy: `Take it out of every puppet.conf afterwards: the CA is asked on ${PORTS.edge}, by puppetserver ca too.`,
   });
 }
 
