@@ -190,6 +190,27 @@ void test("revoke by serial works on any certificate ever issued, and on nothing
   assert.equal(one.ca.list()[0]?.state, "revoked");
 });
 
+void test("revoke ends what a name still has that was forgotten without it", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["a.test", "b.test", "c.test"]);
+  const as = await adminOf(one);
+  for (const name of ["a.test", "b.test", "c.test"]) assert.ok(await one.ca.forget(name, "all"));
+  const put = (name: string) =>
+    one.fetch("PUT", `/puppet-ca/v1/certificate_status/${name}`, {
+      as,
+      body: '{"desired_state":"revoked"}',
+    });
+  assert.equal((await put("a.test")).status, 204);
+  const [revoked] = (await one.ca.revoke({ names: ["b.test"] })).results;
+  assert.equal(revoked?.ok, true);
+  const [cleaned] = (await one.ca.clean(["c.test"])).results;
+  assert.equal(cleaned?.ok, true);
+  const names = one.ca.revocations().map(({ certname }) => certname);
+  assert.deepEqual(names.toSorted(), ["a.test", "b.test", "c.test"]);
+  const again = await put("a.test");
+  assert.deepEqual([again.status, await again.text()], [404, "Invalid certificate subject."]);
+});
+
 void test("a CRL that doesn't come out as signed is not published, and the old one stays", async () => {
   const [one, two] = [await fleet.server("s1"), await fleet.server("s2")];
   one.run();

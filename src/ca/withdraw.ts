@@ -79,6 +79,8 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
  */
 async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
   const { requests } = core.mirror.tables;
+  /** What each name had: of a forgotten one no later look finds what is revoked by then. */
+  const ended = new Map<string, readonly Serial[]>();
   let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     await lookUp(core, names, FOR_CHANGE);
@@ -87,10 +89,11 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
       name,
       serials: isCertname(name) ? serialsToRevoke(core, name) : [],
     }));
+    for (const { name, serials } of found) if (serials.length > 0) ended.set(name, serials);
     const left = found.flatMap(({ serials }) => serials.filter((serial) => !all.has(serial)));
     if (left.length === 0) {
-      const results = found.map(({ name, serials }) =>
-        revokeResult(name, serials, requests.has(name)),
+      const results = names.map((name) =>
+        revokeResult(name, ended.get(name) ?? [], requests.has(name)),
       );
       return { recorded, results };
     }
