@@ -211,6 +211,19 @@ void test("revoke ends what a name still has that was forgotten without it", asy
   assert.deepEqual([again.status, await again.text()], [404, "Invalid certificate subject."]);
 });
 
+void test("clean forgets many names in a few transactions", async () => {
+  const one = await fleet.server("s1");
+  const names = namesOf(130);
+  await enrol(one, names);
+  const revision = async () => (await one.etcd.range(REVOKED_PREFIX, { limit: 1 })).revision;
+  const before = await revision();
+  const { results } = await one.ca.clean([...names, "none.test"]);
+  assert.equal(results.filter(({ ok }) => ok).length, names.length);
+  const transactions = (await revision()) - before;
+  assert.ok(transactions <= 4, `${transactions} for ${names.length} names`);
+  assert.deepEqual(one.ca.list(), []);
+});
+
 void test("a CRL that doesn't come out as signed is not published, and the old one stays", async () => {
   const [one, two] = [await fleet.server("s1"), await fleet.server("s2")];
   one.run();

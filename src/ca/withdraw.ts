@@ -22,6 +22,8 @@ import { unchanged } from "./store.ts";
 const EDGES_FIRST_MS = 1000;
 /** Attempts at a removal or a revocation while other servers change the same name. */
 const TRIES_MAX = 20;
+/** Names forgotten in one transaction; a foreign etcd allows 128 operations by default. */
+const FORGET_AT_ONCE = 100;
 const FOR_CHANGE = { forChange: true };
 
 /** Revokes by name (its certificate, and older ones still in force) or by serial. */
@@ -127,14 +129,17 @@ function serialsToRevoke({ mirror }: Core, name: string): Serial[] {
 export async function cleanNames(core: Core, names: readonly string[]): Promise<Outcome> {
   const { tables } = core.mirror;
   const outcome = await revokeCertificates(core, { names });
+  const revoked = outcome.results.filter(({ ok }) => ok);
   let revision = 0;
-  for (const { name, ok, serial } of outcome.results) {
-    if (!ok) continue;
-    const removed = await removeKeys(core, () => {
-      // Only the certificate that was revoked: a newer one of the same name stays.
-      const same = tables.names.get(name)?.serial === serial;
-      return same ? [{ key: nameKey(name), revision: tables.names.revisionOf(name) }] : [];
-    });
+  for (let at = 0; at < revoked.length; at += FORGET_AT_ONCE) {
+    const some = revoked.slice(at, at + FORGET_AT_ONCE);
+    const removed = await removeKeys(core, () =>
+      some.flatMap(({ name, serial }) => {
+        // Only the certificate that was revoked: a newer one of the same name stays.
+        const same = tables.names.get(name)?.serial === serial;
+        return same ? [{ key: nameKey(name), revision: tables.names.revisionOf(name) }] : [];
+      }),
+    );
     revision = Math.max(revision, removed);
   }
   return revision === 0 ? outcome : { ...outcome, ...(await copiesOf(core, revision)) };
