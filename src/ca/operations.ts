@@ -55,8 +55,9 @@ export function createOperations(core: Core) {
     /** Revokes by name (its certificate, and older ones still in force) or by serial. */
     revoke: (what: { names?: readonly string[]; serials?: readonly Serial[] }) =>
       revokeCertificates(core, what),
-    /** Revokes and forgets the names, so that they can be requested anew. */
-    clean: (names: readonly string[]) => cleanNames(core, names),
+    /** Revokes and forgets the names, so that they can be requested anew. See cleanNames. */
+    clean: (names: readonly string[], options: { requests?: boolean } = {}) =>
+      cleanNames(core, names, options),
     /** Forgets a name's certificate and request without revoking. False: there was nothing. */
     forget: (name: string, what: "all" | "request") => forgetName(core, name, what),
     /** Takes a request in; what was decided is in the record and on disk when it resolves. */

@@ -22,8 +22,8 @@ import { unchanged } from "./store.ts";
 const EDGES_FIRST_MS = 1000;
 /** Attempts at a removal or a revocation while other servers change the same name. */
 const TRIES_MAX = 20;
-/** Names forgotten in one transaction; a foreign etcd allows 128 operations by default. */
-const FORGET_AT_ONCE = 100;
+/** Names forgotten in one transaction: two operations each, and a foreign etcd allows 128. */
+const FORGET_AT_ONCE = 50;
 const FOR_CHANGE = { forChange: true };
 
 /** Revokes by name (its certificate, and older ones still in force) or by serial. */
@@ -125,24 +125,42 @@ function serialsToRevoke({ mirror }: Core, name: string): Serial[] {
   });
 }
 
-/** Revokes and forgets the names, so that they can be requested anew. */
-export async function cleanNames(core: Core, names: readonly string[]): Promise<Outcome> {
-  const { tables } = core.mirror;
+/**
+ * Revokes and forgets the names, so that they can be requested anew. `requests`: what waits for
+ * them is forgotten too, but for what comes in meanwhile.
+ */
+export async function cleanNames(
+  core: Core,
+  names: readonly string[],
+  { requests: also = false } = {},
+): Promise<Outcome> {
+  const { names: given, requests } = core.mirror.tables;
+  if (also) await lookUp(core, names, FOR_CHANGE);
+  const asked = new Map(names.map((name) => [name, also ? requests.revisionOf(name) : 0]));
   const outcome = await revokeCertificates(core, { names });
-  const revoked = outcome.results.filter(({ ok }) => ok);
+  const removed = new Set<string>();
   let revision = 0;
-  for (let at = 0; at < revoked.length; at += FORGET_AT_ONCE) {
-    const some = revoked.slice(at, at + FORGET_AT_ONCE);
-    const removed = await removeKeys(core, () =>
-      some.flatMap(({ name, serial }) => {
+  for (let at = 0; at < outcome.results.length; at += FORGET_AT_ONCE) {
+    const some = outcome.results.slice(at, at + FORGET_AT_ONCE);
+    const done = await removeKeys(core, () =>
+      some.flatMap(({ name, serial }) => [
         // Only the certificate that was revoked: a newer one of the same name stays.
-        const same = tables.names.get(name)?.serial === serial;
-        return same ? [{ key: nameKey(name), revision: tables.names.revisionOf(name) }] : [];
-      }),
+        ...(serial !== undefined && given.get(name)?.serial === serial
+          ? [{ key: nameKey(name), revision: given.revisionOf(name) }]
+          : []),
+        ...(requests.revisionOf(name) === asked.get(name)
+          ? [{ key: requestKey(name), revision: requests.revisionOf(name) }]
+          : []),
+      ]),
     );
-    revision = Math.max(revision, removed);
+    for (const key of done.keys) removed.add(key);
+    revision = Math.max(revision, done.revision);
   }
-  return revision === 0 ? outcome : { ...outcome, ...(await copiesOf(core, revision)) };
+  const results = outcome.results.map((result): Result => {
+    const { name, ok } = result;
+    return ok || !removed.has(requestKey(name)) ? result : { name, ok: true, because: "" };
+  });
+  return { ...outcome, results, ...(revision > 0 && (await copiesOf(core, revision))) };
 }
 
 /** Forgets a name's certificate and request without revoking. False: there was nothing. */
@@ -154,7 +172,7 @@ export async function forgetName(
   if (!isCertname(name)) return false;
   const { requests, names } = core.mirror.tables;
   await lookUp(core, [name], FOR_CHANGE);
-  const revision = await removeKeys(core, () => {
+  const { revision } = await removeKeys(core, () => {
     const request = { key: requestKey(name), revision: requests.revisionOf(name) };
     const certificate = { key: nameKey(name), revision: names.revisionOf(name) };
     return what === "all" ? [request, certificate] : [request];
@@ -164,22 +182,23 @@ export async function forgetName(
 }
 
 /**
- * Deletes keys as they are now; tries again when one of them changed meanwhile. 0: none was there.
+ * Deletes keys as they are now; tries again when one of them changed meanwhile. Returns those that
+ * were there, and the revision that took them; 0: none was.
  */
 async function removeKeys(
   { store, publisher }: Core,
-  keys: () => { key: string; revision: number }[],
-): Promise<number> {
+  wanted: () => { key: string; revision: number }[],
+): Promise<{ revision: number; keys: string[] }> {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const there = keys().filter(({ revision }) => revision > 0);
-    if (there.length === 0) return 0;
+    const there = wanted().filter(({ revision }) => revision > 0);
+    if (there.length === 0) return { revision: 0, keys: [] };
     const done = await store.commit({
       when: there.map(({ key, revision }) => unchanged(key, revision)),
       then: there.map(({ key }) => ({ delete: key })),
     });
     if (!done.ok) continue;
     await publisher.publish(done.touched);
-    return done.revision;
+    return { revision: done.revision, keys: there.map(({ key }) => key) };
   }
   throw new Fault("ca.busy", "what is to be removed keeps changing: try again");
 }

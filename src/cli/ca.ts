@@ -32,7 +32,8 @@ const COMMANDS: Record<string, Adder> = {
   clean: async (ca) =>
     addChange(ca, {
       verb: "clean",
-      description: "revoke certificates and forget the names, so that they can be requested anew",
+      description:
+        "revoke certificates and forget the names with what waits for them, so that they can be requested anew",
       help: "Exit code: as revoke.",
       past: "cleaned",
     }),

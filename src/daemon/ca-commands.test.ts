@@ -72,6 +72,28 @@ void test("show tells all of a name, also what it had before, and takes a serial
   }
 });
 
+void test("clean drops a request that waits, alone or beside the name's certificate", async () => {
+  const names = ["alone.test", "both.test"];
+  const submit = async (name: string) =>
+    one.ca.submit({ pem: await agentRequest(name), key: name });
+  await submit("both.test");
+  await commands.sign(["both.test"], false);
+  fleet.settings.allowDuplicateCerts = true;
+  for (const name of names) await submit(name);
+  fleet.settings.allowDuplicateCerts = false;
+  const { results } = await commands.clean([...names, "none.test"]);
+  assert.deepEqual(
+    results.map(({ name, ok, serial }) => [name, ok, serial !== undefined]),
+    [
+      ["alone.test", true, false],
+      ["both.test", true, true],
+      ["none.test", false, false],
+    ],
+  );
+  const { entries } = commands.list({});
+  assert.ok(entries.every(({ name }) => !names.includes(name)));
+});
+
 void test("revoke takes serials as people write them, and says which there aren't", async () => {
   const [current] = commands.show("web1.test").certificates;
   const short = `0x${(current?.serial ?? "").replace(/^0+/, "").toLowerCase()}`;
