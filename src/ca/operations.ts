@@ -16,11 +16,10 @@ import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { REQUEST_PREFIX } from "./record.ts";
-import type { Serial } from "./serial.ts";
 import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import type { ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
-import { cleanNames, forgetName, revokeCertificates } from "./withdraw.ts";
+import { cleanNames, forgetName, type Revoke, revokeCertificates } from "./withdraw.ts";
 
 const SIGN_AT_ONCE = 8;
 
@@ -53,8 +52,7 @@ export function createOperations(core: Core) {
       return signNames(core, [...core.mirror.tables.requests.names()].sort(), options);
     },
     /** Revokes by name (its certificate, and older ones still in force) or by serial. */
-    revoke: (what: { names?: readonly string[]; serials?: readonly Serial[] }) =>
-      revokeCertificates(core, what),
+    revoke: (what: Revoke) => revokeCertificates(core, what),
     /** Revokes and forgets the names, so that they can be requested anew. See cleanNames. */
     clean: (names: readonly string[], options: { requests?: boolean } = {}) =>
       cleanNames(core, names, options),

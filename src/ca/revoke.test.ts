@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
+import { parseCertificate } from "../x509/certificate.ts";
 import { parseCrls } from "../x509/crl.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { certKey, crlKey, REVOKED_PREFIX } from "./record.ts";
@@ -209,6 +210,32 @@ void test("revoke ends what a name still has that was forgotten without it", asy
   assert.deepEqual(names.toSorted(), ["a.test", "b.test", "c.test"]);
   const again = await put("a.test");
   assert.deepEqual([again.status, await again.text()], [404, "Invalid certificate subject."]);
+});
+
+void test("the certificate of a member is revoked by its removal only", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["a.test"]);
+  const former = await adminOf(one, "s2.lab.test");
+  const as = await adminOf(one, "s2.lab.test");
+  const serial = serialOf(parseCertificate(as.pem).serial);
+  const names = ["a.test", "s2.lab.test"];
+  const refused = { code: "ca.member-certificate" };
+  await assert.rejects(one.ca.revoke({ names }), refused);
+  await assert.rejects(one.ca.revoke({ serials: [serial] }), refused);
+  await assert.rejects(one.ca.clean(names), refused);
+  const status = "/puppet-ca/v1/certificate_status/s2.lab.test";
+  const answer = await one.fetch("PUT", status, { as, body: '{"desired_state":"revoked"}' });
+  assert.equal(answer.status, 403);
+  assert.match(await answer.text(), /understudy member remove s2\.lab\.test$/);
+  assert.deepEqual(one.ca.revocations(), []);
+  // One that was replaced is nobody's any more.
+  const old = serialOf(parseCertificate(former.pem).serial);
+  assert.equal((await one.ca.revoke({ serials: [old] })).results[0]?.ok, true);
+  await one.ca.revoke({ names: ["s2.lab.test"], ofMembers: true });
+  assert.deepEqual(
+    one.ca.revocations().map((each) => each.serial),
+    [old, serial],
+  );
 });
 
 void test("clean forgets many names in a few transactions", async () => {

@@ -131,6 +131,9 @@ function answerError(error: unknown, core: Core): Response {
         "Which servers are down: understudy member list",
     );
   }
+  if (isFault(error, "ca.member-certificate")) {
+    return text(403, [error.message, ...error.hints].join("\n"));
+  }
   if (error instanceof Fault) {
     log.warn(`a request was refused: ${error.code}: ${error.message}`);
     return text(503, [error.message, ...error.hints].join("\n"));

@@ -26,12 +26,21 @@ const TRIES_MAX = 20;
 const FORGET_AT_ONCE = 50;
 const FOR_CHANGE = { forChange: true };
 
-/** Revokes by name (its certificate, and older ones still in force) or by serial. */
-export async function revokeCertificates(
-  core: Core,
-  what: { names?: readonly string[]; serials?: readonly Serial[] },
-): Promise<Outcome> {
+/** What is to be revoked. */
+export interface Revoke {
+  names?: readonly string[];
+  serials?: readonly Serial[];
+  /** Whether it may be what a member of the cluster is known by. */
+  ofMembers?: boolean;
+}
+
+/**
+ * Revokes by name (its certificate, and older ones still in force) or by serial. Throws Fault
+ * `ca.member-certificate`.
+ */
+export async function revokeCertificates(core: Core, what: Revoke): Promise<Outcome> {
   const { tables } = core.mirror;
+  if (what.ofMembers !== true) refuseMembers(core, what);
   await core.store.refresh((what.serials ?? []).map(certKey), FOR_CHANGE);
   const known = (what.serials ?? []).filter(
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
@@ -55,6 +64,27 @@ export async function revokeCertificates(
   if (touched !== undefined) await core.publisher.publish(touched);
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
   return { results, ...copies, edges: await edges };
+}
+
+/** A server whose certificate is revoked is refused by every agent that has the new CRL. */
+function refuseMembers({ deps, mirror }: Core, { names = [], serials = [] }: Revoke): void {
+  const { names: given } = mirror.tables;
+  const isAsked = (member: string) => {
+    const serial = given.get(member)?.serial;
+    return names.includes(member) || (serial !== undefined && serials.includes(serial));
+  };
+  const member = [...deps.protectedNames()].find(isAsked);
+  if (member === undefined) return;
+  throw new Fault(
+    "ca.member-certificate",
+    `${member} is of this cluster, and agents would refuse it without its certificate: nothing was revoked`,
+    {
+      hints: [
+        "A new certificate for a server, on that server: understudy ca reissue",
+        `To take it out, which revokes its certificate: understudy member remove ${member}`,
+      ],
+    },
+  );
 }
 
 /** Each has the CRL's number among what it touched, so the newest one stands for all. */
