@@ -83,15 +83,23 @@ async function signNames(
   const signer = core.signer();
   const results = new Map<string, Result>();
   let revision = 0;
+  let failed = false;
   await eachAtOnce([...new Set(names)], SIGN_AT_ONCE, async (name) => {
-    const signed: Signed = isCertname(name)
-      ? await signWaiting(signer, name, options)
-      : { ok: false, why: "no-request", because: `"${printable(name)}" is no certname` };
-    if (signed.ok) {
-      await core.publisher.publish(signed.touched);
-      revision = Math.max(revision, signed.revision);
+    // Where etcd doesn't answer each would wait for it anew: thousands would take hours.
+    if (failed) return;
+    try {
+      const signed: Signed = isCertname(name)
+        ? await signWaiting(signer, name, options)
+        : { ok: false, why: "no-request", because: `"${printable(name)}" is no certname` };
+      if (signed.ok) {
+        await core.publisher.publish(signed.touched);
+        revision = Math.max(revision, signed.revision);
+      }
+      results.set(name, resultOf(name, signed));
+    } catch (error) {
+      failed = true;
+      throw error;
     }
-    results.set(name, resultOf(name, signed));
   });
   const sorted = [...new Set(names)].flatMap((name) => results.get(name) ?? []);
   return { results: sorted, ...(await copiesOf(core, revision)) };
