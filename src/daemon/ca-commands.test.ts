@@ -39,6 +39,7 @@ void test("list filters by state, pattern and end, and says how many there are b
   assert.deepEqual(names({ pattern: "*1.test", state: "signed" }), [["web1.test"], 1]);
   assert.deepEqual(names({ pattern: "web1" }), [[], 0]);
   assert.deepEqual(names({ pattern: "web1.tes." }), [[], 0]);
+  assert.deepEqual(names({ pattern: `${"*".repeat(254)}x` }), [[], 0]);
   assert.deepEqual(names({ endsWithinS: 30 * DAY_S }), [["db1.test", "web1.test"], 2]);
   assert.deepEqual(names({ endsWithinS: DAY_S }), [[], 0]);
   assert.deepEqual(names({ limit: 2 }), [["wait.test", "db1.test"], 4]);
