@@ -96,3 +96,20 @@ void test("sign/all ends with the first change that can't be made, and doesn't w
   assert.equal(answer.status, 503);
   assert.ok(tried <= 8, `${tried} were tried`);
 });
+
+void test("whoever may not change anything hears why: a full etcd is not one without quorum", async () => {
+  const etcd = fleet.cluster.client();
+  const full: Etcd = {
+    ...etcd,
+    transact: async (txn, options) => {
+      if (txn.then.every((op) => "get" in op)) return etcd.transact(txn, options);
+      throw new Fault("etcd.no-space", "etcd's database is full", { hints: ["Free the disk."] });
+    },
+  };
+  const three = await fleet.server("s3", { etcd: full });
+  const path = "/puppet-ca/v1/certificate_request/full.test";
+  const answer = await three.fetch("PUT", path, { body: await agentRequest("full.test") });
+  assert.equal(answer.status, 503);
+  const said = "The certificate authority can't change anything now: etcd's database is full";
+  assert.equal(await answer.text(), `${said}\nFree the disk.`);
+});
