@@ -207,7 +207,7 @@ void test("revoke ends what a name still has that was forgotten without it", asy
   const [cleaned] = (await one.ca.clean(["c.test"])).results;
   assert.equal(cleaned?.ok, true);
   const names = one.ca.revocations().map(({ certname }) => certname);
-  assert.deepEqual(names.toSorted(), ["a.test", "b.test", "c.test"]);
+  assert.deepEqual(new Set(names), new Set(["a.test", "b.test", "c.test"]));
   const again = await put("a.test");
   assert.deepEqual([again.status, await again.text()], [404, "Invalid certificate subject."]);
 });
