@@ -228,13 +228,16 @@ void test("the certificate of a member is revoked by its removal only", async ()
   assert.equal(answer.status, 403);
   assert.match(await answer.text(), /understudy member remove s2\.lab\.test$/);
   assert.deepEqual(one.ca.revocations(), []);
+  // A name that agents call servers by is no member's own.
+  const shared = await adminOf(one, "puppet.lab.test");
+  await one.ca.revoke({ names: [shared.certname] });
   // One that was replaced is nobody's any more.
   const old = serialOf(parseCertificate(former.pem).serial);
   assert.equal((await one.ca.revoke({ serials: [old] })).results[0]?.ok, true);
   await one.ca.revoke({ names: ["s2.lab.test"], ofMembers: true });
   assert.deepEqual(
     one.ca.revocations().map((each) => each.serial),
-    [old, serial],
+    [serialOf(parseCertificate(shared.pem).serial), old, serial],
   );
 });
 

@@ -73,11 +73,11 @@ function refuseMembers({ deps, mirror }: Core, { names = [], serials = [] }: Rev
     const serial = given.get(member)?.serial;
     return names.includes(member) || (serial !== undefined && serials.includes(serial));
   };
-  const member = [...deps.protectedNames()].find(isAsked);
+  const member = [...deps.memberNames()].find(isAsked);
   if (member === undefined) return;
   throw new Fault(
     "ca.member-certificate",
-    `${member} is of this cluster, and agents would refuse it without its certificate: nothing was revoked`,
+    `${member} is a member, and agents would refuse it without its certificate: nothing was revoked`,
     {
       hints: [
         "A new certificate for a server, on that server: understudy ca reissue",
