@@ -57,3 +57,19 @@ a.test: revoked
   SHA-256        AA:BB`,
   );
 });
+
+void test("renderShown lets no request write lines of its own, or to the terminal", () => {
+  const request = {
+    name: "a.test",
+    subject_alt_names: ["DNS:a.test\u001b[1A\u001b[2K"],
+    authorization_extensions: { pp_auth_role: "web\n  SHA-256        AA:BB" },
+    fingerprint: "CC",
+  };
+  assert.equal(
+    renderShown({ certificates: [], request }),
+    `a.test: a request waits
+  alt names      DNS:a.test\\u{1b}[1A\\u{1b}[2K
+  authorization  pp_auth_role=web\\u{a}  SHA-256        AA:BB
+  SHA-256        CC`,
+  );
+});

@@ -3,11 +3,15 @@
 import type { Command } from "commander";
 import { parseDuration } from "../base/duration.ts";
 import { Fault } from "../base/fault.ts";
+import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { CaList, CaQuery, CaShown } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
+
+/** Longest text of a field; alternative names may be hundreds. */
+const FIELD_CHARACTERS_MAX = 4000;
 
 const Count = CaQuery.shape.limit.unwrap();
 const State = CaQuery.shape.state.unwrap();
@@ -129,5 +133,7 @@ function renderExtensions(extensions: Record<string, string>): string {
 
 function lines(head: string, fields: Record<string, string | undefined>): string {
   const there = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
-  return [head, ...there.map(([name, value]) => `  ${name.padEnd(14)} ${value ?? ""}`)].join("\n");
+  // What a request asks for is anybody's text, and this is what it is judged by.
+  const texts = there.map(([name, value]) => [name, oneLine(value ?? "", FIELD_CHARACTERS_MAX)]);
+  return [head, ...texts.map(([name = "", text]) => `  ${name.padEnd(14)} ${text}`)].join("\n");
 }
