@@ -12,6 +12,8 @@ import { createOutput } from "./output.ts";
 
 /** Longest text of a field; alternative names may be hundreds. */
 const FIELD_CHARACTERS_MAX = 4000;
+/** The same in a list, where `ca show` has the rest. */
+const BESIDES_CHARACTERS_MAX = 80;
 
 const Count = CaQuery.shape.limit.unwrap();
 const State = CaQuery.shape.state.unwrap();
@@ -59,7 +61,8 @@ export function queryOf(pattern: string | undefined, flags: ListFlags): Record<s
   );
 }
 
-function renderList({ entries, total }: CaList, flags: ListFlags): string {
+/** A line for each, of what there is of all. */
+export function renderList({ entries, total }: CaList, flags: ListFlags): string {
   if (entries.length === 0) {
     const onlyRequests = flags.all !== true && flags.state === undefined && !flags.expiring;
     return onlyRequests ? "No requests wait." : "No certificates.";
@@ -70,11 +73,18 @@ function renderList({ entries, total }: CaList, flags: ListFlags): string {
     entry.serial ?? "-",
     entry.notAfter ?? "-",
     entry.fingerprint,
+    oneLine(besides(entry), BESIDES_CHARACTERS_MAX),
   ]);
-  const head = ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT"];
+  const head = ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT", "BESIDES"];
   const table = renderTable(head, rows);
   const left = total - entries.length;
   return left === 0 ? table : `${table}\n… and ${left} more.`;
+}
+
+/** What a certificate is or would be good for besides its name. */
+function besides({ name, altNames, extensions }: CaList["entries"][number]): string {
+  const others = altNames.filter((altName) => altName !== `DNS:${name}`);
+  return [...others, ...textsOf(extensions)].join(", ") || "-";
 }
 
 export function addCaShow(ca: Command): void {
@@ -109,7 +119,7 @@ export function renderShown({ certificates, request }: CaShown): string {
       issuer: one.issuer,
       key: one.key,
       "alt names": one.altNames.join(", "),
-      authorization: renderExtensions(one.authorizationExtensions),
+      authorization: textsOf(one.authorizationExtensions).join(", "),
       "SHA-256": one.fingerprint,
     });
   });
@@ -117,7 +127,7 @@ export function renderShown({ certificates, request }: CaShown): string {
     blocks.unshift(
       lines(`${request.name}: a request waits`, {
         "alt names": request.subject_alt_names.join(", "),
-        authorization: renderExtensions(request.authorization_extensions),
+        authorization: textsOf(request.authorization_extensions).join(", "),
         "SHA-256": request.fingerprint,
       }),
     );
@@ -125,10 +135,8 @@ export function renderShown({ certificates, request }: CaShown): string {
   return blocks.join("\n\n");
 }
 
-function renderExtensions(extensions: Record<string, string>): string {
-  return Object.entries(extensions)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(", ");
+function textsOf(extensions: Record<string, string>): string[] {
+  return Object.entries(extensions).map(([name, value]) => `${name}=${value}`);
 }
 
 function lines(head: string, fields: Record<string, string | undefined>): string {
