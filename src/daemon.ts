@@ -183,7 +183,8 @@ function membershipOf(
     ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
       if (server?.ca.ejected() !== undefined) return { confirmed: [], missing: [] };
-      const { edges } = await requireCa(server).revoke({ names: [id, probeName(id)] });
+      const what = { names: [id, probeName(id)], ofMembers: true };
+      const { edges } = await requireCa(server).revoke(what);
       return edges ?? { confirmed: [], missing: [] };
     },
     confirmCopies: async (revision) => {

@@ -37,7 +37,8 @@ ${REFUSED}, 1 some not revoked.`,
   clean: async (ca) =>
     addChange(ca, {
       verb: "clean",
-      description: "revoke certificates and forget the names, so that they can be requested anew",
+      description:
+        "revoke certificates and forget the names with what waits for them, so that they can be requested anew",
       help: `  understudy ca clean web7.example.com
 
 ${REFUSED}, 1 some not cleaned.`,

@@ -191,7 +191,7 @@ export async function listenForMembers(
           etcdEndpoints: () => endpointsOf(core),
           signPuppet: async (pem, altNames) =>
             signMember(ca, core.layout, { pem, id: start.member.id, altNames }),
-          revokePuppet: async (id) => ca.revoke({ names: [id] }),
+          revokePuppet: async (id) => ca.revoke({ names: [id], ofMembers: true }),
         },
         start,
       );
