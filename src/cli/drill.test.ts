@@ -19,6 +19,7 @@ const ENDS: [Parameters<typeof exitOf>[0], number][] = [
   [{ outcome: "done", left: ["s1 doesn't answer"] }, EXIT.unconfirmed],
   [{ outcome: "stopped", left: [] }, EXIT.unconfirmed],
   [{ outcome: "failed", left: [] }, EXIT.failed],
+  [{ outcome: "failed", left: ["s1 doesn't answer"] }, EXIT.unconfirmed],
 ];
 for (const [report, code] of ENDS) {
   test(`exitOf ${report.outcome} with ${report.left.length} left is ${code}`, () =>

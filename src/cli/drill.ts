@@ -89,8 +89,8 @@ The server is chosen sensibly where --server doesn't say. It is refused where th
 back is set before anything is broken, as a timer of systemd's. Meanwhile a synthetic agent connects all the time and
 asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See docs/drills.md.
 
-Exit code: 0 it went through, the cluster is as before; 1 refused or failed; 2 wrong usage; 3 it was stopped, or
-something is worse than before.`;
+Exit code: 0 it went through, the cluster is as before; 1 refused, or failed and all is as before; 2 wrong usage; 3 it
+was stopped, or something is worse than before.`;
 
 function helpOf(kind: DrillKind): string {
   const { expected, back } = KINDS[kind];
@@ -148,10 +148,10 @@ export function describeList({ reports, missing }: DrillReports): string {
   return [renderList(reports), ...(missing.length === 0 ? [] : ["", silent])].join("\n");
 }
 
-/** What the command ends with. */
+/** What the command ends with. That something is left worse goes before why. */
 export function exitOf({ outcome, left }: Pick<DrillReport, "outcome" | "left">): number {
-  if (outcome === "failed") return EXIT.failed;
-  return outcome === "stopped" || left.length > 0 ? EXIT.unconfirmed : EXIT.ok;
+  if (outcome === "stopped" || left.length > 0) return EXIT.unconfirmed;
+  return outcome === "failed" ? EXIT.failed : EXIT.ok;
 }
 
 /**
