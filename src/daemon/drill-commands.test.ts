@@ -108,10 +108,45 @@ test("a slot is taken once, however many ask for it", async () => {
   assert.equal(await takeSlot(etcd.client(), slot.replace("10:00", "11:00")), true);
 });
 
+/** The minute that has just begun, as a schedule says it. */
+function thisMinute(): string {
+  return `daily ${isoTime(wallMs()).slice(11, 16)}`;
+}
+
+test("a drill that is set for a time that has just passed waits for the next one", async () => {
+  const when = thisMinute();
+  const settings = { drills: [] as { kind: "edge-kill"; when: string }[] };
+  const stop = new AbortController();
+  const loop = startDrillSchedule({
+    etcd: etcd.client(),
+    keeper: {
+      current: () => ({ settings, work: { drains: [] } }) as never,
+      record: () => ({ reachable: true }) as never,
+    },
+    node: { id: "s1" },
+    drills: { own: IDLE, begin: async () => assert.fail("nobody wanted it now") },
+    history: { note: () => undefined },
+    leads: () => true,
+    log: createLog(() => undefined),
+    signal: stop.signal,
+  });
+  const looked = async () => {
+    const before = loop.last();
+    loop.wake();
+    await until("a look", () => loop.last() !== before, { withinMs: 10_000 });
+  };
+  await looked();
+  settings.drills = [{ kind: "edge-kill", when }];
+  await looked();
+  await looked();
+  stop.abort();
+  await loop.ended;
+  assert.equal(loop.last()?.ok, true, loop.last()?.because);
+  assert.equal((await readWork(etcd.client())).drilled, undefined);
+});
+
 test("two members that both think they lead hold a scheduled drill once; a refused one is told", async () => {
-  const now = new Date(wallMs());
-  const two = (count: number) => String(count).padStart(2, "0");
-  const when = `daily ${two(now.getUTCHours())}:${two(now.getUTCMinutes())}`;
+  const when = thisMinute();
   const settings = { ...judge(three()).settings, drills: [{ kind: "edge-kill" as const, when }] };
   const began: string[] = [];
   const notes: Note[] = [];

@@ -5,7 +5,7 @@ import type { DrillCommands } from "../api/drill-commands.ts";
 import { isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
-import { dueSlots } from "../cluster/drill-times.ts";
+import { dueSlots, withSince } from "../cluster/drill-times.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { withoutDrill, withSlot } from "../cluster/work.ts";
@@ -31,6 +31,7 @@ export interface ScheduleHost {
 
 export function startDrillSchedule(host: ScheduleHost): Loop {
   const { keeper, log, signal } = host;
+  let planned: { drills: ReturnType<typeof withSince>; lookedMs: number } | undefined;
   return startLoop({
     name: "scheduled drills",
     everyMs: TICK_MS,
@@ -38,9 +39,13 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
     signal,
     body: async () => {
       await forgetLost(host);
-      const drills = keeper.current()?.settings.drills ?? [];
+      const view = keeper.current();
+      if (view === undefined) return;
+      const { drills: now = [] } = view.settings;
+      const drills = planned === undefined ? now : withSince(now, planned.drills, planned.lookedMs);
+      planned = { drills, lookedMs: wallMs() };
       if (drills.length === 0 || !host.leads() || !keeper.record().reachable) return;
-      const done = keeper.current()?.work.drilled ?? [];
+      const done = view.work.drilled ?? [];
       for (const { drill, slot } of dueSlots(drills, wallMs())) {
         if (!done.includes(slot) && (await takeSlot(host.etcd, slot))) await hold(host, drill.kind);
       }
