@@ -28,11 +28,12 @@ beforeEach(async () => {
 
 const IDLE = { progress: () => ({ running: false, lines: [] }), stop: () => assert.fail() };
 
-/** Begins one as the daemon of `driver` does. */
-async function begin(driver: string, ask: Parameters<typeof markDrill>[1]) {
+/** Begins one as the daemon of `driver` does; `notes`: what the history is told. */
+async function begin(driver: string, ask: Parameters<typeof markDrill>[1], notes: Note[] = []) {
   const status = async () => ({ ...judge(three()), answeredBy: driver });
   const keeper = { loop: { wake: () => undefined } };
-  return markDrill({ etcd: etcd.client(), status, keeper }, ask, "ops");
+  const history = { note: (note: Note) => void notes.push(note) };
+  return markDrill({ etcd: etcd.client(), status, keeper, history }, ask, "ops");
 }
 
 test("of drills that are begun at once from all members one is held", async () => {
@@ -59,6 +60,15 @@ test("the next one may begin when the mark is taken away, or has ended by itself
     drill: { ...second, until: isoTime(wallMs() - 1) },
   }));
   assert.equal((await begin("s3", { kind: "edge-kill" })).driver, "s3");
+});
+
+test("the history is told that a drill begins, and nothing of one that doesn't", async () => {
+  const notes: Note[] = [];
+  const { id } = await begin("s1", { kind: "edge-kill", server: "s2" }, notes);
+  await assert.rejects(begin("s3", { kind: "edge-kill" }, notes), { code: "drill.running" });
+  assert.deepEqual(notes, [
+    { kind: "drill", what: `drill edge-kill at s2 begins (${id})`, by: "ops" },
+  ]);
 });
 
 test("a drill is refused for work that the record has by then, whatever the view says", async () => {
@@ -184,6 +194,7 @@ test("a daemon that is started anew takes away the mark of the drill that it dro
   const mark = await begin("s1", { kind: "edge-kill" });
   const old = { ...mark, at: isoTime(wallMs() - 60_000) };
   await updateWork(etcd.client(), (work) => ({ ...work, drill: old }));
+  const notes: Note[] = [];
   const tickOf = async (id: string) => {
     const stop = new AbortController();
     const loop = startDrillSchedule({
@@ -194,7 +205,7 @@ test("a daemon that is started anew takes away the mark of the drill that it dro
         record: () => ({ reachable: true }) as never,
       },
       drills: { own: IDLE, begin: async () => assert.fail() },
-      history: { note: () => assert.fail() },
+      history: { note: (note) => void notes.push(note) },
       leads: () => false,
       log: createLog(() => undefined),
       signal: stop.signal,
@@ -205,6 +216,11 @@ test("a daemon that is started anew takes away the mark of the drill that it dro
   };
   await tickOf("s2");
   assert.equal((await readWork(etcd.client())).drill?.id, mark.id);
+  assert.equal(notes.length, 0);
   await tickOf("s1");
   assert.equal((await readWork(etcd.client())).drill, undefined);
+  const [note, ...more] = notes;
+  assert.deepEqual(more, []);
+  assert.ok(note?.what.includes(mark.id), note?.what);
+  assert.match(note?.because ?? "", /its driver's daemon ended/);
 });

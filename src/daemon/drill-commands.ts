@@ -29,6 +29,7 @@ import type { DrillAsk, DrillStarted } from "../setup/drill-contract.ts";
 import { type Core, requireView } from "./core.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
 import { findReport, listReports, progressElsewhere, stopElsewhere } from "./drill-others.ts";
+import type { History } from "./history.ts";
 import { heldBy, type Probe } from "./probe.ts";
 
 /** Its daemon asks etcd and systemd first. */
@@ -126,15 +127,18 @@ function running(): Fault {
   });
 }
 
+interface MarkHost {
+  etcd: Etcd;
+  status(): Promise<ClusterStatus>;
+  keeper: { loop: Pick<Loop, "wake"> };
+  history: Pick<History, "note">;
+}
+
 /**
  * Puts the mark into the record, if the cluster can bear the drill as it is then. Throws Fault
  * `drill.refused`, `drill.running`.
  */
-export async function markDrill(
-  host: { etcd: Etcd; status(): Promise<ClusterStatus>; keeper: { loop: Pick<Loop, "wake"> } },
-  ask: DrillAsk,
-  by: string,
-): Promise<DrillMark> {
+export async function markDrill(host: MarkHost, ask: DrillAsk, by: string): Promise<DrillMark> {
   const status = await host.status();
   const nowMs = wallMs();
   const id = randomBytes(6).toString("hex");
@@ -148,8 +152,10 @@ export async function markDrill(
     return { ...work, drill: { id, kind, server, driver, by, at: isoTime(nowMs), until } };
   });
   host.keeper.loop.wake();
-  if (drill?.id === id) return drill;
-  throw running();
+  if (drill?.id !== id) throw running();
+  // Now: its driver may not be there any more to tell of the end.
+  host.history.note({ kind: "drill", what: `${nameOf(drill)} begins (${id})`, by });
+  return drill;
 }
 
 /** Holds it, keeps the report, tells the history. Never throws. */
@@ -165,9 +171,9 @@ async function drive(core: Core, parts: DrillParts, own: Running, store: ReportS
   const stop = AbortSignal.any([own.stop.signal, signal]);
   try {
     const report = await holdDrill(hostOf(core, parts), { id, kind, server, by }, tell, stop);
-    await store.keep(report);
     core.history.note(noteOf(report));
     tell(outcomeOf(report));
+    await store.keep(report);
   } catch (error) {
     tell(`its report can't be kept: ${messageOf(error)}`);
   } finally {
@@ -256,14 +262,18 @@ function peerActs(core: Core, id: string): DrillActs {
   };
 }
 
+function nameOf({ kind, server }: Pick<DrillMark, "kind" | "server">): string {
+  return `drill ${kind} at ${server}`;
+}
+
 /** The drill as the history tells it. */
 function noteOf(report: DrillReport) {
-  const { id, kind, server, by, figures, actMs, startMs, endMs } = report;
+  const { id, by, figures, actMs, startMs, endMs } = report;
   const ms = (value: number | undefined, what: string) =>
     value === undefined ? [] : [{ what, ms: Math.max(0, Math.round(value)) }];
   return {
     kind: "drill" as const,
-    what: `drill ${kind} at ${server} (${id})`,
+    what: `${nameOf(report)} (${id})`,
     because: outcomeOf(report),
     by,
     stages: [

@@ -54,14 +54,25 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
 }
 
 /** Takes away the mark of a drill that this member drove before its daemon was started anew. */
-async function forgetLost({ etcd, keeper, node, drills, log }: ScheduleHost): Promise<void> {
+async function forgetLost(host: ScheduleHost): Promise<void> {
+  const { etcd, keeper, node, drills, history, log } = host;
   const mark = keeper.current()?.work.drill;
   if (mark?.driver !== node.id || !keeper.record().reachable) return;
   const { id, running } = drills.own.progress();
   if (running && id === mark.id) return;
   if (wallMs() - Date.parse(mark.at) < FRESH_MS) return;
-  log.warn(`drill ${mark.id}: it ended with this daemon; what it broke comes back by a timer`);
-  await updateWork(etcd, (work) => withoutDrill(work, mark.id));
+  let taken = false;
+  await updateWork(etcd, (work) => {
+    const after = withoutDrill(work, mark.id);
+    taken = after !== work;
+    return after;
+  });
+  // One that this daemon drove to its end has told so: the record was away then.
+  if (!taken || id === mark.id) return;
+  const because = "its driver's daemon ended meanwhile: what it broke comes back by a timer";
+  log.warn(`drill ${mark.id}: ${because}`);
+  const what = `drill ${mark.kind} at ${mark.server} (${mark.id}) has no report`;
+  history.note({ kind: "drill", what, because, by: mark.by });
 }
 
 /** Whether it was still there to be taken; two may ask at once. */
