@@ -10,11 +10,12 @@ import { readWork, updateWork } from "../cluster/record.ts";
 import { judge, three } from "../cluster/testing/status.ts";
 import { drillUnderWay, withoutDrill } from "../cluster/work.ts";
 import type { Note } from "./history.ts";
+import { ACT_MS, exampleReport } from "../drill/testing/report.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { drillActs, toOrder, whyNotNow } from "./drill-acts.ts";
-import { markDrill } from "./drill-commands.ts";
+import { markDrill, noteOf } from "./drill-commands.ts";
 import { startDrillSchedule, takeSlot } from "./drill-schedule.ts";
 
 let etcd: EtcdTestCluster;
@@ -76,6 +77,14 @@ test("a drill is refused for work that the record has by then, whatever the view
   await updateWork(etcd.client(), (work) => ({ ...work, drains: [drain] }));
   await assert.rejects(begin("s1", { kind: "edge-kill" }), { code: "drill.refused" });
   assert.equal((await readWork(etcd.client())).drill, undefined);
+});
+
+test("noteOf says how long it took until all was as before only where it is so", () => {
+  const lastOf = (more: Parameters<typeof exampleReport>[0]) =>
+    noteOf(exampleReport(more)).stages.at(-1);
+  const endMs = ACT_MS + 5000;
+  assert.deepEqual(lastOf({ endMs }), { what: "until all was as before", ms: 5000 });
+  assert.equal(lastOf({ endMs, left: ["s1 doesn't answer"] })?.what, "no new connection");
 });
 
 test("a server does what the record says of it, and nothing else", async () => {

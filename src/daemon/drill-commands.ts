@@ -267,8 +267,9 @@ function nameOf({ kind, server }: Pick<DrillMark, "kind" | "server">): string {
 }
 
 /** The drill as the history tells it. */
-function noteOf(report: DrillReport) {
-  const { id, by, figures, actMs, startMs, endMs } = report;
+export function noteOf(report: DrillReport) {
+  const { id, by, figures, actMs, endMs, left } = report;
+  const isAsBefore = actMs !== undefined && left.length === 0;
   const ms = (value: number | undefined, what: string) =>
     value === undefined ? [] : [{ what, ms: Math.max(0, Math.round(value)) }];
   return {
@@ -280,7 +281,7 @@ function noteOf(report: DrillReport) {
       ...ms(figures?.detectedMs, "detection"),
       ...ms(figures?.takeoverMs, "takeover"),
       ...ms(figures?.outageMs, "no new connection"),
-      ...ms(endMs - (actMs ?? startMs), "until all was as before"),
+      ...(isAsBefore ? ms(endMs - actMs, "until all was as before") : []),
     ],
   };
 }
