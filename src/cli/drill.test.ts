@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exitOf, renderPlan } from "./drill.ts";
+import { describeStop, exitOf, renderPlan } from "./drill.ts";
 import { EXIT } from "./output.ts";
 import { describeAll, describeProbe } from "./probe.ts";
 
@@ -25,6 +25,11 @@ for (const [report, code] of ENDS) {
   test(`exitOf ${report.outcome} with ${report.left.length} left is ${code}`, () =>
     assert.equal(exitOf(report), code));
 }
+
+test("describeStop says nothing of stopping where nothing runs", () => {
+  assert.match(describeStop({ running: true }), /^It stops/);
+  assert.match(describeStop({ running: false }), /nothing to stop/);
+});
 
 test("describeProbe is one line, whatever an answer says", () => {
   const at = Date.parse("2026-12-01T10:00:00Z");

@@ -75,8 +75,10 @@ export function addDrill(program: Command): void {
     .command("stop")
     .description("stop the drill under way, and undo it")
     .action(async () => {
+      // Whose driver can't be asked isn't seen to run, and then the stopping throws.
+      const before = await look();
       await callDaemon("POST", "/v1/drill/stop", { answer: Done });
-      createOutput(false).result({}, "It stops: understudy drill list");
+      createOutput(false).result({}, describeStop(before));
     });
 }
 
@@ -140,6 +142,13 @@ export function renderPlan({ lines, refused }: DrillPlanAnswer): string {
     ...(refused.length === 0 ? [] : [...(lines.length === 0 ? [] : [""]), "Refused now:"]),
     ...refused.map((each) => ` - ${each}`),
   ].join("\n");
+}
+
+/** What stopping comes to, where it was so before. */
+export function describeStop({ running }: Pick<DrillProgress, "running">): string {
+  return running
+    ? "It stops, and is undone: understudy drill list"
+    : "No drill is under way: nothing to stop.";
 }
 
 /** The table, and whose reports are missing in it. */
