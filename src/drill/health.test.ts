@@ -29,6 +29,11 @@ test("stillWorse minds no warning that was there before with other numbers", () 
   assert.equal(stillWorse(whole, ofClock("its disk has 9 MB left")).length, 1);
 });
 
+test("stillWorse takes the same warning of another member for a new one", () => {
+  const ofClock = (id: string) => judge(three(id, { warnings: ["its clock is 3 s off"] }));
+  assert.deepEqual(stillWorse(ofClock("s1"), ofClock("s2")), ["s2: its clock is 3 s off"]);
+});
+
 test("changedStates tells who took an address, and what an edge sees", () => {
   const before = watchedStates(whole);
   const moved = judge([
