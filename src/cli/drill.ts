@@ -123,13 +123,15 @@ async function hold(kind: DrillKind, flags: Flags, output: Output): Promise<void
     throw new Fault("drill.refused", first, { hints: more });
   }
   await confirm(plan.lines, plan.server, flags, output);
+  // Now: a drill that is asked for begins, also when nobody waits for the answer any more.
+  const asked = createAsked(output);
   // The server that was shown, whatever is the sensible one a moment later.
   const started = await callDaemon("POST", "/v1/drill", {
     body: { kind, server: plan.server },
     answer: DrillStarted,
     withinMs: ASK_MS,
   });
-  await follow(started.id, output);
+  await follow(started.id, output, asked);
   const { report } = await readReport(started.id);
   output.result(report, renderReport(report));
   process.exitCode = exitOf(report);
@@ -167,8 +169,7 @@ export function exitOf({ outcome, left }: Pick<DrillReport, "outcome" | "left">)
  * Tells what it is at until it is over. Ctrl-C stops it; a second one, or a lost terminal, leaves
  * it.
  */
-async function follow(id: string, output: Output): Promise<void> {
-  const asked = createAsked(output);
+async function follow(id: string, output: Output, asked: Asked): Promise<void> {
   let said = 0;
   let heardMs = monotonicMs();
   let stopped = false;
@@ -206,7 +207,13 @@ function left(id: string): Fault {
   });
 }
 
-function createAsked(output: Output) {
+interface Asked {
+  times(): number;
+  /** Aborts at the next time. */
+  signal(): AbortSignal;
+}
+
+function createAsked(output: Output): Asked {
   let times = 0;
   let nudge = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
