@@ -10,12 +10,14 @@ import { readWork, updateWork } from "../cluster/record.ts";
 import { judge, three } from "../cluster/testing/status.ts";
 import { drillUnderWay, withoutDrill } from "../cluster/work.ts";
 import type { Note } from "./history.ts";
+import { summarize } from "../drill/report.ts";
 import { ACT_MS, exampleReport } from "../drill/testing/report.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
 import { drillActs, toOrder, whyNotNow } from "./drill-acts.ts";
-import { markDrill, noteOf } from "./drill-commands.ts";
+import type { Core } from "./core.ts";
+import { markDrill, noDrills, noteOf } from "./drill-commands.ts";
 import { startDrillSchedule, takeSlot } from "./drill-schedule.ts";
 
 let etcd: EtcdTestCluster;
@@ -232,4 +234,28 @@ test("a daemon that is started anew takes away the mark of the drill that it dro
   assert.deepEqual(more, []);
   assert.ok(note?.what.includes(mark.id), note?.what);
   assert.match(note?.because ?? "", /its driver's daemon ended/);
+});
+
+test("a member that is no server shows what servers have of drills, and says who doesn't answer", async () => {
+  const report = exampleReport();
+  const answers: Record<string, unknown> = {
+    "/v1/drills": { reports: [summarize(report)] },
+    [`/v1/drills/${report.id}`]: { report },
+    "/v1/drill": { running: true, lines: ["waits"] },
+  };
+  const members = three().map(({ member }) => ({ ...member, address: member.id }));
+  const drill = { ...report, at: "", until: isoTime(wallMs() + 60_000), driver: "s2" };
+  const peers = {
+    async call(address: string, path: string) {
+      return address === "s2" ? answers[path] : Promise.reject(new Error("no answer in time"));
+    },
+  };
+  const keeper = { current: () => ({ members, work: { drains: [], drill } }) };
+  const drills = noDrills({ node: { id: "w1" }, keeper, peers } as unknown as Core);
+  const { reports, missing } = await drills.reports();
+  assert.deepEqual([reports.map(({ id }) => id), missing], [[report.id], ["s1", "s3"]]);
+  assert.equal((await drills.report(report.id)).report.id, report.id);
+  await assert.rejects(drills.report("ffffffffffff"), { code: "drill.unknown" });
+  assert.deepEqual((await drills.progress()).lines, ["waits"]);
+  await assert.rejects(drills.begin({ kind: "edge-kill" }, "ops"), { code: "drill.not-here" });
 });

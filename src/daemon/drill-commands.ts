@@ -84,19 +84,16 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
       else await stopElsewhere(core, by);
     },
     reports: async () => listReports(core, store),
-    async report(id) {
-      const report = await findReport(core, store, id);
-      if (report !== undefined) return { report };
-      throw new Fault("drill.unknown", `no server that answers has a report of a drill "${id}"`, {
-        hints: ["Which there are, and who can't be asked: understudy drill list"],
-      });
-    },
+    report: async (id) => ({ report: await requireReport(core, store, id) }),
     probe: async () => probe.once(),
   };
 }
 
-/** What a member answers that has no CA, and so no certificate for a synthetic agent. */
-export function noDrills(): DrillCommands {
+/**
+ * What a member answers that has no CA, and so no certificate for a synthetic agent: it shows what
+ * servers have.
+ */
+export function noDrills(core: Core): DrillCommands {
   const refuse = () => {
     throw new Fault(
       "drill.not-here",
@@ -107,16 +104,27 @@ export function noDrills(): DrillCommands {
     );
   };
   const refuseLater = async () => refuse();
+  const idle = { running: false, lines: [] };
   return {
     plan: refuseLater,
     begin: refuseLater,
-    own: { progress: () => ({ running: false, lines: [] }), stop: refuse },
-    progress: async () => ({ running: false, lines: [] }),
+    own: { progress: () => idle, stop: refuse },
+    progress: async () => (await progressElsewhere(core)) ?? idle,
     stop: refuseLater,
-    reports: async () => ({ reports: [], missing: [] }),
-    report: refuseLater,
+    reports: async () => listReports(core, NO_STORE),
+    report: async (id) => ({ report: await requireReport(core, NO_STORE, id) }),
     probe: refuseLater,
   };
+}
+
+const NO_STORE = { list: async () => [], read: async () => undefined };
+
+async function requireReport(core: Core, store: Pick<ReportStore, "read">, id: string) {
+  const report = await findReport(core, store, id);
+  if (report !== undefined) return report;
+  throw new Fault("drill.unknown", `no server that answers has a report of a drill "${id}"`, {
+    hints: ["Which there are, and who can't be asked: understudy drill list"],
+  });
 }
 
 function running(): Fault {

@@ -15,7 +15,10 @@ const ASK_MS = 3000;
 const REPORTS_MAX = 200;
 
 /** What this server and the others have, newest first. */
-export async function listReports(core: Core, store: ReportStore): Promise<DrillReports> {
+export async function listReports(
+  core: Core,
+  store: Pick<ReportStore, "list">,
+): Promise<DrillReports> {
   const asked = othersOf(core).map(async ({ id, address }) => {
     const options = { answer: OwnReports, withinMs: ASK_MS };
     const reports = await core.peers.call(address, "/v1/drills", options).then(
@@ -35,7 +38,7 @@ export async function listReports(core: Core, store: ReportStore): Promise<Drill
 /** The report of one drill, wherever it is; undefined where nobody that answers has it. */
 export async function findReport(
   core: Core,
-  store: ReportStore,
+  store: Pick<ReportStore, "read">,
   id: string,
 ): Promise<DrillReport | undefined> {
   if (!DrillId.safeParse(id).success) return undefined;
