@@ -136,8 +136,20 @@ test("standAside names the others that are free to", () => {
     server(3),
     server(4, { windows: [window({})] }),
     { id: "s5.test", unfit: "" },
+    { ...server(6), paused: true },
   ];
   assert.deepEqual(standAside({ from: "s1.test", to: "s2.test" }, servers), ["s3.test"]);
+});
+
+test("judgeSwitchover takes another server than one that is paused, where there is one", () => {
+  const paused = { ...server(2), paused: true };
+  const judged = judgeSwitchover(
+    wish,
+    [VIP],
+    [holder, paused, server(3, { problems: ["no nft"] })],
+  );
+  assert.equal(judged.to, "s3.test");
+  assert.match(judgeSwitchover(wish, [VIP], [holder, paused]).refused, /paused on s2\.test/);
 });
 
 test("judgeSwitchover goes back and forth while connections are kept", () => {
