@@ -88,6 +88,13 @@ const REFUSED: [string, SwitchoverWanted, readonly string[], ServerFacts[], RegE
     /s2.test: its keepalived/,
   ],
   [
+    "a holder without keepalived, also by force",
+    { ...wish, force: true },
+    [VIP],
+    [server(1, { unfit: "its keepalived doesn't run" }, true), server(2)],
+    /s1.test can't let it go: its keepalived doesn't run.*understudy failover/,
+  ],
+  [
     "a server on another network",
     wish,
     [VIP],

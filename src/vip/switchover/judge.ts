@@ -186,6 +186,10 @@ function refusal(
       .map(() => `another switchover is under way on ${id}`),
   );
   if (running[0] !== undefined) return running[0];
+  const unfit = from.look?.unfit ?? "";
+  if (unfit !== "") {
+    return `${from.id} can't let it go: ${unfit}. If that stays so: understudy failover`;
+  }
   const breaking = moves.filter(({ breaks }) => breaks !== "");
   if (force || breaking.length === 0) return "";
   const why = breaking.map(({ address, breaks }) => `${address}: ${breaks}`).join("; ");
