@@ -17,10 +17,10 @@ const ANSWERS_MS_MAX = 60_000;
 const SESSION_MS_MAX = 600_000;
 
 /** One answer on the kept-alive connection. */
-interface Answered {
+export interface Answered {
   sentMs: number;
   status: number;
-  /** The local port: the same as long as it is the same connection. */
+  /** The local port, the same as long as it is the same connection; else why no answer came. */
   port: string;
 }
 
