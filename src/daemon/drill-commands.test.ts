@@ -15,6 +15,7 @@ import { ACT_MS, exampleReport } from "../drill/testing/report.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
+import { stopElsewhere } from "./drill-others.ts";
 import { drillActs, toOrder, whyNotNow } from "./drill-acts.ts";
 import type { Core } from "./core.ts";
 import { markDrill, noDrills, noteOf } from "./drill-commands.ts";
@@ -258,4 +259,23 @@ test("a member that is no server shows what servers have of drills, and says who
   await assert.rejects(drills.report("ffffffffffff"), { code: "drill.unknown" });
   assert.deepEqual((await drills.progress()).lines, ["waits"]);
   await assert.rejects(drills.begin({ kind: "edge-kill" }, "ops"), { code: "drill.not-here" });
+});
+
+test("stopping a drill whose driver is silent says what becomes of it", async () => {
+  const until = isoTime(wallMs() + 60_000);
+  const drill = { ...exampleReport(), at: "", until, driver: "s2" };
+  const keeper = {
+    current: () => ({
+      members: three().map(({ member }) => member),
+      work: { drains: [], drill },
+    }),
+  };
+  const peers = { call: async () => Promise.reject(new Error("no answer in time")) };
+  const core = { node: { id: "s1" }, keeper, peers } as unknown as Core;
+  await assert.rejects(stopElsewhere(core, "ops"), (error) => {
+    assert.ok(isFault(error, "drill.not-stopped"));
+    assert.match(error.message, /s2.*no answer in time/);
+    assert.ok(error.hints.some((hint) => hint.includes(until)));
+    return true;
+  });
 });

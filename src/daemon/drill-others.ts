@@ -1,9 +1,11 @@
 // What other servers have of drills: reports, of which each has those of the drills that it drove,
 // and the one that another one drives. A server that doesn't answer is named.
 
-import { DrillId } from "../cluster/drill.ts";
+import { Fault, messageOf } from "../base/fault.ts";
+import { DrillId, type DrillMark } from "../cluster/drill.ts";
 import type { Member } from "../cluster/schema.ts";
 import { drillUnderWay, NO_WORK } from "../cluster/work.ts";
+import { withoutDriver } from "../drill/kinds.ts";
 import { type DrillReport, OwnReport, OwnReports } from "../drill/report.ts";
 import type { ReportStore } from "../drill/store.ts";
 import { wallMs } from "../host/clock.ts";
@@ -61,17 +63,35 @@ export async function progressElsewhere(core: Core): Promise<DrillProgress | und
   return core.peers.call(driver.address, "/v1/drill", options).catch(() => undefined);
 }
 
-/** Has another server stop the drill that it drives. Throws Fault `peer.…` where it can't be asked. */
+/**
+ * Has another server stop the drill that it drives. Throws Fault `drill.not-stopped` where that
+ * can't be asked.
+ */
 export async function stopElsewhere(core: Core, by: string): Promise<void> {
+  const drill = markOf(core);
   const driver = driverElsewhere(core);
-  if (driver === undefined) return;
+  if (drill === undefined || driver === undefined) return;
   const options = { body: { by }, answer: Done, withinMs: ASK_MS };
-  await core.peers.call(driver.address, "/v1/drill/stop", options);
+  try {
+    await core.peers.call(driver.address, "/v1/drill/stop", options);
+  } catch (error) {
+    const what = `${driver.id}, which drives the drill, can't be asked to stop it`;
+    throw new Fault("drill.not-stopped", `${what}: ${messageOf(error)}`, {
+      hints: [
+        `It is held at ${drill.server}: ${withoutDriver(drill.kind)}.`,
+        `Drains and restarts are refused until ${drill.until}, or until that daemon is back.`,
+      ],
+      cause: error,
+    });
+  }
 }
 
 function driverElsewhere(core: Core): Member | undefined {
-  const drill = drillUnderWay(core.keeper.current()?.work ?? NO_WORK, wallMs());
-  return othersOf(core).find(({ id }) => id === drill?.driver);
+  return othersOf(core).find(({ id }) => id === markOf(core)?.driver);
+}
+
+function markOf({ keeper }: Core): DrillMark | undefined {
+  return drillUnderWay(keeper.current()?.work ?? NO_WORK, wallMs());
 }
 
 function othersOf({ node, keeper }: Core): Member[] {

@@ -9,6 +9,7 @@ import { dueSlots, withSince } from "../cluster/drill-times.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { withoutDrill, withSlot } from "../cluster/work.ts";
+import { withoutDriver } from "../drill/kinds.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { History } from "./history.ts";
@@ -69,7 +70,7 @@ async function forgetLost(host: ScheduleHost): Promise<void> {
   });
   // One that this daemon drove to its end has told so: the record was away then.
   if (!taken || id === mark.id) return;
-  const because = "its driver's daemon ended meanwhile: what it broke comes back by a timer";
+  const because = `its driver's daemon ended meanwhile: ${withoutDriver(mark.kind)}`;
   log.warn(`drill ${mark.id}: ${because}`);
   const what = `drill ${mark.kind} at ${mark.server} (${mark.id}) has no report`;
   history.note({ kind: "drill", what, because, by: mark.by });
