@@ -22,6 +22,16 @@ export function stillWorse(before: ClusterStatus, now: ClusterStatus): string[] 
   return [...new Set(worse)];
 }
 
+/** What a server that gave its addresses away for a drill hasn't got again. */
+export function notBack(before: ClusterStatus, now: ClusterStatus, server: string): string[] {
+  const heldIn = ({ members }: ClusterStatus) =>
+    members.find(({ member }) => member.id === server)?.local?.addresses ?? [];
+  const here = new Set(heldIn(now));
+  return heldIn(before)
+    .filter((address) => !here.has(address))
+    .map((address) => `${address} isn't back at ${server}`);
+}
+
 /** A warning without its numbers, how long or how many may differ, but with what it is of. */
 function keyOf({ kind, subject = "", text }: Warning): string {
   return [kind, subject, text.replaceAll(/\d+/g, "#")].join(" ");
