@@ -28,8 +28,10 @@ interface Trial {
   /** What was done, and how long it took, seconds. */
   what: string;
   tookS: number;
-  /** What became of the connection that was open before; empty: it goes on. */
+  /** How the connection that was open before broke; empty: it didn't. */
   broke: string;
+  /** How often an answer said that the connection ends with it, as HAProxy's do after a reload. */
+  ended: number;
 }
 
 /** What was seen around all trials of a group. */
@@ -113,10 +115,12 @@ export function rollingRestart(): Group {
 function harmOf(name: string, { trials, runs, failed, connections, refused }: Around): Figure[] {
   const none = { goal: { atMost: 0 } };
   const broken = trials.filter(({ broke }) => broke !== "").length;
+  const ended = trials.reduce((sum, trial) => sum + trial.ended, 0);
   return [
     figure(`${name}: runs of ${AGENTS} agents meanwhile`, runs, "runs"),
     figure(`${name}: failed runs`, failed.length, "runs", none),
     figure(`${name}: kept connections that broke`, broken, "connections", none),
+    figure(`${name}: kept connections that an answer ended in good order`, ended, "connections"),
     figure(`${name}: new connections meanwhile`, connections, "connections"),
     figure(`${name}: refused or lost new connections`, refused, "connections", none),
   ];
@@ -177,12 +181,12 @@ async function allRun(loop: AgentLoop, agents: readonly Agent[]): Promise<void> 
   await until("a whole run of every agent", () => !lacks(), { withinMs: RUNS_MS_MAX });
 }
 
-/** Why a connection of an agent that is open before `work` isn't the same all along; empty: it is. */
-async function breakOf(
+/** What becomes of a connection of an agent that is open before `work` and used until after it. */
+async function watchKept(
   site: Site,
   agents: readonly Agent[],
   work: () => Promise<void>,
-): Promise<string> {
+): Promise<Pick<Trial, "broke" | "ended">> {
   const [agent] = agents;
   if (agent === undefined) throw new Fault("bench.no-agent", "there is no agent to be connected");
   const connection = await keepAlive(site, site.vip, agent);
@@ -190,11 +194,14 @@ async function breakOf(
     await work();
     await connection.since(wallMs(), ANSWERS);
     const answers = connection.answers();
-    const odd = answers.findIndex(
-      ({ status, port }) => status !== 200 || port !== answers[0]?.port,
-    );
+    const odd = answers.findIndex(({ status, port }, index) => {
+      const before = answers[index - 1];
+      const isSame = before === undefined || before.isLast || before.port === port;
+      return status !== 200 || !isSame;
+    });
     const some = answers.slice(Math.max(0, odd - 1), odd + 2).map(describeAnswer);
-    return odd < 0 ? "" : `, a connection broke: ${some.join("; ")}`;
+    const broke = odd < 0 ? "" : `, a connection broke: ${some.join("; ")}`;
+    return { broke, ended: answers.filter(({ isLast }) => isLast).length };
   } finally {
     await connection.end();
   }
@@ -213,20 +220,20 @@ async function moved(site: Site, agents: readonly Agent[], number: number): Prom
   // Typed on each of the three: on the former, the new and the third server.
   const via = site.servers[number % site.servers.length] ?? holder;
   let tookMs = 0;
-  const broke = await breakOf(site, agents, async () => {
+  const connection = await watchKept(site, agents, async () => {
     ({ tookMs } = await switchOver(via, to));
   });
   const what = `move ${number}, ${holder.name} to ${to.name}`;
-  return { what, tookS: tookMs / 1000, broke };
+  return { what, tookS: tookMs / 1000, ...connection };
 }
 
 async function restarted(site: Site, agents: readonly Agent[]): Promise<Trial> {
   const [first] = site.servers;
   const fromMs = wallMs();
-  const broke = await breakOf(site, agents, async () => {
+  const connection = await watchKept(site, agents, async () => {
     await first?.run(["understudy", "restart", "puppetserver", "--rolling"], {
       withinMs: ROLL_MS_MAX,
     });
   });
-  return { what: "rolling restart", tookS: (wallMs() - fromMs) / 1000, broke };
+  return { what: "rolling restart", tookS: (wallMs() - fromMs) / 1000, ...connection };
 }
