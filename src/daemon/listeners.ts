@@ -146,7 +146,7 @@ export function commandsOf(
     // Drills are a server's: only its CA makes a certificate for its synthetic agent.
     drills:
       server === undefined
-        ? noDrills()
+        ? noDrills(core)
         : drillCommands(core, { ...shared, switchover, probe: server.probe }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({

@@ -183,6 +183,23 @@ test("planDrill refuses what nobody else could do meanwhile", () => {
   assert.match(refusedFor("daemon-kill"), /no other member/);
 });
 
+test("planDrill isolates no server that has the only PuppetDB", () => {
+  const only = courier();
+  const known = { ...only, puppetdbs: only.puppetdbs.filter(({ id }) => id === "s1") };
+  const members = whole().map((each) => ({
+    ...each,
+    local: local(each.member.id, { courier: known }),
+  }));
+  const refusedFor = (server: string) =>
+    planDrill(
+      { ...judge(members), answeredBy: "s3" },
+      { kind: "server-isolate", server },
+      NOW_MS,
+    ).refused.join();
+  assert.match(refusedFor("s1"), /no other PuppetDB is fit/);
+  assert.equal(refusedFor("s2"), "");
+});
+
 test("planDrill holds none outside of the windows that are set", () => {
   const at = (drillWindows: string[]) => {
     const now = status();

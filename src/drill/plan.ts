@@ -216,6 +216,7 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
   const compiling = sumPuppetservers(members).filter(
     ({ member, state }) => member !== id && state === "up",
   );
+  const puppetdbs = sumPuppetdbs(members);
   const votes = members.some(
     ({ member, local }) => member.id === id && local?.etcd.runs !== "no" && local !== undefined,
   );
@@ -226,7 +227,7 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
       votes && etcd.answering - 1 < quorumOf(etcd.voters)
         ? [`${etcd.answering} of ${etcd.voters} vote in etcd: without ${id} nothing can be changed`]
         : [],
-    puppetdb: sumPuppetdbs(members).some((each) => each.id !== id && each.fit)
+    puppetdb: puppetdbs.some((each) => each.id !== id && each.fit)
       ? []
       : ["no other PuppetDB is fit"],
   };
@@ -241,7 +242,12 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
     case "etcd-loss":
       return reasons.etcd;
     case "server-isolate":
-      return [...reasons.edge, ...reasons.compile, ...reasons.etcd];
+      return [
+        ...reasons.edge,
+        ...reasons.compile,
+        ...reasons.etcd,
+        ...(puppetdbs.some((each) => each.id === id) ? reasons.puppetdb : []),
+      ];
     case "puppetdb-kill":
       return reasons.puppetdb;
   }
