@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { parseDuration, renderDuration } from "../../base/duration.ts";
 import { Fault } from "../../base/fault.ts";
 import { isEverIn } from "../drill-times.ts";
-import { DrillPlanned, type Member, ReportReceiver, Settings } from "../schema.ts";
+import { AltName, DrillPlanned, type Member, ReportReceiver, Settings } from "../schema.ts";
 
 /** A node that is silent for less than this runs as ever: half an hour is Puppet's run interval. */
 const NODE_TTL_S_MIN = 3600;
@@ -184,13 +184,25 @@ export function withWish(
     Object.entries(before).filter(([key]) => !Object.hasOwn(CATALOG, key)),
   );
   const parsed = Settings.safeParse({ ...rest, ...wish });
-  const broken = parsed.success ? brokenRules(parsed.data, members) : describe(parsed.error);
+  const broken = parsed.success
+    ? [...brokenNames(before, parsed.data), ...brokenRules(parsed.data, members)]
+    : describe(parsed.error);
   if (!parsed.success || broken.length > 0) {
     throw new Fault("config.refused", `nothing was changed: ${broken[0] ?? "not understood"}`, {
       hints: broken.slice(1),
     });
   }
   return parsed.data;
+}
+
+/** Names that no certificate should have; those of a primary that was taken over stay. */
+function brokenNames(before: Settings, { otherNames }: Settings): string[] {
+  return otherNames
+    .filter((name) => !before.otherNames.includes(name))
+    .flatMap((name) => {
+      const [issue] = AltName.safeParse(name).error?.issues ?? [];
+      return issue === undefined ? [] : [`otherNames: "${name}": ${issue.message}`];
+    });
 }
 
 /** What would break something, each with its rule. */
