@@ -109,5 +109,7 @@ test("renderAlerts shows each channel with how it fares, and what is raised", ()
   );
   assert.match(text, /^! critical since 2026-11-20 12:00, comes and goes: s2's edge is down$/m);
   assert.match(text, /told at most every 1h/);
+  const channels = SHOWN.channels.map((one) => ({ ...one, waiting: 0, dropped: 0 }));
+  assert.match(renderAlerts({ ...SHOWN, channels }), / takes not all: it/);
   assert.match(renderAlerts({ channels: [], alerts: [], because: "x" }), /^Alerts go nowhere/);
 });

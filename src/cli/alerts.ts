@@ -267,7 +267,10 @@ function standing({
   sentAt,
 }: AlertsShown["channels"][number]) {
   const lost = dropped === 0 ? "" : `, ${dropped} given up`;
-  if (failures > 0) return `takes nothing, ${waiting} wait${lost}: ${oneLine(because, TEXT_MAX)}`;
+  if (failures > 0) {
+    const how = waiting === 0 ? "takes not all" : `takes nothing, ${waiting} wait`;
+    return `${how}${lost}: ${oneLine(because, TEXT_MAX)}`;
+  }
   const last =
     sentAt === undefined ? "nothing sent yet" : `last ${sentAt.slice(0, 16).replace("T", " ")}`;
   return `${last}${waiting > 0 ? `, ${waiting} wait` : ""}${lost}`;
