@@ -187,6 +187,21 @@ test("a channel that takes nothing is tried again, is a warning, and holds up no
   );
 });
 
+test("a leader whose disk takes nothing tells what is wrong all the same, and that it fails", async () => {
+  await addHook();
+  // Its own folder isn't there.
+  const one = await server("none/s1");
+  world.leader = "none/s1";
+  world.members = [answer("s1"), answer("s2", down()), answer("s3")];
+  for (let tick = 0; tick < HOLD_TICKS; tick += 1) {
+    world.ms += 10_000;
+    await assert.rejects(one.judge(), /ENOENT/);
+    await one.send();
+    await one.idle();
+  }
+  assert.deepEqual(subjects(), ["[puppet.test] critical: s2's edge is down: stopped"]);
+});
+
 test("without quorum the first server that answers says so, with the secret that it has kept", async () => {
   await addHook();
   const [one, two] = [await server("s1"), await server("s2")];
