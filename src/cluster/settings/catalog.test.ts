@@ -50,6 +50,7 @@ const BAD: [string, object, string, RegExp][] = [
   ["another shared name", { sharedName: "other.test" }, "config.unknown", /sharedName/],
   ["an order", { puppetdbUse: { id: "s2", at: "x" } }, "config.unknown", /puppetdbUse/],
   ["a wrong unit", { puppetdbNodeTtlS: "14d" }, "config.refused", /puppetdbNodeTtlS: .*a duration/],
+  ["what has a command of its own", { api: {} }, "config.unknown", /understudy api listen/],
   ["an even number of voters", { voters: 2 }, "config.refused", /voters: .*1, 3 or 5/],
   [
     "an address without its prefix",
