@@ -161,6 +161,9 @@ test("config.plan changes nothing, and refuses what change would", async () => {
   );
   assert.deepEqual(await config.show(), before);
   assert.equal(woken(), 0);
+  const late = await edit({ voters: 5 });
+  await member().config.change(await edit({ isolatedEdge: "refuse" }));
+  await assert.rejects(config.plan(late), (error) => isFault(error, "config.changed"));
 });
 
 test("an address that has no interface here is refused", async () => {
