@@ -31,7 +31,10 @@ const TROUBLED_FAILURES = 3;
 const BECAUSE_MAX = 300;
 
 /** Whether a channel is to be told of this. */
-export function wants(channel: AlertChannel, { kind, severity, subject }: AlertChange): boolean {
+export function wants(
+  channel: AlertChannel,
+  { kind, severity, subject }: Pick<AlertChange, "kind" | "severity" | "subject">,
+): boolean {
   // A channel can't be told that it takes nothing.
   if (kind === "alerts-channel" && subject === channel.name) return false;
   if (rank(severity) < rank(channel.minSeverity)) return false;

@@ -17,7 +17,7 @@ import type { MemberAnswer } from "../cluster/status.ts";
 import { NO_WORK } from "../cluster/work.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { alertCommands } from "./alert-commands.ts";
+import { alertCommands, type AlertCommandsHost } from "./alert-commands.ts";
 import { type Alerts, createAlerts } from "./alerts.ts";
 
 let cluster: EtcdTestCluster;
@@ -61,9 +61,10 @@ async function settingsNow(): Promise<Settings> {
   return Settings.parse(JSON.parse((await etcd.get(SETTINGS_KEY))?.value ?? "{}"));
 }
 
-function commandsOf() {
+function commandsOf(more: Partial<AlertCommandsHost> = {}) {
+  const of = { id: "s1", etcd, secretsFile: join(folder, "s1-secrets.json"), ...more };
   const ca = async () => [];
-  return alertCommands({ id: "s1", etcd, settings: () => undefined, ca, wake: () => undefined });
+  return alertCommands({ settings: () => undefined, ca, wake: () => undefined, ...of });
 }
 
 /** A server's part, as it was just started. */
@@ -316,6 +317,21 @@ test("a channel's secret is kept apart from the settings, and shown nowhere", as
   await pass(1, one);
   assert.ok(!(await readFile(join(folder, "s1-secrets.json"), "utf8")).includes("secret/path"));
   await assert.rejects(commandsOf().remove("ops"), (error) => isFault(error, "alerts.unknown"));
+});
+
+test("without the record the channels are shown with the secrets that are kept here", async () => {
+  await addHook();
+  await pass(1, await server("s1"));
+  const settings = await settingsNow();
+  const gone = await startEtcdCluster();
+  const away = gone.client({ attemptMs: 200 });
+  await gone.close();
+  const shown = await commandsOf({ etcd: away, settings: () => settings }).show();
+  assert.notEqual(shown.because, "");
+  assert.deepEqual(
+    shown.channels.map(({ name, hasSecret }) => [name, hasSecret]),
+    [["ops", true]],
+  );
 });
 
 test("channels that are added at the same moment keep their secrets, all of them", async () => {
