@@ -2,6 +2,7 @@
 // wrong.
 
 import type { Command } from "commander";
+import { wantsFailedRuns } from "../alerts/failed-runs.ts";
 import { CHANNEL_TYPES, ChannelWish, SMTP_PORTS } from "../alerts/channel.ts";
 import { parseDuration, renderDuration } from "../base/duration.ts";
 import { Fault } from "../base/fault.ts";
@@ -235,7 +236,7 @@ export function renderAlerts({ channels, alerts, failedRunsEveryS, because }: Al
     channel.type,
     whereTo(channel),
     whichOf(channel),
-    standing(channel),
+    because === "" ? standing(channel) : "not known",
   ]);
   const table =
     channels.length === 0
@@ -248,9 +249,15 @@ export function renderAlerts({ channels, alerts, failedRunsEveryS, because }: Al
   const runs =
     failedRunsEveryS === undefined
       ? "Agents' failed runs: not told."
-      : `Agents' failed runs: told at most every ${renderDuration(failedRunsEveryS)}.`;
+      : `Agents' failed runs: told at most every ${renderDuration(failedRunsEveryS)}${whoNot(channels)}.`;
   const known = because === "" ? [] : [`Only what this member last read: ${because}`];
   return [table, "", runs, ...known, ...(raised.length === 0 ? [] : ["", ...raised])].join("\n");
+}
+
+/** What is to be said where nobody is told. */
+function whoNot(channels: AlertsShown["channels"]): string {
+  const isTold = channels.some((channel) => wantsFailedRuns(channel));
+  return isTold ? "" : ", but no channel takes them (warnings of the kind agents-failed)";
 }
 
 function whereTo(channel: AlertsShown["channels"][number]): string {
@@ -273,7 +280,10 @@ function standing({
   sentAt,
 }: AlertsShown["channels"][number]) {
   const lost = dropped === 0 ? "" : `, ${dropped} given up`;
-  if (failures > 0) return `takes nothing, ${waiting} wait${lost}: ${oneLine(because, TEXT_MAX)}`;
+  if (failures > 0) {
+    const how = waiting === 0 ? "takes not all" : `takes nothing, ${waiting} wait`;
+    return `${how}${lost}: ${oneLine(because, TEXT_MAX)}`;
+  }
   const last =
     sentAt === undefined ? "nothing sent yet" : `last ${sentAt.slice(0, 16).replace("T", " ")}`;
   return `${last}${waiting > 0 ? `, ${waiting} wait` : ""}${lost}`;

@@ -163,6 +163,16 @@ test("evidence is of the time that is asked for", async () => {
   assert.deepEqual(history.evidence({ sinceMs: last.atMs + 1 }, acts).entries, []);
 });
 
+test("who listens hears of the start too, once, and of all that comes", async () => {
+  const { history } = await member("s1");
+  const heard: string[] = [];
+  history.onEntry(({ what }) => heard.push(what));
+  history.note({ kind: "work", what: "s2 is drained" });
+  history.onEntry(({ what }) => heard.push(`second: ${what}`));
+  assert.match(heard[0] ?? "", /^s1's daemon starts/);
+  assert.deepEqual(heard.slice(1), ["s2 is drained"]);
+});
+
 test("close tells that the daemon stops, and the next start knows it", async () => {
   const { history } = await member("s1");
   await history.close();

@@ -43,6 +43,8 @@ const SEND_TICK_MS = 5000;
 const PRUNE_EVERY_MS = 600_000;
 /** The record is asked so long before this member's own entries are all there is. */
 const READ_MS = 3000;
+/** Entries that wait for the first who listens. */
+const EARLY_MAX = 20;
 /** What a stopping daemon gives its last entry to come to the disk. */
 const CLOSE_MS = 1000;
 
@@ -61,7 +63,10 @@ export interface HistoryFound {
 export interface History {
   /** Tells something. Never throws, never waits. */
   note(note: Note): void;
-  /** Has `listener` hear of each entry of this member as it is told; it must not throw. */
+  /**
+   * Has `listener` hear of each entry of this member as it is told, the first one also of those
+   * that were told before, as the start is; it must not throw.
+   */
   onEntry(listener: (entry: HistoryEntry) => void): void;
   /** This member's own entries, oldest first. */
   own(): readonly HistoryEntry[];
@@ -118,11 +123,14 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const file = await openOwnFile(host.folder, log);
   const limiter = createLimiter();
   const listeners: ((entry: HistoryEntry) => void)[] = [];
+  /** What was told before anybody could hear it. */
+  let early: HistoryEntry[] = [];
   const tell = (changes: readonly Change[]) => {
     for (const draft of limiter.take(changes, monotonicMs())) {
       const entry = entryOf(draft, { member: id, number: file.nextNumber() });
       file.add(entry);
       logEntry(log, entry);
+      if (listeners.length === 0) early = [...early, entry].slice(-EARLY_MAX);
       for (const listener of listeners) listener(entry);
     }
   };
@@ -146,7 +154,11 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   if (start !== undefined) note(start);
   return {
     note,
-    onEntry: (listener) => listeners.push(listener),
+    onEntry(listener) {
+      listeners.push(listener);
+      for (const entry of early) listener(entry);
+      early = [];
+    },
     own: () => file.entries(),
     waiting: () => unsent().length,
     evidence({ sinceMs, untilMs }, acts) {

@@ -121,6 +121,7 @@ export function commandsOf(
       id: core.node.id,
       etcd,
       settings: () => core.keeper.current()?.settings,
+      secretsFile: PATHS.alertSecretsFile,
       ca: async () => [await readFile(core.layout.localcacert, "utf8")],
       wake: () => membership.wake(),
     }),

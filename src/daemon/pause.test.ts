@@ -56,8 +56,13 @@ test("pause and resume: several scopes are one change, what isn't named stays", 
   assert.equal((await commands().resume({ scopes: [] }, "ops")).pauses.length, 0);
 });
 
-test("pause refuses an end that is over", async () => {
-  const until = new Date(Date.now() - 1000).toISOString();
-  const wish = { scopes: ["chores"], reason: "why", until };
-  await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
-});
+for (const [what, afterMs] of [
+  ["is over", -1000],
+  ["is more than a week away, whoever asks", 8 * 86_400_000],
+] as const) {
+  test(`pause refuses an end that ${what}`, async () => {
+    const until = new Date(Date.now() + afterMs).toISOString();
+    const wish = { scopes: ["chores"], reason: "why", until };
+    await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
+  });
+}

@@ -10,6 +10,9 @@ import { type Pause, pausesNow, withoutPauses, withPause } from "../cluster/work
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
+/** Longer ones are forgotten: it can be said again. */
+const PAUSE_MS_MAX = 7 * 86_400_000;
+
 export interface PauseHost {
   etcd: Etcd;
   log: Log;
@@ -25,6 +28,10 @@ export function pauseCommands(host: PauseHost): PauseCommands {
       const nowMs = wallMs();
       if (Date.parse(until) <= nowMs) {
         throw new Fault("pause.refused", `${until} is over by this server's clock`);
+      }
+      if (Date.parse(until) > nowMs + PAUSE_MS_MAX) {
+        const why = `${until}: a pause lasts a week at most: say it again before it ends`;
+        throw new Fault("pause.refused", why);
       }
       const meant = scopes.map((scope) => parseScope(scope, host.ids()));
       const work = await updateWork(etcd, (before) =>
