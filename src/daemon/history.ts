@@ -142,6 +142,7 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       file.setSent(await sendEntries(etcd, view.metaText, left));
     }
   };
+  let clockIsRight = () => true;
   const start = decideStart(file.entries(), id, wallMs());
   if (start !== undefined) note(start);
   return {
@@ -155,11 +156,16 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       const leftOut = all.length - entries.length;
       return { member: id, wallMs: wallMs(), entries, leftOut, acts };
     },
-    read: async (query) => readBoth(etcd, query, file.entries(), unsent()),
-    start: (sources) => [
-      ...startLooking(host, sources, file, tell),
-      startSending(host, sources, send),
-    ],
+    async read(query) {
+      // What is dated far ahead was told by a clock that was wrong, unless this one is.
+      const newestMs = clockIsRight() ? wallMs() + AHEAD_MS : undefined;
+      const upTo = { ...query, untilMs: query.untilMs ?? newestMs };
+      return readBoth(etcd, upTo, file.entries(), unsent());
+    },
+    start(sources) {
+      clockIsRight = () => sources.clockIsRight();
+      return [...startLooking(host, sources, file, tell), startSending(host, sources, send)];
+    },
     async close() {
       if (start !== undefined) note({ kind: "daemon", what: `${id}'s daemon stops` });
       const sent = file.written().then(async () => send().catch(() => undefined));
@@ -238,13 +244,10 @@ async function readBoth(
   unsent: readonly HistoryEntry[],
 ): Promise<HistoryFound> {
   try {
-    // What is dated far ahead was told by a clock that was wrong: it isn't the newest.
-    const { untilMs = wallMs() + AHEAD_MS } = query;
-    const upTo = { ...query, untilMs };
-    const { entries, more } = await readEntries(etcd, upTo, { withinMs: READ_MS });
+    const { entries, more } = await readEntries(etcd, query, { withinMs: READ_MS });
     // One that was sent meanwhile is there twice.
     const all = new Map(
-      [...entries, ...unsent.filter((each) => isWanted(each, upTo))].map((each) => [
+      [...entries, ...unsent.filter((each) => isWanted(each, query))].map((each) => [
         entryKey(each),
         each,
       ]),
