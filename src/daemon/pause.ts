@@ -15,6 +15,8 @@ export interface PauseHost {
   log: Log;
   /** The members' names. */
   ids(): string[];
+  /** Throws Fault `cluster.clock-off` where this clock is too wrong for `what`. */
+  requireClock(what: string): void;
   wake(): void;
 }
 
@@ -22,6 +24,7 @@ export function pauseCommands(host: PauseHost): PauseCommands {
   const { etcd, log } = host;
   return {
     async pause({ scopes, reason, until }, by) {
+      host.requireClock("a pause would end at another time than it says");
       const nowMs = wallMs();
       if (Date.parse(until) <= nowMs) {
         throw new Fault("pause.refused", `${until} is over by this server's clock`);
