@@ -31,7 +31,7 @@ export function addTop(program: Command): void {
       const everyMs = check(Every, "--every", flags.every) * 1000;
       const { stdin, stdout } = process;
       if (flags.once === true || !stdin.isTTY || !stdout.isTTY) return printOnce();
-      await watch(everyMs, (on) => openScreen(stdin, stdout, on));
+      await watch(everyMs, (on) => openScreen(stdin, stdout, on), readStatus);
     });
 }
 
@@ -44,7 +44,12 @@ async function printOnce(): Promise<void> {
 
 type Open = (on: Parameters<typeof openScreen>[2]) => Screen;
 
-async function watch(everyMs: number, open: Open): Promise<void> {
+/** Draws what `read` gives again and again, until somebody quits: then what is read is given up. */
+export async function watch(
+  everyMs: number,
+  open: Open,
+  read: (signal: AbortSignal) => Promise<ClusterStatus>,
+): Promise<void> {
   const quit = new AbortController();
   let look: Look = { sort: "name", reverse: false, paused: false };
   let shown: ClusterStatus | undefined;
@@ -69,12 +74,12 @@ async function watch(everyMs: number, open: Open): Promise<void> {
     while (!quit.signal.aborted) {
       if (!look.paused) {
         try {
-          shown = await readStatus();
+          shown = await read(quit.signal);
           failure = "";
         } catch (error) {
           failure = error instanceof Fault ? `${error.code}: ${error.message}` : messageOf(error);
         }
-        draw();
+        if (!quit.signal.aborted) draw();
       }
       await pause(everyMs, quit.signal);
     }

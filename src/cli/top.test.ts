@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { until } from "../base/retry.ts";
+import { judge, three } from "../cluster/testing/status.ts";
+import type { Screen } from "./screen.ts";
+import { watch } from "./top.ts";
+
+/** A terminal of 120 columns, and what is typed and drawn there. */
+function terminal() {
+  const drawn: string[] = [];
+  let typed: (name: string) => void = () => {};
+  let closed = false;
+  const open = (on: { key: (name: string) => void }): Screen => {
+    typed = on.key;
+    return {
+      size: () => ({ columns: 120, rows: 40 }),
+      draw: (lines) => drawn.push(lines.join("\n")),
+      close: () => (closed = true),
+    };
+  };
+  return { open, drawn, type: (name: string) => typed(name), isClosed: () => closed };
+}
+
+/** What a daemon that hangs is to whoever asks it. */
+const hang = async (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("given up")));
+  });
+
+test("top ends at once by its keys, also while the daemon hangs", { timeout: 30_000 }, async () => {
+  for (const key of ["q", "ctrl-c"]) {
+    const { open, type, isClosed, drawn } = terminal();
+    const ended = watch(1000, open, hang);
+    type(key);
+    await ended;
+    assert.ok(isClosed());
+    assert.ok(!drawn.join("").includes("given up"));
+  }
+});
+
+test(
+  "top shows what is so, then what went wrong, then what is so again",
+  { timeout: 30_000 },
+  async () => {
+    const { open, type, drawn } = terminal();
+    let fails = false;
+    const ended = watch(10, open, async () => {
+      if (fails) throw new Error("nobody there");
+      return judge(three());
+    });
+    const shows = async (text: string) =>
+      until(text, () => drawn.at(-1)?.includes(text), { withinMs: 10_000, everyMs: 5 });
+    await shows("Every promise holds");
+    fails = true;
+    await shows("nobody there");
+    fails = false;
+    await shows("Every promise holds");
+    type("escape");
+    await ended;
+  },
+);
