@@ -51,11 +51,17 @@ async function showOnce(output: Output): Promise<void> {
 /** The status as text for people. */
 export function renderStatus(status: ClusterStatus): string {
   const parts = [status.verdict, "", memberTable(status)];
-  const replays = countReplays(status.members);
-  if (replays > 0) parts.push("", `Requests sent on to another puppetserver: ${replays}`);
+  const replays = replayLines(status);
+  if (replays.length > 0) parts.push("", ...replays);
   if (status.notes.length > 0) parts.push("", ...status.notes);
   if (status.warnings.length > 0) parts.push("", ...status.warnings.map((text) => `! ${text}`));
   return parts.join("\n");
+}
+
+/** What edges had to repeat; nothing where nothing was. */
+export function replayLines({ members }: ClusterStatus): string[] {
+  const replays = countReplays(members);
+  return replays === 0 ? [] : [`Requests sent on to another puppetserver: ${replays}`];
 }
 
 /** A line for each member. */
