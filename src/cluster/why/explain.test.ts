@@ -138,6 +138,21 @@ const CASES: [string, string, Case, RegExp[]][] = [
     ],
   ],
   [
+    "a member whose join isn't through",
+    "s3",
+    {
+      status: judge([
+        ...three().slice(0, 2),
+        { ...silent("s3"), member: { ...silent("s3").member, phase: "joining" } },
+      ]),
+      evidence: [],
+    },
+    [
+      /^s3 hasn't finished joining: no answer in time\.$/m,
+      /→ There: understudy join, as before.*remove s3/,
+    ],
+  ],
+  [
     "a member whose edge is down",
     "s2",
     { status: judge(three("s2", { edge: down })), evidence: [] },
