@@ -167,6 +167,18 @@ test("evidence is of the time that is asked for", async () => {
   assert.deepEqual(history.evidence({ sinceMs: last.atMs + 1 }, acts).entries, []);
 });
 
+test("close tells of revocations that may go on: nobody else may have seen them", async () => {
+  const { history, world, look } = await member("s1");
+  const ca = { ...world.local.ca!, crlNumber: 4, revocations: 1 };
+  world.local = { ...world.local, ca };
+  await look();
+  world.local = { ...world.local, ca: { ...ca, crlNumber: 5, revocations: 2 } };
+  await look();
+  assert.ok(!own(history).some((what) => what.includes("revoked")));
+  await history.close();
+  assert.ok(own(history).includes("1 certificate revoked (CRL 5)"));
+});
+
 test("close tells that the daemon stops, and the next start knows it", async () => {
   const { history } = await member("s1");
   await history.close();

@@ -118,14 +118,15 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const file = await openOwnFile(host.folder, log);
   const limiter = createLimiter();
   const listeners: ((entry: HistoryEntry) => void)[] = [];
-  const tell = (changes: readonly Change[]) => {
-    for (const draft of limiter.take(changes, monotonicMs())) {
+  const keep = (drafts: readonly Draft[]) => {
+    for (const draft of drafts) {
       const entry = entryOf(draft, { member: id, number: file.nextNumber() });
       file.add(entry);
       logEntry(log, entry);
       for (const listener of listeners) listener(entry);
     }
   };
+  const tell = (changes: readonly Change[]) => keep(limiter.take(changes, monotonicMs()));
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
     // Whoever it is has one limit, wherever he comes from.
@@ -167,6 +168,7 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       return [...startLooking(host, sources, file, tell), startSending(host, sources, send)];
     },
     async close() {
+      keep(limiter.end(monotonicMs()));
       if (start !== undefined) note({ kind: "daemon", what: `${id}'s daemon stops` });
       const sent = file.written().then(async () => send().catch(() => undefined));
       await Promise.race([sent, pause(CLOSE_MS)]);
