@@ -142,3 +142,8 @@ test("the commands' socket has the stream of events, for as long as it is read",
   assert.match(seen, /^retry: \d+\n\n/);
   await until("it is let go of", () => commands.events.size() === 0, { withinMs: 10_000 });
 });
+
+test("what asks every member for its history is one at a time over the network", () => {
+  const single = ROUTES.filter((route) => route.single === true).map(({ path }) => path);
+  assert.deepEqual(single, ["/v1/why", "/v1/incident"]);
+});
