@@ -58,10 +58,12 @@ test("pause and resume: several scopes are one change, what isn't named stays", 
   assert.equal((await commands().resume({ scopes: [] }, "ops")).pauses.length, 0);
 });
 
-test("pause refuses an end that is over", async () => {
-  const until = new Date(Date.now() - 1000).toISOString();
-  const wish = { scopes: ["chores"], reason: "why", until };
-  await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
+test("pause refuses an end that is over, or more than a week away, whoever asks", async () => {
+  for (const inMs of [-1000, 8 * 86_400_000]) {
+    const until = new Date(Date.now() + inMs).toISOString();
+    const wish = { scopes: ["chores"], reason: "why", until };
+    await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
+  }
 });
 
 test("pause is refused where the clock is wrong: it would end at another time than it says", async () => {

@@ -10,6 +10,11 @@ import { type Pause, pausesNow, withoutPauses, withPause } from "../cluster/work
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
+/** A longer one would be forgotten: it can be said again. */
+const PAUSE_MS_MAX = 7 * 86_400_000;
+/** How far the clock of who says it may be ahead. */
+const CLOCK_MS = 60_000;
+
 export interface PauseHost {
   etcd: Etcd;
   log: Log;
@@ -28,6 +33,11 @@ export function pauseCommands(host: PauseHost): PauseCommands {
       const nowMs = wallMs();
       if (Date.parse(until) <= nowMs) {
         throw new Fault("pause.refused", `${until} is over by this server's clock`);
+      }
+      if (Date.parse(until) > nowMs + PAUSE_MS_MAX + CLOCK_MS) {
+        throw new Fault("pause.refused", "a pause lasts a week at most", {
+          hints: ["Say it again before it ends."],
+        });
       }
       const meant = scopes.map((scope) => parseScope(scope, host.ids()));
       const work = await updateWork(etcd, (before) =>
