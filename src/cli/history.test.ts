@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { entryOf } from "../cluster/history/entry.ts";
-import { describeEntry, readQuery, readWhen, renderHistory } from "./history.ts";
+import { describeEntry, readQuery, readSpan, readWhen, renderHistory } from "./history.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
 const at = (what: string, more: object = {}) =>
@@ -66,6 +66,18 @@ for (const flags of [
     );
   });
 }
+
+test("readSpan refuses an end before the beginning: nothing would have happened then", () => {
+  const query = new URLSearchParams();
+  assert.throws(
+    () => readSpan({ since: "1h", until: "2h" }, NOW_MS),
+    (error) => isFault(error, "cli.option") && /--until.*before --since/.test(error.message),
+  );
+  query.set("sinceMs", String(NOW_MS - 7_200_000));
+  query.set("untilMs", String(NOW_MS - 3_600_000));
+  assert.equal(readSpan({ since: "2h", until: "1h" }, NOW_MS).toString(), query.toString());
+  assert.equal(readSpan({}, NOW_MS).toString(), "");
+});
 
 test("readQuery asks for kinds that are parted by commas or spaces", () => {
   const query = readQuery({ limit: "5", kind: ["member,etcd", "ca"], since: "1h" }, NOW_MS);
