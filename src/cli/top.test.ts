@@ -41,6 +41,16 @@ test("top ends at once by its keys, also while the daemon hangs", BOUND, async (
   }
 });
 
+test("top puts the terminal back when it is told to end", BOUND, async () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    const { open, isClosed } = terminal();
+    const ended = watch(1000, open, { status: hang, history: hang });
+    process.emit(signal);
+    await ended;
+    assert.ok(isClosed(), signal);
+  }
+});
+
 test("top shows what is so, what went wrong, and what is so again", BOUND, async () => {
   const { open, type, drawn } = terminal();
   let fails = false;

@@ -99,7 +99,9 @@ export async function watch(everyMs: number, open: Open, asks: Asks): Promise<vo
     },
     resize: draw,
   });
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.once(signal, () => quit.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => quit.abort());
+  }
   try {
     while (!quit.signal.aborted) {
       if (!look.paused) {
