@@ -13,6 +13,7 @@ import { createLocalApp } from "./local-app.ts";
 import { ROUTES } from "./routes.ts";
 import { type Listener, listenOnSocket } from "./serve.ts";
 import { createTestCommands } from "./testing/commands.ts";
+import { tellDeed } from "./told.ts";
 
 const { commands, calls } = createTestCommands();
 const entries: AuditEntry[] = [];
@@ -120,6 +121,21 @@ test("the commands' socket has what changes something audited, as root's", async
         outcome: "done",
         code: "",
       },
+    ],
+  );
+});
+
+test("of addresses that move the history has from where, to where, and what became of agents", async () => {
+  entries.length = 0;
+  await ask("POST", "/v1/switchover", {});
+  await ask("POST", "/v1/failover", { address: "10.0.0.10" });
+  await ask("POST", "/v1/drains", { name: "s1" });
+  assert.deepEqual(
+    entries.map((entry) => tellDeed(entry)?.what),
+    [
+      "moved virtual IPs: 10.0.0.10 from s1 to s2 in 40 ms, 3 open connections go on",
+      "took the virtual IP 10.0.0.10 to s2 in 400 ms, open connections broke",
+      "drained s3: 10.0.0.10 to s2, 3 open connections go on",
     ],
   );
 });

@@ -34,7 +34,7 @@ const WORDS: Record<string, string> = {
   "POST /v1/api": "put the API on the network",
   "DELETE /v1/api": "took the API off the network",
   "POST /v1/etcd/make-room": "had etcd's database give back what it doesn't need",
-  "POST /v1/switchover": "moved virtual IPs",
+  "POST /v1/switchover": "moved virtual IPs:",
   "POST /v1/switchover/stop": "stopped the move of virtual IPs",
   "POST /v1/failover": "took the virtual IP",
   "POST /v1/drill": "began the drill",
