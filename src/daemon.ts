@@ -62,7 +62,7 @@ export async function runDaemon(): Promise<void> {
 
 async function assemble(log: Log, stop: AbortController) {
   const core = await createCore(log, stop);
-  const server = core.node.role === "server" ? await createServer(core) : undefined;
+  const server = core.journal && (await createServer(core, await core.journal));
   const membership = membershipOf(core, server, async () => status());
   const expiry = expiryWatchOf(core, server);
   const leadership = createLeadership(core.etcd, core.node.id);

@@ -6,7 +6,7 @@ import { Fault } from "../../src/base/fault.ts";
 import { wallMs } from "../../src/host/clock.ts";
 import { type Agent, type AgentLoop, type AgentRun, loopAgents } from "../../lab/agents.ts";
 import { switchOver } from "../../lab/cluster/commands.ts";
-import { keepAlive } from "../../lab/cluster/revocation.ts";
+import { type Answered, keepAlive } from "../../lab/cluster/revocation.ts";
 import { startProber } from "../../lab/prober.ts";
 import { until } from "../../src/base/retry.ts";
 import { type Figure, figure } from "../figure.ts";
@@ -28,8 +28,10 @@ interface Trial {
   /** What was done, and how long it took, seconds. */
   what: string;
   tookS: number;
-  /** Whether the connection that was open before broke. */
-  broken: boolean;
+  /** How the connection that was open before broke; empty: it didn't. */
+  broke: string;
+  /** How often an answer said that the connection ends with it, as HAProxy's do after a reload. */
+  ended: number;
 }
 
 /** What was seen around all trials of a group. */
@@ -54,7 +56,7 @@ export function switchovers(): Group {
           const trial = await moved(site, agents, number);
           around.trials.push(trial);
           measuring.say(
-            `${site.kind}: ${trial.what}: ${(trial.tookS * 1000).toFixed(0)} ms${trial.broken ? ", a connection broke" : ""}`,
+            `${site.kind}: ${trial.what}: ${(trial.tookS * 1000).toFixed(0)} ms${trial.broke}`,
           );
           await allRun(loop, agents);
         }
@@ -88,7 +90,7 @@ export function rollingRestart(): Group {
         for (let number = 1; number <= measuring.trials; number += 1) {
           const trial = await restarted(site, agents);
           around.trials.push(trial);
-          measuring.say(`${site.kind}: ${trial.what}: ${trial.tookS.toFixed(0)} s`);
+          measuring.say(`${site.kind}: ${trial.what}: ${trial.tookS.toFixed(0)} s${trial.broke}`);
         }
       });
     },
@@ -112,11 +114,13 @@ export function rollingRestart(): Group {
 
 function harmOf(name: string, { trials, runs, failed, connections, refused }: Around): Figure[] {
   const none = { goal: { atMost: 0 } };
-  const broken = trials.filter((trial) => trial.broken).length;
+  const broken = trials.filter(({ broke }) => broke !== "").length;
+  const ended = trials.reduce((sum, trial) => sum + trial.ended, 0);
   return [
     figure(`${name}: runs of ${AGENTS} agents meanwhile`, runs, "runs"),
     figure(`${name}: failed runs`, failed.length, "runs", none),
     figure(`${name}: kept connections that broke`, broken, "connections", none),
+    figure(`${name}: kept connections that an answer ended in good order`, ended, "connections"),
     figure(`${name}: new connections meanwhile`, connections, "connections"),
     figure(`${name}: refused or lost new connections`, refused, "connections", none),
   ];
@@ -177,12 +181,12 @@ async function allRun(loop: AgentLoop, agents: readonly Agent[]): Promise<void> 
   await until("a whole run of every agent", () => !lacks(), { withinMs: RUNS_MS_MAX });
 }
 
-/** Whether a connection of an agent that is open before `work` answers after it, the same one. */
-async function kept(
+/** What becomes of a connection of an agent that is open before `work` and used until after it. */
+async function watchKept(
   site: Site,
   agents: readonly Agent[],
   work: () => Promise<void>,
-): Promise<boolean> {
+): Promise<Pick<Trial, "broke" | "ended">> {
   const [agent] = agents;
   if (agent === undefined) throw new Fault("bench.no-agent", "there is no agent to be connected");
   const connection = await keepAlive(site, site.vip, agent);
@@ -190,11 +194,21 @@ async function kept(
     await work();
     await connection.since(wallMs(), ANSWERS);
     const answers = connection.answers();
-    const isOne = new Set(answers.map(({ port }) => port)).size === 1;
-    return isOne && answers.every(({ status }) => status === 200);
+    const odd = answers.findIndex(({ status, port }, index) => {
+      const before = answers[index - 1];
+      const isSame = before === undefined || before.isLast || before.port === port;
+      return status !== 200 || !isSame;
+    });
+    const some = answers.slice(Math.max(0, odd - 1), odd + 2).map(describeAnswer);
+    const broke = odd < 0 ? "" : `, a connection broke: ${some.join("; ")}`;
+    return { broke, ended: answers.filter(({ isLast }) => isLast).length };
   } finally {
     await connection.end();
   }
+}
+
+function describeAnswer({ sentMs, status, port }: Answered): string {
+  return `sent ${new Date(sentMs).toISOString()}: ${status} ${port}`;
 }
 
 /** Moves the address on to another server, as an administrator does. */
@@ -206,20 +220,20 @@ async function moved(site: Site, agents: readonly Agent[], number: number): Prom
   // Typed on each of the three: on the former, the new and the third server.
   const via = site.servers[number % site.servers.length] ?? holder;
   let tookMs = 0;
-  const isKept = await kept(site, agents, async () => {
+  const connection = await watchKept(site, agents, async () => {
     ({ tookMs } = await switchOver(via, to));
   });
   const what = `move ${number}, ${holder.name} to ${to.name}`;
-  return { what, tookS: tookMs / 1000, broken: !isKept };
+  return { what, tookS: tookMs / 1000, ...connection };
 }
 
 async function restarted(site: Site, agents: readonly Agent[]): Promise<Trial> {
   const [first] = site.servers;
   const fromMs = wallMs();
-  const isKept = await kept(site, agents, async () => {
+  const connection = await watchKept(site, agents, async () => {
     await first?.run(["understudy", "restart", "puppetserver", "--rolling"], {
       withinMs: ROLL_MS_MAX,
     });
   });
-  return { what: "rolling restart", tookS: (wallMs() - fromMs) / 1000, broken: !isKept };
+  return { what: "rolling restart", tookS: (wallMs() - fromMs) / 1000, ...connection };
 }

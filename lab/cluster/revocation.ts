@@ -17,11 +17,13 @@ const ANSWERS_MS_MAX = 60_000;
 const SESSION_MS_MAX = 600_000;
 
 /** One answer on the kept-alive connection. */
-interface Answered {
+export interface Answered {
   sentMs: number;
   status: number;
-  /** The local port: the same as long as it is the same connection. */
+  /** The local port, the same as long as it is the same connection; else why no answer came. */
   port: string;
+  /** Whether it says that the connection ends with it: whoever comes again makes a new one. */
+  isLast: boolean;
 }
 
 export interface KeptAlive {
@@ -72,11 +74,14 @@ export async function keepAlive(
 }
 
 function parse(text: string): Answered[] {
-  return [...text.matchAll(/^(\d+) (\d+) (.*)$/gm)].map(([, sent, status, port = ""]) => ({
-    sentMs: Number(sent),
-    status: Number(status),
-    port,
-  }));
+  return [...text.matchAll(/^(\d+) (\d+) (.*?)( last)?$/gm)].map(
+    ([, sent, status, port = "", last]) => ({
+      sentMs: Number(sent),
+      status: Number(status),
+      port,
+      isLast: last !== undefined,
+    }),
+  );
 }
 
 /** The status of a request on a new connection of `agent` to the edge of `server`. */

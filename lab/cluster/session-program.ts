@@ -1,6 +1,7 @@
 // One kept-alive TLS connection as a client with a certificate, with a request every 200 ms until
 // SIGTERM. Arguments: ADDRESS PORT PATH FOLDER, the folder with cert.pem and key.pem. A line per
-// answer: "SENT-MS STATUS LOCAL-PORT", ms since the epoch; "SENT-MS 0 MESSAGE" when there was none.
+// answer: "SENT-MS STATUS LOCAL-PORT", ms since the epoch, with " last" behind it where the answer
+// says that the connection ends with it; "SENT-MS 0 MESSAGE" when there was none.
 
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
@@ -27,7 +28,8 @@ for (;;) {
     const outgoing = request(options, (incoming) => {
       const local = incoming.socket.localPort;
       incoming.resume();
-      incoming.on("end", () => resolve(`${incoming.statusCode} ${local}`));
+      const last = incoming.headers.connection?.toLowerCase() === "close" ? " last" : "";
+      incoming.on("end", () => resolve(`${incoming.statusCode} ${local}${last}`));
       incoming.on("error", (error) => resolve(`0 ${error.message}`));
     });
     outgoing.on("error", (error) => resolve(`0 ${error.message}`));

@@ -11,7 +11,7 @@ const LINE_BYTES_MAX = 32 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
 /** The sum and a space. */
 const HEAD_BYTES = 9;
-const [NEWLINE, SPACE, QUOTE, ZERO] = [0x0a, 0x20, 0x22, 0x30] as const;
+const [NEWLINE, SPACE, QUOTE, ZERO, A, F] = [0x0a, 0x20, 0x22, 0x30, 0x61, 0x66] as const;
 
 /** A journal's files: the snapshot, and the log that goes on from it. */
 export const SNAPSHOT = "snapshot";
@@ -142,8 +142,18 @@ function* linesOf(bytes: Buffer): Generator<{ from: number; to: number }> {
 function isGood(bytes: Buffer, from: number, to: number): boolean {
   if (to - from <= HEAD_BYTES || bytes[to - 1] !== NEWLINE) return false;
   if (bytes[from + HEAD_BYTES - 1] !== SPACE) return false;
-  const sum = crc32(bytes.subarray(from + HEAD_BYTES, to - 1));
-  return bytes.toString("latin1", from, from + HEAD_BYTES - 1) === renderSum(sum);
+  return crc32(bytes.subarray(from + HEAD_BYTES, to - 1)) === sumAt(bytes, from);
+}
+
+/** The sum before a line, as renderSum writes it; NaN for anything else. */
+function sumAt(bytes: Buffer, from: number): number {
+  let sum = 0;
+  for (let at = from; at < from + HEAD_BYTES - 1; at += 1) {
+    const digit = bytes[at] ?? 0;
+    const value = isDigit(digit) ? digit - ZERO : digit >= A && digit <= F ? digit - A + 10 : NaN;
+    sum = sum * 16 + value;
+  }
+  return sum;
 }
 
 /**
@@ -195,9 +205,9 @@ function lineOf(value: unknown): Line | null {
 const isRevision = (value: unknown): value is number => Number.isSafeInteger(value);
 
 /**
- * The first `bytesMax` of a file in blocks of whole lines, each with its offset. What follows the
- * last newline is the last block; so is a line longer than any that is written, and the rest is
- * left.
+ * The first `bytesMax` of a file in blocks of whole lines, each with its offset; the next is read
+ * while one is worked on. What follows the last newline is the last block; so is a line longer than
+ * any that is written, and the rest is left.
  */
 async function* blocksOf(
   path: string,
@@ -205,23 +215,42 @@ async function* blocksOf(
 ): AsyncGenerator<{ bytes: Buffer; offset: number }> {
   const file = await openIfThere(path);
   if (file === undefined) return;
+  const readOn = (rest: Buffer, offset: number) => {
+    const known = offset + rest.length;
+    const goesOn = known < bytesMax && rest.length <= LINE_BYTES_MAX;
+    const reading = goesOn
+      ? readBehind(file, rest, Math.min(READ_BYTES, bytesMax - known))
+      : Promise.resolve(rest);
+    // It may fail before anybody awaits it.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let next = readOn(Buffer.alloc(0), 0);
   try {
-    let rest: Buffer = Buffer.alloc(0);
-    let offset = 0;
-    while (offset + rest.length < bytesMax && rest.length <= LINE_BYTES_MAX) {
-      const wanted = Math.min(READ_BYTES, bytesMax - offset - rest.length);
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted);
-      if (bytesRead === 0) break;
-      const all = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+    for (let offset = 0, former = 0; ;) {
+      const all = await next;
+      if (all.length === former) {
+        if (all.length > 0) yield { bytes: all, offset };
+        return;
+      }
       const whole = all.lastIndexOf(NEWLINE) + 1;
-      rest = all.subarray(whole);
+      former = all.length - whole;
+      next = readOn(all.subarray(whole), offset + whole);
       if (whole > 0) yield { bytes: all.subarray(0, whole), offset };
       offset += whole;
     }
-    if (rest.length > 0) yield { bytes: rest, offset };
   } finally {
+    await next.catch(() => undefined);
     await file.close();
   }
+}
+
+/** `rest`, and behind it what `file` has next, at most `most` bytes. */
+async function readBehind(file: FileHandle, rest: Buffer, most: number): Promise<Buffer> {
+  const all = Buffer.allocUnsafe(rest.length + most);
+  rest.copy(all);
+  const { bytesRead } = await file.read(all, rest.length, most);
+  return all.subarray(0, rest.length + bytesRead);
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {

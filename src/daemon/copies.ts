@@ -6,7 +6,7 @@ import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { shareNext } from "../base/share-next.ts";
 import { startFollower } from "../ca/follow.ts";
-import { type Journal, openJournal } from "../ca/journal.ts";
+import type { Journal } from "../ca/journal.ts";
 import type { Copies } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -15,7 +15,6 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
-import { PATHS } from "../host/paths.ts";
 
 /** How long another server may take to say that it has a change on disk. */
 const COPY_MS = 3000;
@@ -35,16 +34,16 @@ export interface Copier {
   problem(): string;
 }
 
-export async function startCopier(options: {
+export function startCopier(options: {
+  journal: Journal;
   etcd: Etcd;
   node: NodeFile;
   keeper: ViewKeeper;
   peers: Peers;
   log: Log;
   signal: AbortSignal;
-}): Promise<Copier> {
-  const { etcd, node, keeper, peers, log, signal } = options;
-  const journal = await openJournal(PATHS.journal, { log });
+}): Copier {
+  const { journal, etcd, node, keeper, peers, log, signal } = options;
   let waiters: (() => void)[] = [];
   const onApplied = () => {
     for (const wake of waiters) wake();

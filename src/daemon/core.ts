@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Loop } from "../base/loop.ts";
 import type { Ca } from "../ca/authority.ts";
+import { type Journal, openJournal } from "../ca/journal.ts";
 import { type AccessKeeper, startAccessKeeper } from "../cluster/access-store.ts";
 import { KEY_PREFIX } from "../cluster/keys.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
@@ -62,6 +63,8 @@ export interface Core {
   take: { address: string };
   /** Run when our own certificates or the CRLs of our CAs have changed on disk. */
   reloads: (() => Promise<void>)[];
+  /** This server's own copy of the record, as it is being opened; undefined where it is no server. */
+  journal: Promise<Journal> | undefined;
   /** All that runs here on a timer, but for the view's loop: `keeper.record()` tells of that. */
   loops: Loop[];
   log: Log;
@@ -83,6 +86,9 @@ export interface ServerParts {
 export async function createCore(log: Log, stop: AbortController): Promise<Core> {
   const { signal } = stop;
   const node = await requireNodeFile();
+  // Reading it through takes as long as puppet's answer, which is awaited meanwhile.
+  const journal = node.role === "server" ? openJournal(PATHS.journal, { log }) : undefined;
+  journal?.catch(() => undefined);
   // Throws where puppet doesn't answer: by a guess it could sign what an old list allows.
   const layout = await readPuppetLayout();
   const { owners } = await readSetupHost(layout);
@@ -157,12 +163,12 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
   const loops = [neighbours.loop, access.loop];
   const take = { address: "" };
   const own = { asked, takenOut, take, reloads };
-  return { ...parts, access, history, acts, ...own, loops, log, signal };
+  return { ...parts, journal, access, history, acts, ...own, loops, log, signal };
 }
 
-export async function createServer(core: Core): Promise<ServerParts> {
+export async function createServer(core: Core, journal: Journal): Promise<ServerParts> {
   const { node, etcd, keeper, peers, log, signal } = core;
-  const copier = await startCopier({ etcd, node, keeper, peers, log, signal });
+  const copier = startCopier({ journal, etcd, node, keeper, peers, log, signal });
   const parts: { edge?: EdgeRunner; wake?: () => void } = {};
   const ca = await startCa({
     ...core,
