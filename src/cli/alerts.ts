@@ -31,7 +31,10 @@ export function addAlerts(program: Command): void {
     .command("list")
     .description("the channels, and which alerts are raised")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 listed, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy alerts list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       show(await callDaemon("GET", "/v1/alerts", { answer: AlertsShown }), flags);
     });
@@ -40,7 +43,10 @@ export function addAlerts(program: Command): void {
     .argument("[channel]", "one of the list; all, if it is left out")
     .description("send a test now, and say what came of it")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 every one took it, 1 one didn't, or nothing was asked.")
+    .addHelpText(
+      "after",
+      "\n  understudy alerts test ops\n\nExit code: 0 every one took it, 1 one didn't, or nothing was asked.",
+    )
     .action(async (channel: string | undefined, flags: { json?: boolean }) => {
       const tested = await callDaemon("POST", "/v1/alerts/test", {
         body: channel === undefined ? {} : { channel },
@@ -57,7 +63,7 @@ export function addAlerts(program: Command): void {
     .argument("<name>", "as in the list")
     .description("send no more alerts there, and forget its password or URL")
     .option("--json", "print JSON")
-    .addHelpText("after", EXIT_HELP)
+    .addHelpText("after", `\n  understudy alerts remove chat\n${EXIT_HELP}`)
     .action(async (name: string, flags: { json?: boolean }) => {
       const path = `/v1/alerts/channels/${encodeURIComponent(name)}`;
       show(await callDaemon("DELETE", path, { answer: AlertsShown }), flags);

@@ -29,6 +29,7 @@ export function addCaList(ca: Command): void {
     .option("--expiring <duration>", "certificates that end within this time, as in 30d")
     .option("--limit <count>", "so many at most, by name")
     .option("--json", "print JSON")
+    .addHelpText("after", LIST_HELP)
     .action(async (pattern: string | undefined, flags: ListFlags) => {
       const query = new URLSearchParams(queryOf(pattern, flags)).toString();
       const { entries, total } = await callDaemon("GET", `/v1/ca?${query}`, { answer: CaList });
@@ -79,6 +80,7 @@ export function addCaShow(ca: Command): void {
     .description("all that there is of a name: its certificates, also former ones, and its request")
     .option("--pem", "print the newest certificate as PEM")
     .option("--json", "print JSON")
+    .addHelpText("after", SHOW_HELP)
     .action(async (what: string, flags: { pem?: boolean; json?: boolean }) => {
       const path = `/v1/ca/show/${encodeURIComponent(what)}`;
       const shown = await callDaemon("GET", path, { answer: CaShown });
@@ -131,3 +133,16 @@ function lines(head: string, fields: Record<string, string | undefined>): string
   const there = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
   return [head, ...there.map(([name, value]) => `  ${name.padEnd(14)} ${value ?? ""}`)].join("\n");
 }
+
+const LIST_HELP = `
+  understudy ca list
+  understudy ca list --all "web*.example.com"
+  understudy ca list --expiring 30d
+
+Exit code: 0 answered, also where there is none; 1 refused or failed.`;
+
+const SHOW_HELP = `
+  understudy ca show web7.example.com
+  understudy ca show 1F --pem
+
+Exit code: 0 shown, 1 there is none, or it failed.`;

@@ -61,6 +61,8 @@ function describeLoss(without: NonNullable<Capacity["without"]>, load: number): 
 }
 
 const HELP = `
+  understudy capacity
+
 The load is the mean number of requests that puppetservers worked on or that waited: 3.0 keeps three JRubies busy
 all the time. JRubies should be busy for at most ${BUSY_MAX * 100} % of it, since requests come at random. Each daemon remembers a
 day of half hours, since its own start.

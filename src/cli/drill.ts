@@ -59,6 +59,10 @@ export function addDrill(program: Command): void {
     .command("list")
     .description("the drills that were held, newest first")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy drill list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const answer = await callDaemon("GET", "/v1/drills", { answer: DrillReports });
       createOutput(flags.json === true).result(answer, describeList(answer));
@@ -69,11 +73,18 @@ export function addDrill(program: Command): void {
     .description("the report of one drill")
     .option("--html <file>", "write it as a page with a chart, which needs nothing else")
     .option("--json", "print JSON")
-    .addHelpText("after", "\n  understudy drill show 3f2a9c0d1e4b --html drill.html")
+    .addHelpText(
+      "after",
+      "\n  understudy drill show 3f2a9c0d1e4b --html drill.html\n\nExit code: 0 shown, 1 there is none, or its server doesn't answer.",
+    )
     .action(show);
   drill
     .command("stop")
     .description("stop the drill under way, and undo it")
+    .addHelpText(
+      "after",
+      "\n  understudy drill stop\n\nExit code: 0 it stops, or none is under way; 1 its server can't be told.",
+    )
     .action(async () => {
       await callDaemon("POST", "/v1/drill/stop", { answer: Done });
       createOutput(false).result({}, "It stops: understudy drill list");
@@ -87,7 +98,7 @@ const HELP = `
 
 The server is chosen sensibly where --server doesn't say. It is refused where the cluster couldn't bear it. The way
 back is set before anything is broken, as a timer of systemd's. Meanwhile a synthetic agent connects all the time and
-asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See docs/drills.md.
+asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See /usr/share/doc/understudy/drills.md.
 
 Exit code: 0 it went through, the cluster is as before; 1 refused or failed; 2 wrong usage; 3 it was stopped, or
 something is worse than before.`;

@@ -35,7 +35,10 @@ export function addPause(program: Command): void {
     .description("end what was paused: all of it, or one scope")
     .option("--scope <what>", SCOPES, collect, [])
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 it isn't paused, 1 refused or failed.")
+    .addHelpText(
+      "after",
+      "\n  understudy resume --scope addresses\n\nExit code: 0 it isn't paused, 1 refused or failed.",
+    )
     .action(resume);
 }
 

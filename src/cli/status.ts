@@ -24,7 +24,10 @@ export function addStatus(program: Command): void {
     )
     .option("--json", "print JSON")
     .option("--watch", "print it again every 2 seconds, until Ctrl-C")
-    .addHelpText("after", "\nExit code: 0 answered, 1 this server's daemon can't be asked.")
+    .addHelpText(
+      "after",
+      "\n  understudy status --watch\n\nExit code: 0 answered, whatever is so; 1 this server's daemon can't be asked.",
+    )
     .action(async (options: { json?: boolean; watch?: boolean }) => {
       const output = createOutput(options.json === true);
       if (options.watch !== true) {

@@ -61,7 +61,7 @@ const HELP = `
 
 All virtual IPs of the server that holds it move together. Connections that are open go on to the former server,
 through the new one, until they end or the limit is reached; new ones go to the new one at once. Both servers put
-everything back by themselves then; see docs/switchover.md. Ctrl-C before the address has moved undoes all.
+everything back by themselves then; see /usr/share/doc/understudy/switchover.md. Ctrl-C before the address has moved undoes all.
 
 Exit code: 0 moved, or it was there already; 1 refused, stopped or failed; 2 wrong usage.`;
 

@@ -132,6 +132,8 @@ function timeOf(): string {
 }
 
 const HELP = `
+  understudy top --every 5s
+
 The first line is the verdict, as in understudy status. BUSY and WAITING add up what every edge sees; PER S is
 requests per second, ANSWERS IN the mean of the last 1024. Daemons look at their edge every 5 seconds. Events are
 those of understudy history, read every 10 seconds.

@@ -94,7 +94,9 @@ export function requireOwnPorts({ port, healthPort }: ApiSettings): void {
   const taken = Object.entries(ours).find(([, each]) => each === port || each === healthPort);
   if (taken !== undefined) {
     throw new Fault("api.settings", `port ${taken[1]} is Understudy's own (${taken[0]})`, {
-      hints: [`Leave it at ${api} and ${health}, or choose others: docs/ports.md`],
+      hints: [
+        `Leave it at ${api} and ${health}, or choose others: /usr/share/doc/understudy/ports.md`,
+      ],
     });
   }
   if (port === healthPort) {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { isFault } from "../../base/fault.ts";
 import { Settings } from "../schema.ts";
@@ -199,4 +201,10 @@ test("diffSettings shows what differs, also what is changed elsewhere", () => {
     { key: "puppetdbUse", from: '{"id":"s1","at":"now"}', to: '{"id":"s2","at":"later"}' },
   ]);
   assert.deepEqual(diffSettings(BEFORE, BEFORE), []);
+});
+
+test("docs/settings.md lists exactly the settings", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/settings.md"), "utf8");
+  const listed = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key);
+  assert.deepEqual(listed, SETTING_KEYS);
 });
