@@ -49,6 +49,18 @@ test("readWhen takes durations and times", () => {
   assert.equal(readWhen("100y", NOW_MS), 0);
 });
 
+test("readWhen takes a day, as a time without Z, for one of this server's time zone", () => {
+  const zone = process.env["TZ"];
+  process.env["TZ"] = "Asia/Tokyo";
+  try {
+    assert.equal(readWhen("2026-11-20", NOW_MS), Date.parse("2026-11-19T15:00Z"));
+    assert.equal(readWhen("2026-11-20 00:00", NOW_MS), Date.parse("2026-11-19T15:00Z"));
+  } finally {
+    if (zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = zone;
+  }
+});
+
 for (const flags of [
   { since: "yesterday" },
   { until: "2026-13-45" },

@@ -81,7 +81,9 @@ export function readWhen(text: string, nowMs: number): number {
   if (/^[\dydhms ]+$/.test(text) && !/^\d{4}$/.test(text)) {
     return Math.max(0, nowMs - parseDuration(text) * 1000);
   }
-  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text.replace(" ", "T")) : Number.NaN;
+  // By itself JavaScript would take a bare day for one of UTC.
+  const whole = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text.replace(" ", "T");
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(whole) : Number.NaN;
   if (!Number.isNaN(ms)) return Math.max(0, ms);
   throw new Fault("cli.option", `"${text}" is no time`, {
     hints: ["So long ago: 2h, 3d. A time: 2026-11-20, 2026-11-20T10:00 (of this server), …T10:00Z"],
