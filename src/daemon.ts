@@ -9,7 +9,6 @@ import type { Loop } from "./base/loop.ts";
 import { shareNext } from "./base/share-next.ts";
 import { caLayout } from "./ca/layout.ts";
 import { accessExpiries } from "./cluster/access.ts";
-import { requireClock } from "./cluster/clock.ts";
 import { probeName } from "./cluster/drill.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
@@ -172,7 +171,7 @@ function membershipOf(
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
-    requireClock: (what) => requireClock(core.neighbours.clockOffsetMs(), what),
+    requireClock: (what) => core.neighbours.requireClock(what),
     note: (note) => core.history.note(note),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,

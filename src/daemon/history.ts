@@ -125,8 +125,8 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const listeners: ((entry: HistoryEntry) => void)[] = [];
   /** What was told before anybody could hear it. */
   let early: HistoryEntry[] = [];
-  const tell = (changes: readonly Change[]) => {
-    for (const draft of limiter.take(changes, monotonicMs())) {
+  const keep = (drafts: readonly Draft[]) => {
+    for (const draft of drafts) {
       const entry = entryOf(draft, { member: id, number: file.nextNumber() });
       file.add(entry);
       logEntry(log, entry);
@@ -134,6 +134,7 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       for (const listener of listeners) listener(entry);
     }
   };
+  const tell = (changes: readonly Change[]) => keep(limiter.take(changes, monotonicMs()));
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
     // Whoever it is has one limit, wherever he comes from.
@@ -150,6 +151,7 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       file.setSent(await sendEntries(etcd, view.metaText, left));
     }
   };
+  let clockIsRight = () => true;
   const start = decideStart(file.entries(), id, wallMs());
   if (start !== undefined) note(start);
   return {
@@ -167,12 +169,18 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       const leftOut = all.length - entries.length;
       return { member: id, wallMs: wallMs(), entries, leftOut, acts };
     },
-    read: async (query) => readBoth(etcd, query, file.entries(), unsent()),
-    start: (sources) => [
-      ...startLooking(host, sources, file, tell),
-      startSending(host, sources, send),
-    ],
+    async read(query) {
+      // What is dated far ahead was told by a clock that was wrong, unless this one is.
+      const newestMs = clockIsRight() ? wallMs() + AHEAD_MS : undefined;
+      const upTo = { ...query, untilMs: query.untilMs ?? newestMs };
+      return readBoth(etcd, upTo, file.entries(), unsent());
+    },
+    start(sources) {
+      clockIsRight = () => sources.clockIsRight();
+      return [...startLooking(host, sources, file, tell), startSending(host, sources, send)];
+    },
     async close() {
+      keep(limiter.end(monotonicMs()));
       if (start !== undefined) note({ kind: "daemon", what: `${id}'s daemon stops` });
       const sent = file.written().then(async () => send().catch(() => undefined));
       await Promise.race([sent, pause(CLOSE_MS)]);
@@ -250,13 +258,10 @@ async function readBoth(
   unsent: readonly HistoryEntry[],
 ): Promise<HistoryFound> {
   try {
-    // What is dated far ahead was told by a clock that was wrong: it isn't the newest.
-    const { untilMs = wallMs() + AHEAD_MS } = query;
-    const upTo = { ...query, untilMs };
-    const { entries, more } = await readEntries(etcd, upTo, { withinMs: READ_MS });
+    const { entries, more } = await readEntries(etcd, query, { withinMs: READ_MS });
     // One that was sent meanwhile is there twice.
     const all = new Map(
-      [...entries, ...unsent.filter((each) => isWanted(each, upTo))].map((each) => [
+      [...entries, ...unsent.filter((each) => isWanted(each, query))].map((each) => [
         entryKey(each),
         each,
       ]),

@@ -138,6 +138,12 @@ const REFUSED: [string, DrillKind, ClusterStatus, RegExp][] = [
     judge(three("s3", { edge: edge({ active: false }) })),
     /s3's edge is down/,
   ],
+  [
+    "a wrong clock, by which its end would be judged",
+    "etcd-loss",
+    judge(three("s3", { clock: { offsetMs: 180_000, others: [] } })),
+    /s3's clock is 180 s ahead of the others'/,
+  ],
   ["a dead puppetserver", "edge-kill", judge(downEverywhere("s3")), /s3 of s3 is down/],
   ["an address of nobody", "edge-kill", judge(three("s1", { addresses: [] })), /held by 0 servers/],
   ["no address", "vip-move", judge(three("s1", { addresses: [] })), /holds a virtual IP/],

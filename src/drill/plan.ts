@@ -3,6 +3,7 @@
 // Danger: what can't be seen counts as missing.
 
 import { packagedOf } from "../cluster/backends.ts";
+import { judgeOffset, renderOffset } from "../cluster/clock.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import type { DrillKind } from "../cluster/drill.ts";
 import { inWindows } from "../cluster/drill-times.ts";
@@ -201,7 +202,12 @@ function brokenAt({ member, local, because }: MemberAnswer): string[] {
   const { id } = member;
   if (member.phase !== "ready") return [`${id} is ${member.phase}`];
   if (local === undefined) return [`${id} doesn't answer: ${because}`];
+  const offsetMs = local.clock?.offsetMs ?? 0;
   return [
+    // Each member judges by its own clock when a drill is over.
+    ...(judgeOffset(offsetMs) === "wrong"
+      ? [`${id}'s clock is ${renderOffset(offsetMs)} the others'`]
+      : []),
     ...(local.record.reachable ? [] : [`${id} can't reach the record`]),
     ...(local.edge?.active === false ? [`${id}'s edge is down`] : []),
     ...(local.ca?.serving === false ? [`${id}'s CA can't serve`] : []),

@@ -16,10 +16,10 @@ const CALL_MS = 30_000;
 export async function callDaemon<S extends z.ZodType>(
   method: "GET" | "POST" | "DELETE",
   path: string,
-  options: { answer: S; body?: unknown; withinMs?: number },
+  options: { answer: S; body?: unknown; withinMs?: number; signal?: AbortSignal },
 ): Promise<z.infer<S>> {
   const withinMs = options.withinMs ?? CALL_MS;
-  const signal = deadline(withinMs);
+  const signal = deadline(withinMs, options.signal);
   let text: string;
   try {
     text = await send(method, path, options.body, signal);
