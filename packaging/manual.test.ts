@@ -15,6 +15,8 @@ Commands:
   list|ls            an alias
   help [command]     display help for command
 
+  understudy token list
+
 More: understudy COMMAND --help
 `;
 

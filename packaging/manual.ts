@@ -37,7 +37,8 @@ export function commandsIn(help: string): string[] {
   if (start === -1) return [];
   const names: string[] = [];
   for (const line of lines.slice(start + 1)) {
-    if (/^\S/.test(line)) break;
+    // An example stands further down, as deep as a command.
+    if (/^(\S|$)/.test(line)) break;
     // Deeper lines go on with the description above them.
     const name = /^ {2}([a-z][a-z0-9-]*)/.exec(line)?.[1];
     if (name !== undefined && name !== "help") names.push(name);

@@ -135,13 +135,25 @@ test("alerts fire when they should, and not when all is well", async () => {
       values(`understudy_ca_crl_number{${on(name)}}`, "7x60"),
     ]),
     values(`understudy_address_held{${on("s1")},address="10.0.0.10"}`, "1x60"),
+    values(`up{${on("s1")},job="understudy"}`, "1x60"),
+    // One that is missed now and then.
+    values(`up{${on("s3")},job="understudy"}`, "1 0 0 1 ".repeat(16)),
+    values(`up{${on("s4")},job="other"}`, "0x60"),
   ];
   const broken = [
-    ...well.filter(({ series }) => !/held|edge_up.*s2|edge_crl_number.*s2/.test(series)),
+    ...well.filter(({ series }) => !/held|edge_up.*s2|edge_crl_number.*s2|up.*s3/.test(series)),
+    values(`up{${on("s3")},job="understudy"}`, "1x20 0x40"),
     values(`understudy_edge_up{${on("s2")}}`, "0x60"),
     values(`understudy_edge_crl_number{${on("s2")}}`, "6x60"),
   ];
   const expected: [string, object][] = [
+    [
+      "UnderstudySilent",
+      fires(
+        { instance: "s3", job: "understudy" },
+        "Understudy on s3 has told nothing for 5 minutes: systemctl status understudy",
+      ),
+    ],
     [
       "UnderstudyEdgeDown",
       fires({ instance: "s2" }, "The edge of s2 takes no agents: systemctl status understudy-edge"),

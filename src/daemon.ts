@@ -9,7 +9,6 @@ import type { Loop } from "./base/loop.ts";
 import { shareNext } from "./base/share-next.ts";
 import { caLayout } from "./ca/layout.ts";
 import { accessExpiries } from "./cluster/access.ts";
-import { requireClock } from "./cluster/clock.ts";
 import { probeName } from "./cluster/drill.ts";
 import { createLeadership } from "./cluster/leader.ts";
 import { requireNodeFile } from "./cluster/node-file.ts";
@@ -172,7 +171,7 @@ function membershipOf(
     ...core,
     puppetKey: async () => readFile(caLayout(core.layout.cadir).key, "utf8"),
     wake: () => core.keeper.loop.wake(),
-    requireClock: (what) => requireClock(core.neighbours.clockOffsetMs(), what),
+    requireClock: (what) => core.neighbours.requireClock(what),
     note: (note) => core.history.note(note),
     etcdOf: ({ address }) => ({ peerUrl: peerUrl(address), clientUrl: clientUrl(address) }),
     authorities: requireAuthorities,
@@ -183,7 +182,8 @@ function membershipOf(
     ownSerial: async () => parseCertificate((await readLeaf("control")).cert).serialHex,
     revokePuppet: async (id) => {
       if (server?.ca.ejected() !== undefined) return { confirmed: [], missing: [] };
-      const { edges } = await requireCa(server).revoke({ names: [id, probeName(id)] });
+      const what = { names: [id, probeName(id)], ofMembers: true };
+      const { edges } = await requireCa(server).revoke(what);
       return edges ?? { confirmed: [], missing: [] };
     },
     confirmCopies: async (revision) => {

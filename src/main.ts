@@ -2,6 +2,7 @@
 // code.
 
 import { Command, CommanderError } from "commander";
+import { commandsOf } from "./cli/commands.ts";
 import { type Adder, addTyped } from "./cli/lazy.ts";
 import { EXIT, reportFailure } from "./cli/output.ts";
 import { VERSION } from "./version.ts";
@@ -12,50 +13,33 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+const HELP = `
+  understudy status               what is so, and what to look at
+  understudy COMMAND --help       options, an example, exit codes
+
+Exit code: 0 done, 1 refused or failed, 2 wrong usage, 3 done, but not confirmed everywhere.
+The handbook is in /usr/share/doc/understudy/: install.md, day-two.md, alerts.md and others.`;
+
+const DAEMON_HELP = `
+  systemctl restart understudy
+
+Exit code: 0 it was told to end, 1 it can't go on.`;
+
 const program = new Command("understudy")
   .description("High availability for Puppet and OpenVox servers")
   .version(VERSION)
   .showHelpAfterError("(--help shows what there is)")
+  .addHelpText("after", HELP)
   .exitOverride();
 
 const [word, subword] = process.argv.slice(2);
 
-const COMMANDS: Record<string, Adder> = {
-  init: async (to) => (await import("./cli/init.ts")).addInit(to),
-  join: async (to) => (await import("./cli/join.ts")).addJoin(to),
-  status: async (to) => (await import("./cli/status.ts")).addStatus(to),
-  top: async (to) => (await import("./cli/top.ts")).addTop(to),
-  capacity: async (to) => (await import("./cli/capacity.ts")).addCapacity(to),
-  token: async (to) => (await import("./cli/token.ts")).addToken(to),
-  member: addMemberCommands,
-  leave: addMemberCommands,
-  switchover: async (to) => (await import("./cli/switchover.ts")).addSwitchover(to),
-  failover: async (to) => (await import("./cli/failover.ts")).addFailover(to),
-  drain: addDrainCommands,
-  undrain: addDrainCommands,
-  pause: addPauseCommands,
-  resume: addPauseCommands,
-  restart: async (to) => (await import("./cli/restart.ts")).addRestart(to),
-  drill: async (to) => (await import("./cli/drill.ts")).addDrill(to),
-  probe: async (to) => (await import("./cli/probe.ts")).addProbe(to),
-  upgrade: async (to) => (await import("./cli/upgrade.ts")).addUpgrade(to),
-  backend: async (to) => (await import("./cli/backend.ts")).addBackendCommands(to),
-  puppetdb: async (to) => (await import("./cli/puppetdb.ts")).addPuppetdb(to),
-  reports: async (to) => (await import("./cli/reports.ts")).addReports(to),
-  history: async (to) => (await import("./cli/history.ts")).addHistory(to),
-  hooks: async (to) => (await import("./cli/hooks.ts")).addHooks(to),
-  config: async (to) => (await import("./cli/config.ts")).addConfig(to),
-  alerts: async (to) => (await import("./cli/alerts.ts")).addAlerts(to),
-  why: async (to) => (await import("./cli/why.ts")).addWhy(to),
-  incident: async (to) => (await import("./cli/incident.ts")).addIncident(to),
-  api: async (to) => (await import("./cli/api.ts")).addApi(to),
-  access: async (to) => (await import("./cli/access.ts")).addAccess(to),
-  metrics: async (to) => (await import("./cli/metrics.ts")).addMetrics(to),
-  eject: async (to) => (await import("./cli/eject.ts")).addEject(to),
-  ca: async (to) => (await import("./cli/ca.ts")).addCa(to, subword),
+const ALL: Record<string, Adder> = {
+  ...commandsOf(subword),
   daemon: async (to) => {
     to.command("daemon")
       .description("run the daemon in the foreground (understudy.service does)")
+      .addHelpText("after", DAEMON_HELP)
       .action(async () => (await import("./daemon.ts")).runDaemon());
   },
   completion: async (to) => {
@@ -63,12 +47,11 @@ const COMMANDS: Record<string, Adder> = {
     if (word === "completion") await addTyped(to, undefined, withoutCompletion);
     (await import("./cli/completion.ts")).addCompletion(to);
   },
-  internal: async (to) => (await import("./cli/internal.ts")).addInternal(to),
 };
-const { completion: _, ...withoutCompletion } = COMMANDS;
+const { completion: _, ...withoutCompletion } = ALL;
 
 try {
-  await addTyped(program, word, COMMANDS);
+  await addTyped(program, word, ALL);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -76,16 +59,4 @@ try {
   } else {
     process.exitCode = reportFailure(error, process.argv.includes("--json"));
   }
-}
-
-async function addDrainCommands(to: Command): Promise<void> {
-  (await import("./cli/drain.ts")).addDrain(to);
-}
-
-async function addPauseCommands(to: Command): Promise<void> {
-  (await import("./cli/pause.ts")).addPause(to);
-}
-
-async function addMemberCommands(to: Command): Promise<void> {
-  (await import("./cli/member.ts")).addMember(to);
 }

@@ -2,7 +2,7 @@
 // are, every error code is in the book and nothing else is.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { test } from "node:test";
 
@@ -31,6 +31,10 @@ const FLOORS: readonly (readonly string[])[] = [
 const SHARED = new Set(["version"]);
 
 const FILES = sourceFiles();
+const PAGES = globSync(["*.md", "docs/*.md"], { cwd: ROOT }).map((path) => ({
+  path,
+  text: readFileSync(join(ROOT, path), "utf8"),
+}));
 
 test("imports go down only", () => {
   const wrong: string[] = [];
@@ -94,6 +98,43 @@ test("codesIn finds codes that a variable or a condition chooses, and takes no f
   ]);
 });
 
+test("what messages and documents name of this repository is there", () => {
+  const wrong: string[] = [];
+  const note = (path: string, named: string) => {
+    if (!isThere(named)) wrong.push(`${path} names ${named}`);
+  };
+  for (const { path, text } of FILES) {
+    if (isTest(path) || !path.startsWith("src/")) continue;
+    const said = text.replaceAll(/^ *(?:\/\/|\*|\/\*\*).*$/gm, "");
+    // On a server they are where the package puts them.
+    for (const [named] of said.matchAll(/\bdocs\/[a-z-]+\.md/g))
+      wrong.push(`${path} names ${named}`);
+    for (const [, name = ""] of said.matchAll(/\/usr\/share\/doc\/understudy\/([\w.-]*\w)/g)) {
+      if (!isThere(`docs/${name}`)) note(path, `packaging/files/${name}`);
+    }
+  }
+  for (const { path, text } of PAGES) {
+    for (const [, named = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
+      note(path, join(dirname(path), named));
+    }
+    const inRoot = /`((?:src|lab|web|bench|docs|packaging|scripts)\/[\w./*-]+)`/g;
+    for (const [, named = ""] of text.matchAll(inRoot)) note(path, named);
+    for (const [, name = ""] of text.matchAll(/[(`]([a-z-]+\.md)\b/g)) {
+      if (!isThere(join(dirname(path), name))) note(path, `docs/${name}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("README.md and README.Debian name every page of the handbook", () => {
+  for (const path of ["README.md", "packaging/files/README.Debian"]) {
+    const text = readFileSync(join(ROOT, path), "utf8");
+    const pages = PAGES.map((page) => page.path).filter((page) => page.startsWith("docs/"));
+    const missing = pages.filter((page) => !text.includes(page.slice("docs/".length)));
+    assert.deepEqual(missing, [], path);
+  }
+});
+
 /** What looks like a code and is the name of something else. */
 const NAMES = new Set([
   "control.understudy",
@@ -131,6 +172,11 @@ function sourceFiles(): { path: string; text: string }[] {
         return { path: relative(ROOT, full), text: readFileSync(full, "utf8") };
       }),
   );
+}
+
+/** Whether there is a file or folder of this name below the root; "*" is any part of a name. */
+function isThere(path: string): boolean {
+  return globSync(path, { cwd: ROOT }).length > 0;
 }
 
 function isTest(path: string): boolean {

@@ -84,8 +84,11 @@ export function digestMessages(
   channels: readonly AlertChannel[],
   { atMs, newId }: { atMs: number; newId: () => string },
 ): Message[] {
-  const change = { change: "raised", kind: "agents-failed", severity: "warning" as const };
   return channels
-    .filter((channel) => wants(channel, { ...change, text: digest.title, sinceMs: atMs }))
+    .filter(wantsFailedRuns)
     .map(({ name }) => ({ ...emptyMessage(name, newId(), atMs), digest }));
+}
+
+export function wantsFailedRuns(channel: AlertChannel): boolean {
+  return wants(channel, { kind: "agents-failed", severity: "warning" });
 }

@@ -76,6 +76,22 @@ test("judgeAlerts tells what stays so again each day", () => {
   assert.deepEqual(judge.look(REMIND_MS, [DOWN]), ["still edge-down"]);
 });
 
+test("judgeAlerts believes no time that a leader with a wrong clock has left", () => {
+  const aheadMs = NOW_MS + REMIND_MS * 30;
+  const { kind, subject, severity, text } = DOWN;
+  const of = { kind, subject, severity, text, sinceMs: aheadMs, toldMs: aheadMs };
+  const known = { ...of, raises: [aheadMs, aheadMs + 1], flapping: false };
+  const raised = judgeOf([{ ...known, state: "raised" }]);
+  assert.deepEqual(raised.look(0, [DOWN]), ["still edge-down"]);
+  assert.deepEqual(raised.look(0, [DOWN]), []);
+  const resolved = judgeOf([{ ...known, state: "resolved" }]);
+  resolved.look(0, [DOWN]);
+  assert.deepEqual(resolved.look(HOLD_MS.critical, [DOWN]), ["raised edge-down"]);
+  const gone = judgeOf([{ ...known, state: "resolved" }]);
+  gone.look(0, []);
+  assert.deepEqual(gone.known(), []);
+});
+
 test("judgeAlerts tells once that something comes and goes, and then of a long quiet only", () => {
   const judge = judgeOf();
   const told: string[] = [];

@@ -110,11 +110,11 @@ function judgePresent(
     if (rank(severity) > rank(before.severity)) {
       return { now: { ...before, severity, text, toldMs: nowMs }, change: "worse" };
     }
-    if (nowMs - before.toldMs < REMIND_MS) return { now: before };
+    if (isWithin(before.toldMs, REMIND_MS, nowMs)) return { now: before };
     return { now: { ...before, text, toldMs: nowMs }, change: "still" };
   }
   if (heldMs < HOLD_MS[severity]) return { now: before };
-  const recent = (before?.raises ?? []).filter((ms) => nowMs - ms < FLAP_MS);
+  const recent = (before?.raises ?? []).filter((ms) => isWithin(ms, FLAP_MS, nowMs));
   const raises = [...recent, nowMs].slice(-FLAP_RAISES);
   const flapping = raises.length >= FLAP_RAISES;
   const of = { kind, severity, text, ...(subject === undefined ? {} : { subject }) };
@@ -126,12 +126,17 @@ function judgePresent(
 
 function judgeAbsent(alert: KnownAlert, goneForMs: number, nowMs: number): Verdict {
   if (alert.state === "resolved") {
-    return { now: nowMs - alert.sinceMs < FLAP_MS ? alert : undefined };
+    return { now: isWithin(alert.sinceMs, FLAP_MS, nowMs) ? alert : undefined };
   }
   if (goneForMs < (alert.flapping ? FLAP_MS : CLEAR_MS)) return { now: alert };
   const raises = alert.flapping ? [] : alert.raises;
   const resolved = { state: "resolved" as const, sinceMs: nowMs, toldMs: nowMs };
   return { now: { ...alert, ...resolved, raises, flapping: false }, change: "resolved" };
+}
+
+/** What lies farther ahead than that was written down by a leader whose clock was wrong. */
+function isWithin(atMs: number, forMs: number, nowMs: number): boolean {
+  return Math.abs(nowMs - atMs) < forMs;
 }
 
 /** What happens to a server that is switched off, and to nobody else. */

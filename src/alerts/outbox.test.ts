@@ -145,6 +145,30 @@ test("settled tries again later and later, gives up after a day, and says which 
   assert.deepEqual(state.outbox, []);
 });
 
+test("settled lets others pass one that is refused for what it is, and tries that again all the same", () => {
+  const refused = { channel: "ops", ok: false, because: "too large", refused: "itself" } as const;
+  const state = settled(outboxOf("1", "2", "3"), { ...refused, id: "1" }, NOW_MS);
+  assert.deepEqual(
+    dueMessages(state, "s1", NOW_MS).map(({ id }) => id),
+    ["2"],
+  );
+  assert.equal(state.channels["ops"]?.failures, 1);
+  let later = settled(state, { id: "2", channel: "ops", ok: true, because: "" }, NOW_MS);
+  later = settled(later, { id: "3", channel: "ops", ok: true, because: "" }, NOW_MS);
+  assert.deepEqual(dueMessages(later, "s1", NOW_MS), []);
+  const [again] = dueMessages(later, "s1", NOW_MS + 30_000);
+  assert.deepEqual([again?.id, again?.tries], ["1", 1]);
+});
+
+test("settled sends nobody twice what only some didn't take, and says so", () => {
+  const attempt = { channel: "ops", ok: false, because: "not for a@b", refused: "partly" } as const;
+  let state = outboxOf("1", "2", "3");
+  for (const id of ["1", "2", "3"]) state = settled(state, { ...attempt, id }, NOW_MS);
+  assert.deepEqual(state.outbox, []);
+  assert.equal(state.channels["ops"]?.dropped, 0);
+  assert.match(channelWarnings(state)[0]?.text ?? "", /^alerts don't reach ops: not for a@b$/);
+});
+
 // Senders die before they send, after, or after they have said so, and others go on.
 const turn = fc.record({
   who: fc.constantFrom("s1", "s2", "s3"),

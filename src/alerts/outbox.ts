@@ -7,6 +7,7 @@ import { CLOCK_OFFSET_MAX_MS } from "../cluster/clock.ts";
 import type { AlertChannel } from "../cluster/schema.ts";
 import { type Warning, warning } from "../cluster/warning.ts";
 import { rank } from "./judge.ts";
+import type { Sent } from "./send-mail.ts";
 import type { AlertChange, AlertState, Message, Standing } from "./state.ts";
 
 /** Messages that wait for one channel; of more the oldest go. */
@@ -30,7 +31,10 @@ const TROUBLED_FAILURES = 3;
 const BECAUSE_MAX = 300;
 
 /** Whether a channel is to be told of this. */
-export function wants(channel: AlertChannel, { kind, severity, subject }: AlertChange): boolean {
+export function wants(
+  channel: AlertChannel,
+  { kind, severity, subject }: Pick<AlertChange, "kind" | "severity" | "subject">,
+): boolean {
   // A channel can't be told that it takes nothing.
   if (kind === "alerts-channel" && subject === channel.name) return false;
   if (rank(severity) < rank(channel.minSeverity)) return false;
@@ -123,11 +127,9 @@ export function claimed(
 }
 
 /** What came of one attempt. */
-export interface Attempt {
+export interface Attempt extends Sent {
   id: string;
   channel: string;
-  ok: boolean;
-  because: string;
 }
 
 /** The state after an attempt: struck out, to be tried again, or given up. */
@@ -144,13 +146,17 @@ export function settled(state: AlertState, attempt: Attempt, nowMs: number): Ale
   const sinceMs = before.failures === 0 ? nowMs : before.sinceMs;
   const because = attempt.because.slice(0, BECAUSE_MAX);
   const after = withStanding(state, attempt.channel, { ...before, failures, sinceMs, because });
+  if (attempt.refused === "partly") return without(after, message);
   if (nowMs - message.atMs >= GIVE_UP_MS) return drop(after, message);
   const { claim: _, ...free } = message;
   const tries = message.tries + 1;
   const nextMs = nowMs + Math.min(AGAIN_MS * 2 ** (tries - 1), AGAIN_MS_MAX);
-  const outbox = after.outbox.map((each) =>
-    each.id === message.id ? { ...free, tries, nextMs } : each,
-  );
+  const again = { ...free, tries, nextMs };
+  // The last of all then, so that one that is never taken holds up none.
+  if (attempt.refused === "itself") {
+    return { ...after, outbox: [...without(after, message).outbox, again] };
+  }
+  const outbox = after.outbox.map((each) => (each.id === message.id ? again : each));
   return { ...after, outbox };
 }
 

@@ -7,6 +7,8 @@ import type { AlertChange, Message } from "./state.ts";
 /** Longest subject of a mail, characters. */
 const SUBJECT_MAX = 150;
 const LINE_MAX = 700;
+/** Teams refuses more than 28 KB. */
+const TEAMS_BYTES_MAX = 26_000;
 
 const WORDS: Record<string, string> = {
   raised: "",
@@ -71,7 +73,7 @@ export function renderWebhook(type: string, message: Message, cluster: string): 
       text: [`*${slackText(subject)}*`, ...lines.map(slackText)].join("\n"),
     });
   }
-  if (type === "teams") return JSON.stringify(teamsCard(subject, lines));
+  if (type === "teams") return renderTeams(subject, lines);
   const { id, atMs, changes, more, digest } = message;
   const at = new Date(atMs).toISOString();
   return JSON.stringify({ version: 1, cluster, id, at, subject, changes, more, digest });
@@ -82,6 +84,16 @@ function slackText(text: string): string {
   const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   // A format's sign does nothing beside a character of no width.
   return escaped.replace(/[*_~`]/g, (sign) => `\u200b${sign}\u200b`);
+}
+
+/** As many lines as a card may have. */
+function renderTeams(subject: string, lines: readonly string[]): string {
+  for (let kept = lines.length; ; kept -= 1) {
+    const left = lines.length - kept;
+    const more = left === 0 ? [] : [`${left} lines were left out: it was too long`];
+    const text = JSON.stringify(teamsCard(subject, [...lines.slice(0, kept), ...more]));
+    if (kept === 0 || Buffer.byteLength(text) <= TEAMS_BYTES_MAX) return text;
+  }
 }
 
 /** What a workflow of Teams takes; its runs of text, unlike its blocks, have no format. */

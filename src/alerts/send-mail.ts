@@ -18,6 +18,11 @@ const SAID_MAX = 200;
 export interface Sent {
   ok: boolean;
   because: string;
+  /**
+   * `partly`: some of its receivers have it, and would get it twice; `itself`: it is refused for
+   * what it is, others may be taken.
+   */
+  refused?: "partly" | "itself";
 }
 
 /** Sends it. Never throws: says why it wasn't taken. `ca`: PEM, trusted besides the system's. */
@@ -56,20 +61,29 @@ export async function sendMail(
       disableFileAccess: true,
       disableUrlAccess: true,
     });
-    await transport.sendMail({
+    const { rejected, rejectedErrors = [] } = await transport.sendMail({
       from,
       to: [...to],
       ...mail,
       headers: { "auto-submitted": "auto-generated" },
     });
-    return { ok: true, because: "" };
+    if (rejected.length === 0) return { ok: true, because: "" };
+    const why = rejectedErrors.map(({ response = "" }) => response).find((text) => text !== "");
+    const because = oneLine(`not for ${rejected.join(", ")}: ${why ?? "refused"}`, SAID_MAX);
+    return { ok: false, because, refused: "partly" };
   } catch (error) {
     const because = signal.aborted
       ? `${host} hasn't taken it within ${Math.round(withinMs / 1000)} s`
       : oneLine(messageOf(error), SAID_MAX);
-    return { ok: false, because };
+    return { ok: false, because, ...(isOfText(error) && { refused: "itself" }) };
   } finally {
     signal.removeEventListener("abort", give);
     socket?.destroy();
   }
+}
+
+/** Whether a server has refused for good what it was given to the end, as a filter does. */
+function isOfText(error: unknown): boolean {
+  const { command, responseCode } = error as { command?: unknown; responseCode?: unknown };
+  return command === "DATA" && Number(responseCode) >= 500;
 }

@@ -14,6 +14,8 @@ const ANSWER_BYTES_MAX = 4096;
 const SAID_MAX = 150;
 /** Shorter pieces of a URL stand in any text. */
 const SECRET_CHARS_MIN = 6;
+/** Answers to a body that isn't liked: too large, or something in it. */
+const OF_BODY: ReadonlySet<number> = new Set([400, 413, 415, 422]);
 
 /** Sends it. Never throws: says why it wasn't taken. `ca`: PEM, trusted besides the system's. */
 export async function sendWebhook(
@@ -28,7 +30,8 @@ export async function sendWebhook(
     const { status, said } = await post(to, body, options.ca, signal);
     if (status >= 200 && status < 300) return { ok: true, because: "" };
     const more = status < 400 ? " (redirects aren't followed)" : "";
-    return { ok: false, because: `it answers ${status}${said === "" ? "" : `: ${said}`}${more}` };
+    const because = `it answers ${status}${said === "" ? "" : `: ${said}`}${more}`;
+    return { ok: false, because, ...(OF_BODY.has(status) && { refused: "itself" }) };
   } catch (error) {
     const because = signal.aborted
       ? `it hasn't answered within ${Math.round(options.withinMs / 1000)} s`

@@ -109,6 +109,37 @@ test("a mail's subject and text can't be broken out of", async (t) => {
   assert.ok(!(head + body.join("")).includes("\u001b"));
 });
 
+test("sendMail says for whom a mail wasn't taken that others have", async (t) => {
+  const box = await mailBox(t);
+  box.mode = "picks";
+  assert.deepEqual(await sendMail(mailTo(box), mail("x"), how()), {
+    ok: false,
+    because: "not for night@example.com: 550 5.1.1 no such user",
+    refused: "partly",
+  });
+  assert.deepEqual(box.mails[0]?.to, ["ops@example.com"]);
+});
+
+test("sendMail and sendWebhook tell a message that isn't liked from a receiver that takes none", async (t) => {
+  const box = await mailBox(t);
+  const hook = await startWebhook();
+  t.after(async () => hook.close());
+  const post = async (mode: WebhookMode) => {
+    hook.mode = mode;
+    return sendWebhook(hook.url, "{}", { ca: [], withinMs: LONG_MS });
+  };
+  box.mode = "filters";
+  const filtered = await sendMail(mailTo(box), mail("x"), how());
+  assert.deepEqual([filtered.ok, filtered.refused], [false, "itself"]);
+  assert.match(filtered.because, /looks like spam/);
+  box.mode = "refuses";
+  assert.equal((await sendMail(mailTo(box), mail("x"), how())).refused, undefined);
+  assert.equal((await post(413)).refused, "itself");
+  for (const mode of [401, 404, 429, 500] as const) {
+    assert.equal((await post(mode)).refused, undefined, String(mode));
+  }
+});
+
 const BAD_SERVERS: [SmtpMode, RegExp][] = [
   ["refuses", /no such user/],
   ["stall", /hasn't taken it within/],
@@ -180,4 +211,16 @@ test("renderWebhook gives chats text that calls nobody and formats nothing", () 
   };
   const blocks = attachments[0]?.content.body.map(({ type }) => type);
   assert.deepEqual(blocks, ["RichTextBlock", "RichTextBlock"]);
+});
+
+test("renderWebhook gives Teams no more than it takes, and says how much is left out", () => {
+  const line = `  File[/etc/motd] (/site.pp:12): ${"x".repeat(200)}`;
+  const lines = Array.from({ length: 100 }, () => line);
+  const digest = { title: "runs of 40 nodes failed", lines };
+  const body = renderWebhook("teams", { ...emptyMessage("ops", "id-1", 0), digest }, "p");
+  assert.ok(Buffer.byteLength(body) <= 26_000, `${Buffer.byteLength(body)} bytes`);
+  assert.match(body, /\b\d+ lines were left out/);
+  const [few] = lines;
+  const short = { ...emptyMessage("ops", "id-1", 0), digest: { ...digest, lines: [few ?? ""] } };
+  assert.doesNotMatch(renderWebhook("teams", short, "p"), /left out/);
 });

@@ -36,10 +36,11 @@ export function createSender(options: {
     unsettled.delete(attempt.id);
   };
   const attempt = async (message: Message) => {
-    const { ok, because } = await send(message);
+    const sent = await send(message);
     const { id, channel } = message;
+    const { ok, because } = sent;
     if (!ok) log.warn(`an alert wasn't taken by ${channel}`, { because, message: id });
-    await settle({ id, channel, ok, because });
+    await settle({ id, channel, ...sent });
   };
   const begin = (message: Message) => {
     const { channel } = message;

@@ -13,6 +13,7 @@ import { createLocalApp } from "./local-app.ts";
 import { ROUTES } from "./routes.ts";
 import { type Listener, listenOnSocket } from "./serve.ts";
 import { createTestCommands } from "./testing/commands.ts";
+import { tellDeed } from "./told.ts";
 
 const { commands, calls } = createTestCommands();
 const entries: AuditEntry[] = [];
@@ -124,6 +125,21 @@ test("the commands' socket has what changes something audited, as root's", async
   );
 });
 
+test("of addresses that move the history has from where, to where, and what became of agents", async () => {
+  entries.length = 0;
+  await ask("POST", "/v1/switchover", {});
+  await ask("POST", "/v1/failover", { address: "10.0.0.10" });
+  await ask("POST", "/v1/drains", { name: "s1" });
+  assert.deepEqual(
+    entries.map((entry) => tellDeed(entry)?.what),
+    [
+      "moved virtual IPs: 10.0.0.10 from s1 to s2 in 40 ms, 3 open connections go on",
+      "took the virtual IP 10.0.0.10 to s2 in 400 ms, open connections broke",
+      "drained s3: 10.0.0.10 to s2, 3 open connections go on",
+    ],
+  );
+});
+
 test("the commands' socket has the stream of events, for as long as it is read", async () => {
   const seen = await new Promise<string>((resolve, reject) => {
     const outgoing = request({ socketPath, path: "/v1/events" }, (incoming) => {
@@ -141,4 +157,9 @@ test("the commands' socket has the stream of events, for as long as it is read",
   });
   assert.match(seen, /^retry: \d+\n\n/);
   await until("it is let go of", () => commands.events.size() === 0, { withinMs: 10_000 });
+});
+
+test("what asks every member for its history is one at a time over the network", () => {
+  const single = ROUTES.filter((route) => route.single === true).map(({ path }) => path);
+  assert.deepEqual(single, ["/v1/why", "/v1/incident"]);
 });

@@ -29,14 +29,14 @@ test("tellDeed gives no figure of what was quick", () => {
   assert.deepEqual(tellDeed({ ...DEED, tookMs: 30 })?.stages, []);
 });
 
-test("tellDeed tells what was refused, from where, and what it has no words for", () => {
+test("tellDeed tells what failed, refused or halfway, from where, and what it has no words for", () => {
   const refused = tellDeed({
     ...DEED,
     from: "10.0.0.7",
     outcome: "failed",
     code: "etcd.no-quorum",
   });
-  assert.equal(refused?.what, "tried, and was refused: removed s3");
+  assert.equal(refused?.what, "tried, and it failed: removed s3");
   assert.equal(refused?.because, "etcd.no-quorum");
   assert.equal(refused?.by, "alice from 10.0.0.7");
   assert.equal(tellDeed({ ...DEED, what: "POST /v1/new", about: "" })?.what, "POST /v1/new");

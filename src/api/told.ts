@@ -1,5 +1,5 @@
 // What somebody's calls to the API are in the history. Pure. Reading and planning are no deeds, and
-// signing is in the CA's own record; every other change is told, refused ones too.
+// signing is in the CA's own record; every other change is told, failed ones too.
 
 import type { Stage } from "../base/stages.ts";
 import type { EventName } from "../cluster/history/events.ts";
@@ -34,7 +34,7 @@ const WORDS: Record<string, string> = {
   "POST /v1/api": "put the API on the network",
   "DELETE /v1/api": "took the API off the network",
   "POST /v1/etcd/make-room": "had etcd's database give back what it doesn't need",
-  "POST /v1/switchover": "moved virtual IPs",
+  "POST /v1/switchover": "moved virtual IPs:",
   "POST /v1/switchover/stop": "stopped the move of virtual IPs",
   "POST /v1/failover": "took the virtual IP",
   "POST /v1/drill": "began the drill",
@@ -98,7 +98,8 @@ export function tellDeed(deed: AuditEntry): Told | undefined {
   // Strangers don't write history, nor does who may not: however often they knock.
   if (deed.who === NOBODY || deed.code === "access.role") return undefined;
   const words = WORDS[deed.what] ?? deed.what;
-  const tried = deed.outcome === "done" ? "" : "tried, and was refused: ";
+  // Whether it was refused or failed halfway, with something done by then, its code says.
+  const tried = deed.outcome === "done" ? "" : "tried, and it failed: ";
   const from = deed.from === "socket" ? "" : ` from ${deed.from}`;
   const { tookMs } = deed;
   const event = deed.outcome === "done" ? EVENT_OF[deed.what] : undefined;

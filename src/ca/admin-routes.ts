@@ -35,6 +35,7 @@ export const adminRoutes: Route[] = [
 ];
 
 const GONE = "Resource not found.";
+const NO_SUBJECT = "Invalid certificate subject.";
 
 async function getStatus({ core, operations, name, request }: Call): Promise<Response> {
   if (!acceptsJson(request.headers.get("accept"))) return notAcceptable();
@@ -64,12 +65,11 @@ async function putStatus(call: Call): Promise<Response> {
   if (!isJsonType(request.headers.get("content-type"))) {
     return text(415, "Unsupported media type.");
   }
-  if (!isCertname(name)) return text(404, "Invalid certificate subject.");
+  if (!isCertname(name)) return text(404, NO_SUBJECT);
+  if (wish.state === "revoked") return revoke(call);
   await operations.lookUp([name]);
-  if (statusOf(call.core.mirror, name) === undefined) {
-    return text(404, "Invalid certificate subject.");
-  }
-  return wish.state === "signed" ? sign(call, wish.ttlSeconds) : revoke(call);
+  const isThere = statusOf(call.core.mirror, name) !== undefined;
+  return isThere ? sign(call, wish.ttlSeconds) : text(404, NO_SUBJECT);
 }
 
 async function sign({ name, operations }: Call, ttlSeconds?: number): Promise<Response> {
@@ -82,6 +82,8 @@ async function sign({ name, operations }: Call, ttlSeconds?: number): Promise<Re
 async function revoke({ name, operations }: Call): Promise<Response> {
   const { results, edges } = await operations.revoke({ names: [name] });
   const [result] = results;
+  // Also of a name that was forgotten without it, as in Puppet Server from 8.3 on.
+  if (result?.why === "unknown") return text(404, NO_SUBJECT);
   if (result?.ok !== true) {
     return text(409, `Cannot revoke certificate for host ${name} without a signed certificate`);
   }

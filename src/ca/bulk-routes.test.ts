@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Fault } from "../base/fault.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { puppetExtension } from "../x509/extensions.ts";
+import { CERT_PREFIX } from "./record.ts";
 import { adminOf, agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
 const SIGN = "/puppet-ca/v1/sign";
@@ -72,4 +75,41 @@ void test("sign is for administrators", async () => {
     assert.deepEqual([wrong.status, wrong.headers.get("allow")], [405, "POST"]);
   }
   assert.equal((await one.fetch("POST", `${SIGN}/some`, { as: admin })).status, 403);
+});
+
+void test("sign/all ends with the first change that can't be made, and doesn't wait for each", async () => {
+  const etcd = fleet.cluster.client();
+  let tried = 0;
+  const cut: Etcd = {
+    ...etcd,
+    transact: async (txn, options) => {
+      const signs = txn.then.some((op) => "put" in op && op.put.startsWith(CERT_PREFIX));
+      if (!signs) return etcd.transact(txn, options);
+      tried += 1;
+      throw new Fault("etcd.no-quorum", "1 of 3 members answers");
+    },
+  };
+  fleet.settings.autosign = false;
+  for (let index = 0; index < 40; index += 1) await submit(`many${index}.test`);
+  const two = await fleet.server("s2", { etcd: cut });
+  const answer = await two.fetch("POST", `${SIGN}/all`, { body: "{}", as: admin });
+  assert.equal(answer.status, 503);
+  assert.ok(tried <= 8, `${tried} were tried`);
+});
+
+void test("whoever may not change anything hears why: a full etcd is not one without quorum", async () => {
+  const etcd = fleet.cluster.client();
+  const full: Etcd = {
+    ...etcd,
+    transact: async (txn, options) => {
+      if (txn.then.every((op) => "get" in op)) return etcd.transact(txn, options);
+      throw new Fault("etcd.no-space", "etcd's database is full", { hints: ["Free the disk."] });
+    },
+  };
+  const three = await fleet.server("s3", { etcd: full });
+  const path = "/puppet-ca/v1/certificate_request/full.test";
+  const answer = await three.fetch("PUT", path, { body: await agentRequest("full.test") });
+  assert.equal(answer.status, 503);
+  const said = "The certificate authority can't change anything now: etcd's database is full";
+  assert.equal(await answer.text(), `${said}\nFree the disk.`);
 });

@@ -55,6 +55,8 @@ export interface CaDeps {
   settings: () => CaSettings;
   /** Members' certnames and addresses, the shared name: never given to agents. */
   protectedNames: () => Iterable<string>;
+  /** Members' certnames: what is in force of them is revoked by their removal only. */
+  memberNames: () => Iterable<string>;
   /**
    * Which servers have a durable copy of the record as of this revision. The giver bounds its time.
    */

@@ -42,6 +42,8 @@ export interface CaDirectory {
   takeDropped(): boolean;
   /** Has `told` called for each file that was written or removed. */
   onProgress(told: () => void): void;
+  /** Resolves when all that was given so far is on disk, or has failed once. */
+  caughtUp(): Promise<void>;
   idle(): Promise<void>;
 }
 
@@ -96,6 +98,10 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
     state: () => queue.state(),
     takeDropped: () => queue.takeDropped(),
     onProgress: (told) => (tell = told),
+    caughtUp: async () => {
+      // Rounds come one after the other, and this job is in none before theirs.
+      await queue.add([{ do: "file", path: layout.folder, wanted: () => "unknown" }]);
+    },
     idle: () => queue.idle(),
   };
 }

@@ -59,6 +59,21 @@ void test("routes let an agent enrol on one server and collect its certificate o
   assert.equal(listed.status, 200);
 });
 
+void test("a certificate that replaced another is collected at once from any server", async () => {
+  const one = await fleet.server("s1");
+  const deaf = { ...fleet.cluster.client(), watch: () => undefined };
+  const two = await fleet.server("s2", { etcd: deaf });
+  fleet.settings.autosign = true;
+  fleet.settings.allowDuplicateCerts = true;
+  const collect = async () => (await two.fetch("GET", "/puppet-ca/v1/certificate/a.test")).text();
+  const pem = await agentRequest("a.test");
+  await one.ca.submit({ pem, key: "a.test" });
+  const former = await collect();
+  const key = generateEcKey();
+  await one.ca.submit({ pem: createRequest({ commonName: "a.test", key }), key: "a.test" });
+  assert.notEqual(await collect(), former);
+});
+
 void test("submit doesn't sign a name that somebody else was given while its program decided", async () => {
   const name = "while.lab.test";
   fleet.settings.autosign = join(fleet.folder, "policy");

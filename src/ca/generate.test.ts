@@ -54,3 +54,15 @@ void test("generate refuses another key's name, the servers' names, and what nob
     await assert.rejects(one.ca.generate(pem), { code: "ca.request-refused" });
   }
 });
+
+void test("generate refuses the same key where its certificate is revoked, or not what is asked for", async () => {
+  const request = await agentRequest("again.test", [names]);
+  await one.ca.generate(request);
+  const further = subjectAltName([{ type: "DNS", value: "further.test" }]);
+  for (const extensions of [[], [further]]) {
+    const other = await agentRequest("again.test", extensions);
+    await assert.rejects(one.ca.generate(other), { code: "ca.name-taken" });
+  }
+  await one.ca.revoke({ names: ["again.test"] });
+  await assert.rejects(one.ca.generate(request), { code: "ca.name-taken" });
+});

@@ -2,7 +2,8 @@
 // agent's request gets unasked, alt names and authorization extensions: whoever asks is root.
 
 import { Fault } from "../base/fault.ts";
-import { parseCertificate } from "../x509/certificate.ts";
+import { wallMs } from "../host/clock.ts";
+import { parseCertificate, subjectAltNames } from "../x509/certificate.ts";
 import type { Mirror } from "./mirror.ts";
 import { readRequest, refuseRequest, type ReadRequest } from "./policy.ts";
 import { lookAt, signIncoming, type Issued, type Signer } from "./sign.ts";
@@ -10,18 +11,21 @@ import { lookAt, signIncoming, type Issued, type Signer } from "./sign.ts";
 export type Generated = { certname: string; der: Buffer; issued?: Issued };
 
 /**
- * Signs the request `pem` at once. A name that has a certificate of the same key gets that one, so
- * that a command which was interrupted may be repeated. Memory must know the name. Throws Fault
- * `ca.name-taken`, `ca.request-refused`, `etcd.…`.
+ * Signs the request `pem` at once. A name that has such a certificate already, of the same key,
+ * gets that one, so that a command which was interrupted may be repeated. Memory must know the
+ * name. Throws Fault `ca.name-taken`, `ca.request-refused`, `etcd.…`.
  */
 export async function signGenerated(signer: Signer, pem: string): Promise<Generated> {
   const parsed = readRequest(pem);
   if (!parsed.ok) throw refused(parsed.because);
   const { read } = parsed;
   const { certname } = read;
-  const there = currentDer(signer.store.mirror, certname);
-  if (there !== undefined && isFor(there, read)) return { certname, der: there };
-  if (there !== undefined) throw taken(certname);
+  const { names } = signer.store.mirror.tables;
+  if (names.has(certname)) {
+    const der = fittingDer(signer.store.mirror, read);
+    if (der === undefined) throw taken(certname);
+    return { certname, der };
+  }
   const lax = { allowSubjectAltNames: true, allowAuthorizationExtensions: true };
   const because = refuseRequest(read, { ...signer.settings, ...lax }, signer.names);
   if (because !== undefined) throw refused(because);
@@ -30,14 +34,16 @@ export async function signGenerated(signer: Signer, pem: string): Promise<Genera
   return { certname, der: issued.der, issued };
 }
 
-function currentDer({ tables }: Mirror, certname: string): Buffer | undefined {
-  const serial = tables.names.get(certname)?.serial;
-  if (serial === undefined) return undefined;
-  return tables.certs.get(serial)?.der ?? Buffer.alloc(0);
-}
-
-function isFor(der: Buffer, { request }: ReadRequest): boolean {
-  return der.length > 0 && parseCertificate(der).spkiDer.equals(request.spkiDer);
+/** The name's certificate where it is in force, of the request's key, and good for its names. */
+function fittingDer({ tables }: Mirror, { certname, request, altNames }: ReadRequest) {
+  const serial = tables.names.get(certname)?.serial ?? "";
+  const der = tables.certs.get(serial)?.der;
+  if (der === undefined || tables.revoked.has(serial)) return undefined;
+  const { notAfter, spkiDer, extensions } = parseCertificate(der);
+  const has = new Set(subjectAltNames({ extensions }).map(({ value }) => value));
+  const asks = new Set([certname, ...altNames.map(({ value }) => value)]);
+  const fits = has.size === asks.size && [...asks].every((name) => has.has(name));
+  return fits && notAfter > wallMs() && spkiDer.equals(request.spkiDer) ? der : undefined;
 }
 
 function refused(because: string): Fault {

@@ -16,11 +16,10 @@ import { canSign, type Core } from "./core.ts";
 import { type ParentCrls, replaceParentCrls } from "./parent-crls.ts";
 import type { Subject } from "./profile.ts";
 import { REQUEST_PREFIX } from "./record.ts";
-import type { Serial } from "./serial.ts";
 import { renew, signServer, signWaiting, type Signed, type SignOptions } from "./sign.ts";
 import type { ReadOptions } from "./store.ts";
 import { submit, type Submission, type Submitted } from "./submit.ts";
-import { cleanNames, forgetName, revokeCertificates } from "./withdraw.ts";
+import { cleanNames, forgetName, type Revoke, revokeCertificates } from "./withdraw.ts";
 
 const SIGN_AT_ONCE = 8;
 
@@ -53,10 +52,10 @@ export function createOperations(core: Core) {
       return signNames(core, [...core.mirror.tables.requests.names()].sort(), options);
     },
     /** Revokes by name (its certificate, and older ones still in force) or by serial. */
-    revoke: (what: { names?: readonly string[]; serials?: readonly Serial[] }) =>
-      revokeCertificates(core, what),
-    /** Revokes and forgets the names, so that they can be requested anew. */
-    clean: (names: readonly string[]) => cleanNames(core, names),
+    revoke: (what: Revoke) => revokeCertificates(core, what),
+    /** Revokes and forgets the names, so that they can be requested anew. See cleanNames. */
+    clean: (names: readonly string[], options: { requests?: boolean } = {}) =>
+      cleanNames(core, names, options),
     /** Forgets a name's certificate and request without revoking. False: there was nothing. */
     forget: (name: string, what: "all" | "request") => forgetName(core, name, what),
     /** Takes a request in; what was decided is in the record and on disk when it resolves. */
@@ -84,15 +83,23 @@ async function signNames(
   const signer = core.signer();
   const results = new Map<string, Result>();
   let revision = 0;
+  let failed = false;
   await eachAtOnce([...new Set(names)], SIGN_AT_ONCE, async (name) => {
-    const signed: Signed = isCertname(name)
-      ? await signWaiting(signer, name, options)
-      : { ok: false, why: "no-request", because: `"${printable(name)}" is no certname` };
-    if (signed.ok) {
-      await core.publisher.publish(signed.touched);
-      revision = Math.max(revision, signed.revision);
+    // Where etcd doesn't answer each would wait for it anew: thousands would take hours.
+    if (failed) return;
+    try {
+      const signed: Signed = isCertname(name)
+        ? await signWaiting(signer, name, options)
+        : { ok: false, why: "no-request", because: `"${printable(name)}" is no certname` };
+      if (signed.ok) {
+        await core.publisher.publish(signed.touched);
+        revision = Math.max(revision, signed.revision);
+      }
+      results.set(name, resultOf(name, signed));
+    } catch (error) {
+      failed = true;
+      throw error;
     }
-    results.set(name, resultOf(name, signed));
   });
   const sorted = [...new Set(names)].flatMap((name) => results.get(name) ?? []);
   return { results: sorted, ...(await copiesOf(core, revision)) };

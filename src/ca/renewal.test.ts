@@ -151,6 +151,22 @@ void test("a server that hears of no changes revokes renewals that it never saw 
   }
 });
 
+void test("show has the current certificate first, also where a former one has a higher serial", async () => {
+  await enrol("lower.test");
+  const other = await fleet.server("s5");
+  await other.ca.submit({ pem: await agentRequest("low.test"), key: "low.test" });
+  const old = await (await other.fetch("GET", `${BASE}/certificate/low.test`)).text();
+  const fresh = await (await renew({ certname: "low.test", pem: old })).text();
+  const serials = [fresh, old].map((pem) => serialOf(parseCertificate(pem).serial));
+  assert.deepEqual(serials.toSorted(), serials);
+  await other.ca.lookUp(["low.test"]);
+  const { certificates } = other.ca.show("low.test");
+  assert.deepEqual(
+    certificates.map(({ serial }) => serial),
+    serials,
+  );
+});
+
 void test("certificate_renewal is refused to whoever has no certificate, and where it is off", async () => {
   const agent = await enrol("d.test");
   assert.equal((await renew()).status, 403);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { run } from "../host/process.ts";
+import { parseCertificate } from "../x509/certificate.ts";
 import { parseCrls } from "../x509/crl.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { certKey, crlKey, REVOKED_PREFIX } from "./record.ts";
@@ -188,6 +189,69 @@ void test("revoke by serial works on any certificate ever issued, and on nothing
     [true, false, false, false, false, false],
   );
   assert.equal(one.ca.list()[0]?.state, "revoked");
+});
+
+void test("revoke ends what a name still has that was forgotten without it", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["a.test", "b.test", "c.test"]);
+  const as = await adminOf(one);
+  for (const name of ["a.test", "b.test", "c.test"]) assert.ok(await one.ca.forget(name, "all"));
+  const put = (name: string) =>
+    one.fetch("PUT", `/puppet-ca/v1/certificate_status/${name}`, {
+      as,
+      body: '{"desired_state":"revoked"}',
+    });
+  assert.equal((await put("a.test")).status, 204);
+  const [revoked] = (await one.ca.revoke({ names: ["b.test"] })).results;
+  assert.equal(revoked?.ok, true);
+  const [cleaned] = (await one.ca.clean(["c.test"])).results;
+  assert.equal(cleaned?.ok, true);
+  const names = one.ca.revocations().map(({ certname }) => certname);
+  assert.deepEqual(new Set(names), new Set(["a.test", "b.test", "c.test"]));
+  const again = await put("a.test");
+  assert.deepEqual([again.status, await again.text()], [404, "Invalid certificate subject."]);
+});
+
+void test("the certificate of a member is revoked by its removal only", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["a.test"]);
+  const former = await adminOf(one, "s2.lab.test");
+  const as = await adminOf(one, "s2.lab.test");
+  const serial = serialOf(parseCertificate(as.pem).serial);
+  const names = ["a.test", "s2.lab.test"];
+  const refused = { code: "ca.member-certificate" };
+  await assert.rejects(one.ca.revoke({ names }), refused);
+  await assert.rejects(one.ca.revoke({ serials: [serial] }), refused);
+  await assert.rejects(one.ca.clean(names), refused);
+  const status = "/puppet-ca/v1/certificate_status/s2.lab.test";
+  const answer = await one.fetch("PUT", status, { as, body: '{"desired_state":"revoked"}' });
+  assert.equal(answer.status, 403);
+  assert.match(await answer.text(), /understudy member remove s2\.lab\.test$/);
+  assert.deepEqual(one.ca.revocations(), []);
+  // A name that agents call servers by is no member's own.
+  const shared = await adminOf(one, "puppet.lab.test");
+  await one.ca.revoke({ names: [shared.certname] });
+  // One that was replaced is nobody's any more.
+  const old = serialOf(parseCertificate(former.pem).serial);
+  assert.equal((await one.ca.revoke({ serials: [old] })).results[0]?.ok, true);
+  await one.ca.revoke({ names: ["s2.lab.test"], ofMembers: true });
+  assert.deepEqual(
+    one.ca.revocations().map((each) => each.serial),
+    [serialOf(parseCertificate(shared.pem).serial), old, serial],
+  );
+});
+
+void test("clean forgets many names in a few transactions", async () => {
+  const one = await fleet.server("s1");
+  const names = namesOf(130);
+  await enrol(one, names);
+  const revision = async () => (await one.etcd.range(REVOKED_PREFIX, { limit: 1 })).revision;
+  const before = await revision();
+  const { results } = await one.ca.clean([...names, "none.test"]);
+  assert.equal(results.filter(({ ok }) => ok).length, names.length);
+  const transactions = (await revision()) - before;
+  assert.ok(transactions <= 5, `${transactions} for ${names.length} names`);
+  assert.deepEqual(one.ca.list(), []);
 });
 
 void test("a CRL that doesn't come out as signed is not published, and the old one stays", async () => {

@@ -41,6 +41,8 @@ export interface Route {
 const METHODS = ["GET", "PUT", "POST", "DELETE"] as const;
 const BASE = "/puppet-ca/v1/";
 const PUPPET_VERSION = "7.23.0";
+/** What a change fails with where too few members of etcd answer. */
+const QUORUM_LOST = ["etcd.no-quorum", "etcd.unreachable", "etcd.outcome-unknown"];
 
 /** The whole application. */
 export function createRoutes(core: Core, operations: Operations): Hono {
@@ -122,14 +124,10 @@ function answerError(error: unknown, core: Core): Response {
   const { log } = core.deps;
   if (isUnreachable(error)) {
     log.warn("a request was refused: the record can't be changed", { why: messageOf(error) });
-    const what = isFault(error, "etcd.outcome-unknown")
-      ? "It is not known whether this was done, and it may yet be: look before you repeat it. "
-      : "The certificate authority can't change anything now. ";
-    return text(
-      503,
-      `${what}etcd has no quorum, what is signed is still served. ` +
-        "Which servers are down: understudy member list",
-    );
+    return text(503, cannotChange(error));
+  }
+  if (isFault(error, "ca.member-certificate")) {
+    return text(403, [error.message, ...error.hints].join("\n"));
   }
   if (error instanceof Fault) {
     log.warn(`a request was refused: ${error.code}: ${error.message}`);
@@ -137,4 +135,17 @@ function answerError(error: unknown, core: Core): Response {
   }
   log.error("a request failed", { why: messageOf(error) });
   return text(500, `Internal Server Error: ${messageOf(error)}`);
+}
+
+function cannotChange(error: Fault): string {
+  const nothing = "The certificate authority can't change anything now";
+  const isQuorum = QUORUM_LOST.some((code) => isFault(error, code));
+  if (!isQuorum) return [`${nothing}: ${error.message}`, ...error.hints].join("\n");
+  const what = isFault(error, "etcd.outcome-unknown")
+    ? "It is not known whether this was done, and it may yet be: look before you repeat it."
+    : `${nothing}.`;
+  return (
+    `${what} etcd has no quorum, what is signed is still served. ` +
+    "Which servers are down: understudy member list"
+  );
 }

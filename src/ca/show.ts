@@ -38,11 +38,14 @@ export interface Shown {
 
 /** What there is of a certname, or of one serial (hexadecimal). */
 export function showCertificates(mirror: Mirror, what: string, nowMs: number): Shown {
-  const { certs } = mirror.tables;
+  const { certs, names } = mirror.tables;
   const named = isCertname(what) ? mirror.serialsOf(what) : [];
   const serial = serialFrom(what);
   const serials = named.length > 0 || serial === undefined ? named : [serial];
+  const current = names.get(what)?.serial;
   const rows = serials.flatMap((each) => certs.get(each) ?? []).toReversed();
+  // Not by serial: each server gives them from blocks of its own.
+  rows.sort((a, b) => rank(b, current) - rank(a, current));
   const request = requestStatus(mirror, what);
   return {
     certificates: rows.map((row) => show(mirror, row, nowMs)),
@@ -55,6 +58,11 @@ export function serialFrom(text: string): Serial | undefined {
   const digits = text.replace(/^0x/i, "").replaceAll(":", "");
   if (!/^[0-9a-f]{1,64}$/i.test(digits)) return undefined;
   return digits.toUpperCase().replace(/^0+/, "").padStart(8, "0");
+}
+
+/** The current certificate is the newest, whatever the clocks said that dated the others. */
+function rank({ serial, notBeforeMs }: CertRow, current: Serial | undefined): number {
+  return serial === current ? Infinity : notBeforeMs;
 }
 
 function show(mirror: Mirror, row: CertRow, nowMs: number): ShownCertificate {

@@ -222,7 +222,7 @@ export function unchanged(key: string, modRevision: number): Compare {
  * Whether `error` says that etcd can't be asked or has no quorum now, so that nothing can be
  * changed.
  */
-export function isUnreachable(error: unknown): boolean {
+export function isUnreachable(error: unknown): error is Fault {
   return isFault(error, "etcd");
 }
 

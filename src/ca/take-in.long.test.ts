@@ -6,6 +6,7 @@ import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../base/retry.ts";
+import type { Etcd } from "../etcd/types.ts";
 import { createCertificate, certificatePem, parseCertificate } from "../x509/certificate.ts";
 import { createCrl, crlPem, encodeCrlEntry, parseCrls } from "../x509/crl.ts";
 import { readPrivateKey, spkiOf } from "../x509/keys.ts";
@@ -55,7 +56,7 @@ async function again(
     for (const { key, value } of copy ?? kvs) yield { key, value, revision: 1 };
   }
   const load = async () => ({ revision: 0, newest: undefined });
-  const server = await fleet.server("s1", { cadir, copy: { load, replay } });
+  const server = await fleet.server("s1", { cadir, etcd, copy: { load, replay } });
   server.run();
   return server;
 }
@@ -107,6 +108,32 @@ const crlOf = ({ ca }: TestServer) => ca.currentCrl()?.pem ?? Buffer.alloc(0);
 
 const numberOf = async (cadir: string) =>
   Number(parseCrls(await readFile(join(cadir, "ca_crl.pem")))[0]?.number);
+
+void test("certificates are taken in also where another server gives one of their names meanwhile", async () => {
+  const server = await stopped();
+  const { cadir, etcd } = server;
+  const serials = [await generate(cadir, "x.test"), await generate(cadir, "y.test")];
+  const other = await fleet.server("s2");
+  let between = true;
+  const late: Etcd = {
+    ...etcd,
+    transact: async (txn, options) => {
+      const takes = txn.then.some(
+        (op) => "put" in op && op.value.includes('"signedBy":"directory"'),
+      );
+      if (takes && between) {
+        between = false;
+        await other.ca.submit({ pem: await agentRequest("x.test"), key: "x.test" });
+      }
+      return etcd.transact(txn, options);
+    },
+  };
+  const { ca } = await again({ ...server, etcd: late });
+  const known = () => serials.every((serial) => ca.show(serialOf(serial)).certificates.length > 0);
+  await until("both to be taken in", known, { withinMs: 10_000 });
+  assert.equal(ca.show("y.test").certificates[0]?.state, "signed");
+  assert.equal(ca.show("x.test").certificates.length, 2);
+});
 
 void test("a certificate that was generated offline is in the record, and can be revoked anywhere", async () => {
   const { cadir, ...rest } = await stopped();

@@ -25,6 +25,8 @@ import { putAll, type Put } from "./store.ts";
 /** Who signed what was found: `signedBy` in the record. */
 export const DIRECTORY = "directory";
 const READS_AT_ONCE = 16;
+/** Passes over what was found while other servers change the same names. */
+const PASSES_MAX = 20;
 /** CRLs signed in one go while other servers revoke too. */
 const CRLS_MAX = 1000;
 
@@ -77,11 +79,17 @@ export async function isEdited(core: Core): Promise<boolean> {
 async function takeInCertificates(core: Core, unknown: readonly string[]): Promise<boolean> {
   const { mirror, store, deps } = core;
   const strays = await findStrays(core, unknown);
-  const puts = planTakeIn(strays, mirror, isoTime(wallMs()));
-  if (puts.length === 0) return false;
-  await putAll(store, puts);
-  const serials = puts.flatMap(({ key }) => (key.startsWith(certKey("")) ? [basename(key)] : []));
-  deps.log.warn("took in certificates that were issued in the CA directory", { serials });
+  const serials = new Set<Serial>();
+  for (let pass = 0; pass < PASSES_MAX; pass += 1) {
+    const puts = planTakeIn(strays, mirror, isoTime(wallMs()));
+    if (puts.length === 0) break;
+    // Of those among which another server gave a name meanwhile none is in it yet.
+    await putAll(store, puts);
+    for (const { key } of puts) if (key.startsWith(certKey(""))) serials.add(basename(key));
+  }
+  if (serials.size === 0) return false;
+  const what = { serials: [...serials] };
+  deps.log.warn("took in certificates that were issued in the CA directory", what);
   return true;
 }
 

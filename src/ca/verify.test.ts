@@ -73,6 +73,22 @@ void test("verify finds what is wrong with the directory, and leaves it as it is
   assert.equal((await one.ca.verify()).found, 0);
 });
 
+void test("verify finds nothing wrong with what is being signed meanwhile", async () => {
+  const over = new AbortController();
+  const enrol = async (who: string) => {
+    for (let count = 0; !over.signal.aborted; count += 1) {
+      const name = `${who}${count}.busy.test`;
+      await one.ca.submit({ pem: await agentRequest(name), key: name });
+    }
+  };
+  const enrolling = Promise.all(["a", "b", "c", "d"].map(enrol));
+  const findings: unknown[] = [];
+  for (let looks = 0; looks < 20; looks += 1) findings.push(...(await one.ca.verify()).findings);
+  over.abort();
+  await enrolling;
+  assert.deepEqual(findings, []);
+});
+
 void test("verify finds a record that doesn't fit together", async () => {
   const { etcd } = one;
   const [a, c] = [certKey(serialOfName("a.test")), certKey(serialOfName("c.test"))];

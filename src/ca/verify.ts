@@ -62,9 +62,9 @@ export async function verifyAuthority(core: Core): Promise<Verified> {
     checked += 1;
     if (checked % CHECKS_AT_ONCE === 0) await setImmediate();
   }
-  findings.push(...checkNames(mirror), ...checkCrl(core, issuer, wallMs()));
+  findings.push(...checkNames(mirror));
   for (const [key, because] of mirror.unreadable) findings.push({ what: key, because });
-  findings.push(...(await checkDirectory(core, issuer)));
+  findings.push(...(await findLasting(core, issuer)));
   const { certs, names, requests, revoked } = mirror.tables;
   return {
     certificates: certs.size,
@@ -101,6 +101,20 @@ function checkCertificate(
   } catch (error) {
     return found(messageOf(error));
   }
+}
+
+/** What is wrong with the CRL and the directory at two looks: what is being written is so at one. */
+async function findLasting(core: Core, issuer: Issuer): Promise<Finding[]> {
+  const look = async () => [
+    ...checkCrl(core, issuer, wallMs()),
+    ...(await checkDirectory(core, issuer)),
+  ];
+  const first = await look();
+  if (first.length === 0) return [];
+  await core.directory.caughtUp();
+  const textOf = ({ what, because }: Finding) => `${what}\n${because}`;
+  const then = new Set((await look()).map(textOf));
+  return first.filter((finding) => then.has(textOf(finding)));
 }
 
 function checkNames({ tables }: Mirror): Finding[] {

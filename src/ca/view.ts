@@ -6,6 +6,7 @@ import type { Extension } from "../x509/extensions.ts";
 import { fingerprints } from "../x509/fingerprint.ts";
 import { isUnder, OID, puppetShortName } from "../x509/oids.ts";
 import { parseRequest } from "../x509/request.ts";
+import { matchesGlob } from "./glob.ts";
 import { renderPuppetTime } from "./inventory.ts";
 import type { Mirror } from "./mirror.ts";
 import { inBackground } from "./pieces.ts";
@@ -104,7 +105,7 @@ export function listStatuses(
 ): { entries: CertStatus[]; total: number } {
   const { requests, names, certs, revoked } = mirror.tables;
   const { state, endsBeforeMs = Infinity, limit = Infinity } = filter;
-  const matches = globTest(filter.pattern ?? "*");
+  const matches = (name: string) => matchesGlob(filter.pattern ?? "*", name);
   const isWanted = (name: string) => {
     const row = certs.get(names.get(name)?.serial ?? "");
     if (row === undefined || row.notAfterMs >= endsBeforeMs) return false;
@@ -123,15 +124,6 @@ export function listStatuses(
   ];
   const entries = found.slice(0, limit).flatMap(({ name, read }) => some(read(mirror, name)));
   return { entries, total: found.length };
-}
-
-function globTest(pattern: string): (name: string) => boolean {
-  const source = pattern
-    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  const regex = new RegExp(`^${source}$`);
-  return (name) => regex.test(name);
 }
 
 /** Whether `text` is one of the states that a list can be asked for. */

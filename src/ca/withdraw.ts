@@ -22,14 +22,25 @@ import { unchanged } from "./store.ts";
 const EDGES_FIRST_MS = 1000;
 /** Attempts at a removal or a revocation while other servers change the same name. */
 const TRIES_MAX = 20;
+/** Names forgotten in one transaction: two operations each, and a foreign etcd allows 128. */
+const FORGET_AT_ONCE = 50;
 const FOR_CHANGE = { forChange: true };
 
-/** Revokes by name (its certificate, and older ones still in force) or by serial. */
-export async function revokeCertificates(
-  core: Core,
-  what: { names?: readonly string[]; serials?: readonly Serial[] },
-): Promise<Outcome> {
+/** What is to be revoked. */
+export interface Revoke {
+  names?: readonly string[];
+  serials?: readonly Serial[];
+  /** Whether it may be what a member of the cluster is known by. */
+  ofMembers?: boolean;
+}
+
+/**
+ * Revokes by name (its certificate, and older ones still in force) or by serial. Throws Fault
+ * `ca.member-certificate`.
+ */
+export async function revokeCertificates(core: Core, what: Revoke): Promise<Outcome> {
   const { tables } = core.mirror;
+  if (what.ofMembers !== true) refuseMembers(core, what);
   await core.store.refresh((what.serials ?? []).map(certKey), FOR_CHANGE);
   const known = (what.serials ?? []).filter(
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
@@ -53,6 +64,27 @@ export async function revokeCertificates(
   if (touched !== undefined) await core.publisher.publish(touched);
   const copies = await copiesOf(core, Math.max(revision, core.mirror.revision));
   return { results, ...copies, edges: await edges };
+}
+
+/** A server whose certificate is revoked is refused by every agent that has the new CRL. */
+function refuseMembers({ deps, mirror }: Core, { names = [], serials = [] }: Revoke): void {
+  const { names: given } = mirror.tables;
+  const isAsked = (member: string) => {
+    const serial = given.get(member)?.serial;
+    return names.includes(member) || (serial !== undefined && serials.includes(serial));
+  };
+  const member = [...deps.memberNames()].find(isAsked);
+  if (member === undefined) return;
+  throw new Fault(
+    "ca.member-certificate",
+    `${member} is a member, and agents would refuse it without its certificate: nothing was revoked`,
+    {
+      hints: [
+        "A new certificate for a server, on that server: understudy ca reissue",
+        `To take it out, which revokes its certificate: understudy member remove ${member}`,
+      ],
+    },
+  );
 }
 
 /** Each has the CRL's number among what it touched, so the newest one stands for all. */
@@ -79,6 +111,8 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
  */
 async function revokeNames(core: Core, names: readonly string[], all: Set<Serial>) {
   const { requests } = core.mirror.tables;
+  /** What each name had: of a forgotten one no later look finds what is revoked by then. */
+  const ended = new Map<string, readonly Serial[]>();
   let recorded: Recorded | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     await lookUp(core, names, FOR_CHANGE);
@@ -87,10 +121,11 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
       name,
       serials: isCertname(name) ? serialsToRevoke(core, name) : [],
     }));
+    for (const { name, serials } of found) if (serials.length > 0) ended.set(name, serials);
     const left = found.flatMap(({ serials }) => serials.filter((serial) => !all.has(serial)));
     if (left.length === 0) {
-      const results = found.map(({ name, serials }) =>
-        revokeResult(name, serials, requests.has(name)),
+      const results = names.map((name) =>
+        revokeResult(name, ended.get(name) ?? [], requests.has(name)),
       );
       return { recorded, results };
     }
@@ -120,21 +155,42 @@ function serialsToRevoke({ mirror }: Core, name: string): Serial[] {
   });
 }
 
-/** Revokes and forgets the names, so that they can be requested anew. */
-export async function cleanNames(core: Core, names: readonly string[]): Promise<Outcome> {
-  const { tables } = core.mirror;
+/**
+ * Revokes and forgets the names, so that they can be requested anew. `requests`: what waits for
+ * them is forgotten too, but for what comes in meanwhile.
+ */
+export async function cleanNames(
+  core: Core,
+  names: readonly string[],
+  { requests: also = false } = {},
+): Promise<Outcome> {
+  const { names: given, requests } = core.mirror.tables;
+  if (also) await lookUp(core, names, FOR_CHANGE);
+  const asked = new Map(names.map((name) => [name, also ? requests.revisionOf(name) : 0]));
   const outcome = await revokeCertificates(core, { names });
+  const removed = new Set<string>();
   let revision = 0;
-  for (const { name, ok, serial } of outcome.results) {
-    if (!ok) continue;
-    const removed = await removeKeys(core, () => {
-      // Only the certificate that was revoked: a newer one of the same name stays.
-      const same = tables.names.get(name)?.serial === serial;
-      return same ? [{ key: nameKey(name), revision: tables.names.revisionOf(name) }] : [];
-    });
-    revision = Math.max(revision, removed);
+  for (let at = 0; at < outcome.results.length; at += FORGET_AT_ONCE) {
+    const some = outcome.results.slice(at, at + FORGET_AT_ONCE);
+    const done = await removeKeys(core, () =>
+      some.flatMap(({ name, serial }) => [
+        // Only the certificate that was revoked: a newer one of the same name stays.
+        ...(serial !== undefined && given.get(name)?.serial === serial
+          ? [{ key: nameKey(name), revision: given.revisionOf(name) }]
+          : []),
+        ...(requests.revisionOf(name) === asked.get(name)
+          ? [{ key: requestKey(name), revision: requests.revisionOf(name) }]
+          : []),
+      ]),
+    );
+    for (const key of done.keys) removed.add(key);
+    revision = Math.max(revision, done.revision);
   }
-  return revision === 0 ? outcome : { ...outcome, ...(await copiesOf(core, revision)) };
+  const results = outcome.results.map((result): Result => {
+    const { name, ok } = result;
+    return ok || !removed.has(requestKey(name)) ? result : { name, ok: true, because: "" };
+  });
+  return { ...outcome, results, ...(revision > 0 && (await copiesOf(core, revision))) };
 }
 
 /** Forgets a name's certificate and request without revoking. False: there was nothing. */
@@ -146,7 +202,7 @@ export async function forgetName(
   if (!isCertname(name)) return false;
   const { requests, names } = core.mirror.tables;
   await lookUp(core, [name], FOR_CHANGE);
-  const revision = await removeKeys(core, () => {
+  const { revision } = await removeKeys(core, () => {
     const request = { key: requestKey(name), revision: requests.revisionOf(name) };
     const certificate = { key: nameKey(name), revision: names.revisionOf(name) };
     return what === "all" ? [request, certificate] : [request];
@@ -156,22 +212,23 @@ export async function forgetName(
 }
 
 /**
- * Deletes keys as they are now; tries again when one of them changed meanwhile. 0: none was there.
+ * Deletes keys as they are now; tries again when one of them changed meanwhile. Returns those that
+ * were there, and the revision that took them; 0: none was.
  */
 async function removeKeys(
   { store, publisher }: Core,
-  keys: () => { key: string; revision: number }[],
-): Promise<number> {
+  wanted: () => { key: string; revision: number }[],
+): Promise<{ revision: number; keys: string[] }> {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const there = keys().filter(({ revision }) => revision > 0);
-    if (there.length === 0) return 0;
+    const there = wanted().filter(({ revision }) => revision > 0);
+    if (there.length === 0) return { revision: 0, keys: [] };
     const done = await store.commit({
       when: there.map(({ key, revision }) => unchanged(key, revision)),
       then: there.map(({ key }) => ({ delete: key })),
     });
     if (!done.ok) continue;
     await publisher.publish(done.touched);
-    return done.revision;
+    return { revision: done.revision, keys: there.map(({ key }) => key) };
   }
   throw new Fault("ca.busy", "what is to be removed keeps changing: try again");
 }

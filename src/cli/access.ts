@@ -34,7 +34,10 @@ export function addAccess(program: Command): void {
     .command("list")
     .description("the tokens there are; their secrets are not kept")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 listed, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy access list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const { tokens } = await callDaemon("GET", "/v1/access", { answer: AccessTokens });
       createOutput(flags.json === true).result({ tokens }, renderAccess(tokens));
@@ -111,4 +114,6 @@ It goes in a header: Authorization: Bearer TOKEN. What each role may: /usr/share
 Exit code: 0 made, 1 refused or failed.`;
 
 const REVOKE_HELP = `
+  understudy access revoke grafana
+
 Exit code: 0 every member refuses it, 1 refused or failed, 3 revoked, but a member couldn't be asked.`;

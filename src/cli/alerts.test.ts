@@ -109,5 +109,13 @@ test("renderAlerts shows each channel with how it fares, and what is raised", ()
   );
   assert.match(text, /^! critical since 2026-11-20 12:00, comes and goes: s2's edge is down$/m);
   assert.match(text, /told at most every 1h/);
+  assert.match(text, /, but no channel takes them \(warnings of the kind agents-failed\)\.$/m);
+  const channels = SHOWN.channels.map((one) => {
+    return { ...one, waiting: 0, dropped: 0, minSeverity: "warning" as const };
+  });
+  const other = renderAlerts({ ...SHOWN, channels });
+  assert.match(other, / takes not all: it/);
+  assert.match(other, /told at most every 1h\.$/m);
+  assert.match(renderAlerts({ ...SHOWN, because: "no quorum" }), / not known$/m);
   assert.match(renderAlerts({ channels: [], alerts: [], because: "x" }), /^Alerts go nowhere/);
 });

@@ -2,6 +2,7 @@
 // wrong.
 
 import type { Command } from "commander";
+import { wantsFailedRuns } from "../alerts/failed-runs.ts";
 import { CHANNEL_TYPES, ChannelWish, SMTP_PORTS } from "../alerts/channel.ts";
 import { parseDuration, renderDuration } from "../base/duration.ts";
 import { Fault } from "../base/fault.ts";
@@ -31,7 +32,10 @@ export function addAlerts(program: Command): void {
     .command("list")
     .description("the channels, and which alerts are raised")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 listed, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy alerts list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       show(await callDaemon("GET", "/v1/alerts", { answer: AlertsShown }), flags);
     });
@@ -40,7 +44,10 @@ export function addAlerts(program: Command): void {
     .argument("[channel]", "one of the list; all, if it is left out")
     .description("send a test now, and say what came of it")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 every one took it, 1 one didn't, or nothing was asked.")
+    .addHelpText(
+      "after",
+      "\n  understudy alerts test ops\n\nExit code: 0 every one took it, 1 one didn't, or nothing was asked.",
+    )
     .action(async (channel: string | undefined, flags: { json?: boolean }) => {
       const tested = await callDaemon("POST", "/v1/alerts/test", {
         body: channel === undefined ? {} : { channel },
@@ -57,7 +64,7 @@ export function addAlerts(program: Command): void {
     .argument("<name>", "as in the list")
     .description("send no more alerts there, and forget its password or URL")
     .option("--json", "print JSON")
-    .addHelpText("after", EXIT_HELP)
+    .addHelpText("after", `\n  understudy alerts remove chat\n${EXIT_HELP}`)
     .action(async (name: string, flags: { json?: boolean }) => {
       const path = `/v1/alerts/channels/${encodeURIComponent(name)}`;
       show(await callDaemon("DELETE", path, { answer: AlertsShown }), flags);
@@ -229,7 +236,7 @@ export function renderAlerts({ channels, alerts, failedRunsEveryS, because }: Al
     channel.type,
     whereTo(channel),
     whichOf(channel),
-    standing(channel),
+    because === "" ? standing(channel) : "not known",
   ]);
   const table =
     channels.length === 0
@@ -242,9 +249,15 @@ export function renderAlerts({ channels, alerts, failedRunsEveryS, because }: Al
   const runs =
     failedRunsEveryS === undefined
       ? "Agents' failed runs: not told."
-      : `Agents' failed runs: told at most every ${renderDuration(failedRunsEveryS)}.`;
+      : `Agents' failed runs: told at most every ${renderDuration(failedRunsEveryS)}${whoNot(channels)}.`;
   const known = because === "" ? [] : [`Only what this member last read: ${because}`];
   return [table, "", runs, ...known, ...(raised.length === 0 ? [] : ["", ...raised])].join("\n");
+}
+
+/** What is to be said where nobody is told. */
+function whoNot(channels: AlertsShown["channels"]): string {
+  const isTold = channels.some((channel) => wantsFailedRuns(channel));
+  return isTold ? "" : ", but no channel takes them (warnings of the kind agents-failed)";
 }
 
 function whereTo(channel: AlertsShown["channels"][number]): string {
@@ -267,7 +280,10 @@ function standing({
   sentAt,
 }: AlertsShown["channels"][number]) {
   const lost = dropped === 0 ? "" : `, ${dropped} given up`;
-  if (failures > 0) return `takes nothing, ${waiting} wait${lost}: ${oneLine(because, TEXT_MAX)}`;
+  if (failures > 0) {
+    const how = waiting === 0 ? "takes not all" : `takes nothing, ${waiting} wait`;
+    return `${how}${lost}: ${oneLine(because, TEXT_MAX)}`;
+  }
   const last =
     sentAt === undefined ? "nothing sent yet" : `last ${sentAt.slice(0, 16).replace("T", " ")}`;
   return `${last}${waiting > 0 ? `, ${waiting} wait` : ""}${lost}`;

@@ -31,7 +31,10 @@ export function addApi(program: Command): void {
     .command("show")
     .description("where it is, on every member")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 shown, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy api show\n\nExit code: 0 shown, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const shown = await callDaemon("GET", "/v1/api", { answer: ApiShown });
       createOutput(flags.json === true).result(shown, renderApi(shown));
@@ -61,7 +64,10 @@ export function addApi(program: Command): void {
     .command("off")
     .description("take it off the network; tokens stay")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 off, 1 refused or failed, 3 a member hasn't done it yet.")
+    .addHelpText(
+      "after",
+      "\n  understudy api off\n\nExit code: 0 off, 1 refused or failed, 3 a member hasn't done it yet.",
+    )
     .action(async (flags: { json?: boolean }) => {
       report(
         createOutput(flags.json === true),

@@ -18,6 +18,10 @@ export function addBackendCommands(program: Command): void {
     .command("list")
     .description("which puppetservers of this server the edges send requests to")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy backend list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const list = await callDaemon("GET", "/v1/backends", { answer: BackendList });
       show(createOutput(flags.json === true), list);
@@ -46,6 +50,10 @@ export function addBackendCommands(program: Command): void {
     .argument("<name>", "as in the list")
     .description("send it no more requests; it is neither stopped nor changed")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy backend remove second\n\nExit code: 0 removed, 1 refused or failed.",
+    )
     .action(async (name: string, flags: { json?: boolean }) => {
       const path = `/v1/backends/${encodeURIComponent(name)}`;
       const list = await callDaemon("DELETE", path, { answer: BackendList });
@@ -66,6 +74,8 @@ function show(output: Output, { backends }: z.infer<typeof BackendList>): void {
 function renderHelp(): string {
   const { certificate, key, ca, crl } = leafFiles("listener");
   return `
+  understudy backend add second --port 8151
+
 Install and start it first, with folders, a service and a port of its own; the commands for Debian 12 are in
 /usr/share/doc/understudy/second-puppetserver.md. It must trust the edges
 and nobody else, as the first one does. Its webserver.conf:
@@ -82,5 +92,7 @@ and nobody else, as the first one does. Its webserver.conf:
 
 Its auth.conf needs "allow-header-cert-info: true", its ca.cfg the CA service off, both as in the first one's. Give
 the port to the other servers only. The edges look at it every second: understudy status shows what they see. It takes
-renewed certificates (once a year) only by a reload, which Understudy does for the first one alone.`;
+renewed certificates (once a year) only by a reload, which Understudy does for the first one alone.
+
+Exit code: 0 added, 1 refused or failed.`;
 }

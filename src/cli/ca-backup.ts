@@ -37,7 +37,9 @@ export function addCaBackup(ca: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nOn any server of the cluster. Without etcd's quorum, or without etcd, it is made of this server's own\n" +
+      "\n  understudy ca backup /mnt/safe/ca.backup --passphrase-file /root/ca.passphrase\n" +
+        "  understudy ca backup --check /mnt/safe/ca.backup\n\n" +
+        "On any server of the cluster. Without etcd's quorum, or without etcd, it is made of this server's own\n" +
         "copy of the record, and says so. Keep it, and its passphrase, away from the servers.\n\n" +
         "Exit code: 0 written, or whole with --check; 1 failed, and nothing is left of it.",
     )

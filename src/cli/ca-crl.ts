@@ -28,6 +28,7 @@ export function addCaCrl(ca: Command): void {
     .command("show")
     .description("the newest ones: ours first, then those of the CAs above")
     .option("--json", "print JSON")
+    .addHelpText("after", "\n  understudy ca crl show\n\nExit code: 0 answered, 1 failed.")
     .action(async ({ json }: { json?: boolean }) =>
       print(await callDaemon("GET", "/v1/ca/crl", { answer: CaCrls }), json),
     );
@@ -35,6 +36,10 @@ export function addCaCrl(ca: Command): void {
     .command("refresh")
     .description("sign a new one now; by itself that happens once a month and at each revocation")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy ca crl refresh\n\nExit code: 0 signed, 1 not: another server was quicker, or it failed.",
+    )
     .action(async ({ json }: { json?: boolean }) => {
       const options = { answer: CaCrls, body: {}, withinMs: CHANGE_MS };
       const crls = await callDaemon("POST", "/v1/ca/crl/refresh", options);
@@ -48,6 +53,10 @@ export function addCaCrl(ca: Command): void {
     .argument("<file>", "PEM, as many CRLs as you like")
     .description("take in newer CRLs of the CAs above ours")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy ca crl import root-crl.pem\n\nExit code: 0 taken in, 1 refused or failed: nothing was changed.",
+    )
     .action(async (file: string, { json }: { json?: boolean }) => {
       const pem = await readFile(file, "utf8").catch((error: unknown) => {
         throw new Fault("cli.option", `${file} can't be read: ${messageOf(error)}`);

@@ -27,7 +27,9 @@ export function addCaGenerate(ca: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nWrites private_keys, public_keys and certs in Puppet's ssldir. What is there is never overwritten.",
+      "\n  understudy ca generate db.example.com --alt-name db\n\n" +
+        "Writes private_keys, public_keys and certs in Puppet's ssldir. What is there is never overwritten.\n\n" +
+        "Exit code: 0 signed, 1 refused or failed: the same command goes on.",
     )
     .action(async (certname: string, flags: { altName?: string[]; json?: boolean }) => {
       const files = await filesOf(certname);

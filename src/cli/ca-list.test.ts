@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { queryOf, renderShown } from "./ca-list.ts";
+import { queryOf, renderList, renderShown } from "./ca-list.ts";
 
 void test("queryOf asks for waiting requests unless told otherwise", () => {
   const cases: [...Parameters<typeof queryOf>, Record<string, string>][] = [
@@ -19,6 +19,23 @@ void test("queryOf asks for waiting requests unless told otherwise", () => {
       (error) => isFault(error, "cli.option") || isFault(error, "base.duration"),
     );
   }
+});
+
+void test("renderList says what a request asks for besides its name", () => {
+  const request = (name: string, altNames: string[], extensions: Record<string, string>) => {
+    return { name, state: "requested" as const, fingerprint: "AA:BB", altNames, extensions };
+  };
+  const entries = [
+    request("a.test", ["DNS:a.test"], {}),
+    request("b.test", ["IP:10.0.0.1", "DNS:b.test", "DNS:db"], { pp_auth_role: "db\u001b[2K" }),
+  ];
+  assert.equal(
+    renderList({ entries, total: 3 }, {}).replaceAll(/ +$/gm, ""),
+    `NAME    STATE      SERIAL  EXPIRES  SHA-256 FINGERPRINT  BESIDES
+a.test  requested  -       -        AA:BB                -
+b.test  requested  -       -        AA:BB                IP:10.0.0.1, DNS:db, pp_auth_role=db\\u{1b}[2K
+… and 1 more.`,
+  );
 });
 
 void test("renderShown puts the request that waits first, and leaves out what isn't known", () => {
@@ -55,5 +72,21 @@ a.test: revoked
   alt names      DNS:a.test
   authorization  pp_cli_auth=true
   SHA-256        AA:BB`,
+  );
+});
+
+void test("renderShown lets no request write lines of its own, or to the terminal", () => {
+  const request = {
+    name: "a.test",
+    subject_alt_names: ["DNS:a.test\u001b[1A\u001b[2K"],
+    authorization_extensions: { pp_auth_role: "web\n  SHA-256        AA:BB" },
+    fingerprint: "CC",
+  };
+  assert.equal(
+    renderShown({ certificates: [], request }),
+    `a.test: a request waits
+  alt names      DNS:a.test\\u{1b}[1A\\u{1b}[2K
+  authorization  pp_auth_role=web\\u{a}  SHA-256        AA:BB
+  SHA-256        CC`,
   );
 });

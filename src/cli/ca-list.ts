@@ -3,11 +3,17 @@
 import type { Command } from "commander";
 import { parseDuration } from "../base/duration.ts";
 import { Fault } from "../base/fault.ts";
+import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { CaList, CaQuery, CaShown } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
+
+/** Longest text of a field; alternative names may be hundreds. */
+const FIELD_CHARACTERS_MAX = 4000;
+/** The same in a list, where `ca show` has the rest. */
+const BESIDES_CHARACTERS_MAX = 80;
 
 const Count = CaQuery.shape.limit.unwrap();
 const State = CaQuery.shape.state.unwrap();
@@ -29,6 +35,7 @@ export function addCaList(ca: Command): void {
     .option("--expiring <duration>", "certificates that end within this time, as in 30d")
     .option("--limit <count>", "so many at most, by name")
     .option("--json", "print JSON")
+    .addHelpText("after", LIST_HELP)
     .action(async (pattern: string | undefined, flags: ListFlags) => {
       const query = new URLSearchParams(queryOf(pattern, flags)).toString();
       const { entries, total } = await callDaemon("GET", `/v1/ca?${query}`, { answer: CaList });
@@ -55,7 +62,8 @@ export function queryOf(pattern: string | undefined, flags: ListFlags): Record<s
   );
 }
 
-function renderList({ entries, total }: CaList, flags: ListFlags): string {
+/** A line for each, of what there is of all. */
+export function renderList({ entries, total }: CaList, flags: ListFlags): string {
   if (entries.length === 0) {
     const onlyRequests = flags.all !== true && flags.state === undefined && !flags.expiring;
     return onlyRequests ? "No requests wait." : "No certificates.";
@@ -66,11 +74,18 @@ function renderList({ entries, total }: CaList, flags: ListFlags): string {
     entry.serial ?? "-",
     entry.notAfter ?? "-",
     entry.fingerprint,
+    oneLine(besides(entry), BESIDES_CHARACTERS_MAX),
   ]);
-  const head = ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT"];
+  const head = ["NAME", "STATE", "SERIAL", "EXPIRES", "SHA-256 FINGERPRINT", "BESIDES"];
   const table = renderTable(head, rows);
   const left = total - entries.length;
   return left === 0 ? table : `${table}\n… and ${left} more.`;
+}
+
+/** What a certificate is or would be good for besides its name. */
+function besides({ name, altNames, extensions }: CaList["entries"][number]): string {
+  const others = altNames.filter((altName) => altName !== `DNS:${name}`);
+  return [...others, ...textsOf(extensions)].join(", ") || "-";
 }
 
 export function addCaShow(ca: Command): void {
@@ -79,6 +94,7 @@ export function addCaShow(ca: Command): void {
     .description("all that there is of a name: its certificates, also former ones, and its request")
     .option("--pem", "print the newest certificate as PEM")
     .option("--json", "print JSON")
+    .addHelpText("after", SHOW_HELP)
     .action(async (what: string, flags: { pem?: boolean; json?: boolean }) => {
       const path = `/v1/ca/show/${encodeURIComponent(what)}`;
       const shown = await callDaemon("GET", path, { answer: CaShown });
@@ -105,7 +121,7 @@ export function renderShown({ certificates, request }: CaShown): string {
       issuer: one.issuer,
       key: one.key,
       "alt names": one.altNames.join(", "),
-      authorization: renderExtensions(one.authorizationExtensions),
+      authorization: textsOf(one.authorizationExtensions).join(", "),
       "SHA-256": one.fingerprint,
     });
   });
@@ -113,7 +129,7 @@ export function renderShown({ certificates, request }: CaShown): string {
     blocks.unshift(
       lines(`${request.name}: a request waits`, {
         "alt names": request.subject_alt_names.join(", "),
-        authorization: renderExtensions(request.authorization_extensions),
+        authorization: textsOf(request.authorization_extensions).join(", "),
         "SHA-256": request.fingerprint,
       }),
     );
@@ -121,13 +137,26 @@ export function renderShown({ certificates, request }: CaShown): string {
   return blocks.join("\n\n");
 }
 
-function renderExtensions(extensions: Record<string, string>): string {
-  return Object.entries(extensions)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(", ");
+function textsOf(extensions: Record<string, string>): string[] {
+  return Object.entries(extensions).map(([name, value]) => `${name}=${value}`);
 }
 
 function lines(head: string, fields: Record<string, string | undefined>): string {
   const there = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
-  return [head, ...there.map(([name, value]) => `  ${name.padEnd(14)} ${value ?? ""}`)].join("\n");
+  // What a request asks for is anybody's text, and this is what it is judged by.
+  const texts = there.map(([name, value]) => [name, oneLine(value ?? "", FIELD_CHARACTERS_MAX)]);
+  return [head, ...texts.map(([name = "", text]) => `  ${name.padEnd(14)} ${text}`)].join("\n");
 }
+
+const LIST_HELP = `
+  understudy ca list
+  understudy ca list --all "web*.example.com"
+  understudy ca list --expiring 30d
+
+Exit code: 0 answered, also where there is none; 1 refused or failed.`;
+
+const SHOW_HELP = `
+  understudy ca show web7.example.com
+  understudy ca show 1F --pem
+
+Exit code: 0 shown, 1 there is none, or it failed.`;

@@ -24,9 +24,9 @@ export function addCaReissue(ca: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nWith names: every server's, and it returns when all edges show them. Without: this server's." +
+      "\n  understudy ca reissue --alt-name puppet2.example.com\n\nWith names: every server's, and it returns when all edges show them. Without: this server's." +
         "\nKeys stay, no connection breaks, and former certificates stay valid." +
-        "\nExit code: 0 done, 3 a server doesn't show the names yet (it will by itself).",
+        "\n\nExit code: 0 done, 1 refused or failed, 3 a server doesn't show the names yet (it will by itself).",
     )
     .action(async ({ altName = [], json }: { altName?: string[]; json?: boolean }) => {
       const output = createOutput(json === true);

@@ -32,7 +32,8 @@ export function addCaRestore(ca: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nRefused on a member of a cluster, and while puppetserver runs. The backup is read through before\n" +
+      "\n  understudy ca restore /root/ca.backup\n\n" +
+        "Refused on a member of a cluster, and while puppetserver runs. The backup is read through before\n" +
         "anything is written. Then: understudy init, which takes the CA over.\n\n" +
         "Exit code: 0 restored, 1 refused or failed: the CA directory is as it was.",
     )

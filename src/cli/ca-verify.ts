@@ -20,7 +20,7 @@ export function addCaVerify(ca: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nChanges nothing. Exit code: 0 all is as it must be, 1 something isn't, 3 etcd or an edge can't be asked.",
+      "\n  understudy ca verify\n\nChanges nothing.\n\nExit code: 0 all is as it must be, 1 something isn't, 3 etcd or an edge can't be asked.",
     )
     .action(async ({ json }: { json?: boolean }) => {
       const output = createOutput(json === true);

@@ -9,6 +9,8 @@ import { createOutput, EXIT } from "./output.ts";
 /** Revoking waits for every edge, and signing may wait for an election. */
 const CHANGE_MS = 60_000;
 
+const REFUSED = "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet";
+
 const COMMANDS: Record<string, Adder> = {
   list: addLists,
   show: addLists,
@@ -16,7 +18,7 @@ const COMMANDS: Record<string, Adder> = {
     addChange(ca, {
       verb: "sign",
       description: "sign waiting requests",
-      help: "Exit code: 0 all signed, 1 some not.",
+      help: "  understudy ca sign web7.example.com\n\nExit code: 0 all signed, 1 some not.",
       past: "signed",
       all: "every request that waits",
     }),
@@ -25,15 +27,21 @@ const COMMANDS: Record<string, Adder> = {
       verb: "revoke",
       description:
         "revoke certificates; returns when every edge has confirmed that it refuses them",
-      help: "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet, 1 some not revoked.",
+      help: `  understudy ca revoke web7.example.com
+  understudy ca revoke --serial 1F
+
+${REFUSED}, 1 some not revoked.`,
       past: "revoked",
       serials: true,
     }),
   clean: async (ca) =>
     addChange(ca, {
       verb: "clean",
-      description: "revoke certificates and forget the names, so that they can be requested anew",
-      help: "Exit code: as revoke.",
+      description:
+        "revoke certificates and forget the names with what waits for them, so that they can be requested anew",
+      help: `  understudy ca clean web7.example.com
+
+${REFUSED}, 1 some not cleaned.`,
       past: "cleaned",
     }),
   generate: async (ca) => (await import("./ca-generate.ts")).addCaGenerate(ca),

@@ -21,10 +21,11 @@ export function addCapacity(program: Command): void {
 }
 
 /** The judgement as text for people. */
-export function renderCapacity({ members, jrubies, now, busiest, without }: Capacity): string {
+export function renderCapacity(capacity: Capacity): string {
+  const { members, jrubies, now, busiest, without, missing } = capacity;
   const rows = members.map((each) => [
     each.id,
-    String(each.jrubies),
+    each.up === each.jrubies ? String(each.jrubies) : `${each.up} of ${each.jrubies} up`,
     String(each.busy),
     String(each.queued),
     each.responseMs === 0 ? "-" : `${(each.responseMs / 1000).toFixed(2)} s`,
@@ -43,11 +44,16 @@ export function renderCapacity({ members, jrubies, now, busiest, without }: Capa
   if (without === undefined)
     lines.push("There is one member with puppetservers: its loss ends all.");
   else if (busiest !== undefined) lines.push(describeLoss(without, busiest.load));
+  for (const id of missing) {
+    lines.push(`! ${id} doesn't answer: what its edge had for puppetservers isn't counted.`);
+  }
   return lines.join("\n");
 }
 
 function describeLoss(without: NonNullable<Capacity["without"]>, load: number): string {
   const { id, jrubies, carries, lacking } = without;
+  if (jrubies === 0)
+    return `Without ${id} no puppetserver is up. One that is drained would be asked.`;
   const left = `Without ${id} ${jrubies} JRubies are left`;
   if (!carries) return `${left}: ${lacking} too few. Agents' runs would queue up.`;
   const more = load === 0 ? 0 : Math.floor(((jrubies * BUSY_MAX) / load - 1) * 100);
@@ -55,11 +61,14 @@ function describeLoss(without: NonNullable<Capacity["without"]>, load: number): 
 }
 
 const HELP = `
+  understudy capacity
+
 The load is the mean number of requests that puppetservers worked on or that waited: 3.0 keeps three JRubies busy
 all the time. JRubies should be busy for at most ${BUSY_MAX * 100} % of it, since requests come at random. Each daemon remembers a
 day of half hours, since its own start.
 
 What to do when it is too little: more JRubies (max-active-instances in puppetserver.conf, with memory for each),
-another server, a longer runinterval, or a splay so that agents don't all come at once.
+another server, a longer runinterval, or a splay so that agents don't all come at once. What is down, starting or
+drained isn't counted on: understudy status says why it is.
 
 Exit code: 0 answered, 1 this server's daemon can't be asked.`;

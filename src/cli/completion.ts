@@ -7,12 +7,20 @@ export function addCompletion(program: Command): void {
     .command("completion")
     .argument("<shell>", "bash")
     .description("print the completion script of a shell")
+    .addHelpText("after", HELP)
     .action((shell: string, _options: object, command: Command) => {
       if (shell !== "bash")
         command.error(`error: there is no completion for ${shell}; there is: bash`);
       process.stdout.write(renderBashCompletion(program));
     });
 }
+
+const HELP = `
+  understudy completion bash > /etc/bash_completion.d/understudy
+
+The package brings it already.
+
+Exit code: 0 printed, 2 there is none for that shell.`;
 
 /** A bash script that completes commands and options. */
 export function renderBashCompletion(program: Command): string {

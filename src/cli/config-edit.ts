@@ -77,12 +77,16 @@ async function readText(path: string): Promise<string> {
 
 async function runEditor(file: string): Promise<void> {
   const editor = process.env["VISUAL"] ?? process.env["EDITOR"] ?? "sensible-editor";
+  // Ctrl-C is the editor's: the terminal sends it to us and to the shell as well.
+  const ignore = () => undefined;
+  process.on("SIGINT", ignore);
   // As other programs do: what is in the variable is a command line.
-  const child = spawn("/bin/sh", ["-c", `${editor} "$1"`, "sh", file], { stdio: "inherit" });
+  const script = `trap : INT\n${editor} "$1"`;
+  const child = spawn("/bin/sh", ["-c", script, "sh", file], { stdio: "inherit" });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", resolve);
-  });
+  }).finally(() => process.off("SIGINT", ignore));
   if (code === 0) return;
   throw new Fault("config.editor", `the editor (${editor}) ended with ${code ?? "a signal"}`, {
     hints: [`Nothing was changed. The text is in ${file}`],

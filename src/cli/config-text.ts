@@ -7,6 +7,7 @@ import type { Settings } from "../cluster/schema.ts";
 import {
   CATALOG,
   editableOf,
+  jsonForm,
   SETTING_KEYS,
   type SettingChange,
 } from "../cluster/settings/catalog.ts";
@@ -22,16 +23,12 @@ const MADE_FROM = /^\/\/ revision (\d{1,15})\b/m;
 export function renderText(settings: Settings, revision: number): string {
   const values = editableOf(settings);
   const lines = SETTING_KEYS.flatMap((key) => {
-    const { what, form } = CATALOG[key];
+    const { what } = CATALOG[key];
     const value = values[key];
     // What isn't set is shown, and stays unset while its line is a comment.
     const line =
       value === undefined ? `  // "${key}": …,` : `  "${key}": ${JSON.stringify(value)},`;
-    return [
-      "",
-      `  // ${what} (${key === "puppetdbNodeTtlS" ? "seconds, 0 for ever" : form})`,
-      line,
-    ];
+    return ["", `  // ${what} (${jsonForm(key)})`, line];
   });
   return [
     HEAD,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { Settings } from "../cluster/schema.ts";
-import { editableOf } from "../cluster/settings/catalog.ts";
+import { editableOf, withWish } from "../cluster/settings/catalog.ts";
 import { parseText, renderChanges, renderText, revisionIn } from "./config-text.ts";
 import { renderShown } from "./config.ts";
 
@@ -29,6 +29,36 @@ test("renderText shows what isn't set, so that it can be", () => {
   assert.match(text, /^ {2}\/\/ .*\(1, 3 or 5\)\n {2}"voters": 3,$/m);
   const set = text.replace('// "puppetdbNodeTtlS": …,', '"puppetdbNodeTtlS": 86400,');
   assert.equal(parseText(set)["puppetdbNodeTtlS"], 86_400);
+});
+
+test("renderText says of what isn't set how it is in JSON, and such is taken", () => {
+  const EXAMPLES: Record<string, [string, unknown]> = {
+    puppetdbClients: ['["NAME"]', ["grafana.test"]],
+    puppetdbNodeTtlS: ["seconds, 0 for ever", 86_400],
+    reportReceivers: ['[{"name": "NAME", "url": "URL"}]', [{ name: "a", url: "https://x.test/" }]],
+    probeEveryS: ["seconds, 0 for never", 60],
+    drills: ['[{"kind": "KIND", "when": "DAY HH:MM"}]', [{ kind: "edge-kill", when: "Tue 10:00" }]],
+    drillWindows: ['["DAY-DAY HH:MM-HH:MM"]; []: at any time', ["Mon-Fri 09:00-17:00"]],
+  };
+  const empty = Settings.parse({ sharedName: "puppet.lab.test" });
+  const lines = renderText(empty, 10).split("\n");
+  const unset = lines.flatMap((line, at) => {
+    const key = /^ {2}\/\/ "(\w+)": …,$/.exec(line)?.[1];
+    return key === undefined ? [] : [[key, lines[at - 1] ?? ""] as const];
+  });
+  assert.deepEqual(
+    unset.map(([key]) => key),
+    Object.keys(EXAMPLES),
+  );
+  for (const [key, said] of unset) {
+    const [form = "", value] = EXAMPLES[key] ?? [];
+    assert.ok(said.endsWith(`(${form})`), said);
+    assert.deepEqual(withWish(empty, { [key]: value }, [])[key as "drills"], value);
+  }
+  assert.throws(
+    () => withWish(empty, { drills: ["edge-kill=Tue 10:00"] }, []),
+    (error) => isFault(error, "config.refused") && /in JSON: \[\{"kind"/.test(error.message),
+  );
 });
 
 for (const text of ["", "[]", "null", "{", '{"voters": 3', "// only a comment"]) {

@@ -54,7 +54,7 @@ export function addConfig(program: Command): void {
     .description("put one setting back to what it is without anybody's word")
     .option("--dry-run", "only say what would change")
     .option("--json", "print JSON")
-    .addHelpText("after", CHANGE_CODES)
+    .addHelpText("after", `\n  understudy config unset acceptProxyFrom\n${CHANGE_CODES}`)
     .action(async (key: string, flags: Flags) => changeOne(key, defaultOf(requireKey(key)), flags));
   config
     .command("edit")
@@ -62,7 +62,7 @@ export function addConfig(program: Command): void {
     .option("--file <file>", "begin with this text, as one that was kept")
     .option("--dry-run", "only say what would change")
     .option("--json", "print JSON")
-    .addHelpText("after", CHANGE_CODES)
+    .addHelpText("after", `\n  understudy config edit\n${CHANGE_CODES}`)
     .action(async (flags: Flags & { file?: string }) => {
       const output = createOutput(flags.json === true);
       const change = async (wish: ConfigChange) => send(wish, flags);
@@ -91,7 +91,7 @@ function addReading(config: Command): void {
     .command("show")
     .description("every setting, what it is, and how it is typed")
     .option("--json", "print JSON")
-    .addHelpText("after", READ_CODES)
+    .addHelpText("after", `\n  understudy config show\n${READ_CODES}`)
     .action(async (flags: Flags) => {
       const shown = await readShown();
       createOutput(flags.json === true).result(shown, renderShown(shown));
@@ -101,7 +101,7 @@ function addReading(config: Command): void {
     .argument("[revision]", "a former state; else the one before the last change")
     .description("what is otherwise now than it was")
     .option("--json", "print JSON")
-    .addHelpText("after", READ_CODES)
+    .addHelpText("after", `\n  understudy config diff\n${READ_CODES}`)
     .action(async (text: string | undefined, flags: Flags) => {
       const { former } = await readHistory();
       const last = former.at(-1);
@@ -117,7 +117,14 @@ function addReading(config: Command): void {
     .command("history")
     .description("former states that are kept, and what the change after each was")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nWho it was: understudy history --kind command setting")
+    .addHelpText(
+      "after",
+      `
+  understudy config history
+
+Who it was: understudy history --kind command setting
+${READ_CODES}`,
+    )
     .action(async (flags: Flags) => {
       const answer = await readHistory();
       createOutput(flags.json === true).result(answer, renderFormer(answer));

@@ -68,7 +68,10 @@ export function addDrain(program: Command): void {
     .argument("<server>", "its name, or the first label of it")
     .description("give a drained server work again")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 it isn't drained, 1 refused or failed.")
+    .addHelpText(
+      "after",
+      "\n  understudy undrain s3\n\nExit code: 0 it isn't drained, 1 refused or failed.",
+    )
     .action(undrain);
 }
 

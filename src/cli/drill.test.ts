@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exitOf, renderPlan } from "./drill.ts";
+import { describeStop, exitOf, renderPlan } from "./drill.ts";
 import { EXIT } from "./output.ts";
 import { describeAll, describeProbe } from "./probe.ts";
 
@@ -19,11 +19,17 @@ const ENDS: [Parameters<typeof exitOf>[0], number][] = [
   [{ outcome: "done", left: ["s1 doesn't answer"] }, EXIT.unconfirmed],
   [{ outcome: "stopped", left: [] }, EXIT.unconfirmed],
   [{ outcome: "failed", left: [] }, EXIT.failed],
+  [{ outcome: "failed", left: ["s1 doesn't answer"] }, EXIT.unconfirmed],
 ];
 for (const [report, code] of ENDS) {
   test(`exitOf ${report.outcome} with ${report.left.length} left is ${code}`, () =>
     assert.equal(exitOf(report), code));
 }
+
+test("describeStop says nothing of stopping where nothing runs", () => {
+  assert.match(describeStop({ running: true }), /^It stops/);
+  assert.match(describeStop({ running: false }), /nothing to stop/);
+});
 
 test("describeProbe is one line, whatever an answer says", () => {
   const at = Date.parse("2026-12-01T10:00:00Z");

@@ -59,6 +59,10 @@ export function addDrill(program: Command): void {
     .command("list")
     .description("the drills that were held, newest first")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy drill list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const answer = await callDaemon("GET", "/v1/drills", { answer: DrillReports });
       createOutput(flags.json === true).result(answer, describeList(answer));
@@ -69,14 +73,23 @@ export function addDrill(program: Command): void {
     .description("the report of one drill")
     .option("--html <file>", "write it as a page with a chart, which needs nothing else")
     .option("--json", "print JSON")
-    .addHelpText("after", "\n  understudy drill show 3f2a9c0d1e4b --html drill.html")
+    .addHelpText(
+      "after",
+      "\n  understudy drill show 3f2a9c0d1e4b --html drill.html\n\nExit code: 0 shown, 1 there is none, or its server doesn't answer.",
+    )
     .action(show);
   drill
     .command("stop")
     .description("stop the drill under way, and undo it")
+    .addHelpText(
+      "after",
+      "\n  understudy drill stop\n\nExit code: 0 it stops, or none is under way; 1 its server can't be told.",
+    )
     .action(async () => {
+      // Whose driver can't be asked isn't seen to run, and then the stopping throws.
+      const before = await look();
       await callDaemon("POST", "/v1/drill/stop", { answer: Done });
-      createOutput(false).result({}, "It stops: understudy drill list");
+      createOutput(false).result({}, describeStop(before));
     });
 }
 
@@ -87,10 +100,10 @@ const HELP = `
 
 The server is chosen sensibly where --server doesn't say. It is refused where the cluster couldn't bear it. The way
 back is set before anything is broken, as a timer of systemd's. Meanwhile a synthetic agent connects all the time and
-asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See docs/drills.md.
+asks for catalogs. Held by themselves: understudy config set drills "edge-kill=Tue 10:00". See /usr/share/doc/understudy/drills.md.
 
-Exit code: 0 it went through, the cluster is as before; 1 refused or failed; 2 wrong usage; 3 it was stopped, or
-something is worse than before.`;
+Exit code: 0 it went through, the cluster is as before; 1 refused, or failed and all is as before; 2 wrong usage; 3 it
+was stopped, or something is worse than before.`;
 
 function helpOf(kind: DrillKind): string {
   const { expected, back } = KINDS[kind];
@@ -121,13 +134,15 @@ async function hold(kind: DrillKind, flags: Flags, output: Output): Promise<void
     throw new Fault("drill.refused", first, { hints: more });
   }
   await confirm(plan.lines, plan.server, flags, output);
+  // Now: a drill that is asked for begins, also when nobody waits for the answer any more.
+  const asked = createAsked(output);
   // The server that was shown, whatever is the sensible one a moment later.
   const started = await callDaemon("POST", "/v1/drill", {
     body: { kind, server: plan.server },
     answer: DrillStarted,
     withinMs: ASK_MS,
   });
-  await follow(started.id, output);
+  await follow(started.id, output, asked);
   const { report } = await readReport(started.id);
   output.result(report, renderReport(report));
   process.exitCode = exitOf(report);
@@ -142,24 +157,30 @@ export function renderPlan({ lines, refused }: DrillPlanAnswer): string {
   ].join("\n");
 }
 
+/** What stopping comes to, where it was so before. */
+export function describeStop({ running }: Pick<DrillProgress, "running">): string {
+  return running
+    ? "It stops, and is undone: understudy drill list"
+    : "No drill is under way: nothing to stop.";
+}
+
 /** The table, and whose reports are missing in it. */
 export function describeList({ reports, missing }: DrillReports): string {
   const silent = `! Without those that ${missing.join(", ")} drove: no answer.`;
   return [renderList(reports), ...(missing.length === 0 ? [] : ["", silent])].join("\n");
 }
 
-/** What the command ends with. */
+/** What the command ends with. That something is left worse goes before why. */
 export function exitOf({ outcome, left }: Pick<DrillReport, "outcome" | "left">): number {
-  if (outcome === "failed") return EXIT.failed;
-  return outcome === "stopped" || left.length > 0 ? EXIT.unconfirmed : EXIT.ok;
+  if (outcome === "stopped" || left.length > 0) return EXIT.unconfirmed;
+  return outcome === "failed" ? EXIT.failed : EXIT.ok;
 }
 
 /**
  * Tells what it is at until it is over. Ctrl-C stops it; a second one, or a lost terminal, leaves
  * it.
  */
-async function follow(id: string, output: Output): Promise<void> {
-  const asked = createAsked(output);
+async function follow(id: string, output: Output, asked: Asked): Promise<void> {
   let said = 0;
   let heardMs = monotonicMs();
   let stopped = false;
@@ -197,7 +218,13 @@ function left(id: string): Fault {
   });
 }
 
-function createAsked(output: Output) {
+interface Asked {
+  times(): number;
+  /** Aborts at the next time. */
+  signal(): AbortSignal;
+}
+
+function createAsked(output: Output): Asked {
   let times = 0;
   let nudge = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

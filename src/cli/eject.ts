@@ -37,12 +37,14 @@ export function addEject(program: Command): void {
 }
 
 const HELP = `
+  understudy eject --dry-run
+
 Run it on the server that is to have the CA. One transaction ends signing and revoking on every server; then the
 CA directory here gets all that was ever issued, puppetserver restarts with its own CA service, and the other
 servers pass what agents ask of a CA on to it. Catalogs, files, addresses go on as before; what stock's CA revokes
 is refused by every edge within seconds. Interrupted at any point, it is finished by the same command.
 
-There is no way back but a new init: docs/eject.md, in /usr/share/doc/understudy/.
+There is no way back but a new init: /usr/share/doc/understudy/eject.md
 
 Exit code: 0 done, or it was done before; 1 refused or failed; 3 done, but a server doesn't send agents there yet.`;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { entryOf } from "../cluster/history/entry.ts";
-import { describeEntry, readQuery, readWhen, renderHistory } from "./history.ts";
+import { describeEntry, readQuery, readSpan, readWhen, renderHistory } from "./history.ts";
 
 const NOW_MS = Date.parse("2026-11-20T12:00:00Z");
 const at = (what: string, more: object = {}) =>
@@ -49,6 +49,18 @@ test("readWhen takes durations and times", () => {
   assert.equal(readWhen("100y", NOW_MS), 0);
 });
 
+test("readWhen takes a day, as a time without Z, for one of this server's time zone", () => {
+  const zone = process.env["TZ"];
+  process.env["TZ"] = "Asia/Tokyo";
+  try {
+    assert.equal(readWhen("2026-11-20", NOW_MS), Date.parse("2026-11-19T15:00Z"));
+    assert.equal(readWhen("2026-11-20 00:00", NOW_MS), Date.parse("2026-11-19T15:00Z"));
+  } finally {
+    if (zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = zone;
+  }
+});
+
 for (const flags of [
   { since: "yesterday" },
   { until: "2026-13-45" },
@@ -66,6 +78,18 @@ for (const flags of [
     );
   });
 }
+
+test("readSpan refuses an end before the beginning: nothing would have happened then", () => {
+  const query = new URLSearchParams();
+  assert.throws(
+    () => readSpan({ since: "1h", until: "2h" }, NOW_MS),
+    (error) => isFault(error, "cli.option") && /--until.*before --since/.test(error.message),
+  );
+  query.set("sinceMs", String(NOW_MS - 7_200_000));
+  query.set("untilMs", String(NOW_MS - 3_600_000));
+  assert.equal(readSpan({ since: "2h", until: "1h" }, NOW_MS).toString(), query.toString());
+  assert.equal(readSpan({}, NOW_MS).toString(), "");
+});
 
 test("readQuery asks for kinds that are parted by commas or spaces", () => {
   const query = readQuery({ limit: "5", kind: ["member,etcd", "ca"], since: "1h" }, NOW_MS);

@@ -44,9 +44,7 @@ export function addHistory(program: Command): void {
 
 /** The query that the options ask for. Throws Fault `cli.option`, `base.duration`. */
 export function readQuery(flags: Flags, nowMs: number): string {
-  const query = new URLSearchParams();
-  if (flags.since !== undefined) query.set("sinceMs", String(readWhen(flags.since, nowMs)));
-  if (flags.until !== undefined) query.set("untilMs", String(readWhen(flags.until, nowMs)));
+  const query = readSpan(flags, nowMs);
   const kinds = (flags.kind ?? []).flatMap((text) => text.split(","));
   const unknown = kinds.find((kind) => !Object.hasOwn(KINDS, kind));
   if (unknown !== undefined) {
@@ -63,12 +61,30 @@ export function readQuery(flags: Flags, nowMs: number): string {
   return query.toString();
 }
 
+/** The part of a query that says of which time. Throws Fault `cli.option`, `base.duration`. */
+export function readSpan(
+  { since, until }: Pick<Flags, "since" | "until">,
+  nowMs: number,
+): URLSearchParams {
+  const query = new URLSearchParams();
+  const sinceMs = since === undefined ? undefined : readWhen(since, nowMs);
+  const untilMs = until === undefined ? undefined : readWhen(until, nowMs);
+  if (sinceMs !== undefined) query.set("sinceMs", String(sinceMs));
+  if (untilMs !== undefined) query.set("untilMs", String(untilMs));
+  if (sinceMs !== undefined && untilMs !== undefined && untilMs < sinceMs) {
+    throw new Fault("cli.option", `--until ${until} is before --since ${since}`);
+  }
+  return query;
+}
+
 /** A time as people say it: so long ago, or a date. Throws Fault `cli.option`. */
 export function readWhen(text: string, nowMs: number): number {
   if (/^[\dydhms ]+$/.test(text) && !/^\d{4}$/.test(text)) {
     return Math.max(0, nowMs - parseDuration(text) * 1000);
   }
-  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text.replace(" ", "T")) : Number.NaN;
+  // By itself JavaScript would take a bare day for one of UTC.
+  const whole = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text.replace(" ", "T");
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(whole) : Number.NaN;
   if (!Number.isNaN(ms)) return Math.max(0, ms);
   throw new Fault("cli.option", `"${text}" is no time`, {
     hints: ["So long ago: 2h, 3d. A time: 2026-11-20, 2026-11-20T10:00 (of this server), …T10:00Z"],

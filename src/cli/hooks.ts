@@ -21,7 +21,10 @@ export function addHooks(program: Command): void {
     .command("list")
     .description("this server's hooks, and what the last run of each came to")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 listed, 1 the daemon doesn't answer.")
+    .addHelpText(
+      "after",
+      "\n  understudy hooks list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const list = await callDaemon("GET", "/v1/hooks", { answer: HookList });
       createOutput(flags.json === true).result(list, renderHooks(list));
@@ -45,7 +48,8 @@ export function addHooks(program: Command): void {
 
 /** The table; what isn't run says why. */
 export function renderHooks({ folder, hooks }: HookList): string {
-  if (hooks.length === 0) return `There are no hooks in ${folder}: see hooks.md.`;
+  if (hooks.length === 0)
+    return `There are no hooks in ${folder}: see /usr/share/doc/understudy/hooks.md`;
   const rows = hooks.map(({ name, runs, because, waiting, dropped, last }) => {
     if (!runs)
       return [oneLine(name, TEXT_MAX), `isn't run: ${oneLine(because, TEXT_MAX)}`, "-", "-", "-"];

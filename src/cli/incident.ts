@@ -6,7 +6,7 @@ import { oneLine } from "../base/printable.ts";
 import { Incident, type IncidentLine } from "../cluster/history/incident.ts";
 import { wallMs } from "../host/clock.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
-import { describeEntry, readWhen, renderTime } from "./history.ts";
+import { describeEntry, readSpan, renderTime } from "./history.ts";
 import { createOutput } from "./output.ts";
 
 const TEXT_MAX = 400;
@@ -31,9 +31,8 @@ export function addIncident(program: Command): void {
       if (format !== "markdown" && format !== "json") {
         throw new Fault("cli.option", `--format "${format}": markdown or json`);
       }
-      const query = new URLSearchParams({ sinceMs: String(readWhen(since, wallMs())) });
-      if (until !== undefined) query.set("untilMs", String(readWhen(until, wallMs())));
-      const path = `/v1/incident?${query.toString()}`;
+      const span = { since, ...(until !== undefined && { until }) };
+      const path = `/v1/incident?${readSpan(span, wallMs()).toString()}`;
       const incident = await callDaemon("GET", path, { answer: Incident });
       createOutput(format === "json").result(incident, renderIncident(incident));
     });

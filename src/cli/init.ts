@@ -118,6 +118,9 @@ async function lookAtAuthority(
 }
 
 const HELP = `
+  understudy init --name puppet.example.com --vip 10.0.0.10/24 --dry-run
+  understudy init --name puppet.example.com --vip 10.0.0.10/24
+
 What it does: makes the cluster's certificates, starts a shared record (etcd), takes over the Puppet CA that is
 here or makes a new one, puts HAProxy on port 8140 and puppetserver behind it. Every file that it edits is kept
 beside it as FILE.before-understudy. What is odd in the CA directory (files without a line in the inventory, serials

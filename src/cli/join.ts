@@ -41,7 +41,7 @@ export function addJoin(program: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nMake a token on a server of the cluster: understudy token create\n" +
+      "\n  understudy join https://10.0.0.11:9140\n\nMake a token on a server of the cluster: understudy token create\n" +
         "Interrupted, it is finished by the same command with the same token.\n\n" +
         "Exit code: 0 done, 1 refused or failed.",
     )

@@ -20,6 +20,8 @@ const REMOVE_MS = 240_000;
 /** Each voter rewrites its database, one after the other. */
 const COMPACT_MS = 600_000;
 const COMPACT_HELP = `
+  understudy member compact
+
 One voter after the other, the leader last, each busy for some seconds; agents notice nothing, a change waits. It is
 refused while a voter doesn't answer. Former versions of keys go by themselves after an hour; this gives their space back too.
 
@@ -36,6 +38,10 @@ export function addMember(program: Command): void {
     .command("list")
     .description("who is a member")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy member list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (options: { json?: boolean }) => {
       const status = await callDaemon("GET", "/v1/status", { answer: ClusterStatus });
       const rows = status.members.map(({ member: each, local, because }) => [
@@ -51,20 +57,22 @@ export function addMember(program: Command): void {
     });
   member
     .command("remove")
-    .argument("<name>", "the member's name, as in the list")
+    .argument("<name>", "its name, or the first label of it")
     .description("take a dead server out of the cluster, and every right from its certificates")
     .option("--yes", "don't ask")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExit code: 0 removed, 1 refused, 3 removed, but a member could not be told yet.",
+      "\n  understudy member remove s3.example.com\n\nFor a server that is dead for good; one that runs leaves by itself: understudy leave, there." +
+        "\n\nExit code: 0 removed, 1 refused, 3 removed, but a member could not be told yet.",
     )
-    .action(async (id: string, flags: RemoveFlags) => {
+    .action(async (name: string, flags: RemoveFlags) => {
       const output = createOutput(flags.json === true);
       const plan = await callDaemon("POST", "/v1/members/removal-plan", {
-        body: { id },
+        body: { id: name },
         answer: RemovalPlan,
       });
+      const { id } = plan;
       if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
       await confirm(plan.lines, id, flags, output);
       const options = { body: { id }, answer: RemovalDone, withinMs: REMOVE_MS };
@@ -78,6 +86,10 @@ export function addMember(program: Command): void {
     .argument("<count>", "1, 3 or 5")
     .description("how many servers vote in etcd, as soon as there are enough")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy member voters 5\n\nExit code: 0 it is wanted now, also where there are too few servers yet; 1 refused or failed.",
+    )
     .action(async (count: string, options: { json?: boolean }) => {
       const voters = Number(count);
       if (![1, 3, 5].includes(voters)) {
@@ -116,7 +128,7 @@ export function addMember(program: Command): void {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExit code: 0 left, 1 refused, 3 left, but a member could not be told yet.",
+      "\n  understudy leave\n\nExit code: 0 left, 1 refused, 3 left, but a member could not be told yet.",
     )
     .action(async (flags: RemoveFlags) => {
       const output = createOutput(flags.json === true);

@@ -1,7 +1,6 @@
 // understudy pause, resume: what Understudy does by itself is left for a while, and is said to be.
 
 import type { Command } from "commander";
-import { Fault } from "../base/fault.ts";
 import { renderLocalTime } from "../base/local-time.ts";
 import { wallMs } from "../host/clock.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
@@ -9,9 +8,6 @@ import { PauseAnswer, PauseWish } from "../setup/work-contract.ts";
 import { endOf } from "./drain.ts";
 import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
-
-/** Longer ones are forgotten: it can be said again. */
-const PAUSE_MS_MAX = 7 * 86_400_000;
 
 interface Flags {
   reason: string;
@@ -39,7 +35,10 @@ export function addPause(program: Command): void {
     .description("end what was paused: all of it, or one scope")
     .option("--scope <what>", SCOPES, collect, [])
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit code: 0 it isn't paused, 1 refused or failed.")
+    .addHelpText(
+      "after",
+      "\n  understudy resume --scope addresses\n\nExit code: 0 it isn't paused, 1 refused or failed.",
+    )
     .action(resume);
 }
 
@@ -68,9 +67,6 @@ async function pause(flags: Flags): Promise<void> {
   const scopes = flags.scope.length === 0 ? ["addresses", "chores"] : flags.scope;
   const given = flags.for === undefined && flags.until === undefined ? { for: "2h" } : flags;
   const until = endOf(given, nowMs) ?? "";
-  if (Date.parse(until) > nowMs + PAUSE_MS_MAX) {
-    throw new Fault("cli.option", "a pause lasts a week at most: say it again before it ends");
-  }
   const reason = check(PauseWish.shape.reason, "--reason", flags.reason);
   const body = { scopes, reason, until };
   const said = await callDaemon("POST", "/v1/pauses", { body, answer: PauseAnswer });

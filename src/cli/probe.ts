@@ -43,7 +43,7 @@ const HELP = `
 
 A new connection each time, to the first virtual IP or else the shared name, with a certificate of its own
 (understudy-probe.SERVER) that is made at the first time. Its catalog is what your site gives a node of that name; couriers
-keep nothing of it. All the time, on every server: understudy config set probeEveryS 60s. See docs/drills.md.
+keep nothing of it. All the time, on every server: understudy config set probeEveryS 60s. See /usr/share/doc/understudy/drills.md.
 
 Exit code: 0 every catalog came; 1 one didn't, or this server's daemon can't be asked.`;
 

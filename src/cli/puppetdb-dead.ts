@@ -44,6 +44,10 @@ export function addPuppetdbDead(puppetdb: Command): void {
     .command("list")
     .description("which, and why")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb dead list\n\nExit code: 0 listed, 1 this server's courier doesn't answer.",
+    )
     .action(async (flags: Flags) => {
       const letters = await readLetters();
       createOutput(flags.json === true).result(letters, renderLetters(letters));
@@ -55,6 +59,10 @@ export function addPuppetdbDead(puppetdb: Command): void {
     .option("--body", "print what it says, and nothing else")
     .option("--puppetdb <name>", "if two have refused it: the server whose PuppetDB is meant")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb dead show --body 0b9e2f4c-6d1a-4e57-9a35-7c1d2e8f4a60\n\nExit code: 0 shown, 1 there is none, or this server's courier doesn't answer.",
+    )
     .action(show);
   for (const [act, what] of [
     ["retry", "send them to the PuppetDB that refused them once more"],
@@ -67,6 +75,13 @@ export function addPuppetdbDead(puppetdb: Command): void {
       .option("--all", "all of the list")
       .option("--puppetdb <name>", "only those of this server's PuppetDB")
       .option("--json", "print JSON")
+      .addHelpText(
+        "after",
+        `
+  understudy puppetdb dead ${act} --all
+
+Exit code: 0 done, 1 refused or failed: nothing is done.`,
+      )
       .action(async (ids: string[], flags: Flags) => order(act, ids, flags));
   }
 }

@@ -111,11 +111,15 @@ export function renderDiff({ compared, missing, rows, total }: PuppetdbDiff): st
 }
 
 const SYNC_HELP = `
+  understudy puppetdb sync
+
 It runs by itself after PuppetDB was down, and every ten minutes. Interrupted, it goes on; what is level is left alone.
 
 Exit code: 0 level, 1 refused, or not level yet.`;
 
 const DIFF_HELP = `
+  understudy puppetdb diff
+
 Compares all that answer, reports of the last 13 days among them. What agents send meanwhile may differ for a moment.
 
 Exit code: 0 no difference, 3 differences or one that wasn't compared, 1 failed.`;

@@ -6,8 +6,8 @@ import { Fault } from "../base/fault.ts";
 import { renderDuration } from "../base/duration.ts";
 import { renderTable } from "../base/table.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
+import { findMember } from "../cluster/find-member.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
-import { Certname } from "../cluster/schema.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import { renderSync } from "../cluster/sync-status.ts";
 import { wallMs } from "../host/clock.ts";
@@ -17,7 +17,6 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/puppetdb.ts";
 import { comparePuppetdb } from "../setup/puppetdb-compare.ts";
 import { onInterruption, runSteps } from "../setup/steps.ts";
-import { check } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { addPuppetdbDead } from "./puppetdb-dead.ts";
 import { requireRoot } from "./pass-preflight.ts";
@@ -55,24 +54,40 @@ export function addPuppetdb(program: Command): void {
     .option("--dry-run", "print what would be done, change nothing")
     .option("--force", "also with commands that aren't in every PuppetDB yet")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb disable --dry-run\n\nExit code: 0 done, 1 refused or failed: the same command goes on.",
+    )
     .action(disable);
   puppetdb
     .command("accept")
     .description("let this server's PuppetDB answer queries with what it has, also if that is less")
     .option("--force", "without comparing it")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb accept\n\nRefused while it lacks a node's catalog that another one has: agents purge what isn't listed.\n\nExit code: 0 it may answer, 1 refused or failed.",
+    )
     .action(accept);
   puppetdb
     .command("use")
-    .argument("<name>", "the server whose PuppetDB is to answer")
+    .argument("<name>", "the server whose PuppetDB is to answer, or the first label of its name")
     .description("send the queries of every courier to this PuppetDB, as soon as it is fit")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb use s1.example.com\n\nExit code: 0 said, also while it isn't fit yet; 1 refused or failed.",
+    )
     .action(use);
   addPuppetdbDead(puppetdb);
   puppetdb
     .command("status")
     .description("every PuppetDB and every courier")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy puppetdb status\n\nExit code: 0 answered, 1 this server's daemon can't be asked.",
+    )
     .action(async (flags: Flags) => {
       const status = await readStatus();
       const value = {
@@ -171,14 +186,15 @@ async function accept(flags: Flags): Promise<void> {
 }
 
 async function use(name: string, flags: Flags): Promise<void> {
-  const body = { id: check(Certname, "name", name) };
+  const ids = (await readStatus()).members.map(({ member }) => member.id);
+  const body = { id: findMember(ids, name) };
   await callDaemon("POST", "/v1/puppetdb/use", { body, answer: Done });
   const seen = sumPuppetdbs((await readStatus()).members).find(({ id }) => id === body.id);
   const fit = seen?.fit === true;
   const because = fit ? "" : (seen?.because ?? "no courier has looked at it");
   const text = fit
-    ? `Queries go to ${name}'s PuppetDB from now on.`
-    : `Queries go to ${name}'s PuppetDB as soon as it is fit: ${because}.`;
+    ? `Queries go to ${body.id}'s PuppetDB from now on.`
+    : `Queries go to ${body.id}'s PuppetDB as soon as it is fit: ${because}.`;
   createOutput(flags.json === true).result({ ...body, fit, because }, text);
 }
 
@@ -226,6 +242,8 @@ export function renderPuppetdbStatus({ members }: ClusterStatus, nowMs: number):
 }
 
 const HELP = `
+  understudy puppetdb enable --dry-run
+
 What it does: has a PuppetDB that is installed here listen on loopback only, runs the courier on its port 8081,
 and has puppetserver send facts, catalogs and reports there, with the next server's courier as the fallback. On a server
 without PuppetDB its courier serves the other servers' ones. Interrupted, it is finished by the same command.

@@ -21,6 +21,10 @@ export function addReports(program: Command): void {
     .command("list")
     .description("every receiver, and what waits for it")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy reports list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (flags: { json?: boolean }) => {
       const status = await callDaemon("GET", "/v1/status", {
         answer: ClusterStatus,
@@ -53,6 +57,10 @@ export function addReports(program: Command): void {
     .argument("<name>", "as in the list")
     .description("send nothing more there; what waits for it is not sent")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy reports remove board\n\nExit code: 0 removed, 1 refused or failed.",
+    )
     .action(async (name: string, flags: { json?: boolean }) => {
       const path = `/v1/report-receivers/${encodeURIComponent(name)}`;
       const list = await callDaemon("DELETE", path, { answer: ReceiverList });
@@ -73,6 +81,8 @@ export function renderReceivers(receivers: readonly (ReceiverSum | ReportReceive
 }
 
 const HELP = `
+  understudy reports add board https://board.example.com/reports/upload
+
 Each server needs a courier (understudy puppetdb enable) and, in the [server] section of puppet.conf,
   reports = …,http
   reporturl = https://THIS-SERVER:8081/understudy/courier/v1/reports

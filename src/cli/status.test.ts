@@ -143,3 +143,19 @@ test("renderStatus shows a drained member as drained, and who did it, apart from
   const over = { ...drain, until: new Date(NOW_MS).toISOString() };
   assert.match(renderStatus(judge(three(), {}, { drains: [over] })), /^s3 +server +ready /m);
 });
+
+test("renderStatus keeps what others say in its line: an error page of HTML, an escape for terminals", () => {
+  const page = "it answers 503: <html>\n<head>\u001b[2J\u202e</head>";
+  const puppetdbs = [{ ...COURIER.puppetdbs[0]!, fit: false, because: page }];
+  const said = local("s1", { courier: { ...COURIER, puppetdbs } });
+  const down = edge({ backends: [row("s2", { state: "down", because: "DOWN\nL7" })] });
+  const text = renderStatus(
+    judge([
+      answer("s1", { ...said, edge: down }, { courier: true }),
+      answer("s2", local("s2", { edge: down })),
+    ]),
+  );
+  assert.match(text, /^! s1's PuppetDB answers no queries: it answers 503: <html>.*<\/head>$/m);
+  assert.match(text, /^s2 .* down DOWN.*L7 /m);
+  for (const hidden of ["\u001b", "\u202e", "DOWN\nL7"]) assert.ok(!text.includes(hidden));
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asShown, renderDone, renderPlan } from "./switchover.ts";
+import { asksToStop, asShown, renderDone, renderPlan } from "./switchover.ts";
 
 const before = [
   { id: "s1.test", addresses: ["10.0.0.10"] },
@@ -64,4 +64,13 @@ test("asShown: what runs is what was shown, whoever is the fittest by then", () 
   const named = { ...body, address: "10.0.1.10", to: "s2" };
   assert.deepEqual(asShown(named, { to: "s2.test", moves }), { ...named, to: "s2.test" });
   assert.deepEqual(asShown(body, { to: "s2", moves: [] }), { ...body, to: "s2" });
+});
+
+test("asksToStop: at once, and once more when it is seen to run", () => {
+  assert.equal(asksToStop(undefined, 0), true);
+  assert.equal(asksToStop(undefined, 3), true);
+  assert.equal(asksToStop(0, 0), false);
+  assert.equal(asksToStop(0, 1), true);
+  assert.equal(asksToStop(1, 1), false);
+  assert.equal(asksToStop(1, 4), false);
 });

@@ -61,7 +61,7 @@ const HELP = `
 
 All virtual IPs of the server that holds it move together. Connections that are open go on to the former server,
 through the new one, until they end or the limit is reached; new ones go to the new one at once. Both servers put
-everything back by themselves then; see docs/switchover.md. Ctrl-C before the address has moved undoes all.
+everything back by themselves then; see /usr/share/doc/understudy/switchover.md. Ctrl-C before the address has moved undoes all.
 
 Exit code: 0 moved, or it was there already; 1 refused, stopped or failed; 2 wrong usage.`;
 
@@ -105,16 +105,19 @@ async function run(body: SwitchoverAsk, output: Output): Promise<SwitchoverDone>
   const interrupted = onInterruption((line) => output.progress(line));
   const over = new AbortController();
   let said = 0;
+  let asked: number | undefined;
   const tell = async () => {
     const { lines } = await callDaemon("GET", "/v1/switchover", { answer: SwitchoverProgress });
     for (const line of lines.slice(said)) output.progress(` ✓ ${line}`);
     said = Math.max(said, lines.length);
   };
+  const stop = async () => {
+    await callDaemon("POST", "/v1/switchover/stop", { answer: Done });
+    asked = said;
+  };
   const watch = async () => {
     while (!over.signal.aborted) {
-      if (interrupted.aborted) {
-        await callDaemon("POST", "/v1/switchover/stop", { answer: Done }).catch(() => undefined);
-      }
+      if (interrupted.aborted && asksToStop(asked, said)) await stop().catch(() => undefined);
       await tell().catch(() => undefined);
       await pause(LOOK_MS, over.signal);
     }
@@ -127,6 +130,14 @@ async function run(body: SwitchoverAsk, output: Output): Promise<SwitchoverDone>
     over.abort();
     await watching;
   }
+}
+
+/**
+ * Whether it is to be stopped now; `asked`: how many lines it had said when it was last asked to.
+ * Before its first it may not have begun. Each time is a deed that the history keeps.
+ */
+export function asksToStop(asked: number | undefined, said: number): boolean {
+  return asked === undefined || (asked === 0 && said > 0);
 }
 
 /** The plan as text for people. */

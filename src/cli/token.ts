@@ -18,6 +18,10 @@ export function addToken(program: Command): void {
     .option("--role <role>", "server or compiler", "server")
     .option("--expires <duration>", "until when it can be used, as in 30m or 1d", "1h")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy token create\n  understudy token create --role compiler --expires 1d\n\nIt is shown this once, and is used up by one join.\n\nExit code: 0 made, 1 refused or failed.",
+    )
     .action(async (options: { role: string; expires: string; json?: boolean }) => {
       const made = await callDaemon("POST", "/v1/tokens", {
         body: readTokenWish(options),
@@ -29,6 +33,10 @@ export function addToken(program: Command): void {
     .command("list")
     .description("the tokens there are; their secrets are not kept")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy token list\n\nExit code: 0 listed, 1 the daemon doesn't answer.",
+    )
     .action(async (options: { json?: boolean }) => {
       const { tokens } = await callDaemon("GET", "/v1/tokens", { answer: TokenList });
       const rows = tokens.map((each) => [
@@ -50,6 +58,10 @@ export function addToken(program: Command): void {
     .argument("<id>", "the token's id, as in the list")
     .description("make a token unusable")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\n  understudy token revoke 3f2a9c0d1e4b\n\nExit code: 0 nobody can use it any more, 1 refused or failed.",
+    )
     .action(async (id: string, options: { json?: boolean }) => {
       const path = `/v1/tokens/${encodeURIComponent(id)}`;
       await callDaemon("DELETE", path, { answer: Done });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { edge, judge, local, row, three } from "../cluster/testing/status.ts";
+import { edge, judge, local, NOW_MS, row, three } from "../cluster/testing/status.ts";
+import { entryOf } from "../cluster/history/entry.ts";
 import { renderDraw } from "./screen.ts";
 import { type Look, renderFrame, SORTS, withKey } from "./top-frame.ts";
 
@@ -16,8 +17,16 @@ const busy = edge({
 });
 const STATUS = judge([...three().slice(1), { ...three()[0]!, local: local("s1", { edge: busy }) }]);
 
+const HISTORY = {
+  entries: ["s3's daemon doesn't answer", "s2 holds 10.0.0.10"].map((what, number) =>
+    entryOf({ kind: "member", what, atMs: NOW_MS + number }, { member: "s2", number: number + 1 }),
+  ),
+  more: 3,
+  because: "",
+};
+const SHOWN = { status: STATUS, history: HISTORY, at: "12:00:00 UTC" };
 const frame = (look: Partial<Look> = {}, size = SIZE) =>
-  renderFrame(STATUS, { ...LOOK, ...look }, size, "12:00:00 UTC");
+  renderFrame(SHOWN, { ...LOOK, ...look }, size);
 const order = (look: Partial<Look>) =>
   frame(look).flatMap((line) => /^(s\d) +\d of/.exec(line)?.[1] ?? []);
 
@@ -52,7 +61,28 @@ test("renderFrame fits every screen, and counts what doesn't", () => {
 
 test("renderFrame lets no name move the cursor", () => {
   const status = { ...STATUS, verdict: "a\u001b[2Jb" };
-  assert.ok(!renderFrame(status, LOOK, SIZE, "").join("").includes("\u001b"));
+  assert.ok(
+    !renderFrame({ ...SHOWN, status }, LOOK, SIZE)
+      .join("")
+      .includes("\u001b"),
+  );
+});
+
+test("renderFrame shows what happened last, the newest first, and whether that is all members'", () => {
+  const lines = frame().join("\n");
+  assert.match(lines, /^TIME \(UTC\) +MEMBER +LAST EVENTS$/m);
+  assert.match(lines, /12:00:00 +s2 +s2 holds 10\.0\.0\.10\n.* s3's daemon doesn't answer$/m);
+  const alone = { ...SHOWN, history: { ...HISTORY, because: "no quorum" } };
+  assert.match(renderFrame(alone, LOOK, SIZE).join("\n"), / LAST EVENTS, as this member has told/);
+  const { history: _, ...without } = SHOWN;
+  assert.doesNotMatch(renderFrame(without, LOOK, SIZE).join("\n"), /LAST EVENTS/);
+});
+
+test("renderFrame says how many requests went on to another puppetserver", () => {
+  assert.doesNotMatch(frame().join("\n"), /sent on/);
+  const status = judge(three("s2", { edge: edge({ replays: 4 }) }));
+  const lines = renderFrame({ ...SHOWN, status }, LOOK, SIZE);
+  assert.ok(lines.includes("Requests sent on to another puppetserver: 4"));
 });
 
 test("withKey: < and > go round all columns, r reverses, space pauses, others do nothing", () => {

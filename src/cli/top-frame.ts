@@ -1,11 +1,14 @@
 // What `understudy top` shows: one frame of text for a screen of some size, from one status. Pure.
 // The verdict and what is wrong come first; what doesn't fit is counted, never cut off in silence.
 
+import { oneLine } from "../base/printable.ts";
 import { renderTable } from "../base/table.ts";
 import { judgeCapacity } from "../cluster/capacity.ts";
 import { type Puppetserver, sumPuppetservers } from "../cluster/puppetservers.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
-import { memberTable } from "./status.ts";
+import type { HistoryAnswer } from "../setup/history-contract.ts";
+import { describeEntry, renderTime } from "./history.ts";
+import { memberTable, replayLines } from "./status.ts";
 
 /** What puppetservers can be sorted by, in the order of their columns. */
 export const SORTS = ["name", "busy", "waiting", "rate", "answers"] as const;
@@ -18,29 +21,36 @@ export interface Look {
   paused: boolean;
 }
 
+/** What is known, and when it was asked for. */
+export interface Shown {
+  status: ClusterStatus;
+  at: string;
+  /** What happened last; absent until it was read. */
+  history?: HistoryAnswer;
+}
+
 export interface Size {
   columns: number;
   rows: number;
 }
 
+const MEMBER_MAX = 60;
 const KEYS = "q quits   < > sort by   r reverses   space pauses";
 
 /** The lines of one frame, each at most as wide and all of them at most as many as `size` says. */
-export function renderFrame(
-  status: ClusterStatus,
-  look: Look,
-  size: Size,
-  clock: string,
-): string[] {
+export function renderFrame({ status, at, history }: Shown, look: Look, size: Size): string[] {
   const { jrubies, now } = judgeCapacity(status.members);
   const load = `load ${now.toFixed(1)} of ${jrubies} JRubies`;
   const paused = look.paused ? "PAUSED   " : "";
-  const foot = `${clock}   ${paused}${load}   ${KEYS}`;
+  const foot = `${at}   ${paused}${load}   ${KEYS}`;
   const body = [
     ...sectionOf(memberTable(status)),
     ...sectionOf(puppetserverTable(status, look)),
+    ...replayLines(status),
     ...status.notes,
     ...status.warnings.map((warning) => `! ${warning}`),
+    // Last, and the newest first: of a low screen the oldest are left out.
+    ...(history === undefined ? [] : ["", ...eventTable(history).split("\n")]),
   ];
   const room = Math.max(0, size.rows - 3);
   const shown = body.length <= room ? body : body.slice(0, Math.max(0, room - 1));
@@ -52,6 +62,16 @@ export function renderFrame(
 
 function sectionOf(table: string): string[] {
   return [...table.split("\n"), ""];
+}
+
+function eventTable({ entries, because }: HistoryAnswer): string {
+  const whose = because === "" ? "" : ", as this member has told them: the record can't be read";
+  return renderTable(
+    ["TIME (UTC)", "MEMBER", `LAST EVENTS${whose}`],
+    entries.toReversed().map((entry) => {
+      return [renderTime(entry.atMs), oneLine(entry.member, MEMBER_MAX), describeEntry(entry)];
+    }),
+  );
 }
 
 function puppetserverTable({ members }: ClusterStatus, { sort, reverse }: Look): string {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { capacityWarnings, judgeCapacity } from "./capacity.ts";
 import { busiestOf, type EdgeLoad, SLOT_MS } from "./load.ts";
-import { answer, edge, local, row } from "./testing/status.ts";
+import { answer, edge, local, row, silent } from "./testing/status.ts";
 
 const SLOT = 1000;
 const load = (past: (number | null)[], slot = SLOT): EdgeLoad => ({
@@ -65,7 +65,42 @@ test("judgeCapacity adds up what all edges see of a member's puppetservers", () 
     row("a", { jrubies: 2, busy: 1, queued: 1, responseMs: 30 }),
   );
   const [first] = judgeCapacity([a, b]).members;
-  assert.deepEqual(first, { id: "a", jrubies: 2, busy: 2, queued: 4, responseMs: 30 });
+  assert.deepEqual(first, { id: "a", jrubies: 2, up: 2, busy: 2, queued: 4, responseMs: 30 });
+});
+
+for (const state of ["down", "silent", "drained", "starting"] as const) {
+  test(`judgeCapacity doesn't count on a puppetserver that is ${state}`, () => {
+    const backends = [row("a"), row("b"), row("c", { state })];
+    const members = ["a", "b", "c"].map((id) =>
+      answer(id, local(id, { edge: edge({ backends }) })),
+    );
+    members[0]!.local!.edge!.load = load([5]);
+    const capacity = judgeCapacity(members);
+    assert.equal(capacity.jrubies, 8);
+    assert.deepEqual(capacity.without, { id: "a", jrubies: 4, carries: false, lacking: 3 });
+    assert.deepEqual(
+      capacity.members.map(({ id, jrubies, up }) => [id, jrubies, up]),
+      [
+        ["a", 4, 4],
+        ["b", 4, 4],
+        ["c", 4, 0],
+      ],
+    );
+    assert.match(capacityWarnings(members)[0]?.text ?? "", /^Without a the others' 4 JRubies/);
+  });
+}
+
+test("judgeCapacity names servers whose edge can't be asked: what they had isn't counted", () => {
+  const [a, b] = cluster({ a: 4, b: 4 }, [load([1])]);
+  assert.ok(a && b);
+  assert.deepEqual(judgeCapacity([a, b]).missing, []);
+  assert.deepEqual(judgeCapacity([a, silent("b")]).missing, ["b"]);
+});
+
+test("capacityWarnings leaves it to others to say that nobody is left", () => {
+  const backends = [row("a"), row("b", { state: "down" })];
+  const seen = edge({ backends, load: load([3]) });
+  assert.deepEqual(capacityWarnings([answer("a", local("a", { edge: seen }))]), []);
 });
 
 test("capacityWarnings speaks of what a loss would do, and not of what isn't known", () => {

@@ -80,6 +80,6 @@ test("sumReceivers adds up what every courier has for a receiver, and a silent o
   assert.deepEqual(sumReceivers(members), [{ ...down, reports: 3 }, other]);
   assert.deepEqual(textsOf(courierWarnings(members)).slice(1), [
     "a lacks 3 reports: it answers 502",
-    "a refused 1 report for good: see reports.md.",
+    "a refused 1 report for good: see /usr/share/doc/understudy/reports.md.",
   ]);
 });

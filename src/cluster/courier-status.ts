@@ -161,7 +161,7 @@ function receiverWarnings({ name, because, reports, deadLetters }: ReceiverSum):
     said.push(warning("receiver-behind", name, text));
   }
   if (deadLetters > 0) {
-    const text = `${name} refused ${countOf(deadLetters, "report")} for good: see reports.md.`;
+    const text = `${name} refused ${countOf(deadLetters, "report")} for good: see /usr/share/doc/understudy/reports.md.`;
     said.push(warning("receiver-dead-letters", name, text));
   }
   return said;

@@ -9,6 +9,7 @@ import {
   parseSlot,
   parseWindow,
   SLOT_LATE_MS,
+  withSince,
 } from "./drill-times.ts";
 
 /** A Tuesday. */
@@ -65,6 +66,20 @@ test("dueSlots names a slot the same for as long as it may be held, and not late
   assert.deepEqual(dueSlots(drills, slotMs - 1), []);
   assert.deepEqual(dueSlots(drills, slotMs + SLOT_LATE_MS), []);
   assert.deepEqual(dueSlots([{ kind: "edge-kill", when: "soon" }], slotMs), []);
+});
+
+test("dueSlots leaves a time out that had passed when it was planned", () => {
+  const drill = { kind: "edge-kill", when: "Tue 10:00" };
+  const slotMs = at(`${TUESDAY}T10:00`);
+  const heldAt = (nowMs: number, before: (typeof drill)[], lookedMs: number) =>
+    dueSlots(withSince([drill], before, lookedMs), nowMs).length;
+  assert.equal(heldAt(slotMs + 1, [], slotMs - 1), 1);
+  assert.equal(heldAt(slotMs + 60_000, [], slotMs + 50_000), 0);
+  assert.equal(heldAt(slotMs + 60_000, [drill], slotMs + 50_000), 1);
+  assert.equal(heldAt(slotMs + 60_000, [{ ...drill, when: "Tue 9:00" }], slotMs + 50_000), 0);
+  const [planned] = withSince([drill], [], slotMs + 50_000);
+  assert.deepEqual(withSince([drill], [planned ?? drill], slotMs + 60_000), [planned]);
+  assert.equal(dueSlots([planned ?? drill], slotMs + 7 * 86_400_000).length, 1);
 });
 
 const WINDOWS: [string, string, boolean][] = [

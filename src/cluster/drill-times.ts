@@ -34,8 +34,33 @@ export function lastSlotMs({ day, minute }: WeekTime, nowMs: number): number {
   return Math.floor(nowMs / MINUTE_MS) * MINUTE_MS - behind * MINUTE_MS;
 }
 
-/** What is to be held now, each with a name of its own: the same whoever asks. */
-export function dueSlots<T extends { kind: string; when: string }>(
+interface Planned {
+  kind: string;
+  when: string;
+}
+
+interface Since {
+  /** It wasn't planned until then; absent: it may have been all along. */
+  sinceMs?: number | undefined;
+}
+
+/** `drills` with since when each is planned; `before`: those that there were at `lookedMs`. */
+export function withSince<T extends Planned>(
+  drills: readonly T[],
+  before: readonly (Planned & Since)[],
+  lookedMs: number,
+): (T & Since)[] {
+  return drills.map((drill) => {
+    const same = before.find(({ kind, when }) => kind === drill.kind && when === drill.when);
+    return { ...drill, sinceMs: same === undefined ? lookedMs : same.sinceMs };
+  });
+}
+
+/**
+ * What is to be held now, each with a name of its own: the same whoever asks. Whoever plans one for
+ * a time that has just passed means the next.
+ */
+export function dueSlots<T extends Planned & Since>(
   drills: readonly T[],
   nowMs: number,
 ): { drill: T; slot: string }[] {
@@ -43,7 +68,7 @@ export function dueSlots<T extends { kind: string; when: string }>(
     const time = parseSlot(drill.when);
     if (time === undefined) return [];
     const atMs = lastSlotMs(time, nowMs);
-    if (nowMs - atMs >= SLOT_LATE_MS) return [];
+    if (nowMs - atMs >= SLOT_LATE_MS || atMs <= (drill.sinceMs ?? -Infinity)) return [];
     return [{ drill, slot: `${drill.kind} ${new Date(atMs).toISOString()}` }];
   });
 }

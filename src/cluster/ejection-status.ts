@@ -16,7 +16,7 @@ export function ejectionWarnings({ id, ca, edge }: LocalStatus): Warning[] {
   if (ejected === undefined) return [];
   const { to, handedOver } = ejected;
   if (to !== id && handedOver) {
-    const text = `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (docs/eject.md).`;
+    const text = `${id} handed its CA to its own stock Puppet Server, and the record names ${to}: two CAs sign. Switch one off (/usr/share/doc/understudy/eject.md).`;
     return [warning("ca-two", id, text)];
   }
   if (to === id && !handedOver) {

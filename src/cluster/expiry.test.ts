@@ -85,3 +85,25 @@ test("expiryWarnings tells what all members share once, and names the member of 
     ["s1: its Puppet certificate", "s2: its Puppet certificate"],
   );
 });
+
+test("expiryWarnings tells a CA from its list, and what ends within a week is critical", () => {
+  const all = [
+    ending("puppet-ca", 30),
+    ending("parent-crl", 6),
+    ending("parent-crl", 6, { what: "CN=y", from: at(-12) }),
+    ending("parent-crl", 2, { what: "CN=y", from: at(-12) }),
+    ending("server-certificate", -1, { what: "/s.pem" }),
+    ending("access-token", 3),
+  ];
+  const said = all.flatMap((each) => expiryWarnings([{ id: "s1", expiries: [each] }], NOW_MS));
+  assert.deepEqual(
+    said.map(({ subject, severity }) => [subject, severity]),
+    [
+      ["CN=x", "warning"],
+      ["CRL CN=x", "critical"],
+      ["CRL CN=y", "critical"],
+      ["s1 /s.pem", "critical"],
+      ["CN=x", "warning"],
+    ],
+  );
+});

@@ -10,6 +10,8 @@ const DAY_MS = 86_400_000;
 const SOON_MS = 90 * DAY_MS;
 /** The same for what a site renews by means of its own, or in a minute. */
 const SHORTLY_MS = 14 * DAY_MS;
+/** What stops everything and ends sooner than this is critical; of a short life, half as soon. */
+const LAST_MS = 7 * DAY_MS;
 /** How long a renewal by itself may take: a member was off, a clock wrong. */
 const OVERDUE_MS = 7 * DAY_MS;
 
@@ -106,12 +108,22 @@ export function expiryWarnings(
       const text = judgeExpiry(expiry, nowMs);
       if (text === undefined) return [];
       const kind = expiry.due === undefined ? "expiry-near" : "expiry-overdue";
-      return kindOf(expiry).shared
-        ? [warning(kind, expiry.what, capital(text))]
-        : [warning(kind, `${id} ${expiry.what}`, `${id}: ${text}`)];
+      // A CA and its list have the same name.
+      const subject = expiry.kind.endsWith("-crl") ? `CRL ${expiry.what}` : expiry.what;
+      const told = kindOf(expiry).shared
+        ? warning(kind, subject, capital(text))
+        : warning(kind, `${id} ${subject}`, `${id}: ${text}`);
+      return [isLast(expiry, nowMs) ? { ...told, severity: "critical" as const } : told];
     }),
   );
   return [...new Map(warnings.map((each) => [each.text, each])).values()];
+}
+
+/** Whether runs will fail within days; what a site renews in a minute fails none. */
+function isLast(expiry: Expiry, nowMs: number): boolean {
+  const [fromMs, toMs] = [Date.parse(expiry.from), Date.parse(expiry.to)];
+  if (kindOf(expiry).soonMs !== undefined) return false;
+  return toMs - nowMs < Math.min(LAST_MS, (toMs - fromMs) / 6);
 }
 
 function kindOf({ kind }: Expiry): Kind {

@@ -16,6 +16,10 @@ export function memberWarnings(answer: MemberAnswer, nowMs: number): Warning[] {
     const text = `${id} is leaving: finish that there with understudy leave, else with understudy member remove ${id}.`;
     return [warning("member-leaving", id, text)];
   }
+  if (local === undefined && answer.member.phase === "joining") {
+    const text = `${id} hasn't finished joining, and doesn't answer: run its join again, or: understudy member remove ${id}.`;
+    return [warning("member-setup", id, text)];
+  }
   if (local === undefined) {
     return [warning("member-silent", id, `${id} doesn't answer: ${answer.because}`)];
   }

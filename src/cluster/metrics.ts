@@ -78,7 +78,7 @@ export const METRICS: readonly Metric[] = [
   {
     name: "understudy_edge_replays_total",
     type: "counter",
-    help: "Requests sent on to another puppetserver since HAProxy last loaded its configuration.",
+    help: "Requests sent on to another puppetserver since the daemon started.",
     values: ({ edge }) => one(edge?.replays),
   },
   gauge("edge_crl_number", "Revocations up to this CRL number are refused here.", ({ edge }) =>

@@ -147,7 +147,7 @@ export async function updateSettings(
     const kv = await etcd.get(SETTINGS_KEY);
     if (kv === undefined) throw new Fault("cluster.no-record", "the record has no settings yet");
     const before = parseKept(Settings, kv);
-    if (revision !== undefined && before.modRevision !== revision) throw changed();
+    if (revision !== undefined && before.modRevision !== revision) throw settingsChanged();
     const whole = JSON.parse(before.text) as object;
     const value = renderKept(before, change(before.value));
     if (value === renderKept(before, before.value)) return before.modRevision;
@@ -180,7 +180,8 @@ async function surplusKeys(etcd: Etcd): Promise<string[]> {
     .slice(0, 100);
 }
 
-function changed(): Fault {
+/** What a change throws that was decided on settings that are no more. */
+export function settingsChanged(): Fault {
   return new Fault("config.changed", "the settings were changed by somebody else meanwhile", {
     hints: ["Nothing was changed now. What they are: understudy config show"],
   });

@@ -196,6 +196,7 @@ export function judgeStatus(facts: Facts): ClusterStatus {
   const { nowMs, ...status } = facts;
   const servers = facts.members.filter(({ member }) => member.role === "server");
   const puppetservers = sumPuppetservers(facts.members);
+  const roll = rollUnderWay(facts.work);
   const problems = [
     ...etcdWarnings(facts),
     ...facts.members.flatMap((answer) => memberWarnings(answer, nowMs)),
@@ -207,15 +208,13 @@ export function judgeStatus(facts: Facts): ClusterStatus {
       nowMs,
     ),
     // One that restarts by somebody's wish is expected to be away.
-    ...puppetserverWarnings(
-      puppetservers.filter(({ member }) => member !== rollUnderWay(facts.work)?.now?.id),
-    ),
+    ...puppetserverWarnings(puppetservers.filter(({ member }) => member !== roll?.now?.id)),
     ...addressWarnings(facts),
     ...revocationWarnings(servers),
     ...poisonWarnings(servers),
     ...courierWarnings(facts.members),
     ...workWarnings(facts.work, facts.members, nowMs),
-    ...capacityWarnings(facts.members),
+    ...(roll?.now === undefined ? capacityWarnings(facts.members) : []),
   ];
   const compiling = facts.members.filter(
     ({ member }) =>

@@ -30,6 +30,13 @@ test("judgeStatus gives every warning its kind and of what it is, in the order o
   assert.ok(problems.every(({ severity }) => severity === "critical"));
 });
 
+test("judgeStatus says of a join that isn't through how to end it, not that a daemon is dead", () => {
+  const joining = { ...silent("s4").member, phase: "joining" as const };
+  const { problems } = judge([...three(), { ...silent("s4"), member: joining }]);
+  assert.deepEqual(problems.map(keyOf), ["member-setup s4"]);
+  assert.match(problems[0]?.text ?? "", /run its join again.*understudy member remove s4/);
+});
+
 test("judgeStatus takes what a member alone knows with its kind, and of an older one its text", () => {
   const own = warning("member-troubled", "edge", '"edge" keeps failing: no');
   const [newer, older] = [

@@ -19,6 +19,7 @@ void test("judgeHealth believes only a PuppetDB that says that it stores and ans
     [503, said("error", true, false), false, true, /its database takes nothing/],
     [200, JSON.stringify({ state: "running", status: {} }), false, false, /takes nothing/],
     [200, "not JSON", false, false, /it answers 200: not JSON/],
+    [503, "<html>\n<head>\n", false, false, /^it answers 503: <html> <head>$/],
     [0, "connection refused", false, false, /doesn't answer: connection refused/],
   ];
   for (const [status, body, writable, readable, because] of cases) {

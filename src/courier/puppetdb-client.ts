@@ -149,7 +149,9 @@ export function judgeHealth({ status, body }: DeliveryAnswer): Health {
   try {
     parsed = Status.parse(JSON.parse(body));
   } catch {
-    return unfit(`it answers ${status}: ${body.slice(0, 200).trim()}`);
+    // An error page, perhaps: it goes in one line of a status.
+    const line = body.replaceAll(/\s+/g, " ").slice(0, 200).trim();
+    return unfit(`it answers ${status}: ${line}`);
   }
   const { state, status: said } = parsed;
   if (said["maintenance_mode?"] === true) return unfit("it is starting (maintenance mode)");

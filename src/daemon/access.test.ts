@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import type { ApiStatus } from "../cluster/api-status.ts";
+import { requireClock } from "../cluster/clock.ts";
 import type { AccessKeeper } from "../cluster/access-store.ts";
 import { readClusterRecord } from "../cluster/record.ts";
 import { ApiSettings } from "../cluster/schema.ts";
@@ -26,7 +27,7 @@ before(async () => {
 after(async () => cluster.close());
 
 /** The commands of a member; `said` is what the members answer when they are asked. */
-function create(said: () => Promise<ClusterStatus>) {
+function create(said: () => Promise<ClusterStatus>, offsetMs = 0) {
   const woken: string[] = [];
   const loop = (name: string) => ({ wake: () => woken.push(name) });
   const access: AccessKeeper = {
@@ -43,6 +44,7 @@ function create(said: () => Promise<ClusterStatus>) {
   const commands = accessCommands(host, {
     status: said,
     confirmCopies: async () => ({ copies: 2 }),
+    requireClock: (what) => requireClock(offsetMs, what),
   });
   return { commands, woken };
 }
@@ -107,6 +109,15 @@ test("accessCommands: off takes the settings away, and twice is as once", async 
   await commands.listen(SETTINGS);
   for (const _ of [1, 2]) await commands.off();
   assert.equal((await readClusterRecord(etcd))?.settings.value.api, undefined);
+});
+
+test("accessCommands: no token is made where the clock is wrong", async () => {
+  const status = async () => judge([answer("s1")]);
+  const wish = { name: "backup", role: "viewer", validMs: 60_000 } as const;
+  await create(status).commands.create(wish);
+  const { commands } = create(status, 120_000);
+  await assert.rejects(commands.create(wish), (error) => isFault(error, "cluster.clock-off"));
+  await commands.revoke("backup");
 });
 
 test("accessCommands: a token is shown once, listed with its last use, and ended with who refuses it", async () => {

@@ -23,6 +23,8 @@ export function accessCommands(
   shared: {
     status: () => Promise<ClusterStatus>;
     confirmCopies: (revision: number) => Promise<{ copies: number }>;
+    /** Throws Fault `cluster.clock-off` where this clock is too wrong for `what`. */
+    requireClock: (what: string) => void;
   },
 ): AccessCommands {
   const settle = async (wanted: ApiSettings | undefined) => {
@@ -42,6 +44,7 @@ export function accessCommands(
       return { tokens: tokens.map((token) => describeToken(token, status, nowMs)) };
     },
     async create(wish) {
+      shared.requireClock("a token that it made would end at another time than it says");
       const nowMs = wallMs();
       const { text, revision } = await createAccess(etcd, { ...wish, createdBy: node.id, nowMs });
       access.loop.wake();
@@ -91,7 +94,9 @@ export function requireOwnPorts({ port, healthPort }: ApiSettings): void {
   const taken = Object.entries(ours).find(([, each]) => each === port || each === healthPort);
   if (taken !== undefined) {
     throw new Fault("api.settings", `port ${taken[1]} is Understudy's own (${taken[0]})`, {
-      hints: [`Leave it at ${api} and ${health}, or choose others: docs/ports.md`],
+      hints: [
+        `Leave it at ${api} and ${health}, or choose others: /usr/share/doc/understudy/ports.md`,
+      ],
     });
   }
   if (port === healthPort) {

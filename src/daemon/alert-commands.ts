@@ -4,9 +4,9 @@
 import { randomUUID } from "node:crypto";
 import { makeChannel, requireChannel, withChannel } from "../alerts/channel.ts";
 import { emptyMessage, standingOf } from "../alerts/outbox.ts";
-import { changeSecret, readSecrets } from "../alerts/secrets.ts";
+import { changeSecret, readKeptSecrets, readSecrets } from "../alerts/secrets.ts";
 import { createSend } from "../alerts/send.ts";
-import type { AlertState } from "../alerts/state.ts";
+import { type AlertState, NO_ALERTS } from "../alerts/state.ts";
 import { recordStore } from "../alerts/store.ts";
 import type { AlertCommands } from "../api/alert-commands.ts";
 import { messageOf } from "../base/fault.ts";
@@ -22,6 +22,8 @@ export interface AlertCommandsHost {
   etcd: Etcd;
   /** The settings as they were read last; undefined: never. */
   settings: () => Settings | undefined;
+  /** Where this server keeps the secrets that it read last. */
+  secretsFile: string;
   /** PEM of CAs that are trusted besides the system's. */
   ca: () => Promise<string[]>;
   /** The record has changed: look now. */
@@ -98,7 +100,7 @@ async function test(host: AlertCommandsHost, channel: string | undefined): Promi
 }
 
 /** What the record says; without it, the channels that this member knows. */
-async function readShown({ etcd, settings }: AlertCommandsHost): Promise<AlertsShown> {
+async function readShown({ etcd, settings, secretsFile }: AlertCommandsHost): Promise<AlertsShown> {
   try {
     const { value } = await readSettings(etcd);
     const secrets = Object.keys((await readSecrets(etcd)).channels);
@@ -106,8 +108,8 @@ async function readShown({ etcd, settings }: AlertCommandsHost): Promise<AlertsS
   } catch (error) {
     const known = settings();
     if (known === undefined) throw error;
-    const nothing = { known: [], outbox: [], channels: {} };
-    return shown(known, nothing, { secrets: [], because: messageOf(error) });
+    const secrets = Object.keys((await readKeptSecrets(secretsFile)).channels);
+    return shown(known, NO_ALERTS, { secrets, because: messageOf(error) });
   }
 }
 

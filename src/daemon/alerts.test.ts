@@ -17,7 +17,7 @@ import type { MemberAnswer } from "../cluster/status.ts";
 import { NO_WORK } from "../cluster/work.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { alertCommands } from "./alert-commands.ts";
+import { alertCommands, type AlertCommandsHost } from "./alert-commands.ts";
 import { type Alerts, createAlerts } from "./alerts.ts";
 
 let cluster: EtcdTestCluster;
@@ -61,9 +61,10 @@ async function settingsNow(): Promise<Settings> {
   return Settings.parse(JSON.parse((await etcd.get(SETTINGS_KEY))?.value ?? "{}"));
 }
 
-function commandsOf() {
+function commandsOf(more: Partial<AlertCommandsHost> = {}) {
+  const of = { id: "s1", etcd, secretsFile: join(folder, "s1-secrets.json"), ...more };
   const ca = async () => [];
-  return alertCommands({ id: "s1", etcd, settings: () => undefined, ca, wake: () => undefined });
+  return alertCommands({ settings: () => undefined, ca, wake: () => undefined, ...of });
 }
 
 /** A server's part, as it was just started. */
@@ -187,6 +188,21 @@ test("a channel that takes nothing is tried again, is a warning, and holds up no
   );
 });
 
+test("a leader whose disk takes nothing tells what is wrong all the same, and that it fails", async () => {
+  await addHook();
+  // Its own folder isn't there.
+  const one = await server("none/s1");
+  world.leader = "none/s1";
+  world.members = [answer("s1"), answer("s2", down()), answer("s3")];
+  for (let tick = 0; tick < HOLD_TICKS; tick += 1) {
+    world.ms += 10_000;
+    await assert.rejects(one.judge(), /ENOENT/);
+    await one.send();
+    await one.idle();
+  }
+  assert.deepEqual(subjects(), ["[puppet.test] critical: s2's edge is down: stopped"]);
+});
+
 test("without quorum the first server that answers says so, with the secret that it has kept", async () => {
   await addHook();
   const [one, two] = [await server("s1"), await server("s2")];
@@ -301,6 +317,21 @@ test("a channel's secret is kept apart from the settings, and shown nowhere", as
   await pass(1, one);
   assert.ok(!(await readFile(join(folder, "s1-secrets.json"), "utf8")).includes("secret/path"));
   await assert.rejects(commandsOf().remove("ops"), (error) => isFault(error, "alerts.unknown"));
+});
+
+test("without the record the channels are shown with the secrets that are kept here", async () => {
+  await addHook();
+  await pass(1, await server("s1"));
+  const settings = await settingsNow();
+  const gone = await startEtcdCluster();
+  const away = gone.client({ attemptMs: 200 });
+  await gone.close();
+  const shown = await commandsOf({ etcd: away, settings: () => settings }).show();
+  assert.notEqual(shown.because, "");
+  assert.deepEqual(
+    shown.channels.map(({ name, hasSecret }) => [name, hasSecret]),
+    [["ops", true]],
+  );
 });
 
 test("channels that are added at the same moment keep their secrets, all of them", async () => {

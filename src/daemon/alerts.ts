@@ -182,15 +182,19 @@ export async function createAlerts(host: AlertsHost): Promise<Alerts> {
       await sayAlone();
       if (!reachable()) return;
       secrets = await readSecrets(etcd, signal);
-      await keepSecrets(host.secretsFile, secrets);
-      if (host.leads()) {
-        await judge();
-        await digest();
-        return;
+      try {
+        if (host.leads()) {
+          await judge();
+          await digest();
+        } else {
+          // Whoever leads next has to see for itself how long something has been so.
+          watch = NOTHING_SEEN;
+          last = NO_ALERTS;
+        }
+      } finally {
+        // Last: a full disk here keeps nothing from being told.
+        await keepSecrets(host.secretsFile, secrets);
       }
-      // Whoever leads next has to see for itself how long something has been so.
-      watch = NOTHING_SEEN;
-      last = NO_ALERTS;
     },
     async send() {
       await ownSender.tick();

@@ -39,6 +39,7 @@ void test("list filters by state, pattern and end, and says how many there are b
   assert.deepEqual(names({ pattern: "*1.test", state: "signed" }), [["web1.test"], 1]);
   assert.deepEqual(names({ pattern: "web1" }), [[], 0]);
   assert.deepEqual(names({ pattern: "web1.tes." }), [[], 0]);
+  assert.deepEqual(names({ pattern: `${"*".repeat(254)}x` }), [[], 0]);
   assert.deepEqual(names({ endsWithinS: 30 * DAY_S }), [["db1.test", "web1.test"], 2]);
   assert.deepEqual(names({ endsWithinS: DAY_S }), [[], 0]);
   assert.deepEqual(names({ limit: 2 }), [["wait.test", "db1.test"], 4]);
@@ -70,6 +71,28 @@ void test("show tells all of a name, also what it had before, and takes a serial
   for (const unknown of ["none.test", "FFFFFFF", "../x", ""]) {
     assert.throws(() => commands.show(unknown), { code: "ca.unknown-name" });
   }
+});
+
+void test("clean drops a request that waits, alone or beside the name's certificate", async () => {
+  const names = ["alone.test", "both.test"];
+  const submit = async (name: string) =>
+    one.ca.submit({ pem: await agentRequest(name), key: name });
+  await submit("both.test");
+  await commands.sign(["both.test"], false);
+  fleet.settings.allowDuplicateCerts = true;
+  for (const name of names) await submit(name);
+  fleet.settings.allowDuplicateCerts = false;
+  const { results } = await commands.clean([...names, "none.test"]);
+  assert.deepEqual(
+    results.map(({ name, ok, serial }) => [name, ok, serial !== undefined]),
+    [
+      ["alone.test", true, false],
+      ["both.test", true, true],
+      ["none.test", false, false],
+    ],
+  );
+  const { entries } = commands.list({});
+  assert.ok(entries.every(({ name }) => !names.includes(name)));
 });
 
 void test("revoke takes serials as people write them, and says which there aren't", async () => {

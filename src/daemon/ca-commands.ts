@@ -48,7 +48,7 @@ export function caCommands(ca: Ca): CaCommands {
       const read = serials.map((text) => serialFrom(text) ?? text);
       return outcomeOf(await ca.revoke({ names, serials: read }));
     },
-    clean: async (names) => outcomeOf(await ca.clean(names)),
+    clean: async (names) => outcomeOf(await ca.clean(names, { requests: true })),
     generate: async (request) => ca.generate(request),
     crls() {
       requireOurs();

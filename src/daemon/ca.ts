@@ -62,6 +62,7 @@ export async function startCa(host: CaHost): Promise<Ca> {
       ...(keeper.current()?.settings.otherNames ?? []),
       ...(keeper.current()?.members ?? []).flatMap((member) => [member.id, member.address]),
     ],
+    memberNames: () => [node.id, ...(keeper.current()?.members ?? []).map(({ id }) => id)],
     confirmCopies: async (revision): Promise<Copies> => copier.confirm(revision),
     confirmEdges: async (serials) => host.confirmEdges(serials),
     clockOffsetMs: () => host.clockOffsetMs(),

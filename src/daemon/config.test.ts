@@ -117,6 +117,24 @@ test("a text that was refused is refused again, until it says that it knows what
   assert.match(await readFile(mine, "utf8"), /"refuse"/);
 });
 
+test("Ctrl-C in an editor that goes on after it ends neither the command nor the editor", async (t) => {
+  const { VISUAL } = process.env;
+  t.after(() => {
+    process.env["VISUAL"] = VISUAL;
+    if (VISUAL === undefined) delete process.env["VISUAL"];
+  });
+  const output = { json: false, result: () => {}, progress: () => {} };
+  // A terminal sends it to the command, the shell and the editor.
+  process.env["VISUAL"] =
+    `f() { kill -INT $PPID $$; sed -i 's/"isolatedEdge": "serve"/"isolatedEdge": "refuse"/' "$1"; }; f`;
+  const done = await editSettings({}, output, member().config);
+  assert.deepEqual(
+    done?.changes.map(({ key }) => key),
+    ["isolatedEdge"],
+  );
+  assert.equal(process.listenerCount("SIGINT"), 0);
+});
+
 test("a dozen editors at once: one is first, and all others are told", async () => {
   const { config, edit } = member();
   const wish = await edit({});
@@ -143,6 +161,9 @@ test("config.plan changes nothing, and refuses what change would", async () => {
   );
   assert.deepEqual(await config.show(), before);
   assert.equal(woken(), 0);
+  const late = await edit({ voters: 5 });
+  await member().config.change(await edit({ isolatedEdge: "refuse" }));
+  await assert.rejects(config.plan(late), (error) => isFault(error, "config.changed"));
 });
 
 test("an address that has no interface here is refused", async () => {

@@ -4,7 +4,7 @@
 import type { ConfigCommands } from "../api/local-app.ts";
 import { Fault, messageOf } from "../base/fault.ts";
 import { readMembers } from "../cluster/members.ts";
-import { updateSettings } from "../cluster/record.ts";
+import { settingsChanged, updateSettings } from "../cluster/record.ts";
 import type { Settings } from "../cluster/schema.ts";
 import { diffSettings, withWish } from "../cluster/settings/catalog.ts";
 import { readFormer, readSettings } from "../cluster/settings/former.ts";
@@ -28,9 +28,10 @@ export function configCommands(host: ConfigHost): ConfigCommands {
   const { etcd, node } = host;
   const addresses = host.addresses ?? configuredAddresses;
   /** Throws Fault `config.…` for what may not be. */
-  const judge = async ({ settings: wish }: ConfigChange) => {
+  const judge = async ({ revision, settings: wish }: ConfigChange) => {
     const members = await readMembers(etcd);
-    const { value: before } = await readSettings(etcd);
+    const { value: before, modRevision } = await readSettings(etcd);
+    if (modRevision !== revision) throw settingsChanged();
     const after = withWish(before, wish, members);
     if (node.role === "server") requirePlaces(before, after, await addresses());
     return { changes: diffSettings(before, after), members };

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { createLog } from "../base/log.ts";
+import { requireClock } from "../cluster/clock.ts";
 import { WORK_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { answer, edge, judge, local, row } from "../cluster/testing/status.ts";
@@ -24,7 +25,7 @@ const wish = { reason: "", force: false };
 const refused = (error: unknown) => isFault(error, "drain.refused");
 
 /** The daemon of one member of a cluster of two. Its view is never newer than the record. */
-function daemon() {
+function daemon(offsetMs = 0) {
   const backends = [row("s1"), row("s2")];
   const members = ["s1", "s2"].map((id) => answer(id, local(id, { edge: edge({ backends }) })));
   return drainCommands({
@@ -37,6 +38,7 @@ function daemon() {
       plan: async () => assert.fail("it holds no address"),
       run: async () => assert.fail("it holds no address"),
     },
+    requireClock: (what) => requireClock(offsetMs, what),
     wake: () => undefined,
   });
 }
@@ -83,4 +85,15 @@ test("drain refuses an end that is over, and changes nothing", async () => {
   const until = new Date(Date.now() - 1000).toISOString();
   await assert.rejects(commands.drain({ ...wish, name: "s1", until }, "ops"), refused);
   assert.deepEqual(await out(), []);
+});
+
+test("drain sets no end where the clock is wrong; without one it does", async () => {
+  const commands = daemon(-10_800_000);
+  const until = new Date(Date.now() + 60_000).toISOString();
+  await assert.rejects(commands.drain({ ...wish, name: "s1", until }, "ops"), (error) =>
+    isFault(error, "cluster.clock-off"),
+  );
+  assert.deepEqual(await out(), []);
+  await commands.drain({ ...wish, name: "s1" }, "ops");
+  assert.deepEqual(await out(), ["s1"]);
 });

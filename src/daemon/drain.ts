@@ -29,6 +29,8 @@ export interface DrainHost {
   /** Requests that run in a member's puppetservers; undefined where that can't be told. */
   running(member: Member): Promise<number | undefined>;
   moves: Moves;
+  /** Throws Fault `cluster.clock-off` where this clock is too wrong for `what`. */
+  requireClock(what: string): void;
   /** The record has changed: look now. */
   wake(): void;
 }
@@ -49,6 +51,9 @@ export function drainCommands(host: DrainHost): DrainCommands {
       return planDrain(status, id, wallMs(), handing);
     },
     async drain({ name, reason, until, force }, by) {
+      if (until !== undefined) {
+        host.requireClock("the drain would end at another time than it says");
+      }
       const status = await host.status();
       const id = find(status, name);
       const nowMs = wallMs();

@@ -29,6 +29,7 @@ import type { DrillAsk, DrillStarted } from "../setup/drill-contract.ts";
 import { type Core, requireView } from "./core.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
 import { findReport, listReports, progressElsewhere, stopElsewhere } from "./drill-others.ts";
+import type { History } from "./history.ts";
 import { heldBy, type Probe } from "./probe.ts";
 
 /** Its daemon asks etcd and systemd first. */
@@ -83,19 +84,16 @@ export function drillCommands(core: Core, parts: DrillParts): DrillCommands {
       else await stopElsewhere(core, by);
     },
     reports: async () => listReports(core, store),
-    async report(id) {
-      const report = await findReport(core, store, id);
-      if (report !== undefined) return { report };
-      throw new Fault("drill.unknown", `no server that answers has a report of a drill "${id}"`, {
-        hints: ["Which there are, and who can't be asked: understudy drill list"],
-      });
-    },
+    report: async (id) => ({ report: await requireReport(core, store, id) }),
     probe: async () => probe.once(),
   };
 }
 
-/** What a member answers that has no CA, and so no certificate for a synthetic agent. */
-export function noDrills(): DrillCommands {
+/**
+ * What a member answers that has no CA, and so no certificate for a synthetic agent: it shows what
+ * servers have.
+ */
+export function noDrills(core: Core): DrillCommands {
   const refuse = () => {
     throw new Fault(
       "drill.not-here",
@@ -106,16 +104,27 @@ export function noDrills(): DrillCommands {
     );
   };
   const refuseLater = async () => refuse();
+  const idle = { running: false, lines: [] };
   return {
     plan: refuseLater,
     begin: refuseLater,
-    own: { progress: () => ({ running: false, lines: [] }), stop: refuse },
-    progress: async () => ({ running: false, lines: [] }),
+    own: { progress: () => idle, stop: refuse },
+    progress: async () => (await progressElsewhere(core)) ?? idle,
     stop: refuseLater,
-    reports: async () => ({ reports: [], missing: [] }),
-    report: refuseLater,
+    reports: async () => listReports(core, NO_STORE),
+    report: async (id) => ({ report: await requireReport(core, NO_STORE, id) }),
     probe: refuseLater,
   };
+}
+
+const NO_STORE = { list: async () => [], read: async () => undefined };
+
+async function requireReport(core: Core, store: Pick<ReportStore, "read">, id: string) {
+  const report = await findReport(core, store, id);
+  if (report !== undefined) return report;
+  throw new Fault("drill.unknown", `no server that answers has a report of a drill "${id}"`, {
+    hints: ["Which there are, and who can't be asked: understudy drill list"],
+  });
 }
 
 function running(): Fault {
@@ -126,15 +135,18 @@ function running(): Fault {
   });
 }
 
+interface MarkHost {
+  etcd: Etcd;
+  status(): Promise<ClusterStatus>;
+  keeper: { loop: Pick<Loop, "wake"> };
+  history: Pick<History, "note">;
+}
+
 /**
  * Puts the mark into the record, if the cluster can bear the drill as it is then. Throws Fault
  * `drill.refused`, `drill.running`.
  */
-export async function markDrill(
-  host: { etcd: Etcd; status(): Promise<ClusterStatus>; keeper: { loop: Pick<Loop, "wake"> } },
-  ask: DrillAsk,
-  by: string,
-): Promise<DrillMark> {
+export async function markDrill(host: MarkHost, ask: DrillAsk, by: string): Promise<DrillMark> {
   const status = await host.status();
   const nowMs = wallMs();
   const id = randomBytes(6).toString("hex");
@@ -148,8 +160,10 @@ export async function markDrill(
     return { ...work, drill: { id, kind, server, driver, by, at: isoTime(nowMs), until } };
   });
   host.keeper.loop.wake();
-  if (drill?.id === id) return drill;
-  throw running();
+  if (drill?.id !== id) throw running();
+  // Now: its driver may not be there any more to tell of the end.
+  host.history.note({ kind: "drill", what: `${nameOf(drill)} begins (${id})`, by });
+  return drill;
 }
 
 /** Holds it, keeps the report, tells the history. Never throws. */
@@ -165,9 +179,9 @@ async function drive(core: Core, parts: DrillParts, own: Running, store: ReportS
   const stop = AbortSignal.any([own.stop.signal, signal]);
   try {
     const report = await holdDrill(hostOf(core, parts), { id, kind, server, by }, tell, stop);
-    await store.keep(report);
     core.history.note(noteOf(report));
     tell(outcomeOf(report));
+    await store.keep(report);
   } catch (error) {
     tell(`its report can't be kept: ${messageOf(error)}`);
   } finally {
@@ -256,21 +270,26 @@ function peerActs(core: Core, id: string): DrillActs {
   };
 }
 
+function nameOf({ kind, server }: Pick<DrillMark, "kind" | "server">): string {
+  return `drill ${kind} at ${server}`;
+}
+
 /** The drill as the history tells it. */
-function noteOf(report: DrillReport) {
-  const { id, kind, server, by, figures, actMs, startMs, endMs } = report;
+export function noteOf(report: DrillReport) {
+  const { id, by, figures, actMs, endMs, left } = report;
+  const isAsBefore = actMs !== undefined && left.length === 0;
   const ms = (value: number | undefined, what: string) =>
     value === undefined ? [] : [{ what, ms: Math.max(0, Math.round(value)) }];
   return {
     kind: "drill" as const,
-    what: `drill ${kind} at ${server} (${id})`,
+    what: `${nameOf(report)} (${id})`,
     because: outcomeOf(report),
     by,
     stages: [
       ...ms(figures?.detectedMs, "detection"),
       ...ms(figures?.takeoverMs, "takeover"),
       ...ms(figures?.outageMs, "no new connection"),
-      ...ms(endMs - (actMs ?? startMs), "until all was as before"),
+      ...(isAsBefore ? ms(endMs - actMs, "until all was as before") : []),
     ],
   };
 }

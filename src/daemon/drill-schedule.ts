@@ -5,10 +5,11 @@ import type { DrillCommands } from "../api/drill-commands.ts";
 import { isFault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
-import { dueSlots } from "../cluster/drill-times.ts";
+import { dueSlots, withSince } from "../cluster/drill-times.ts";
 import { updateWork } from "../cluster/record.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { withoutDrill, withSlot } from "../cluster/work.ts";
+import { withoutDriver } from "../drill/kinds.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { wallMs } from "../host/clock.ts";
 import type { History } from "./history.ts";
@@ -31,6 +32,7 @@ export interface ScheduleHost {
 
 export function startDrillSchedule(host: ScheduleHost): Loop {
   const { keeper, log, signal } = host;
+  let planned: { drills: ReturnType<typeof withSince>; lookedMs: number } | undefined;
   return startLoop({
     name: "scheduled drills",
     everyMs: TICK_MS,
@@ -38,9 +40,13 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
     signal,
     body: async () => {
       await forgetLost(host);
-      const drills = keeper.current()?.settings.drills ?? [];
+      const view = keeper.current();
+      if (view === undefined) return;
+      const { drills: now = [] } = view.settings;
+      const drills = planned === undefined ? now : withSince(now, planned.drills, planned.lookedMs);
+      planned = { drills, lookedMs: wallMs() };
       if (drills.length === 0 || !host.leads() || !keeper.record().reachable) return;
-      const done = keeper.current()?.work.drilled ?? [];
+      const done = view.work.drilled ?? [];
       for (const { drill, slot } of dueSlots(drills, wallMs())) {
         if (!done.includes(slot) && (await takeSlot(host.etcd, slot))) await hold(host, drill.kind);
       }
@@ -49,14 +55,25 @@ export function startDrillSchedule(host: ScheduleHost): Loop {
 }
 
 /** Takes away the mark of a drill that this member drove before its daemon was started anew. */
-async function forgetLost({ etcd, keeper, node, drills, log }: ScheduleHost): Promise<void> {
+async function forgetLost(host: ScheduleHost): Promise<void> {
+  const { etcd, keeper, node, drills, history, log } = host;
   const mark = keeper.current()?.work.drill;
   if (mark?.driver !== node.id || !keeper.record().reachable) return;
   const { id, running } = drills.own.progress();
   if (running && id === mark.id) return;
   if (wallMs() - Date.parse(mark.at) < FRESH_MS) return;
-  log.warn(`drill ${mark.id}: it ended with this daemon; what it broke comes back by a timer`);
-  await updateWork(etcd, (work) => withoutDrill(work, mark.id));
+  let taken = false;
+  await updateWork(etcd, (work) => {
+    const after = withoutDrill(work, mark.id);
+    taken = after !== work;
+    return after;
+  });
+  // One that this daemon drove to its end has told so: the record was away then.
+  if (!taken || id === mark.id) return;
+  const because = `its driver's daemon ended meanwhile: ${withoutDriver(mark.kind)}`;
+  log.warn(`drill ${mark.id}: ${because}`);
+  const what = `drill ${mark.kind} at ${mark.server} (${mark.id}) has no report`;
+  history.note({ kind: "drill", what, because, by: mark.by });
 }
 
 /** Whether it was still there to be taken; two may ask at once. */

@@ -7,7 +7,7 @@ import { Fault } from "../base/fault.ts";
 import { createLog } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { edge, judge, row, three } from "../cluster/testing/status.ts";
-import type { ClusterStatus } from "../cluster/status.ts";
+import type { ClusterStatus, MemberAnswer } from "../cluster/status.ts";
 import { steadyClock } from "../drill/probe.ts";
 import { renderHtml } from "../drill/render-html.ts";
 import { DrillReport } from "../drill/report.ts";
@@ -15,6 +15,8 @@ import { TestServer } from "../drill/testing/server.ts";
 import { type DrillHost, holdDrill } from "./drill.ts";
 
 const AWAY_MS = 1500;
+/** More looks than the drill takes while it measures. */
+const AWAY_LOOKS = 20;
 const RUN = { id: "0123456789ab", kind: "edge-kill" as const, server: "s1", by: "ops" };
 const NEVER = new AbortController().signal;
 
@@ -64,6 +66,14 @@ function host(more: Partial<DrillHost> = {}): DrillHost {
     log: createLog(() => undefined),
     ...more,
   };
+}
+
+/** Has `id` hold the address. */
+function holding(id: string) {
+  return (each: MemberAnswer): MemberAnswer =>
+    each.member.id === id && each.local !== undefined
+      ? { ...each, local: { ...each.local, addresses: ["10.0.0.10"] } }
+      : each;
 }
 
 test("holdDrill measures what was away, undoes it, and leaves nothing worse", async () => {
@@ -144,6 +154,33 @@ test("holdDrill moves addresses there and back, and finds no connection broken",
   assert.deepEqual(calls, ["move to s3", "move to s1"]);
   assert.ok((report.figures?.kept.count ?? 0) > 0);
   assert.deepEqual([report.figures?.outageMs, report.figures?.broken], [0, 0]);
+});
+
+test("holdDrill isn't over while an address that it moved hasn't come back", async () => {
+  const { switchover } = host();
+  let looks = 0;
+  const away = judge(three("s1", { addresses: [] }).map(holding("s3")));
+  const report = await holdDrill(
+    host({
+      switchover: {
+        ...switchover,
+        run: async (ask) => {
+          if (ask.to === "s1") throw new Fault("switchover.running", "another one is running");
+          return switchover.run(ask);
+        },
+      },
+      status: async () => {
+        if (!calls.includes("move to s3")) return status;
+        looks += 1;
+        return looks < AWAY_LOOKS ? away : status;
+      },
+    }),
+    { ...RUN, kind: "vip-move" },
+    () => undefined,
+    NEVER,
+  );
+  assert.deepEqual([report.outcome, report.because], ["failed", "another one is running"]);
+  assert.deepEqual([report.left, looks >= AWAY_LOOKS], [[], true]);
 });
 
 test("holdDrill tells what servers said meanwhile, and counts what edges sent on", async () => {

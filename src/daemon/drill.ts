@@ -10,7 +10,7 @@ import { pause } from "../base/retry.ts";
 import type { DrillKind } from "../cluster/drill.ts";
 import type { ClusterStatus } from "../cluster/status.ts";
 import type { DrillActs } from "../drill/acts.ts";
-import { changedStates, stillWorse, watchedStates } from "../drill/health.ts";
+import { changedStates, notBack, stillWorse, watchedStates } from "../drill/health.ts";
 import { type Figures, judgeSamples } from "../drill/judge.ts";
 import { AFTER_MS, KINDS, RECOVER_MS, STEADY_MS } from "../drill/kinds.ts";
 import { moveTo } from "../drill/plan.ts";
@@ -80,7 +80,7 @@ export async function holdDrill(
     step(outcome === "stopped" ? `stopped: ${because}` : `failed: ${because}`);
   }
   const settleMs = outcome === "done" || held.actMs === undefined ? 0 : SETTLE_MS;
-  const left = await leftOf(host, held.before, settleMs);
+  const left = await leftOf(host, run, { before: held.before, settleMs });
   const { actMs, samples = NO_SAMPLES } = held;
   const figures: Figures | undefined =
     actMs === undefined ? undefined : judgeSamples(samples, actMs);
@@ -213,7 +213,7 @@ async function untilWell(
   const endMs = host.now() + RECOVER_MS;
   let well = 0;
   while (well < WELL_TIMES) {
-    const worse = before === undefined ? [] : stillWorse(before, await host.status());
+    const worse = before === undefined ? [] : worseNow(run, before, await host.status());
     well = worse.length === 0 ? well + 1 : 0;
     if (host.now() > backMs + BUSY_MS) prober.calm();
     if (host.now() > endMs) {
@@ -226,19 +226,24 @@ async function untilWell(
 /** What is worse than before, after it was waited for so long at most. */
 async function leftOf(
   host: DrillHost,
-  before: ClusterStatus | undefined,
-  settleMs: number,
+  run: DrillRun,
+  { before, settleMs }: { before: ClusterStatus | undefined; settleMs: number },
 ): Promise<string[]> {
   if (before === undefined) return [];
   const endMs = host.now() + settleMs;
   for (;;) {
     const worse = await host.status().then(
-      (now) => stillWorse(before, now),
+      (now) => worseNow(run, before, now),
       (error: unknown) => [`how it is now can't be told: ${messageOf(error)}`],
     );
     if (worse.length === 0 || host.now() >= endMs) return worse;
     await pause(STATUS_EVERY_MS);
   }
+}
+
+function worseNow({ kind, server }: DrillRun, before: ClusterStatus, now: ClusterStatus): string[] {
+  const worse = stillWorse(before, now);
+  return kind === "vip-move" ? [...worse, ...notBack(before, now, server)] : worse;
 }
 
 /** Looks at the cluster all the while: what changes, and how many requests edges sent on. */

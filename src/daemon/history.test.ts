@@ -42,10 +42,11 @@ afterEach(async () => {
 async function member(id: string) {
   const { settings, meta } = judge(three());
   const members = three().map((each) => each.member);
-  const world: { local: LocalStatus; view: View; reachable: boolean } = {
+  const world: { local: LocalStatus; view: View; reachable: boolean; clockIsRight: boolean } = {
     local: local(id),
     view: { revision: 1, work: NO_WORK, meta, metaText: META, settings, members, etcdMembers: [] },
     reachable: true,
+    clockIsRight: true,
   };
   const history = await openHistory({
     id,
@@ -62,7 +63,7 @@ async function member(id: string) {
   const loops = history.start({
     ready: () => true,
     leads: () => id === "s1",
-    clockIsRight: () => true,
+    clockIsRight: () => world.clockIsRight,
     hint: () => JSON.stringify(world.local.addresses),
     look: async () => ({ local: world.local, leads: false, answering: new Map() }),
   });
@@ -113,7 +114,7 @@ test("what happens while the record is out of reach is told when it is back, in 
 });
 
 test("what a wrong clock has dated years ahead isn't the newest; who asks for it has it", async () => {
-  const { history } = await member("s2");
+  const { history, world } = await member("s2");
   const atMs = Math.round(wallMs() + 3650 * 86_400_000);
   const ahead = entryOf({ kind: "daemon", what: "from 2036", atMs }, { member: "s3", number: 1 });
   const real = entryOf(
@@ -128,6 +129,9 @@ test("what a wrong clock has dated years ahead isn't the newest; who asks for it
   };
   assert.notDeepEqual(await read({}), ["from 2036"]);
   assert.deepEqual(await read({ untilMs: atMs }), ["from 2036"]);
+  // A server whose clock fell back by years: to it, all that happens is dated ahead.
+  world.clockIsRight = false;
+  assert.deepEqual(await read({}), ["from 2036"]);
 });
 
 test("a daemon that was killed goes on where it was: nothing lost, nothing twice", async () => {
@@ -161,6 +165,28 @@ test("evidence is of the time that is asked for", async () => {
   assert.deepEqual(whats(found.entries).slice(-1), ["one"]);
   assert.deepEqual(found.acts, acts);
   assert.deepEqual(history.evidence({ sinceMs: last.atMs + 1 }, acts).entries, []);
+});
+
+test("who listens hears of the start too, once, and of all that comes", async () => {
+  const { history } = await member("s1");
+  const heard: string[] = [];
+  history.onEntry(({ what }) => heard.push(what));
+  history.note({ kind: "work", what: "s2 is drained" });
+  history.onEntry(({ what }) => heard.push(`second: ${what}`));
+  assert.match(heard[0] ?? "", /^s1's daemon starts/);
+  assert.deepEqual(heard.slice(1), ["s2 is drained"]);
+});
+
+test("close tells of revocations that may go on: nobody else may have seen them", async () => {
+  const { history, world, look } = await member("s1");
+  const ca = { ...world.local.ca!, crlNumber: 4, revocations: 1 };
+  world.local = { ...world.local, ca };
+  await look();
+  world.local = { ...world.local, ca: { ...ca, crlNumber: 5, revocations: 2 } };
+  await look();
+  assert.ok(!own(history).some((what) => what.includes("revoked")));
+  await history.close();
+  assert.ok(own(history).includes("1 certificate revoked (CRL 5)"));
 });
 
 test("close tells that the daemon stops, and the next start knows it", async () => {

@@ -43,6 +43,8 @@ const SEND_TICK_MS = 5000;
 const PRUNE_EVERY_MS = 600_000;
 /** The record is asked so long before this member's own entries are all there is. */
 const READ_MS = 3000;
+/** Entries that wait for the first who listens. */
+const EARLY_MAX = 20;
 /** What a stopping daemon gives its last entry to come to the disk. */
 const CLOSE_MS = 1000;
 
@@ -61,7 +63,10 @@ export interface HistoryFound {
 export interface History {
   /** Tells something. Never throws, never waits. */
   note(note: Note): void;
-  /** Has `listener` hear of each entry of this member as it is told; it must not throw. */
+  /**
+   * Has `listener` hear of each entry of this member as it is told, the first one also of those
+   * that were told before, as the start is; it must not throw.
+   */
   onEntry(listener: (entry: HistoryEntry) => void): void;
   /** This member's own entries, oldest first. */
   own(): readonly HistoryEntry[];
@@ -118,14 +123,18 @@ export async function openHistory(host: HistoryHost): Promise<History> {
   const file = await openOwnFile(host.folder, log);
   const limiter = createLimiter();
   const listeners: ((entry: HistoryEntry) => void)[] = [];
-  const tell = (changes: readonly Change[]) => {
-    for (const draft of limiter.take(changes, monotonicMs())) {
+  /** What was told before anybody could hear it. */
+  let early: HistoryEntry[] = [];
+  const keep = (drafts: readonly Draft[]) => {
+    for (const draft of drafts) {
       const entry = entryOf(draft, { member: id, number: file.nextNumber() });
       file.add(entry);
       logEntry(log, entry);
+      if (listeners.length === 0) early = [...early, entry].slice(-EARLY_MAX);
       for (const listener of listeners) listener(entry);
     }
   };
+  const tell = (changes: readonly Change[]) => keep(limiter.take(changes, monotonicMs()));
   const note = (told: Note) => {
     const draft = { ...told, atMs: wallMs() };
     // Whoever it is has one limit, wherever he comes from.
@@ -142,11 +151,16 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       file.setSent(await sendEntries(etcd, view.metaText, left));
     }
   };
+  let clockIsRight = () => true;
   const start = decideStart(file.entries(), id, wallMs());
   if (start !== undefined) note(start);
   return {
     note,
-    onEntry: (listener) => listeners.push(listener),
+    onEntry(listener) {
+      listeners.push(listener);
+      for (const entry of early) listener(entry);
+      early = [];
+    },
     own: () => file.entries(),
     waiting: () => unsent().length,
     evidence({ sinceMs, untilMs }, acts) {
@@ -155,12 +169,18 @@ export async function openHistory(host: HistoryHost): Promise<History> {
       const leftOut = all.length - entries.length;
       return { member: id, wallMs: wallMs(), entries, leftOut, acts };
     },
-    read: async (query) => readBoth(etcd, query, file.entries(), unsent()),
-    start: (sources) => [
-      ...startLooking(host, sources, file, tell),
-      startSending(host, sources, send),
-    ],
+    async read(query) {
+      // What is dated far ahead was told by a clock that was wrong, unless this one is.
+      const newestMs = clockIsRight() ? wallMs() + AHEAD_MS : undefined;
+      const upTo = { ...query, untilMs: query.untilMs ?? newestMs };
+      return readBoth(etcd, upTo, file.entries(), unsent());
+    },
+    start(sources) {
+      clockIsRight = () => sources.clockIsRight();
+      return [...startLooking(host, sources, file, tell), startSending(host, sources, send)];
+    },
     async close() {
+      keep(limiter.end(monotonicMs()));
       if (start !== undefined) note({ kind: "daemon", what: `${id}'s daemon stops` });
       const sent = file.written().then(async () => send().catch(() => undefined));
       await Promise.race([sent, pause(CLOSE_MS)]);
@@ -238,13 +258,10 @@ async function readBoth(
   unsent: readonly HistoryEntry[],
 ): Promise<HistoryFound> {
   try {
-    // What is dated far ahead was told by a clock that was wrong: it isn't the newest.
-    const { untilMs = wallMs() + AHEAD_MS } = query;
-    const upTo = { ...query, untilMs };
-    const { entries, more } = await readEntries(etcd, upTo, { withinMs: READ_MS });
+    const { entries, more } = await readEntries(etcd, query, { withinMs: READ_MS });
     // One that was sent meanwhile is there twice.
     const all = new Map(
-      [...entries, ...unsent.filter((each) => isWanted(each, upTo))].map((each) => [
+      [...entries, ...unsent.filter((each) => isWanted(each, query))].map((each) => [
         entryKey(each),
         each,
       ]),

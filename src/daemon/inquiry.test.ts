@@ -36,7 +36,10 @@ function setUp(entries: Record<string, HistoryEntry[]>, offsetMs = 0) {
   };
   const history: Pick<History, "evidence" | "read"> = {
     evidence: (wish) => evidence("s1", wallMs(), wish),
-    read: async () => ({ entries: entries["record"] ?? [], more: 0, because: "" }),
+    read: async (query) => {
+      const all = (entries["record"] ?? []).filter((entry) => isWanted(entry, query));
+      return { entries: all, more: 0, because: "" };
+    },
   };
   return createInquiry({
     node: { id: "s1" },
@@ -85,6 +88,23 @@ test("incident corrects a clock that is off", async () => {
   const [own, other] = members.map(({ offsetMs }) => offsetMs);
   assert.ok(Math.abs((other ?? 0) - (own ?? 0) - 600_000) < 5000);
 });
+
+for (const hours of [-30, 5]) {
+  test(`incident has what a member tells whose clock is ${hours} h off, and nothing else`, async () => {
+    const [untilMs, offsetMs] = [wallMs() - 12 * HOUR_MS, hours * HOUR_MS];
+    const then = told("s2", "then", untilMs - HOUR_MS + offsetMs);
+    const inquiry = setUp(
+      { s2: [then, told("s2", "since", untilMs + HOUR_MS + offsetMs)] },
+      offsetMs,
+    );
+    const wish = { sinceMs: untilMs - 2 * HOUR_MS, untilMs, limit: LINES_MAX };
+    const { lines } = await inquiry.incident(wish);
+    assert.deepEqual(
+      lines.map(({ what }) => what),
+      ["then"],
+    );
+  });
+}
 
 test("incident of a time that is over has what was then, however much has happened since", async () => {
   const untilMs = wallMs() - 48 * HOUR_MS;

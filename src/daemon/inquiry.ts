@@ -4,7 +4,7 @@
 import { messageOf } from "../base/fault.ts";
 import type { Acts } from "../base/acts.ts";
 import { nearOffsetMs } from "../cluster/clock.ts";
-import { type Evidence, Evidence as EvidenceSchema } from "../cluster/history/evidence.ts";
+import { Evidence as EvidenceSchema } from "../cluster/history/evidence.ts";
 import {
   type Asked,
   buildTimeline,
@@ -56,13 +56,11 @@ export function createInquiry(host: InquiryHost): Inquiry {
     async incident({ limit, ...wish }) {
       const { untilMs = wallMs() } = wish;
       const { sinceMs = untilMs - INCIDENT_MS } = wish;
-      const [{ asked, missing, ownMs }, record] = await Promise.all([
-        // Up to now is up to all there is: another's clock may be far ahead.
-        askAll(host, { sinceMs, untilMs: wish.untilMs }),
-        host.history.read({ sinceMs, untilMs, limit: RECORD_MAX }),
-      ]);
+      // Up to now is up to all there is: another's clock may be far ahead.
+      const { asked, missing, ownMs } = await askAll(host, { sinceMs, untilMs: wish.untilMs });
       // What was asked for was said by this clock.
       const span = { sinceMs: sinceMs - ownMs, untilMs: untilMs - ownMs };
+      const record = await host.history.read({ ...span, limit: RECORD_MAX });
       const lines = buildTimeline(asked, record.entries, span);
       return {
         sinceMs,
@@ -89,12 +87,16 @@ async function askAll(
   const missing: Incident["missing"] = [];
   const found = await Promise.all(
     others.map(async ({ id, address }): Promise<Asked[]> => {
-      const sentMs = wallMs();
-      const options = { answer: EvidenceSchema, withinMs: ASK_MS };
-      const path = `/v1/evidence?${renderSpan({ sinceMs, untilMs })}`;
+      const ask = async (span: Span): Promise<Asked> => {
+        const sentMs = wallMs();
+        const options = { answer: EvidenceSchema, withinMs: ASK_MS };
+        const evidence = await peers.call(address, `/v1/evidence?${renderSpan(span)}`, options);
+        return { evidence, offsetMs: evidence.wallMs - (sentMs + wallMs()) / 2 };
+      };
       try {
-        const evidence: Evidence = await peers.call(address, path, options);
-        return [{ evidence, offsetMs: evidence.wallMs - (sentMs + wallMs()) / 2 }];
+        const first = await ask({ sinceMs, untilMs });
+        if (Math.abs(first.offsetMs) < CLOCKS_MS) return [first];
+        return [await ask(shiftSpan({ sinceMs, untilMs }, first.offsetMs))];
       } catch (error) {
         missing.push({ member: id, because: messageOf(error) });
         return [];
@@ -119,8 +121,16 @@ interface Span {
   untilMs?: number | undefined;
 }
 
-/** How far a member's clock may be off for its entries to be found. */
+/** How far a member's clock may be off for its entries to be found at the first asking. */
 const CLOCKS_MS = 3_600_000;
+
+/** The same time by a clock that is `offsetMs` ahead of this one. */
+function shiftSpan({ sinceMs, untilMs }: Span, offsetMs: number): Span {
+  return {
+    sinceMs: sinceMs + offsetMs,
+    untilMs: untilMs === undefined ? undefined : untilMs + offsetMs,
+  };
+}
 
 /** What another is asked for: more, as its clock may be off; the timeline leaves out. */
 function renderSpan({ sinceMs, untilMs }: Span): string {

@@ -121,6 +121,7 @@ export function commandsOf(
       id: core.node.id,
       etcd,
       settings: () => core.keeper.current()?.settings,
+      secretsFile: PATHS.alertSecretsFile,
       ca: async () => [await readFile(core.layout.localcacert, "utf8")],
       wake: () => membership.wake(),
     }),
@@ -146,7 +147,7 @@ export function commandsOf(
     // Drills are a server's: only its CA makes a certificate for its synthetic agent.
     drills:
       server === undefined
-        ? noDrills()
+        ? noDrills(core)
         : drillCommands(core, { ...shared, switchover, probe: server.probe }),
     eject: ejectCommands(core, server, { ...shared, ...membership }),
     puppetdb: puppetdbCommands({
@@ -191,7 +192,7 @@ export async function listenForMembers(
           etcdEndpoints: () => endpointsOf(core),
           signPuppet: async (pem, altNames) =>
             signMember(ca, core.layout, { pem, id: start.member.id, altNames }),
-          revokePuppet: async (id) => ca.revoke({ names: [id] }),
+          revokePuppet: async (id) => ca.revoke({ names: [id], ofMembers: true }),
         },
         start,
       );

@@ -4,7 +4,7 @@
 import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
-import { clockOffsetMs, type ClockStatus, judgeOffset } from "../cluster/clock.ts";
+import { clockOffsetMs, type ClockStatus, judgeOffset, requireClock } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -31,6 +31,8 @@ export interface Neighbours {
   clockOffsetMs(): number | undefined;
   /** Whether it is about as most are; where nobody answers it is taken for right. */
   clockIsRight(): boolean;
+  /** Throws Fault `cluster.clock-off` where it is too wrong for `what`. */
+  requireClock(what: string): void;
   /** The same with how far it is off each other's. */
   clock(): ClockStatus;
   loop: Loop;
@@ -92,6 +94,7 @@ export function createNeighbours(options: {
     },
     clockOffsetMs: ownOffsetMs,
     clockIsRight: () => judgeOffset(ownOffsetMs() ?? 0) !== "wrong",
+    requireClock: (what) => requireClock(ownOffsetMs(), what),
     clock() {
       const offsetMs = ownOffsetMs();
       return { others: offsets(), ...(offsetMs !== undefined && { offsetMs }) };

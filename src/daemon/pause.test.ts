@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { createLog } from "../base/log.ts";
+import { requireClock } from "../cluster/clock.ts";
 import { readWork } from "../cluster/record.ts";
 import { isPaused } from "../cluster/work.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
@@ -13,11 +14,12 @@ before(async () => {
 });
 after(async () => etcd.close());
 
-const commands = () =>
+const commands = (offsetMs = 0) =>
   pauseCommands({
     etcd: etcd.client(),
     log: createLog(() => undefined),
     ids: () => ["s1.test", "s2.test"],
+    requireClock: (what) => requireClock(offsetMs, what),
     wake: () => undefined,
   });
 const soon = () => new Date(Date.now() + 60_000).toISOString();
@@ -56,8 +58,17 @@ test("pause and resume: several scopes are one change, what isn't named stays", 
   assert.equal((await commands().resume({ scopes: [] }, "ops")).pauses.length, 0);
 });
 
-test("pause refuses an end that is over", async () => {
-  const until = new Date(Date.now() - 1000).toISOString();
-  const wish = { scopes: ["chores"], reason: "why", until };
-  await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
+test("pause refuses an end that is over, or more than a week away, whoever asks", async () => {
+  for (const inMs of [-1000, 8 * 86_400_000]) {
+    const until = new Date(Date.now() + inMs).toISOString();
+    const wish = { scopes: ["chores"], reason: "why", until };
+    await assert.rejects(commands().pause(wish, "ops"), (error) => isFault(error, "pause.refused"));
+  }
+});
+
+test("pause is refused where the clock is wrong: it would end at another time than it says", async () => {
+  const wish = { scopes: ["chores"], reason: "why", until: soon() };
+  const asked = commands(-10_800_000);
+  await assert.rejects(asked.pause(wish, "ops"), (error) => isFault(error, "cluster.clock-off"));
+  assert.deepEqual(await asked.resume({ scopes: [] }, "ops"), { pauses: [] });
 });

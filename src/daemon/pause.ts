@@ -10,11 +10,18 @@ import { type Pause, pausesNow, withoutPauses, withPause } from "../cluster/work
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 
+/** A longer one would be forgotten: it can be said again. */
+const PAUSE_MS_MAX = 7 * 86_400_000;
+/** How far the clock of who says it may be ahead. */
+const CLOCK_MS = 60_000;
+
 export interface PauseHost {
   etcd: Etcd;
   log: Log;
   /** The members' names. */
   ids(): string[];
+  /** Throws Fault `cluster.clock-off` where this clock is too wrong for `what`. */
+  requireClock(what: string): void;
   wake(): void;
 }
 
@@ -22,9 +29,15 @@ export function pauseCommands(host: PauseHost): PauseCommands {
   const { etcd, log } = host;
   return {
     async pause({ scopes, reason, until }, by) {
+      host.requireClock("a pause would end at another time than it says");
       const nowMs = wallMs();
       if (Date.parse(until) <= nowMs) {
         throw new Fault("pause.refused", `${until} is over by this server's clock`);
+      }
+      if (Date.parse(until) > nowMs + PAUSE_MS_MAX + CLOCK_MS) {
+        throw new Fault("pause.refused", "a pause lasts a week at most", {
+          hints: ["Say it again before it ends."],
+        });
       }
       const meant = scopes.map((scope) => parseScope(scope, host.ids()));
       const work = await updateWork(etcd, (before) =>

@@ -74,6 +74,9 @@ test("keepIdentity goes on where the files were lost, or an attempt was interrup
   const first = await keep();
   await rm(join(folder, "cert.pem"));
   assert.equal(serialOf((await keep()).cert), serialOf(first.cert), "its key has a certificate");
+  await rm(join(folder, "cert.pem"));
+  await ca.revoke({ names: [NAME] });
+  assert.notEqual(serialOf((await keep()).cert), serialOf(first.cert), "that one is revoked");
   await rm(folder, { recursive: true });
   const anew = await keep();
   assert.notEqual(serialOf(anew.cert), serialOf(first.cert));

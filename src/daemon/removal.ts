@@ -66,13 +66,14 @@ export interface RemovalDeps {
 
 type Removed = z.infer<typeof RemovalDone>;
 
-/** Takes `id` out, and waits until every other member refuses its certificates. */
-export async function removeMember(deps: RemovalDeps, id: string): Promise<Removed> {
+/** Takes the member `name` out, and waits until every other one refuses its certificates. */
+export async function removeMember(deps: RemovalDeps, name: string): Promise<Removed> {
   const { etcd, log } = deps;
   const authorities = await deps.authorities();
   await deps.requireSigner();
-  const plan = planRemoval(await deps.status(), id);
+  const plan = planRemoval(await deps.status(), name);
   if (plan.refused !== "") throw new Fault("member.remove-refused", plan.refused);
+  const { id } = plan;
   await markLeaving(etcd, id);
   const was = await readMember(etcd, id);
   if (was === undefined) throw new Fault("member.not-found", `${id} is no member any more`);

@@ -155,6 +155,15 @@ test("a switchover of which one side can't be prepared lets nothing go, and both
   assert.equal(servers.holder, "s1");
 });
 
+test("a switchover whose old holder lets nothing go has the new one put back at once", async () => {
+  servers.interfere = async (call) => {
+    if (call === "s1 hand over") throw new Fault("switchover.ended", "nothing was moved");
+  };
+  await assert.rejects(commands().run({ ...ASK, to: "s2" }), { code: "switchover.ended" });
+  assert.ok(servers.calls.includes("s2 end new"), servers.calls.join());
+  assert.equal(servers.holder, "s1");
+});
+
 test("a server that can't stand aside keeps no switchover from being done", async () => {
   servers.interfere = async (call) => {
     if (call.startsWith("s3")) throw new Fault("peer.unreachable", "no answer in time");

@@ -218,7 +218,13 @@ class Run {
   ): Promise<{ tookMs: number; theirs: number }> {
     const startMs = monotonicMs();
     this.#say(`${from} lets go`);
-    const theirs = await old.handOver(this.#id);
+    const theirs = await old.handOver(this.#id).catch(async (error: unknown) => {
+      // Then nothing has moved, and nothing will: it would stand ready for a minute.
+      if (isFault(error, "switchover.ended")) {
+        await this.#end([next.end({ id: this.#id, side: "new" })]);
+      }
+      throw error;
+    });
     await next.taken(this.#id, theirs).catch(this.#notTaken(to));
     const tookMs = monotonicMs() - startMs;
     this.#say(`${to} holds ${moves.map(({ address }) => address).join(" and ")}`);

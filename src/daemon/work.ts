@@ -15,15 +15,17 @@ export function workCommands(
   status: () => Promise<ClusterStatus>,
   moves: Moves,
 ): WorkCommands {
-  const { node, keeper } = core;
+  const { node, keeper, neighbours } = core;
   const wake = () => keeper.loop.wake();
   const running = async (member: Parameters<typeof runningRequests>[0]) =>
     runningRequests(member, node);
+  const requireClock = (what: string) => neighbours.requireClock(what);
   return {
-    drains: drainCommands({ ...core, status, running, moves, wake }),
+    drains: drainCommands({ ...core, status, running, moves, requireClock, wake }),
     pauses: pauseCommands({
       ...core,
       ids: () => requireView(core).members.map(({ id }) => id),
+      requireClock,
       wake,
     }),
     roll: rollCommands({ ...core, status, wake }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answer, edge, judge, local, row, silent, three } from "../cluster/testing/status.ts";
-import { changedStates, stillWorse, watchedStates } from "./health.ts";
+import { changedStates, notBack, stillWorse, watchedStates } from "./health.ts";
 
 const whole = judge(three());
 
@@ -27,6 +27,25 @@ test("stillWorse minds no warning that was there before with other numbers", () 
     [],
   );
   assert.equal(stillWorse(whole, ofClock("its disk has 9 MB left")).length, 1);
+});
+
+test("stillWorse takes the same warning of another member for a new one", () => {
+  const ofClock = (id: string) => judge(three(id, { warnings: ["its clock is 3 s off"] }));
+  assert.deepEqual(stillWorse(ofClock("s1"), ofClock("s2")), ["s2: its clock is 3 s off"]);
+});
+
+test("notBack names addresses that a server had before, wherever they are by now", () => {
+  const moved = judge([
+    answer("s1", local("s1", { addresses: [] })),
+    answer("s2", local("s2", { addresses: ["10.0.0.10"] })),
+    answer("s3"),
+  ]);
+  assert.deepEqual(notBack(whole, moved, "s1"), ["10.0.0.10 isn't back at s1"]);
+  assert.deepEqual(notBack(whole, moved, "s2"), []);
+  assert.deepEqual(notBack(whole, whole, "s1"), []);
+  assert.deepEqual(notBack(whole, judge([silent("s1"), answer("s2"), answer("s3")]), "s1"), [
+    "10.0.0.10 isn't back at s1",
+  ]);
 });
 
 test("changedStates tells who took an address, and what an edge sees", () => {

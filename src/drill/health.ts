@@ -1,12 +1,13 @@
 // Whether the cluster is as well as it was before a drill. Pure.
 
 import type { ClusterStatus } from "../cluster/status.ts";
+import { textsOf, type Warning } from "../cluster/warning.ts";
 
 /** What is still worse than before, in words; empty: the drill left nothing. */
 export function stillWorse(before: ClusterStatus, now: ClusterStatus): string[] {
-  const known = new Set(before.warnings.map(sameText));
+  const known = new Set(before.problems.map(keyOf));
   const lost = now.toleratedFailures < before.toleratedFailures;
-  const news = now.warnings.filter((warning) => !known.has(sameText(warning)));
+  const news = textsOf(now.problems.filter((problem) => !known.has(keyOf(problem))));
   const silent = now.members
     .filter(({ local }) => local === undefined)
     .filter(({ member }) => before.members.some((m) => m.member.id === member.id && m.local))
@@ -21,9 +22,19 @@ export function stillWorse(before: ClusterStatus, now: ClusterStatus): string[] 
   return [...new Set(worse)];
 }
 
-/** A warning without its numbers: how long or how many may differ. */
-function sameText(warning: string): string {
-  return warning.replaceAll(/\d+/g, "#");
+/** What a server that gave its addresses away for a drill hasn't got again. */
+export function notBack(before: ClusterStatus, now: ClusterStatus, server: string): string[] {
+  const heldIn = ({ members }: ClusterStatus) =>
+    members.find(({ member }) => member.id === server)?.local?.addresses ?? [];
+  const here = new Set(heldIn(now));
+  return heldIn(before)
+    .filter((address) => !here.has(address))
+    .map((address) => `${address} isn't back at ${server}`);
+}
+
+/** A warning without its numbers, how long or how many may differ, but with what it is of. */
+function keyOf({ kind, subject = "", text }: Warning): string {
+  return [kind, subject, text.replaceAll(/\d+/g, "#")].join(" ");
 }
 
 /** What of the cluster a drill watches, by name; each is asked again and again. */

@@ -55,9 +55,12 @@ async function renew(
 ): Promise<ProbeIdentity> {
   if (!(await exists(folder))) await makeFolder(folder, { mode: 0o700 });
   // An interrupted attempt has left its key: the CA gives what it signed for it again.
-  const fresh = cert === undefined && key !== undefined ? readPrivateKey(key) : generateEcKey();
+  const left = cert === undefined ? key : undefined;
+  const fresh = left === undefined ? generateEcKey() : readPrivateKey(left);
   const freshKey = exportPkcs8(fresh);
-  if (cert !== undefined || (key === undefined && ca.has(certname))) await ca.clean(certname);
+  // Another key's makes way, and the left one's where it ended before it got here.
+  const isThere = ca.has(certname);
+  if (left === undefined ? isThere || cert !== undefined : !isThere) await ca.clean(certname);
   await writeFileAtomic(paths.key, freshKey, { mode: 0o600 });
   const signed = await ca.sign(createRequest({ commonName: certname, key: fresh }));
   await writeFileAtomic(paths.cert, signed, { mode: 0o644 });

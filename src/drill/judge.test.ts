@@ -20,6 +20,18 @@ test("judgeSamples measures an outage from the last success before it to the fir
   assert.deepEqual(figures.reasons[0], { because: "ECONNREFUSED", count: 4 });
 });
 
+test("judgeSamples takes no connection for broken that an answer ended in good order", () => {
+  const brokenAfter = (more: { isLast?: boolean }) => {
+    const kept = [
+      { ...sample(5100, 90), port: 40_001, ...more },
+      { ...sample(6000, 90), port: 40_002 },
+    ];
+    return judgeSamples({ ...NONE, kept }, ACT_MS).broken;
+  };
+  assert.equal(brokenAfter({}), 1);
+  assert.equal(brokenAfter({ isLast: true }), 0);
+});
+
 test("judgeSamples keeps what was before apart", () => {
   const { steady, connects } = judgeSamples(exampleSamples(), ACT_MS);
   assert.deepEqual([steady.connects.count, steady.connects.failed], [50, 0]);

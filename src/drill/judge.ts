@@ -92,12 +92,16 @@ function firstSeen(
     .toSorted((a, b) => a.atMs - b.atMs)[0];
 }
 
-/** Where answers come by another connection than before, the kept one has broken in between. */
+/**
+ * Where answers come by another connection than before, the kept one has broken in between, unless
+ * the answer before ended it.
+ */
 function countBreaks(kept: readonly Sample[], actMs: number): number {
   const answered = kept.filter(({ port }) => port !== undefined);
   return answered.filter(({ port, endMs }, index) => {
-    const before = answered[index - 1]?.port;
-    return endMs >= actMs && before !== undefined && before !== port;
+    const before = answered[index - 1];
+    const isSame = before === undefined || before.isLast === true || before.port === port;
+    return endMs >= actMs && !isSame;
   }).length;
 }
 

@@ -61,6 +61,13 @@ export const KINDS: Record<DrillKind, Kind> = {
   },
 };
 
+/** What becomes of a drill of this kind when its driver is lost. */
+export function withoutDriver(kind: string): string {
+  return kind === "vip-move"
+    ? "the addresses stay where they are now"
+    : "what it broke comes back by a timer of systemd's on that server";
+}
+
 /**
  * How long is measured before, and after it is as it was: longer than edges take to tell of what
  * they sent on.

@@ -138,6 +138,12 @@ const REFUSED: [string, DrillKind, ClusterStatus, RegExp][] = [
     judge(three("s3", { edge: edge({ active: false }) })),
     /s3's edge is down/,
   ],
+  [
+    "a wrong clock, by which its end would be judged",
+    "etcd-loss",
+    judge(three("s3", { clock: { offsetMs: 180_000, others: [] } })),
+    /s3's clock is 180 s ahead of the others'/,
+  ],
   ["a dead puppetserver", "edge-kill", judge(downEverywhere("s3")), /s3 of s3 is down/],
   ["an address of nobody", "edge-kill", judge(three("s1", { addresses: [] })), /held by 0 servers/],
   ["no address", "vip-move", judge(three("s1", { addresses: [] })), /holds a virtual IP/],
@@ -181,6 +187,23 @@ test("planDrill refuses what nobody else could do meanwhile", () => {
   assert.match(refusedFor("etcd-loss"), /without s1 nothing can be changed/);
   assert.match(refusedFor("server-isolate"), /no other server/);
   assert.match(refusedFor("daemon-kill"), /no other member/);
+});
+
+test("planDrill isolates no server that has the only PuppetDB", () => {
+  const only = courier();
+  const known = { ...only, puppetdbs: only.puppetdbs.filter(({ id }) => id === "s1") };
+  const members = whole().map((each) => ({
+    ...each,
+    local: local(each.member.id, { courier: known }),
+  }));
+  const refusedFor = (server: string) =>
+    planDrill(
+      { ...judge(members), answeredBy: "s3" },
+      { kind: "server-isolate", server },
+      NOW_MS,
+    ).refused.join();
+  assert.match(refusedFor("s1"), /no other PuppetDB is fit/);
+  assert.equal(refusedFor("s2"), "");
 });
 
 test("planDrill holds none outside of the windows that are set", () => {

@@ -3,6 +3,7 @@
 // Danger: what can't be seen counts as missing.
 
 import { packagedOf } from "../cluster/backends.ts";
+import { judgeOffset, renderOffset } from "../cluster/clock.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import type { DrillKind } from "../cluster/drill.ts";
 import { inWindows } from "../cluster/drill-times.ts";
@@ -201,7 +202,12 @@ function brokenAt({ member, local, because }: MemberAnswer): string[] {
   const { id } = member;
   if (member.phase !== "ready") return [`${id} is ${member.phase}`];
   if (local === undefined) return [`${id} doesn't answer: ${because}`];
+  const offsetMs = local.clock?.offsetMs ?? 0;
   return [
+    // Each member judges by its own clock when a drill is over.
+    ...(judgeOffset(offsetMs) === "wrong"
+      ? [`${id}'s clock is ${renderOffset(offsetMs)} the others'`]
+      : []),
     ...(local.record.reachable ? [] : [`${id} can't reach the record`]),
     ...(local.edge?.active === false ? [`${id}'s edge is down`] : []),
     ...(local.ca?.serving === false ? [`${id}'s CA can't serve`] : []),
@@ -216,6 +222,7 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
   const compiling = sumPuppetservers(members).filter(
     ({ member, state }) => member !== id && state === "up",
   );
+  const puppetdbs = sumPuppetdbs(members);
   const votes = members.some(
     ({ member, local }) => member.id === id && local?.etcd.runs !== "no" && local !== undefined,
   );
@@ -226,7 +233,7 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
       votes && etcd.answering - 1 < quorumOf(etcd.voters)
         ? [`${etcd.answering} of ${etcd.voters} vote in etcd: without ${id} nothing can be changed`]
         : [],
-    puppetdb: sumPuppetdbs(members).some((each) => each.id !== id && each.fit)
+    puppetdb: puppetdbs.some((each) => each.id !== id && each.fit)
       ? []
       : ["no other PuppetDB is fit"],
   };
@@ -241,7 +248,12 @@ function lackingReasons({ members, etcd }: ClusterStatus, kind: DrillKind, id: s
     case "etcd-loss":
       return reasons.etcd;
     case "server-isolate":
-      return [...reasons.edge, ...reasons.compile, ...reasons.etcd];
+      return [
+        ...reasons.edge,
+        ...reasons.compile,
+        ...reasons.etcd,
+        ...(puppetdbs.some((each) => each.id === id) ? reasons.puppetdb : []),
+      ];
     case "puppetdb-kill":
       return reasons.puppetdb;
   }

@@ -45,6 +45,14 @@ test("askCatalog makes a new connection each time, unless one is kept", async ()
   assert.equal(new Set(server.asked.map(({ port }) => port)).size, 1);
 });
 
+test("askCatalog tells whether the connection ends with the answer", async () => {
+  const agent = keptConnection();
+  assert.equal((await askCatalog(access, now, { agent })).isLast, undefined);
+  server.answer = (certname) => ({ ...catalogOf(certname), isLast: true });
+  assert.equal((await askCatalog(access, now, { agent })).isLast, true);
+  agent.destroy();
+});
+
 test("askCatalog says why there is no catalog", async () => {
   server.answer = () => ({ status: 500, text: JSON.stringify({ message: "Evaluation Error\nx" }) });
   const failed = await askCatalog(access, now);

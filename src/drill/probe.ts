@@ -74,10 +74,10 @@ export async function askCatalog(
   };
   let status = 0;
   try {
-    const { port, ...answer } = await send(options, body);
+    const { port, isLast, ...answer } = await send(options, body);
     status = answer.status;
     const because = judgeCatalog(access.certname, answer);
-    const by = port === undefined ? {} : { port };
+    const by = { ...(port !== undefined && { port }), ...(isLast && { isLast }) };
     return { startMs, endMs: now(), ok: because === "", because, status, ...by };
   } catch (error) {
     const because = limit.aborted ? "no answer in time" : codeOf(error);
@@ -164,7 +164,7 @@ function tlsOf({ host, port, serverName, ca, cert, key }: ProbeAccess): RequestO
 async function send(
   options: RequestOptions,
   body: string,
-): Promise<{ status: number; text: string; port: number | undefined }> {
+): Promise<{ status: number; text: string; port: number | undefined; isLast: boolean }> {
   return new Promise((resolve, reject) => {
     const outgoing = request(options, (incoming) => {
       const chunks: Buffer[] = [];
@@ -177,9 +177,10 @@ async function send(
       incoming.on("error", reject);
       // Afterwards the socket isn't this request's any more.
       const port = incoming.socket.localPort;
+      const isLast = incoming.headers.connection?.toLowerCase() === "close";
       incoming.on("end", () => {
         const text = Buffer.concat(chunks).toString();
-        resolve({ status: incoming.statusCode ?? 0, text, port });
+        resolve({ status: incoming.statusCode ?? 0, text, port, isLast });
       });
     });
     outgoing.on("error", reject);

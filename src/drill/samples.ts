@@ -10,6 +10,8 @@ export interface Sample {
   because: string;
   /** Which connection it came by: this side's port. */
   port?: number;
+  /** The answer says that the connection ends with it, as HAProxy's do after a reload. */
+  isLast?: boolean;
 }
 
 /** Something of the cluster changed, as servers said when they were asked. */

@@ -32,6 +32,7 @@ hostcrl = /srv/ssl/crl.pem
 csr_attributes = /etc/puppet/csr_attributes.yaml
 allow_duplicate_certs = true
 ca_ttl = 31536000
+ca_port = 8141
 autosign = true`;
 const says = (text: string) => `#!/bin/sh\ncat <<'END'\n${text}\nEND\n`;
 
@@ -51,6 +52,7 @@ test("readPuppetLayout finds Debian's packaging and takes what puppet prints", a
   assert.equal(layout.autosign, "true");
   assert.equal(layout.allowDuplicateCerts, true);
   assert.equal(layout.caTtlSeconds, 31_536_000);
+  assert.equal(layout.caPort, "8141");
   assert.equal(layout.puppetserver.caCfg, "/etc/puppet/puppetserver/services.d/ca.cfg");
   assert.deepEqual(layout.versions, { puppet: "7.23.0", puppetserver: "7.9.5" });
 });

@@ -49,6 +49,8 @@ export interface PuppetSettings {
   autosign: string;
   csrAttributes: string;
   allowDuplicateCerts: boolean;
+  /** Where `puppetserver ca` and this server's agent ask the CA; nothing depends on it. */
+  caPort: string | undefined;
   /** How long a certificate lasts; ca.conf may say otherwise. */
   caTtlSeconds: number;
 }
@@ -69,6 +71,7 @@ const ASKED = [
   "csr_attributes",
   "allow_duplicate_certs",
   "ca_ttl",
+  "ca_port",
 ] as const;
 
 /**
@@ -140,6 +143,7 @@ function readSettings(printed: Readonly<Record<string, string>>): PuppetSettings
     autosign: value("autosign", /^(?:\/.*|true|false)$/),
     csrAttributes: path("csr_attributes"),
     allowDuplicateCerts: value("allow_duplicate_certs", /^(?:true|false)$/) === "true",
+    caPort: printed["ca_port"],
     caTtlSeconds: parseDuration(value("ca_ttl", /./)),
   };
 }

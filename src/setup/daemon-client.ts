@@ -16,10 +16,10 @@ const CALL_MS = 30_000;
 export async function callDaemon<S extends z.ZodType>(
   method: "GET" | "POST" | "DELETE",
   path: string,
-  options: { answer: S; body?: unknown; withinMs?: number },
+  options: { answer: S; body?: unknown; withinMs?: number; signal?: AbortSignal },
 ): Promise<z.infer<S>> {
   const withinMs = options.withinMs ?? CALL_MS;
-  const signal = deadline(withinMs);
+  const signal = deadline(withinMs, options.signal);
   let text: string;
   try {
     text = await send(method, path, options.body, signal);
@@ -30,16 +30,7 @@ export async function callDaemon<S extends z.ZodType>(
     const { removedFault } = await import("./stand-down.ts");
     const node = await requireNodeFile();
     if (node.phase === "removed") throw removedFault(node);
-    const why = signal.aborted
-      ? `it runs, but hasn't answered within ${withinMs / 1000} s: it is stopped, or hangs`
-      : messageOf(error);
-    throw new Fault("cli.no-daemon", `the daemon of this server can't be asked: ${why}`, {
-      hints: [
-        "Agents are served without it. Look: systemctl status understudy; journalctl -u understudy",
-        "Run the command as root, or on another server of the cluster.",
-      ],
-      cause: error,
-    });
+    throw noAnswer(method, error, signal.aborted ? withinMs : undefined);
   }
   const json: unknown = JSON.parse(text);
   const fault = WireFault.safeParse(json);
@@ -48,6 +39,32 @@ export async function callDaemon<S extends z.ZodType>(
     throw new Fault(code, message, { hints });
   }
   return options.answer.parse(json);
+}
+
+/** What a socket says that nobody listens at: nothing was sent. */
+const NOT_SENT = ["ENOENT", "ECONNREFUSED", "EACCES"];
+
+/**
+ * What no answer means; `waitedMs` where it didn't come in time. A daemon that dies or hangs with a
+ * change may have made it.
+ */
+export function noAnswer(method: string, error: unknown, waitedMs: number | undefined): Fault {
+  const why =
+    waitedMs === undefined
+      ? messageOf(error)
+      : `it runs, but hasn't answered within ${waitedMs / 1000} s: it works on, is stopped, or hangs`;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const isOpen = method !== "GET" && !NOT_SENT.includes(code);
+  return new Fault("cli.no-daemon", `the daemon of this server can't be asked: ${why}`, {
+    hints: [
+      ...(isOpen
+        ? ["What was to be changed may have been, or may yet be. Look before you repeat it."]
+        : []),
+      "Agents are served without it. Look: systemctl status understudy; journalctl -u understudy",
+      "Run the command as root, or on another server of the cluster.",
+    ],
+    cause: error,
+  });
 }
 
 async function send(

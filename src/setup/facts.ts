@@ -38,6 +38,8 @@ export interface PreflightFacts {
   ownCaRules: string[] | undefined;
   /** What matters of ca.conf, or why it can't be read; undefined where there is none. */
   caConf: { infraCrl: boolean } | { problem: string } | undefined;
+  /** Where puppet.conf here says that the CA is asked; undefined where it doesn't tell. */
+  caPort: string | undefined;
   hostCertificate: HostCertificate | undefined;
   /** Paths of Puppet that the daemon may not write to. */
   readOnly: string[];

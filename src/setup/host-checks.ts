@@ -1,6 +1,7 @@
 // Preflight's checks of the server itself: programs, ports, addresses, clock, disk, memory. Pure.
 
 import { isIPv6 } from "node:net";
+import { PORTS } from "../host/paths.ts";
 import { bad, type Check, ok } from "./check.ts";
 import type { PreflightFacts, VirtualIpFacts } from "./facts.ts";
 
@@ -8,6 +9,11 @@ const NEEDED = { haproxy: [2, 6], keepalived: [2, 2], etcd: [3, 4] } as const;
 /** etcd wants a write-ahead log sync within a heartbeat (100 ms); far below is healthy. */
 const FSYNC_MS_WARN = 25;
 const MEMORY_MIB_WARN = 1500;
+/**
+ * puppetserver's until it is moved behind the edge, and where it may be behind a balancer already;
+ * PuppetDB's until `puppetdb enable`.
+ */
+const UNTIL_MOVED: ReadonlySet<number> = new Set([PORTS.edge, PORTS.puppetserver, PORTS.courier]);
 
 export function checkHost(kind: "init" | "join", facts: PreflightFacts): Check[] {
   return [
@@ -44,8 +50,11 @@ function checkVersion(program: keyof typeof NEEDED, facts: PreflightFacts): Chec
 }
 
 function checkPorts(facts: PreflightFacts): Check {
-  if (facts.takenPorts.length === 0) return ok("ports", "free");
-  const taken = facts.takenPorts.map(({ port, by }) => `${port} (${by})`).join(", ");
+  const inTheWay = facts.takenPorts.filter(
+    ({ port, by }) => !(UNTIL_MOVED.has(port) && by.startsWith("java ")),
+  );
+  if (inTheWay.length === 0) return ok("ports", "free");
+  const taken = inTheWay.map(({ port, by }) => `${port} (${by})`).join(", ");
   const remedy =
     "Stop what listens there: these ports are Understudy's. See /usr/share/doc/understudy/ports.md.";
   return bad("fatal", "ports", { code: "setup.port-taken", found: `in use: ${taken}`, remedy });

@@ -100,7 +100,13 @@ export async function observeHost(wanted: Wanted, puppet: FoundPuppet): Promise<
 
 type PuppetFacts = Pick<
   PreflightFacts,
-  "configuration" | "caDirectory" | "ownCaRules" | "caConf" | "hostCertificate" | "readOnly"
+  | "configuration"
+  | "caDirectory"
+  | "ownCaRules"
+  | "caConf"
+  | "caPort"
+  | "hostCertificate"
+  | "readOnly"
 >;
 
 async function observePuppet(
@@ -113,6 +119,7 @@ async function observePuppet(
       caDirectory: { path: "", state: "absent" },
       ownCaRules: undefined,
       caConf: undefined,
+      caPort: undefined,
       hostCertificate: undefined,
       readOnly: [],
     };
@@ -125,6 +132,7 @@ async function observePuppet(
       : await observeCaDirectory(layout),
     ownCaRules: authConf === undefined ? undefined : ownCaRules(authConf),
     caConf: await observeCaConf(layout),
+    caPort: layout.caPort,
     hostCertificate: await observeHostCertificate(layout),
     readOnly: await observeReadOnly(layout),
   };
@@ -143,16 +151,10 @@ async function observeCaConf(layout: PuppetLayout): Promise<PreflightFacts["caCo
 }
 
 async function observePorts(): Promise<PreflightFacts["takenPorts"]> {
-  // 8140 is puppetserver's own until it is moved behind the edge; the API has others where wanted.
-  const { edge: first, api: _, health: __, ...rest } = PORTS;
-  const ours = Object.values(rest);
-  const states = await portsFree(ours);
-  const edge = (await portsFree([first])).filter(
-    (state) => state.free || !state.because.startsWith("java "),
-  );
-  return [...edge, ...states].flatMap((state) =>
-    state.free ? [] : [{ port: state.port, by: state.because }],
-  );
+  // The API has others where wanted.
+  const { api: _, health: __, ...ours } = PORTS;
+  const states = await portsFree(Object.values(ours));
+  return states.flatMap((state) => (state.free ? [] : [{ port: state.port, by: state.because }]));
 }
 
 async function observeVirtualIp(vip: string): Promise<VirtualIpFacts> {

@@ -26,9 +26,11 @@ const GOOD: PreflightFacts = {
   caDirectory: { path: "/ca", state: "complete" },
   ownCaRules: [],
   caConf: { infraCrl: false },
+  caPort: "8140",
   hostCertificate: { path: "/s1.pem", altNames: ["puppet"], keyFits: true, ours: true },
   readOnly: [],
 };
+const ABSENT = { caDirectory: { path: "/ca", state: "absent" } } as const;
 const vip = (facts: Partial<PreflightFacts["virtualIps"][number]>) => ({
   virtualIps: [{ address: "10.0.0.10", interface: "eth0", heldBy: "nobody" as const, ...facts }],
 });
@@ -42,7 +44,7 @@ function problems(kind: "init" | "join", change: Partial<PreflightFacts>): Check
 
 test("decidePreflight finds nothing wrong where nothing is", () => {
   assert.deepEqual(problems("init", {}), []);
-  assert.deepEqual(problems("join", { caDirectory: { path: "/ca", state: "absent" } }), []);
+  assert.deepEqual(problems("join", ABSENT), []);
 });
 
 type Case = [
@@ -84,6 +86,13 @@ const CASES: Case[] = [
     "fatal",
     "setup.port-taken",
     /9141 \(perl\)/,
+  ],
+  [
+    "a port of the CA's own, as behind a balancer",
+    { caPort: "8141" },
+    "warning",
+    "setup.ca-port",
+    /ca_port = 8141/,
   ],
   [
     "somebody else's address",
@@ -278,6 +287,14 @@ test("decidePreflight has a joiner refuse a CA of its own, and accept what belon
     caDirectory: { path: "/ca", state: "absent" as const },
   };
   assert.deepEqual(problems("join", held), []);
+});
+
+test("decidePreflight leaves puppetserver and PuppetDB the ports that they have until they move", () => {
+  const java = (port: number) => ({ port, by: "java (process 812) listens on it" });
+  const haproxy = { port: 8140, by: "haproxy (process 9) listens on it" };
+  assert.deepEqual(problems("init", { takenPorts: [8140, 8141, 8081].map(java) }), []);
+  const [taken] = problems("join", { ...ABSENT, takenPorts: [java(8141), java(9141), haproxy] });
+  assert.match(taken?.found ?? "", /^in use: 9141 \(java .*\), 8140 \(haproxy .*\)$/);
 });
 
 test("requirePreflight lists all fatal problems with their remedies, and lets warnings pass", () => {

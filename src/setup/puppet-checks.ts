@@ -1,7 +1,7 @@
 // Preflight's checks of Puppet on this server: packages, names, files, CA and certificate. Pure.
 
 import { ALT_NAMES_MAX } from "../cluster/schema.ts";
-import { UNITS } from "../host/paths.ts";
+import { PORTS, UNITS } from "../host/paths.ts";
 import { bad, type Check, ok } from "./check.ts";
 import type { PreflightFacts } from "./facts.ts";
 
@@ -13,6 +13,7 @@ export function checkPuppet(kind: "init" | "join", facts: PreflightFacts): Check
     checkConfiguration(facts),
     ...(kind === "init" ? [checkCaRules(facts), checkHostCertificate(facts)] : []),
     checkCaConf(facts, kind),
+    checkCaPort(facts),
     checkReadOnly(facts),
     checkCaDirectory(facts, kind),
   ];
@@ -118,6 +119,16 @@ function checkHostCertificate({ hostCertificate }: PreflightFacts): Check {
   });
 }
 
+function checkCaPort({ caPort }: PreflightFacts): Check {
+  const name = "port of the CA";
+  if (caPort === undefined || caPort === String(PORTS.edge)) return ok(name, "the agents' one");
+  return bad("warning", name, {
+    code: "setup.ca-port",
+    found: `puppet.conf has ca_port = ${caPort}`,
+    remedy: `Take it out of every puppet.conf afterwards: the CA is asked on ${PORTS.edge}, by puppetserver ca too.`,
+  });
+}
+
 function checkReadOnly({ readOnly }: PreflightFacts): Check {
   const name = "Puppet's directories";
   if (readOnly.length === 0) return ok(name, "writable to the daemon");
@@ -145,6 +156,6 @@ function checkCaDirectory({ caDirectory }: PreflightFacts, kind: "init" | "join"
   return bad("fatal", name, {
     code: "join.own-ca",
     found: "this server has a CA of its own",
-    remedy: "If it is of no use any more, move the directory away, and the ssl directory with it.",
+    remedy: `If it is of no use any more: systemctl stop puppetserver, then move ${caDirectory.path} away, and the ssl directory, unless its certificate is of the cluster's CA.`,
   });
 }

@@ -101,6 +101,13 @@ test("planRemoval says of a compiler too what whoever has its disk could do", ()
   assert.match(planRemoval(now, "c1").lines.join("\n"), /held a key to etcd[^]*If it was stolen/);
 });
 
+test("planRemoval takes a name up to its first dot, and says whose it is", () => {
+  const three = [answer("s1.test", "leader"), answer("s2.test", "voter"), silent("s3.test")];
+  const plan = planRemoval(judgeStatus(clusterOf("s1.test", three, 3)), "s3");
+  assert.equal(plan.id, "s3.test");
+  assert.match(plan.lines[0] ?? "", /^s3\.test \(server, /);
+});
+
 test("planRemoval knows no stranger", () => {
   assert.throws(
     () => planRemoval(status([answer("s1", "leader")], 1), "nobody"),

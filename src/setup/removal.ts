@@ -4,6 +4,7 @@
 
 import { Fault } from "../base/fault.ts";
 import type { Role } from "../cluster/schema.ts";
+import { findMember } from "../cluster/find-member.ts";
 import { ejectedIn } from "../cluster/ejection-status.ts";
 import { type ClusterStatus, isVoting, type MemberAnswer } from "../cluster/status.ts";
 import { quorumOf } from "../etcd/voters.ts";
@@ -11,20 +12,18 @@ import type { RemovalPlan } from "./contract.ts";
 import type { z } from "zod";
 
 /**
- * What removing `id` means, in words; `refused` says why it can't be done now. A member that asks
- * for it `itself` leaves in order, with the others' help.
+ * What removing the member `name` means, in words; `refused` says why it can't be done now. A
+ * member that asks for it `itself` leaves in order, with the others' help.
  */
 export function planRemoval(
   status: ClusterStatus,
-  id: string,
+  name: string,
   by: "itself" | "another" = "another",
 ): z.infer<typeof RemovalPlan> {
+  const ids = status.members.map(({ member }) => member.id);
+  const id = findMember(ids, name);
   const target = status.members.find(({ member }) => member.id === id);
-  if (target === undefined) {
-    throw new Fault("member.not-found", `${id} is no member of this cluster`, {
-      hints: ["See: understudy member list"],
-    });
-  }
+  if (target === undefined) throw new Fault("member.not-found", `${id} is no member any more`);
   const { member, local } = target;
   const place = `${id} (${member.role}, ${member.address})`;
   const { sharedName, virtualIps } = status.settings;
@@ -90,7 +89,7 @@ function stolenLines(role: Role): string[] {
 function ejectedLines(id: string, to: string): string[] {
   if (id === to) {
     return [
-      "IT HAS THE CA: after this, on another server, understudy eject --alone (docs/eject.md).",
+      "IT HAS THE CA: after this, on another server, understudy eject --alone (/usr/share/doc/understudy/eject.md).",
     ];
   }
   const revoke = `puppetserver ca revoke --certname ${id}`;

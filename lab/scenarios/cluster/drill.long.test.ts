@@ -79,10 +79,13 @@ async function held({ cluster, report, excuse }: Scene, kind: DrillKind) {
   await drill.driver.run(["understudy", "drill", "show", id, "--html", page]);
   assert.match(await drill.driver.readFile(page), /<svg /);
   // Its driver may have been without etcd until a moment ago.
+  const told = [`${kind} at ${server} begins (${id})`, `${kind} at ${server} (${id})`];
   await until(
-    "it is in the history",
-    async () =>
-      (await cluster.first.run("understudy history --kind drill --since 1h")).includes(id),
+    "it is in the history, its beginning and its end",
+    async () => {
+      const history = await cluster.first.run("understudy history --kind drill --since 1h");
+      return told.every((each) => history.includes(each));
+    },
     { withinMs: 60_000, everyMs: 1000 },
   );
   return { figures, outside: drill.outside };

@@ -16,8 +16,11 @@ export interface Mailbox {
   close(): Promise<void>;
 }
 
-/** `stall`: it greets and says no more; `drip`: it answers one character a time, for ever. */
-export type SmtpMode = "takes" | "refuses" | "stall" | "drip" | "mute";
+/**
+ * `picks`: it takes nothing for who is night; `filters`: it refuses what it was given; `stall`: it
+ * greets and says no more; `drip`: it answers one character a time, for ever.
+ */
+export type SmtpMode = "takes" | "refuses" | "picks" | "filters" | "stall" | "drip" | "mute";
 
 interface SmtpOptions {
   tls?: { cert: string; key: string };
@@ -99,8 +102,10 @@ function talk(
       mail.from = /<(.*)>/.exec(line)?.[1] ?? "";
       say("250 ok");
     } else if (verb === "RCPT") {
-      mail.to.push(/<(.*)>/.exec(line)?.[1] ?? "");
-      say(box.mode === "refuses" ? "550 5.1.1 no such user" : "250 ok");
+      const to = /<(.*)>/.exec(line)?.[1] ?? "";
+      const isRefused = box.mode === "refuses" || (box.mode === "picks" && to.startsWith("night"));
+      if (!isRefused) mail.to.push(to);
+      say(isRefused ? "550 5.1.1 no such user" : "250 ok");
     } else if (verb === "DATA") {
       inData = true;
       say("354 end with .");
@@ -117,10 +122,11 @@ function talk(
       if (!inData) command(line);
       else if (line === ".") {
         inData = false;
-        box.mails.push({ ...mail, to: [...mail.to], secure: isSecure });
+        const isKept = box.mode !== "filters";
+        if (isKept) box.mails.push({ ...mail, to: [...mail.to], secure: isSecure });
         mail.to.length = 0;
         mail.text = "";
-        say("250 kept");
+        say(isKept ? "250 kept" : "554 5.7.1 looks like spam");
       } else mail.text += `${line.startsWith("..") ? line.slice(1) : line}\r\n`;
     }
   };

@@ -15,6 +15,17 @@ import { route } from "../route.ts";
 const toWhom = ({ address, to }: { address?: string | undefined; to?: string | undefined }) =>
   [address ?? "", ...(to === undefined ? [] : [`to ${to}`])].join(" ").trim();
 
+/** What became of a move, for the history. */
+function tellMove({ already, addresses, from, to, tookMs, connections }: SwitchoverDone): string {
+  const names = addresses.join(" and ");
+  if (already) return `${names}: ${to} held it already`;
+  return `${names} from ${from} to ${to} in ${Math.round(tookMs)} ms, ${connections} open connections go on`;
+}
+
+function tellTaken({ address, to, tookMs }: FailoverDone): string {
+  return `${address} to ${to} in ${Math.round(tookMs)} ms, open connections broke`;
+}
+
 export const addressRoutes = [
   route({
     method: "GET",
@@ -42,6 +53,7 @@ export const addressRoutes = [
     body: SwitchoverAsk,
     answer: SwitchoverDone,
     about: ({ body }) => toWhom(body),
+    aboutAnswer: tellMove,
     run: async (deps, { body }) => deps.switchover.run(body),
   }),
   route({
@@ -73,6 +85,7 @@ export const addressRoutes = [
     body: FailoverAsk,
     answer: FailoverDone,
     about: ({ body }) => toWhom(body),
+    aboutAnswer: tellTaken,
     run: async (deps, { body }) => deps.failover.run(body),
   }),
 ];

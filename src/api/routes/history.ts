@@ -28,6 +28,7 @@ export const historyRoutes = [
     summary: "why something is so: what members say, planned and saw",
     query: WhyWish,
     answer: Explanation,
+    single: true,
     run: async (deps, { query }) => deps.why(query.about),
   }),
   route({

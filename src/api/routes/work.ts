@@ -24,6 +24,15 @@ export function byOf(who: string): string {
   return /^root \((.+)\)$/.exec(who)?.[1] ?? who;
 }
 
+/** A drain with what became of its addresses, for the history. */
+function tellDrain({ id, handedOver }: DrainAnswer): string {
+  if (handedOver === undefined) return id;
+  const { to, addresses, connections, breaks } = handedOver;
+  const names = addresses.join(" and ");
+  if (breaks !== "") return `${id}: open connections to ${names} break: ${breaks}`;
+  return `${id}: ${names} to ${to}, ${connections} open connections go on`;
+}
+
 const drainRoutes = [
   route({
     method: "GET",
@@ -49,6 +58,7 @@ const drainRoutes = [
     body: DrainWish,
     answer: DrainAnswer,
     about: ({ body }) => body.name,
+    aboutAnswer: tellDrain,
     run: async (deps, { body, who }) => deps.work.drains.drain(body, byOf(who)),
   }),
   route({

@@ -208,7 +208,7 @@ function workOf(called: (...words: unknown[]) => void): LocalDeps["work"] {
       plan: async (id) => ({ ...plan, id, topology: [], steps: [], capacity }),
       drain: async ({ name }, by) => {
         called("drain", name, by);
-        return { id: "s3", drain };
+        return { id: "s3", drain, handedOver: { ...MOVED, breaks: "" } };
       },
       undrain: async (name, by) => {
         called("undrain", name, by);

@@ -109,6 +109,7 @@ async function startServer(fleet: Fleet, deps: StartDeps): Promise<TestServer> {
   const ca = await createCa({
     settings: () => fleet.settings,
     protectedNames: () => fleet.protectedNames,
+    memberNames: () => ["s1.lab.test", "s2.lab.test"],
     confirmCopies: async () => ({ copies: 1, of: [deps.member] }),
     confirmEdges: async () => ({ confirmed: [deps.member], missing: [] }),
     clockOffsetMs: () => undefined,

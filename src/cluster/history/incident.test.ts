@@ -38,6 +38,15 @@ test("buildTimeline shows an entry once that its member and the record have, wha
   assert.equal(lines[0]?.uncorrected, false);
 });
 
+test("buildTimeline corrects what of a member that was asked only the record has", () => {
+  const asking = [
+    asked("s1", 0, [entry("s1", 10_000, "takes the address")]),
+    asked("s2", 8000, []),
+  ];
+  const lines = buildTimeline(asking, [entry("s2", 12_000, "loses power")], SPAN);
+  assert.deepEqual(told(lines), ["4 s2 loses power", "10 s1 takes the address"]);
+});
+
 test("buildTimeline takes from the record what a member that is gone has told, and marks it", () => {
   const lines = buildTimeline([asked("s1", 0, [])], [entry("s3", 5000, "joins")], SPAN);
   assert.deepEqual(told(lines), ["5 s3 joins"]);

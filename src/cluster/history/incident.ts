@@ -61,16 +61,27 @@ export type Incident = z.infer<typeof Incident>;
 
 /** The same with its times by most clocks. */
 export function correctEvidence({ evidence, offsetMs }: Asked): Evidence {
-  const shift = (ms: number) => Math.max(0, Math.round(ms - offsetMs));
   return {
     ...evidence,
-    entries: evidence.entries.map((entry) => ({ ...entry, atMs: shift(entry.atMs) })),
+    entries: evidence.entries.map((entry) => ({ ...entry, atMs: shift(entry.atMs, offsetMs) })),
     acts: evidence.acts.map((act) => ({
       ...act,
-      atMs: shift(act.atMs),
-      lastMs: shift(act.lastMs),
+      atMs: shift(act.atMs, offsetMs),
+      lastMs: shift(act.lastMs, offsetMs),
     })),
   };
+}
+
+/** What only the record has; `offsetMs` undefined: that member's clock isn't known. */
+function correctShared(entry: HistoryEntry, offsetMs: number | undefined) {
+  return {
+    entry: { ...entry, atMs: shift(entry.atMs, offsetMs ?? 0) },
+    uncorrected: offsetMs === undefined,
+  };
+}
+
+function shift(ms: number, offsetMs: number): number {
+  return Math.max(0, Math.round(ms - offsetMs));
 }
 
 /** What happened from `sinceMs` to `untilMs`, oldest first. `shared`: what the record has of it. */
@@ -83,12 +94,12 @@ export function buildTimeline(
   const there = new Set(
     corrected.flatMap(({ entries }) => entries.map((entry) => identity(entry))),
   );
-  const known = new Set(corrected.map(({ member }) => member));
+  const offsets = new Map(asked.map(({ evidence, offsetMs }) => [evidence.member, offsetMs]));
   const entries = [
     ...corrected.flatMap((each) => each.entries.map((entry) => ({ entry, uncorrected: false }))),
     ...shared
       .filter((entry) => !there.has(identity(entry)))
-      .map((entry) => ({ entry, uncorrected: !known.has(entry.member) })),
+      .map((entry) => correctShared(entry, offsets.get(entry.member))),
   ].toSorted((a, b) => a.entry.atMs - b.entry.atMs);
   const acts = corrected.flatMap(({ member, acts }) => acts.map((act) => lineOfAct(member, act)));
   const lines = [...mergeSights(entries), ...acts].filter(

@@ -114,3 +114,16 @@ test("a burst is told once, when it has ended or has lasted long", () => {
   );
   assert.equal(endless.flat().length, 1);
 });
+
+test("at the end a burst is told as far as it has come, and what was too much stays untold", () => {
+  const limiter = createLimiter();
+  const burst = { subject: "crl ", draft: draft("crl 5"), settleMs: 10_000 };
+  assert.deepEqual(limiter.take([burst], 0), []);
+  const often = Array.from({ length: 12 }, () => ({ subject: "edge ", draft: draft("down") }));
+  assert.equal(limiter.take(often, 1000).length, 10);
+  assert.deepEqual(
+    limiter.end(2000).map(({ what }) => what),
+    ["crl 5"],
+  );
+  assert.deepEqual(limiter.end(3000), []);
+});

@@ -43,6 +43,8 @@ const BURST_MS_MAX = 300_000;
 export interface Limiter {
   /** Takes what changed, and gives what is to be told now; to be called without changes, too. */
   take(changes: readonly Change[], nowMs: number): Draft[];
+  /** What is to be told when nothing more comes: bursts have ended by that. */
+  end(nowMs: number): Draft[];
 }
 
 export function createLimiter(): Limiter {
@@ -77,23 +79,30 @@ export function createLimiter(): Limiter {
     const leftOut = held.dueMs > 0 ? 0 : held.changes - 1;
     return [leftOut === 0 ? held.draft : { ...held.draft, leftOut }];
   };
+  const take: Limiter["take"] = (changes, nowMs) => {
+    const told: Draft[] = [];
+    for (const change of changes) {
+      const isDeed = change.deed === true;
+      const subject = subjects.get(change.subject) ?? { toldMs: [], held: undefined, isDeed };
+      subjects.delete(change.subject);
+      subjects.set(change.subject, subject);
+      hold(subject, change, nowMs);
+      told.push(...tell(subject, nowMs));
+    }
+    for (const subject of subjects.values()) told.push(...tell(subject, nowMs));
+    for (const name of subjects.keys()) {
+      if (subjects.size <= SUBJECTS_MAX) break;
+      subjects.delete(name);
+    }
+    return told;
+  };
   return {
-    take(changes, nowMs) {
-      const told: Draft[] = [];
-      for (const change of changes) {
-        const isDeed = change.deed === true;
-        const subject = subjects.get(change.subject) ?? { toldMs: [], held: undefined, isDeed };
-        subjects.delete(change.subject);
-        subjects.set(change.subject, subject);
-        hold(subject, change, nowMs);
-        told.push(...tell(subject, nowMs));
+    take,
+    end(nowMs) {
+      for (const { held } of subjects.values()) {
+        if (held !== undefined) held.dueMs = Math.min(held.dueMs, nowMs);
       }
-      for (const subject of subjects.values()) told.push(...tell(subject, nowMs));
-      for (const name of subjects.keys()) {
-        if (subjects.size <= SUBJECTS_MAX) break;
-        subjects.delete(name);
-      }
-      return told;
+      return take([], nowMs);
     },
   };
 }

@@ -4,7 +4,7 @@
 
 import { z } from "zod";
 import { Fault } from "../../base/fault.ts";
-import type { CallOptions, Compare, Etcd, KeyValue, Op } from "../../etcd/types.ts";
+import type { CallOptions, Compare, Etcd, KeyValue, Op, RangeOptions } from "../../etcd/types.ts";
 import { HISTORY_PREFIX, META_KEY } from "../keys.ts";
 import { conflict, CONFLICT_TRIES_MAX } from "../record.ts";
 import {
@@ -163,7 +163,10 @@ export interface HistoryQuery {
   limit: number;
 }
 
-/** What the record has, oldest first, and how many more there would be. Throws Fault `etcd.…`. */
+/**
+ * What the record has, oldest first, and how many more there would be. The deadline of `options` is
+ * that of each page: ten thousand take a busy etcd seconds. Throws Fault `etcd.…`.
+ */
 export async function readEntries(
   etcd: Etcd,
   query: HistoryQuery,
@@ -174,13 +177,13 @@ export async function readEntries(
   const wanted = (entry: HistoryEntry) => isWanted(entry, query);
   if (query.kinds === undefined) {
     // Keys alone are small: only the values that are shown are read.
-    const bare = await etcd.range(ENTRIES_PREFIX, { ...options, ...from, keysOnly: true });
+    const bare = await readAll(etcd, { ...options, ...from, keysOnly: true });
     const keys = bare.kvs.map(({ key }) => key).filter((key) => !(timeOfKey(key) > untilMs));
     const [first] = keys.slice(-limit);
     if (first === undefined) return { entries: [], more: 0 };
     const count = Math.min(limit, keys.length);
     const page = { ...options, from: first, limit: count, revision: bare.revision };
-    const { kvs } = await etcd.range(ENTRIES_PREFIX, page);
+    const { kvs } = await readAll(etcd, page);
     return { entries: kvs.flatMap(readEntry).filter(wanted), more: keys.length - count };
   }
   const found: HistoryEntry[] = [];
@@ -191,6 +194,15 @@ export async function readEntries(
     found.splice(0, Math.max(0, found.length - limit));
   }
   return { entries: found, more };
+}
+
+async function readAll(etcd: Etcd, options: RangeOptions) {
+  const all = { revision: 0, kvs: [] as KeyValue[] };
+  for await (const { revision, kvs } of etcd.pages(ENTRIES_PREFIX, options)) {
+    all.revision = revision;
+    all.kvs.push(...kvs);
+  }
+  return all;
 }
 
 /** Whether an entry is one of those that are asked for. */

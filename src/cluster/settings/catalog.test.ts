@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { isFault } from "../../base/fault.ts";
 import { Settings } from "../schema.ts";
@@ -50,6 +52,7 @@ const BAD: [string, object, string, RegExp][] = [
   ["another shared name", { sharedName: "other.test" }, "config.unknown", /sharedName/],
   ["an order", { puppetdbUse: { id: "s2", at: "x" } }, "config.unknown", /puppetdbUse/],
   ["a wrong unit", { puppetdbNodeTtlS: "14d" }, "config.refused", /puppetdbNodeTtlS: .*a duration/],
+  ["what has a command of its own", { api: {} }, "config.unknown", /understudy api listen/],
   ["an even number of voters", { voters: 2 }, "config.refused", /voters: .*1, 3 or 5/],
   [
     "an address without its prefix",
@@ -91,6 +94,14 @@ const BAD: [string, object, string, RegExp][] = [
     "config.refused",
     /everybody/,
   ],
+  ...["two.test;three.test", "Two.test", "*.test", "bücher.test", ""].map(
+    (name): (typeof BAD)[number] => [
+      `the name "${name}"`,
+      { otherNames: ["one.test", name] },
+      "config.refused",
+      /otherNames: ".*": not a name in lower case/,
+    ],
+  ),
   ["a member's name", { otherNames: ["s2"] }, "config.refused", /s2 is a member/],
   ["nodes that end between two runs", { puppetdbNodeTtlS: 600 }, "config.refused", /less than 1h/],
   ["no object", { reportReceivers: "x" }, "config.refused", /reportReceivers: /],
@@ -119,6 +130,12 @@ for (const [what, more, code, pattern] of BAD) {
     );
   });
 }
+
+test("withWish leaves a taken-over primary's names as they are, whatever they look like", () => {
+  const before = { ...BEFORE, otherNames: ["*.old.test"] };
+  const otherNames = ["*.old.test", "new.test", "10.0.0.77"];
+  assert.deepEqual(withWish(before, { otherNames }, MEMBERS).otherNames, otherNames);
+});
 
 test("withWish names every rule that is broken", () => {
   assert.throws(
@@ -199,4 +216,10 @@ test("diffSettings shows what differs, also what is changed elsewhere", () => {
     { key: "puppetdbUse", from: '{"id":"s1","at":"now"}', to: '{"id":"s2","at":"later"}' },
   ]);
   assert.deepEqual(diffSettings(BEFORE, BEFORE), []);
+});
+
+test("docs/settings.md lists exactly the settings", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/settings.md"), "utf8");
+  const listed = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key);
+  assert.deepEqual(listed, SETTING_KEYS);
 });

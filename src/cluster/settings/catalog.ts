@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { parseDuration, renderDuration } from "../../base/duration.ts";
 import { Fault } from "../../base/fault.ts";
 import { isEverIn } from "../drill-times.ts";
-import { DrillPlanned, type Member, ReportReceiver, Settings } from "../schema.ts";
+import { AltName, DrillPlanned, type Member, ReportReceiver, Settings } from "../schema.ts";
 
 /** A node that is silent for less than this runs as ever: half an hour is Puppet's run interval. */
 const NODE_TTL_S_MIN = 3600;
@@ -18,6 +18,8 @@ interface Described {
   what: string;
   /** How it is typed. */
   form: string;
+  /** How it is in JSON, where that is something else. */
+  json?: string;
   /** What was typed, as the record has it; the schema judges it. */
   read(words: readonly string[]): unknown;
   render(value: unknown): string;
@@ -62,17 +64,20 @@ export const CATALOG = {
   puppetdbClients: {
     what: "certnames that may use PuppetDB besides the members'",
     form: "certnames",
+    json: '["NAME"]',
     ...many,
   },
   puppetdbNodeTtlS: {
     what: "how long a node may be silent before PuppetDB deactivates it",
     form: "a duration, 0 for ever",
+    json: "seconds, 0 for ever",
     read: (words) => parseDuration(words.join("")),
     render: (value) => (Number(value) === 0 ? "for ever" : renderDuration(Number(value))),
   },
   reportReceivers: {
     what: "where couriers send reports besides",
     form: "NAME=URL, several",
+    json: '[{"name": "NAME", "url": "URL"}]',
     read: (words) =>
       words.map((word) => ({
         name: word.slice(0, Math.max(0, word.indexOf("="))),
@@ -86,12 +91,14 @@ export const CATALOG = {
   probeEveryS: {
     what: "how often every server asks for a catalog as an agent would, to measure that",
     form: "a duration, 0 for never",
+    json: "seconds, 0 for never",
     read: (words) => parseDuration(words.join("")),
     render: (value) => (Number(value) === 0 ? "never" : renderDuration(Number(value))),
   },
   drills: {
     what: "drills that are held by themselves; times are UTC",
     form: '"KIND=DAY HH:MM", several',
+    json: '[{"kind": "KIND", "when": "DAY HH:MM"}]',
     read: (words) =>
       words
         .flatMap((word) => word.split(","))
@@ -109,6 +116,7 @@ export const CATALOG = {
   drillWindows: {
     what: "when drills may be held at all; times are UTC",
     form: '"DAY-DAY HH:MM-HH:MM", several; none: at any time',
+    json: '["DAY-DAY HH:MM-HH:MM"]; []: at any time',
     read: (words) =>
       words
         .flatMap((word) => word.split(","))
@@ -124,6 +132,12 @@ export const SETTING_KEYS = Object.keys(CATALOG) as SettingKey[];
 
 /** What people see and edit. */
 export type Editable = Pick<Settings, SettingKey>;
+
+/** How `key` is written in JSON. */
+export function jsonForm(key: SettingKey): string {
+  const { form, json = form }: Described = CATALOG[key];
+  return json;
+}
 
 /** Each setting that may be changed, with what it is and its value in words. */
 export function describeSettings(
@@ -168,6 +182,7 @@ const OTHER_WAYS: Record<string, string> = {
   puppetdbUse: "It is an order: understudy puppetdb use SERVER",
   alertChannels: "It has secrets of its own: understudy alerts mail, webhook, remove",
   failedRunsEveryS: "Its command: understudy alerts failed-runs",
+  api: "Its commands: understudy api listen, off",
 };
 
 /**
@@ -184,13 +199,25 @@ export function withWish(
     Object.entries(before).filter(([key]) => !Object.hasOwn(CATALOG, key)),
   );
   const parsed = Settings.safeParse({ ...rest, ...wish });
-  const broken = parsed.success ? brokenRules(parsed.data, members) : describe(parsed.error);
+  const broken = parsed.success
+    ? [...brokenNames(before, parsed.data), ...brokenRules(parsed.data, members)]
+    : describe(parsed.error);
   if (!parsed.success || broken.length > 0) {
     throw new Fault("config.refused", `nothing was changed: ${broken[0] ?? "not understood"}`, {
       hints: broken.slice(1),
     });
   }
   return parsed.data;
+}
+
+/** Names that no certificate should have; those of a primary that was taken over stay. */
+function brokenNames(before: Settings, { otherNames }: Settings): string[] {
+  return otherNames
+    .filter((name) => !before.otherNames.includes(name))
+    .flatMap((name) => {
+      const [issue] = AltName.safeParse(name).error?.issues ?? [];
+      return issue === undefined ? [] : [`otherNames: "${name}": ${issue.message}`];
+    });
 }
 
 /** What would break something, each with its rule. */
@@ -247,6 +274,10 @@ function brokenDrills({ probeEveryS = 0, drills = [], drillWindows = [] }: Setti
   ];
 }
 
+function takes({ form, json }: Described): string {
+  return `it takes ${form}${json === undefined ? "" : ` (in JSON: ${json})`}`;
+}
+
 function describe(error: z.ZodError): string[] {
   return error.issues.map(({ path, message }) => {
     const [key = "", ...below] = path.map(String);
@@ -254,7 +285,7 @@ function describe(error: z.ZodError): string[] {
       ? CATALOG[key as SettingKey]
       : undefined;
     const where = below.length === 0 ? "" : ` (${below.join(".")})`;
-    return `${key}${where}: ${message}${described === undefined ? "" : `; it takes ${described.form}`}`;
+    return `${key}${where}: ${message}${described === undefined ? "" : `; ${takes(described)}`}`;
   });
 }
 

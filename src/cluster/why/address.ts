@@ -1,5 +1,6 @@
 // Why a virtual IP is where it is. Pure.
 
+import type { HistoryEntry } from "../history/entry.ts";
 import type { MemberAnswer } from "../status.ts";
 import type { Case, Line, Said } from "./explain.ts";
 import { happened, now, planned, warned } from "./lines.ts";
@@ -16,13 +17,25 @@ export function explainAddress(given: Case): Said {
   return {
     verdict: places.map(({ verdict }) => verdict).join(" "),
     evidence: [
-      ...happened(given, ({ kind }) => kind === "address" || kind === "edge"),
+      ...happened(given, moves),
       ...planned(given, (_, loop) => loop === "virtual IPs"),
       ...servers.map(standingOf),
-      ...warned(given, (text) => addresses.some((address) => text.includes(address))),
+      ...warned(
+        given,
+        (text) => MEANT.test(text) || addresses.some((address) => text.includes(address)),
+      ),
     ],
     todo: [...new Set(places.flatMap(({ todo }) => todo))],
   };
+}
+
+/** Notes of what somebody wishes, and what keeps or moves addresses. */
+const MEANT = /drained by|paused by|upgraded one after another/;
+
+/** Whether an entry is of an address, of what moves one, or of who ordered that. */
+function moves({ kind, event }: HistoryEntry): boolean {
+  if (event === "switchover" || event === "failover") return true;
+  return kind === "address" || kind === "edge" || kind === "work";
 }
 
 function placeOf(address: string, servers: readonly MemberAnswer[]) {
@@ -55,5 +68,6 @@ function standingOf({ member, local, because }: MemberAnswer): Line {
       : `its edge is down: ${local.edge?.because ?? ""}`;
   const phase = member.phase === "ready" ? "" : `, it is ${member.phase}`;
   const record = local.record.reachable ? "" : ", it can't reach the record: it is last in line";
-  return now(member.id, `${edge}${phase}${record}`);
+  const drained = local.drained === true ? ", it is drained: it is last in line" : "";
+  return now(member.id, `${edge}${phase}${record}${drained}`);
 }

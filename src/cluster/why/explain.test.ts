@@ -75,6 +75,41 @@ const CASES: [string, string, Case, RegExp[]][] = [
     ],
   ],
   [
+    "an address that was moved on purpose, and who is last in line by somebody's wish",
+    "vip",
+    {
+      status: judge(
+        three("s2", { drained: true }),
+        {},
+        {
+          drains: [{ id: "s2", by: "ops", at: "2026-11-20T11:59:00Z", reason: "kernel" }],
+          pauses: [
+            { scope: "addresses", by: "eve", at: "", reason: "x", until: "2026-11-20T13:00:00Z" },
+          ],
+        },
+      ),
+      evidence: [
+        from("s1", [
+          { kind: "command", event: "switchover", what: "moved virtual IPs s1", by: "root (ops)" },
+          {
+            kind: "work",
+            what: "s2 is drained until somebody ends it",
+            because: 'by ops: "kernel"',
+          },
+          { kind: "command", what: "revoked a1" },
+        ]),
+      ],
+    },
+    [
+      /s1: history: moved virtual IPs s1 \(root \(ops\)\)/,
+      /s1: history: s2 is drained until/,
+      /s2: now: its edge is up, it is drained: it is last in line$/m,
+      /s1: status: s2 is drained by ops: "kernel"/,
+      /s1: status: Moves of addresses are paused by eve/,
+      /^(?![^]*revoked)/,
+    ],
+  ],
+  [
     "an address that nobody holds, and who may",
     "vip",
     { status: judge([silent("s1"), ...three().slice(1)]), evidence: [] },
@@ -100,6 +135,21 @@ const CASES: [string, string, Case, RegExp[]][] = [
       /^s3's daemon can't be asked: no answer in time\..*agents need no daemon/,
       /history: s3's daemon/,
       /→ .*member remove s3/,
+    ],
+  ],
+  [
+    "a member whose join isn't through",
+    "s3",
+    {
+      status: judge([
+        ...three().slice(0, 2),
+        { ...silent("s3"), member: { ...silent("s3").member, phase: "joining" } },
+      ]),
+      evidence: [],
+    },
+    [
+      /^s3 hasn't finished joining: no answer in time\.$/m,
+      /→ There: understudy join, as before.*remove s3/,
     ],
   ],
   [

@@ -2,6 +2,7 @@
 
 import type { HistoryEntry } from "../history/entry.ts";
 import { sumPuppetservers } from "../puppetservers.ts";
+import type { Member } from "../schema.ts";
 import type { MemberAnswer } from "../status.ts";
 import type { Case, Said } from "./explain.ts";
 import { happened, names, now, planned, warned } from "./lines.ts";
@@ -32,7 +33,7 @@ export function explainMember(given: Case, id: string): Said {
 export function explainReadiness(given: Case): Said {
   const { status } = given;
   const silent = status.members.filter(({ local }) => local === undefined);
-  const todo = silent.map(({ member }) => wake(member.id));
+  const todo = silent.map(({ member }) => wake(member));
   if (!status.etcd.quorum) {
     todo.push("Agents are served; bring etcd back: systemctl status understudy-etcd on each voter");
   }
@@ -76,9 +77,12 @@ function judge(
   { warnings, notes }: { warnings: number; notes: readonly string[] },
 ): { verdict: string; todo: string[] } {
   const { local, because = "", member } = answer ?? {};
+  if (local === undefined && member?.phase === "joining") {
+    return { verdict: `${id} hasn't finished joining: ${because}.`, todo: [wake(member)] };
+  }
   if (local === undefined) {
     const verdict = `${id}'s daemon can't be asked: ${because}. Its edge, its puppetserver and its address may well be up: agents need no daemon.`;
-    return { verdict, todo: [wake(id)] };
+    return { verdict, todo: member === undefined ? [] : [wake(member)] };
   }
   if (member?.phase === "leaving") {
     const verdict = `${id} is on its way out of the cluster.`;
@@ -107,6 +111,9 @@ function judge(
   };
 }
 
-function wake(id: string): string {
+function wake({ id, phase }: Member): string {
+  if (phase === "joining") {
+    return `There: understudy join, as before. Else: understudy member remove ${id}`;
+  }
   return `On ${id}: systemctl status understudy; journalctl -u understudy. Dead for good: understudy member remove ${id}`;
 }

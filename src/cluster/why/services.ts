@@ -18,7 +18,7 @@ export function explainCa(given: Case): Said {
   let verdict = `The CA serves on ${serving.length} of ${cas.length} servers that answer; the newest CRL is ${newest}.`;
   if (ejected !== undefined) {
     verdict = `The cluster's CA has ended: stock Puppet Server on ${ejected.to} has it.`;
-    todo.push(`On ${ejected.to}: puppetserver ca list. See docs/eject.md`);
+    todo.push(`On ${ejected.to}: puppetserver ca list. See /usr/share/doc/understudy/eject.md`);
   } else if (!etcd.quorum) {
     verdict += " Nothing can be signed or revoked: etcd has no quorum. What was signed is served.";
     todo.push("understudy why not-ready");

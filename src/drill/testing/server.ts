@@ -12,6 +12,8 @@ import type { ProbeAccess } from "../probe.ts";
 export interface Answer {
   status: number;
   text: string;
+  /** Whether the connection ends with it. */
+  isLast?: boolean;
 }
 
 export class TestServer {
@@ -50,7 +52,8 @@ export class TestServer {
           this.asked.push({ url, body, certname, port: incoming.socket.remotePort ?? 0 });
           const answer = this.answer(certname);
           if (answer === undefined) return;
-          outgoing.writeHead(answer.status, { "content-type": "application/json" });
+          const ends = answer.isLast === true ? { connection: "close" } : {};
+          outgoing.writeHead(answer.status, { "content-type": "application/json", ...ends });
           outgoing.end(answer.text);
         });
       },

@@ -88,6 +88,13 @@ const REFUSED: [string, SwitchoverWanted, readonly string[], ServerFacts[], RegE
     /s2.test: its keepalived/,
   ],
   [
+    "a holder without keepalived, also by force",
+    { ...wish, force: true },
+    [VIP],
+    [server(1, { unfit: "its keepalived doesn't run" }, true), server(2)],
+    /s1.test can't let it go: its keepalived doesn't run.*understudy failover/,
+  ],
+  [
     "a server on another network",
     wish,
     [VIP],
@@ -136,8 +143,20 @@ test("standAside names the others that are free to", () => {
     server(3),
     server(4, { windows: [window({})] }),
     { id: "s5.test", unfit: "" },
+    { ...server(6), paused: true },
   ];
   assert.deepEqual(standAside({ from: "s1.test", to: "s2.test" }, servers), ["s3.test"]);
+});
+
+test("judgeSwitchover takes another server than one that is paused, where there is one", () => {
+  const paused = { ...server(2), paused: true };
+  const judged = judgeSwitchover(
+    wish,
+    [VIP],
+    [holder, paused, server(3, { problems: ["no nft"] })],
+  );
+  assert.equal(judged.to, "s3.test");
+  assert.match(judgeSwitchover(wish, [VIP], [holder, paused]).refused, /paused on s2\.test/);
 });
 
 test("judgeSwitchover goes back and forth while connections are kept", () => {

@@ -118,16 +118,17 @@ export function standAside(
   servers: readonly ServerFacts[],
 ): string[] {
   // One that passes connections on for an earlier switchover is left at that.
-  const free = servers.filter(({ id, look }) => {
+  const free = servers.filter(({ id, look, paused }) => {
     const busy = look?.windows.some(({ side, phase }) => side === "new" && phase !== "ended");
-    return id !== from && id !== to && busy === false;
+    return id !== from && id !== to && busy === false && paused !== true;
   });
   return free.map(({ id }) => id);
 }
 
-/** The fewest reasons against it, then the fewest addresses that it has already. */
+/** One that isn't paused, the fewest reasons against it, the fewest addresses that it has already. */
 function rank(server: ServerFacts): number {
-  return (server.look?.problems.length ?? 0) * 100 + addressesOf(server).length;
+  const paused = server.paused === true ? 10_000 : 0;
+  return paused + (server.look?.problems.length ?? 0) * 100 + addressesOf(server).length;
 }
 
 function unfitness(server: ServerFacts, from: ServerFacts): string {
@@ -185,6 +186,10 @@ function refusal(
       .map(() => `another switchover is under way on ${id}`),
   );
   if (running[0] !== undefined) return running[0];
+  const unfit = from.look?.unfit ?? "";
+  if (unfit !== "") {
+    return `${from.id} can't let it go: ${unfit}. If that stays so: understudy failover`;
+  }
   const breaking = moves.filter(({ breaks }) => breaks !== "");
   if (force || breaking.length === 0) return "";
   const why = breaking.map(({ address, breaks }) => `${address}: ${breaks}`).join("; ");

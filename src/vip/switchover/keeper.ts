@@ -243,12 +243,7 @@ class Keeper {
       }
       case "settle":
         await this.#giveNumberBack(progress.before);
-        if (this.#side === "old") {
-          // The new holder is given it: it can't see those that say nothing.
-          const sockets = await readSockets(addressesOf(kept), { ended: false });
-          await writeList(this.#paths.theirs, sockets);
-        }
-        return this.#enter(progress, "moved", act.because);
+        return this.#enter(await this.#listTheirs(progress), "moved", act.because);
       case "nudge":
         this.#nudged = true;
         await this.#nudge(kept);
@@ -256,6 +251,15 @@ class Keeper {
       case "end":
         return this.#end(progress, act.because);
     }
+  }
+
+  /** Which connections stay here, for the new holder: it can't see those that say nothing. */
+  async #listTheirs(progress: Progress): Promise<Progress> {
+    if (this.#side === "new") return progress;
+    const addresses = addressesOf(keptMoves(progress.order));
+    const sockets = await readSockets(addresses, { ended: false });
+    await writeList(this.#paths.theirs, sockets);
+    return { ...progress, connections: sockets.length };
   }
 
   /** What a side that keeps connections sees of them. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LocalAddress } from "../../host/network.ts";
-import { ownOn, twoOnOneSubnet } from "./look.ts";
+import { findProblems, ownOn, twoOnOneSubnet } from "./look.ts";
 
 const local = (name: string, address: string): LocalAddress => ({
   interface: name,
@@ -23,4 +23,12 @@ test("twoOnOneSubnet finds a second interface that would answer for the address"
   assert.deepEqual(twoOnOneSubnet(wanted, here), []);
   const [problem] = twoOnOneSubnet(wanted, [...here, local("eth2", "10.0.0.4")]);
   assert.match(problem ?? "", /eth0 and eth2 are both on the subnet/);
+});
+
+test("findProblems looks also where an address of IPv6 is the first one, and not where all are", async () => {
+  const six = { interface: "eth0", address: "fd00::1", family: 6, prefix: 64 } as const;
+  const here = [six, local("eth0", "10.0.0.1"), local("eth2", "10.0.0.4")];
+  const found = await findProblems(["fd00::10/64", "10.0.0.10/24"], here);
+  assert.match(found.join(), /eth0 and eth2 are both on the subnet/);
+  assert.deepEqual(await findProblems(["fd00::10/64"], here), []);
 });

@@ -40,11 +40,10 @@ export async function lookHere(wanted: readonly string[]): Promise<SwitchoverLoo
     };
   });
   const windows = await readWindows();
-  const keeps = isIPv4(addresses.find(({ own }) => own !== undefined)?.address ?? "");
   return {
     addresses,
     unfit: (await isActive(UNITS.vip)) ? "" : "its keepalived (understudy-vip) doesn't run",
-    problems: keeps ? await findProblems(wanted, local) : [],
+    problems: await findProblems(wanted, local),
     windows: windows.map(toWindow),
   };
 }
@@ -86,7 +85,8 @@ export function toWindow({
   };
 }
 
-async function findProblems(
+/** Why no connection can be kept here; none where there is no address whose could be. */
+export async function findProblems(
   wanted: readonly string[],
   local: readonly LocalAddress[],
 ): Promise<string[]> {
@@ -96,6 +96,7 @@ async function findProblems(
     if (own === undefined || !isIPv4(address)) return [];
     return [{ address, interface: own.interface, kept: { own: own.address, peer: NOBODY } }];
   });
+  if (moves.length === 0) return [];
   const problems = twoOnOneSubnet(wanted, local);
   // In tables of other names, so that what is loaded doesn't matter.
   const text = renderNewTable(`${TABLES.new}_check`, moves, []);
