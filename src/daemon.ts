@@ -71,6 +71,7 @@ async function assemble(log: Log, stop: AbortController) {
   const parts = {
     edge: () => server?.edge.status(),
     ca: () => server && caStatus(server.ca),
+    copy: () => server?.copier.verdict(),
     courier: async () => server?.courier.status(),
   };
   let alerts: Alerts | undefined;

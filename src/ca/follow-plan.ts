@@ -93,16 +93,16 @@ export function pauseAfter(slow: boolean, lastMs: number): number {
   return Math.min(most, Math.max(PAUSE_MS_MIN, lastMs * 2));
 }
 
-/** The Fault for a record that a change must not be built on. */
-export function recordOlder(because: string): Fault {
+/** The Fault for a record that a change must not be built on, by the copy of `whose`. */
+export function recordOlder(because: string, whose = "this server"): Fault {
   return new Fault(
     "ca.record-older",
-    `the record isn't the one that this server's copy follows: ${because}`,
+    `the record isn't the one that ${whose}'s copy follows: ${because}`,
     {
       hints: [
-        "This server signs and revokes nothing, or serials might be given twice; its copy stays.",
+        "This server signs and revokes nothing, or serials might be given twice; the copy stays.",
         "Was etcd's data wiped or restored? Save /var/lib/understudy/journal of every server first.",
-        "Then bring the newest data of etcd back, or recover the record from the newest copy.",
+        "Then bring the newest data of etcd back; what else can be done: /usr/share/doc/understudy/day-two.md",
       ],
     },
   );

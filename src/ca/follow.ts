@@ -37,6 +37,8 @@ export interface Follower {
   trust(): Promise<void>;
   /** Whether etcd's record is the one that the copy follows, as far as is known now. */
   isSame(): boolean;
+  /** The same for others to hear; `because`: what etcd's record lacks. */
+  verdict(): { state: State["verdict"]; because: string };
   /** What is wrong with the copy, a whole sentence; empty when nothing is. */
   problem(): string;
   ended: Promise<void>;
@@ -45,6 +47,8 @@ export interface Follower {
 interface State {
   /** Whether etcd's record is the one that the copy follows. */
   verdict: "unknown" | "same" | "refused";
+  /** Why it was refused last. */
+  because: string;
   /** Why the copy doesn't follow now. */
   error: unknown;
   /** Whether all must be read and compared. */
@@ -58,6 +62,7 @@ export function startFollower(options: FollowOptions): Follower {
   const { journal, log, signal } = options;
   const state: State = {
     verdict: "unknown",
+    because: "",
     error: new Fault("ca.busy", "the record is being compared with this server's copy: try again"),
     whole: false,
     begun: false,
@@ -84,6 +89,9 @@ export function startFollower(options: FollowOptions): Follower {
   return {
     ended: go(),
     isSame: () => state.verdict === "same",
+    verdict: () => {
+      return { state: state.verdict, because: state.verdict === "refused" ? state.because : "" };
+    },
     problem: () => describe(state),
     async trust() {
       const settled = () => state.verdict !== "unknown" || signal.aborted;
@@ -236,6 +244,7 @@ async function watchOn(options: FollowOptions, state: State): Promise<void> {
 
 function refuse(state: State, because: string): Fault {
   state.verdict = "refused";
+  state.because = because;
   return recordOlder(because);
 }
 

@@ -44,6 +44,13 @@ export const BackendStatus = z.object({
 });
 export type BackendStatus = z.infer<typeof BackendStatus>;
 
+/** `refused`: what etcd has isn't what the copy follows, and `because` of that it is kept. */
+export const CopyVerdict = z.object({
+  state: z.enum(["unknown", "same", "refused"]),
+  because: z.string(),
+});
+export type CopyVerdict = z.infer<typeof CopyVerdict>;
+
 /** What a member says of itself (`/v1/local`). */
 export const LocalStatus = z.object({
   id: z.string(),
@@ -125,6 +132,8 @@ export const LocalStatus = z.object({
       }).optional(),
     })
     .optional(),
+  /** Whether its durable copy of the record follows what etcd has; absent: it keeps none. */
+  copy: CopyVerdict.optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
   /** How far clocks are apart, as this member finds. */

@@ -3,13 +3,15 @@
 
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
-import { pause } from "../base/retry.ts";
+import { pause, until } from "../base/retry.ts";
 import { shareNext } from "../base/share-next.ts";
 import { startFollower } from "../ca/follow.ts";
+import { recordOlder } from "../ca/follow-plan.ts";
 import type { Journal } from "../ca/journal.ts";
 import type { Copies } from "../ca/outcome.ts";
 import type { Peers } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
+import type { CopyVerdict } from "../cluster/status.ts";
 import { serversOf } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { quorumOf } from "../etcd/voters.ts";
@@ -18,6 +20,9 @@ import { monotonicMs } from "../host/clock.ts";
 
 /** How long another server may take to say that it has a change on disk. */
 const COPY_MS = 3000;
+/** How long the first change waits for the other servers' word on etcd's record. */
+const WORD_MS = 10_000;
+const WORD_POLL_MS = 50;
 
 export interface Copier {
   /** Waits until the copy here has `revision`; false if it doesn't in time. */
@@ -27,9 +32,11 @@ export interface Copier {
   journal: Journal;
   /**
    * Resolves when the record may be built on. Throws Fault `ca.record-older` when it is older than
-   * the copy here.
+   * the copy here, or than one of the others': a disk that was put back whole has an old copy too.
    */
   trust(): Promise<void>;
+  /** Whether the copy here follows etcd's record, for the other servers. */
+  verdict(): CopyVerdict;
   /** Why the copy here isn't up to date, a whole sentence; empty while it is. */
   problem(): string;
 }
@@ -37,13 +44,15 @@ export interface Copier {
 export function startCopier(options: {
   journal: Journal;
   etcd: Etcd;
-  node: NodeFile;
-  keeper: ViewKeeper;
-  peers: Peers;
+  node: Pick<NodeFile, "id" | "clusterId" | "generation">;
+  keeper: Pick<ViewKeeper, "current">;
+  peers: Pick<Peers, "call">;
+  /** What the others say of their copies; undefined until they were asked. */
+  neighbours: { copies(): ReadonlyMap<string, CopyVerdict> | undefined };
   log: Log;
   signal: AbortSignal;
 }): Copier {
-  const { journal, etcd, node, keeper, peers, log, signal } = options;
+  const { journal, etcd, node, keeper, peers, neighbours, log, signal } = options;
   let waiters: (() => void)[] = [];
   const onApplied = () => {
     for (const wake of waiters) wake();
@@ -62,6 +71,17 @@ export function startCopier(options: {
     }
     return holds(revision);
   };
+  let heard = false;
+  const othersAgree = async () => {
+    if (!heard) {
+      const said = () => judgeOthers(neighbours.copies()).is !== "unknown";
+      const limits = { withinMs: WORD_MS, everyMs: WORD_POLL_MS, signal };
+      await until("the others' word", said, limits).catch(() => undefined);
+      heard = true;
+    }
+    const word = judgeOthers(neighbours.copies());
+    if (word.is === "refused") throw recordOlder(word.because, word.whose);
+  };
   // Of certificates that are signed at the same moment, one question is enough.
   let newest = 0;
   const voters = shareNext(() => readVoters(etcd, newest));
@@ -73,7 +93,11 @@ export function startCopier(options: {
   return {
     has,
     journal,
-    trust: async () => follower.trust(),
+    async trust() {
+      await follower.trust();
+      await othersAgree();
+    },
+    verdict: () => follower.verdict(),
     problem: () => follower.problem(),
     async confirm(revision) {
       newest = Math.max(newest, revision);
@@ -88,6 +112,20 @@ export function startCopier(options: {
       return countCopies(voting, said.flat());
     },
   };
+}
+
+/**
+ * Whether the other servers' copies follow etcd's record too, by what each said of its own;
+ * `unknown` while one of them, or whoever asks them, doesn't know yet.
+ */
+export function judgeOthers(
+  said: ReadonlyMap<string, CopyVerdict> | undefined,
+): { is: "same" | "unknown" } | { is: "refused"; whose: string; because: string } {
+  if (said === undefined) return { is: "unknown" };
+  for (const [whose, { state, because }] of said) {
+    if (state === "refused") return { is: "refused", whose, because };
+  }
+  return { is: [...said.values()].some(({ state }) => state === "unknown") ? "unknown" : "same" };
 }
 
 /**

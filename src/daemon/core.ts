@@ -167,8 +167,7 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
 }
 
 export async function createServer(core: Core, journal: Journal): Promise<ServerParts> {
-  const { node, etcd, keeper, peers, log, signal } = core;
-  const copier = startCopier({ journal, etcd, node, keeper, peers, log, signal });
+  const copier = startCopier({ ...core, journal });
   const parts: { edge?: EdgeRunner; wake?: () => void } = {};
   const ca = await startCa({
     ...core,

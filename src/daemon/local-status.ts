@@ -27,6 +27,7 @@ export interface LocalParts {
   voters: { planning(): string };
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
+  copy: () => LocalStatus["copy"] | undefined;
   courier: () => Promise<LocalStatus["courier"]>;
   clock: () => ClockStatus;
   history: { waiting(): number };
@@ -43,6 +44,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
   const record = parts.keeper.record();
   const edge = parts.edge();
   const ca = parts.ca();
+  const copy = parts.copy();
   const courier = parts.courier();
   const switchovers = await readSwitchovers();
   const api = parts.api();
@@ -73,6 +75,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(switchovers.length === 0 ? {} : { switchovers }),
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
+    ...(copy === undefined ? {} : { copy }),
     ...withCourier(await courier),
     clock: parts.clock(),
     history: { waiting: parts.history.waiting() },

@@ -1,12 +1,12 @@
-// What this member knows of the others by asking them: who answers, and how far the clocks are
-// apart.
+// What this member knows of the others by asking them: who answers, how far the clocks are apart,
+// and whether their copies of the record follow what etcd has.
 
 import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import { clockOffsetMs, type ClockStatus, judgeOffset, requireClock } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
-import { LocalStatus } from "../cluster/status.ts";
+import { type CopyVerdict, LocalStatus } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
 
@@ -27,6 +27,10 @@ export interface Neighbours {
   reachable(id: string): boolean;
   /** The other members that have been asked for a while, and whether each answered lately. */
   answering(): ReadonlyMap<string, boolean>;
+  /**
+   * What each server said lately of its copy of the record; undefined until all were asked once.
+   */
+  copies(): ReadonlyMap<string, CopyVerdict> | undefined;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
   /** Whether it is about as most are; where nobody answers it is taken for right. */
@@ -36,6 +40,13 @@ export interface Neighbours {
   /** The same with how far it is off each other's. */
   clock(): ClockStatus;
   loop: Loop;
+}
+
+/** What a member said when it answered last. */
+interface Seen {
+  atMs: number;
+  offsetMs: number;
+  copy: CopyVerdict | undefined;
 }
 
 export function createNeighbours(options: {
@@ -48,7 +59,8 @@ export function createNeighbours(options: {
   signal: AbortSignal;
 }): Neighbours {
   const { id, keeper, peers } = options;
-  const seen = new Map<string, { atMs: number; offsetMs: number }>();
+  const seen = new Map<string, Seen>();
+  let begun = false;
   /** Since when each is asked. */
   const asked = new Map<string, number>();
   const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
@@ -74,9 +86,10 @@ export function createNeighbours(options: {
             });
           if (said === undefined) return;
           const offsetMs = (sentMs + wallMs()) / 2 - said.wallMs;
-          seen.set(member.id, { atMs: monotonicMs(), offsetMs });
+          seen.set(member.id, { atMs: monotonicMs(), offsetMs, copy: said.copy });
         }),
       );
+      begun = true;
     },
   });
   const offsets = () =>
@@ -92,6 +105,7 @@ export function createNeighbours(options: {
       );
       return new Map(known.map(([name]) => [name, lately.has(name)]));
     },
+    copies: () => (begun ? copiesOf(within(CLOCK_MS)) : undefined),
     clockOffsetMs: ownOffsetMs,
     clockIsRight: () => judgeOffset(ownOffsetMs() ?? 0) !== "wrong",
     requireClock: (what) => requireClock(ownOffsetMs(), what),
@@ -100,4 +114,8 @@ export function createNeighbours(options: {
       return { others: offsets(), ...(offsetMs !== undefined && { offsetMs }) };
     },
   };
+}
+
+function copiesOf(seen: readonly [string, Seen][]): ReadonlyMap<string, CopyVerdict> {
+  return new Map(seen.flatMap(([id, { copy }]) => (copy === undefined ? [] : [[id, copy]])));
 }
