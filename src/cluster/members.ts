@@ -5,7 +5,7 @@
 import { Fault } from "../base/fault.ts";
 import type { Compare, Etcd, KeyValue } from "../etcd/types.ts";
 import { addressKey, memberKey, MEMBERS_PREFIX, tokenKey, TOKENS_PREFIX } from "./keys.ts";
-import { conflict, CONFLICT_TRIES_MAX, parseKept, updateMember } from "./record.ts";
+import { conflict, CONFLICT_TRIES_MAX, parseKept, renderKept, updateMember } from "./record.ts";
 import { Member } from "./schema.ts";
 import { TokenRecord } from "./token.ts";
 
@@ -109,11 +109,46 @@ export async function deleteMember(etcd: Etcd, was: KnownMember): Promise<number
   return done.revision;
 }
 
-/** The member is on its way out: nobody gives it work, a vote or certificates any more. */
+/**
+ * The member is on its way out: nobody gives it work, a vote or certificates any more. A server
+ * only while another one stays, which is compared: two that take each other out would leave none.
+ * Throws Fault `member.remove-refused`.
+ */
 export async function markLeaving(etcd: Etcd, id: string): Promise<void> {
-  await updateMember(etcd, id, (member) => {
-    return member && { ...member, phase: "leaving" };
-  });
+  const key = memberKey(id);
+  for (let tries = 0; tries < CONFLICT_TRIES_MAX; tries++) {
+    const { kvs } = await etcd.range(MEMBERS_PREFIX);
+    const members = kvs.map((kv) => parseKept(Member, kv));
+    const own = members.find(({ value }) => value.id === id);
+    if (own === undefined || own.value.phase === "leaving") return;
+    const stays = members.find(({ value }) => {
+      return value.id !== id && value.role === "server" && value.phase !== "leaving";
+    });
+    if (own.value.role === "server" && stays === undefined) throw noneStays(id);
+    const value = renderKept(own, { ...own.value, phase: "leaving" });
+    const done = await etcd.transact(
+      {
+        when: [
+          { key, modRevision: own.modRevision },
+          ...(stays === undefined
+            ? []
+            : [{ key: memberKey(stays.value.id), modRevision: stays.modRevision }]),
+        ],
+        then: [{ put: key, value }],
+      },
+      { settle: { key, value } },
+    );
+    if (done.ok) return;
+  }
+  throw conflict(key);
+}
+
+function noneStays(id: string): Fault {
+  return new Fault(
+    "member.remove-refused",
+    `every other server is on its way out, so ${id} stays: without it there is no cluster`,
+    { hints: ["Who leaves: understudy status"] },
+  );
 }
 
 /** It stays after all, as what it was: a server that may not vote yet was still joining. */

@@ -48,7 +48,7 @@ import { switchoverCommands, type SwitchoverDeps } from "./switchover.ts";
 import { peerActs } from "./switchover-peers.ts";
 import { switchoverActs } from "./switchover-acts.ts";
 import { readPuppetserverUnit, restartOwn } from "./puppetserver-unit.ts";
-import { askToLeave, removeMember, startLeaving } from "./removal.ts";
+import { askToLeave, planLeaving, removeMember, startLeaving } from "./removal.ts";
 import { ownJob, ownLook, upgradeOwn } from "./upgrade.ts";
 import { workCommands } from "./work.ts";
 import type { DrillActs } from "../drill/acts.ts";
@@ -134,7 +134,7 @@ export function commandsOf(
       return planRemoval(await shared.status(), id);
     },
     remove: async (id) => removeMember(membership, id),
-    planLeave: async () => planRemoval(await shared.status(), core.node.id, "itself"),
+    planLeave: async () => planLeaving(membership),
     startLeaving: async () => startLeaving(membership),
     leave: async () => {
       core.asked.out = true;

@@ -21,7 +21,13 @@ import { admit } from "../setup/admit.ts";
 import { createJoiner, createTestSite, FIRST, type TestSite } from "../setup/testing/site.ts";
 import { answerOf, clusterOf } from "../setup/testing/status.ts";
 import type { Note } from "./history.ts";
-import { askToLeave, type RemovalDeps, removeMember, startLeaving } from "./removal.ts";
+import {
+  askToLeave,
+  planLeaving,
+  type RemovalDeps,
+  removeMember,
+  startLeaving,
+} from "./removal.ts";
 
 const SECOND = "s2.lab.test";
 const SLOW = { withinMs: 30_000 };
@@ -225,4 +231,36 @@ test("a leaver whom nobody can take out stays what it was, unless its certificat
   await startLeaving(deps);
   await assert.rejects(askToLeave(deps), refused("member.half-removed"));
   assert.equal((await readMember(site.etcd, SECOND))?.member.phase, "leaving");
+});
+
+test("of two servers that leave, or are taken out, at the same moment one stays", async () => {
+  const both = [startLeaving(depsOf(FIRST)), removeMember(depsOf(FIRST), SECOND)];
+  const outcomes = await Promise.allSettled(both);
+  const refusals = outcomes.filter((each) => each.status === "rejected");
+  assert.deepEqual(
+    refusals.map(({ reason }) => isFault(reason, "member.remove-refused")),
+    [true],
+  );
+  const staying = (await readMembers(site.etcd)).filter(({ phase }) => phase === "ready");
+  assert.equal(staying.length, 1);
+});
+
+test("a member that began to leave, and may not any more, is put back by the same command", async () => {
+  const deps = depsOf(FIRST);
+  assert.equal((await planLeaving(deps)).refused, "");
+  await startLeaving(deps);
+  // The other one goes for good meanwhile.
+  const silent = (each: ReturnType<typeof answerOf>) => ({
+    member: each.member,
+    because: "silence",
+  });
+  const status = async () => {
+    const answers = (await readMembers(site.etcd)).map((member) => {
+      const each = answerOf(member.id, member.id === FIRST ? "leader" : "no", member);
+      return member.id === FIRST ? each : silent(each);
+    });
+    return judgeStatus(clusterOf(FIRST, answers, 1));
+  };
+  assert.match((await planLeaving({ ...deps, status })).refused, /has the only vote in etcd/);
+  assert.equal((await readMember(site.etcd, FIRST))?.member.phase, "ready");
 });

@@ -25,7 +25,7 @@ import type { Member, NodeFile } from "../cluster/schema.ts";
 import { type ClusterStatus, planningOf } from "../cluster/status.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { RemovalDone } from "../setup/contract.ts";
+import { RemovalDone, type RemovalPlan } from "../setup/contract.ts";
 import { planRemoval } from "../setup/removal.ts";
 import type { Note } from "./history.ts";
 import type { Refusals } from "./pki-loop.ts";
@@ -149,6 +149,28 @@ async function answers(etcd: Etcd, clientUrl: string): Promise<boolean> {
     ({ leaderId }) => leaderId !== "0",
     () => false,
   );
+}
+
+/**
+ * What leaving would mean for this member. Where it is refused now, one that had begun to leave is
+ * put back: it would get no requests and no certificates, with nobody to take it out.
+ */
+export async function planLeaving(deps: RemovalDeps): Promise<z.infer<typeof RemovalPlan>> {
+  const { etcd, log, node } = deps;
+  const status = await deps.status();
+  const plan = planRemoval(status, node.id, "itself");
+  const began = status.members.some(({ member }) => {
+    return member.id === node.id && member.phase === "leaving";
+  });
+  if (plan.refused === "" || !began || !status.etcd.quorum) return plan;
+  const stay = async () => {
+    if (!(await mayBeRevoked(deps))) await putBack(etcd, node.id);
+  };
+  await stay().catch((error: unknown) => {
+    log.warn(`${node.id} may be marked as leaving: ${messageOf(error)}`);
+  });
+  deps.wake();
+  return plan;
 }
 
 /** Says in the record that this member is on its way out: it gives up addresses, others its work. */

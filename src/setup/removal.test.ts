@@ -67,6 +67,12 @@ test("planRemoval refuses what would cost etcd its quorum, or the cluster its la
       "s2",
       /no quorum/,
     ],
+    [
+      "the only one that stays",
+      status([answer("s1", "leader", { phase: "leaving" }), answer("s2", "no")], 1),
+      "s2",
+      /^s1 began to leave, and without s2 no server would stay/,
+    ],
   ];
   for (const [name, now, id, because] of cases) {
     assert.match(planRemoval(now, id).refused, because, name);

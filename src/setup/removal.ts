@@ -99,7 +99,7 @@ function ejectedLines(id: string, to: string): string[] {
 }
 
 function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string {
-  const { id, role } = member;
+  const { id, role, phase } = member;
   if (local !== undefined && ejectedIn(status.members)?.to === id) {
     return `${id} has the CA, which the other servers send agents to: take them out first, then here apt-get purge understudy`;
   }
@@ -110,11 +110,15 @@ function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string
   if (role === "server" && servers.length === 0) {
     return `${id} is the last server: without it there is no cluster. To go back to stock Puppet Server: apt-get purge understudy`;
   }
+  if (role === "server" && phase !== "leaving" && !servers.some(staysIn)) {
+    const names = servers.map((each) => each.member.id).join(", ");
+    return `${names} began to leave, and without ${id} no server would stay: finish that first, or type understudy leave there, which puts it back where it is refused`;
+  }
   const { voters, answering } = status.etcd;
   const votes = isVoting(local);
   if (voters === 1) {
     const heir = servers.some(
-      (each) => each.local !== undefined && each.member.mayVote && each.member.phase !== "leaving",
+      (each) => each.local !== undefined && each.member.mayVote && staysIn(each),
     );
     if (!votes || heir) return "";
     return `${id} has the only vote in etcd, and no other server answers that could take it over: bring one back first`;
@@ -122,4 +126,8 @@ function refusal(status: ClusterStatus, { member, local }: MemberAnswer): string
   const answeringAfter = answering - (votes ? 1 : 0);
   if (answeringAfter >= quorumOf(voters - 1)) return "";
   return `without ${id} only ${answeringAfter} of ${voters - 1} etcd members would answer: bring one back first`;
+}
+
+function staysIn({ member }: MemberAnswer): boolean {
+  return member.phase !== "leaving";
 }
