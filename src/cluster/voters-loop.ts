@@ -5,11 +5,14 @@
 import type { Acts } from "../base/acts.ts";
 import type { Log } from "../base/log.ts";
 import { clientUrl, peerUrl } from "../etcd/server.ts";
+import { monotonicMs } from "../host/clock.ts";
 import type { Etcd, MemberStatus } from "../etcd/types.ts";
 import { caughtUp, type ObservedMember, planVoters, type VoterAction } from "../etcd/voters.ts";
 import type { View } from "./view.ts";
 
 const STATUS_MS = 2000;
+/** A learner answers once it has copied everything: 4 GiB at most, from a slow disk to a slow disk. */
+const LEARNER_SILENT_MS = 15 * 60_000;
 
 export interface Voters {
   /** One step towards the voters that the settings want. */
@@ -22,9 +25,12 @@ export interface Voters {
 
 export function createVoters(etcd: Etcd, log: Log, acts: Acts): Voters {
   let planned: VoterAction[] = [];
+  const silence = createSilence();
   return {
     async step(view, reachable) {
-      const observed = await observeVoters(etcd);
+      const members = await observeVoters(etcd);
+      const stuck = silence.stuck(members, monotonicMs());
+      const observed = members.map((member) => ({ ...member, stuck: stuck.has(member.id) }));
       const candidates = view.members.map((member) => ({
         id: member.id,
         name: member.id,
@@ -38,8 +44,24 @@ export function createVoters(etcd: Etcd, log: Log, acts: Acts): Voters {
     },
     rest() {
       planned = [];
+      silence.forget();
     },
     planning: () => planned.map(({ because }) => because).join("; "),
+  };
+}
+
+/** Remembers since when each learner has been silent, as long as this member leads. */
+export function createSilence() {
+  let since = new Map<string, number>();
+  return {
+    /** The learners that have been silent at every look for long, by etcd's member id. */
+    stuck(members: readonly ObservedMember[], nowMs: number): ReadonlySet<string> {
+      const silent = members.filter(({ learner, healthy }) => learner && !healthy);
+      since = new Map(silent.map(({ id }) => [id, since.get(id) ?? nowMs]));
+      const long = [...since].filter(([, sinceMs]) => nowMs - sinceMs >= LEARNER_SILENT_MS);
+      return new Set(long.map(([id]) => id));
+    },
+    forget: () => since.clear(),
   };
 }
 

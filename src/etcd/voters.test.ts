@@ -26,7 +26,7 @@ function candidate(text: string): VoterCandidate {
 
 /**
  * "s1" a healthy voter, "s1!" a dead one, "+s1" a learner that has caught up, "+s1~" one that
- * hasn't.
+ * hasn't, "+s1!!" one that has been dead for long.
  */
 function member(text: string): ObservedMember {
   const name = text.replaceAll(/[+!~]/g, "");
@@ -37,6 +37,7 @@ function member(text: string): ObservedMember {
     learner: text.startsWith("+"),
     healthy: !text.includes("!"),
     caughtUp: !text.includes("~"),
+    stuck: text.includes("!!"),
   };
 }
 
@@ -62,6 +63,9 @@ const CASES: [why: string, desired: 1 | 3 | 5, servers: string, etcd: string, ex
     ["no growth before both are ready", 3, "s1 s2 s3!", "s1", "wait"],
     ["a learner is still copying", 3, "s1 s2 s3", "s1 +s2~", "wait"],
     ["a learner that died is waited for", 3, "s1 s2! s3 s4!", "s1 +s2!", "remove s2"],
+    ["a learner that doesn't start is waited for", 3, "s1 s2 s3", "s1 +s2!", "wait"],
+    ["a learner that never starts begins anew", 3, "s1 s2 s3", "s1 +s2!!", "remove s2"],
+    ["one of two voters too", 3, "s1 s2 s3", "s1 s2 +s3!!", "remove s3"],
     ["a learner gives way to a ready server", 3, "s1 s2! s3 s4", "s1 +s2!", "remove s2"],
     ["it has caught up, and the third is ready", 3, "s1 s2 s3", "s1 +s2", "promote s2"],
     ["the third vanished before the promotion", 3, "s1 s2 s3!", "s1 +s2", "remove s2"],

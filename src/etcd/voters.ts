@@ -37,6 +37,8 @@ export interface ObservedMember {
   leader?: boolean;
   /** For a learner: see `caughtUp`. */
   caughtUp?: boolean;
+  /** For a learner: it has been silent for longer than a copy of everything takes. */
+  stuck?: boolean;
 }
 
 /**
@@ -183,6 +185,10 @@ function grow(now: Survey, missing: Seat[]): VoterAction[] {
     const because = `${next.name} is to vote; it first copies everything as a learner`;
     const { id, peerUrl } = next.candidate ?? { id: "", peerUrl: "" };
     return [{ do: "add-learner", candidateId: id, peerUrl, because }];
+  }
+  if (!isHealthy(next) && next.member.stuck === true) {
+    // A power cut in its first moments leaves data that etcd can't start with.
+    return [remove(next, "it doesn't start as a learner: it begins anew, with empty data")];
   }
   if (!isHealthy(next) || next.member.caughtUp !== true) {
     const state = isHealthy(next) ? "is still copying" : "has not started or doesn't answer";
