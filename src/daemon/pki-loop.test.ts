@@ -20,9 +20,10 @@ after(async () => cluster.close());
 /** Doors that keep what they are told, and can be stuck. */
 function createDoors() {
   const placed = new Map<string, string>();
-  const state = { stuck: false, reloads: 0, spared: [] as string[][] };
+  const state = { stuck: false, full: false, reloads: 0, spared: [] as string[][] };
   const doors: Doors = {
     place: async (name, crl) => {
+      if (state.full) throw new Error("ENOSPC: no space left on device");
       const before = placed.get(name);
       placed.set(name, crl);
       return before !== crl;
@@ -89,4 +90,18 @@ test("createRefusals ends connections again after a start that may have interrup
   await again.sync();
   assert.ok(state.spared.length > 0);
   assert.equal(state.reloads, reloads, "its listeners have read the files as they are");
+});
+
+test("createRefusals has this process's own listener refuse them also while the disk is full", async () => {
+  const { doors, state } = createDoors();
+  const refusals = createRefusals({ etcd: site.etcd, doors, nowMs: () => 0 });
+  await refusals.sync();
+  await admit(site.deps, createJoiner("s4.lab.test", "10.0.0.4")(await site.newToken()));
+  state.full = true;
+  const { control } = site.authorities;
+  const serials = await revokeLeaves(site.etcd, control, "s4.lab.test", Date.now());
+  assert.ok(serials.length > 0);
+  await assert.rejects(refusals.sync(), /ENOSPC/);
+  assert.ok(serials.every((serial) => refusals.serials("control").has(serial)));
+  assert.equal(refusals.inForce(serials), false, "the doors haven't taken it");
 });

@@ -35,6 +35,8 @@ export interface Doors {
   endOthers(name: AuthorityName, addresses: readonly string[]): Promise<void>;
 }
 
+type AuthorityCrl = NonNullable<Awaited<ReturnType<typeof readAuthorityCrl>>>;
+
 /** What this member knows of one CA's revocations, and how far its doors have come. */
 interface Known {
   crl: string;
@@ -51,12 +53,22 @@ export function createRefusals(options: {
   nowMs: () => number;
 }): Refusals {
   const { etcd, doors, nowMs } = options;
+  /** Ahead of the doors: a listener of this process asks it, whatever became of the files. */
+  const heard = new Map<AuthorityName, ReadonlySet<string>>();
   const known = new Map<AuthorityName, Known>();
   let running: Promise<void> | undefined;
 
-  const read = async (name: AuthorityName) => {
-    const crl = await readAuthorityCrl(etcd, name);
-    if (crl === undefined) return;
+  const hear = async () => {
+    const crls: [AuthorityName, AuthorityCrl][] = [];
+    for (const name of AUTHORITIES) {
+      const crl = await readAuthorityCrl(etcd, name);
+      if (crl === undefined) continue;
+      crls.push([name, crl]);
+      heard.set(name, new Set(crl.serials));
+    }
+    return crls;
+  };
+  const place = async (name: AuthorityName, crl: AuthorityCrl) => {
     const changed = await doors.place(name, crl.pem);
     const before = known.get(name);
     if (!changed && before?.crl === crl.pem) return;
@@ -71,7 +83,7 @@ export function createRefusals(options: {
     door.inForce = taken;
   };
   const sync = async () => {
-    for (const name of AUTHORITIES) await read(name);
+    for (const [name, crl] of await hear()) await place(name, crl);
     const unheard = [...known].filter(([, door]) => !door.reloaded);
     if (unheard.length > 0) {
       await doors.reload(unheard.map(([name]) => name));
@@ -87,7 +99,7 @@ export function createRefusals(options: {
     for (const [name, door] of open) await settle(name, door, addresses);
   };
   return {
-    serials: (name) => known.get(name)?.serials ?? new Set(),
+    serials: (name) => heard.get(name) ?? new Set(),
     inForce(serials) {
       const refused = [...known.values()].filter((door) => door.inForce);
       return serials.every((serial) => refused.some((door) => door.serials.has(serial)));
