@@ -35,7 +35,7 @@ import { memoryOfHost } from "../host/facts.ts";
 import { makeFolder } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import { type PuppetLayout, readPuppetLayout } from "../host/puppet-layout.ts";
-import { rememberRemoval } from "../setup/stand-down.ts";
+import { heedRemoval } from "../setup/stand-down.ts";
 import { readSetupHost } from "../setup/setup-host.ts";
 
 /** What every part of a running daemon may use. */
@@ -119,9 +119,7 @@ export async function createCore(log: Log, stop: AbortController): Promise<Core>
     // Whoever asked to be removed still awaits the answer, and stops everything then.
     if (signal.aborted || asked.out) return;
     log.error(`${by} says that this member was removed: it stands down`);
-    await rememberRemoval();
-    // The next start stands down, when no loop is there to start anything again.
-    stop.abort();
+    await heedRemoval(log, () => stop.abort());
   };
   const neighbours = createNeighbours({ id: node.id, keeper, peers, onRemoved, log, signal });
   const reloads: Core["reloads"] = [];

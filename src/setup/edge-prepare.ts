@@ -70,7 +70,9 @@ export async function prepareEdge(): Promise<void> {
       isolatedEdge,
     });
     if (decision.do === "stand-down") {
-      await rememberRemoval();
+      await rememberRemoval().catch((error: unknown) => {
+        process.stderr.write(`<3>that it was removed can't be written down: ${messageOf(error)}\n`);
+      });
       return await refuseToStart();
     }
     process.stderr.write(`${decision.says}\n`);

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
+import { createLog } from "../base/log.ts";
 import type { Member } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import { PORTS } from "../host/paths.ts";
-import { wasRemoved } from "./stand-down.ts";
+import { heedRemoval, wasRemoved } from "./stand-down.ts";
 
 /** Addresses of this machine that no other test listens on: the port is a fixed one. */
 const SILENT = "127.0.88.13";
@@ -43,4 +44,23 @@ test("wasRemoved waits for no silent member once its caller has what it wants", 
   assert.equal(first, false);
   await ended;
   silent.close();
+});
+
+test("heedRemoval stops everything at once where a full disk doesn't take in that it was removed", async () => {
+  const heed = async (remember: () => Promise<void>) => {
+    const done: string[] = [];
+    const stopAll = async () => void done.push("all stops");
+    const restart = () => void done.push("the daemon starts anew");
+    await heedRemoval(
+      createLog(() => undefined),
+      restart,
+      { remember, stopAll },
+    );
+    return done;
+  };
+  assert.deepEqual(await heed(async () => undefined), ["the daemon starts anew"]);
+  const full = async () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  assert.deepEqual(await heed(full), ["all stops"]);
 });

@@ -4,7 +4,8 @@
 // certificate.
 
 import { z } from "zod";
-import { Fault, isFault } from "../base/fault.ts";
+import { Fault, isFault, messageOf } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
 import { requireNodeFile, writeNodeFile } from "../cluster/node-file.ts";
 import { createPeers, type PeerTls } from "../cluster/peer.ts";
 import type { NodeFile } from "../cluster/schema.ts";
@@ -70,6 +71,27 @@ export async function wasRemoved(
   } finally {
     peers.close();
   }
+}
+
+/**
+ * What a daemon does when another member says that this one was removed. It starts anew by
+ * `restart` and then stands down, when no loop is there to start anything again. A full disk
+ * doesn't take that in, and is no reason to keep an address that another server has by now: then
+ * all stops.
+ */
+export async function heedRemoval(
+  log: Log,
+  restart: () => void,
+  { remember, stopAll } = { remember: rememberRemoval, stopAll: async () => standDown("daemon") },
+): Promise<void> {
+  try {
+    await remember();
+  } catch (error) {
+    log.error(`that it was removed can't be written down: ${messageOf(error)}`);
+    await stopAll();
+    return;
+  }
+  restart();
 }
 
 /** Remembers that this member was removed: whatever of ours starts from now on stands down. */
