@@ -120,7 +120,8 @@ export function decideToken(
   }
   if (record.boundTo !== undefined) {
     if (record.boundTo !== use.keyHash) {
-      return refuse("token.used", "the token was already used by another server");
+      const as = record.member === undefined ? "" : `, which came in as ${record.member}`;
+      return refuse("token.used", `the token was already used by another server${as}`);
     }
     // A join that has begun may go on after the token's expiry: its key is already known. Whoever
     // admits it looks that the member is still there.

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { isFault } from "../base/fault.ts";
+import { Fault, isFault } from "../base/fault.ts";
 import { issueAndRecordLeaf, revokeLeaves } from "../cluster/leaves.ts";
 import { deleteMember, markLeaving, readMember } from "../cluster/members.ts";
 import { readTokens, updateToken } from "../cluster/record.ts";
@@ -44,6 +44,21 @@ test("admit gives the same joiner the same membership again, with fresh certific
   );
   assert.notEqual(again.certificates["control"], first.certificates["control"]);
   assert.equal((await readMember(site.etcd, "s2.lab.test"))?.member.phase, "joining");
+});
+
+test("admit names who came in with a token that another server has too", async () => {
+  const token = await site.newToken();
+  await admit(site.deps, createJoiner("s9.lab.test", "10.0.0.9")(token));
+  await assert.rejects(
+    admit(site.deps, createJoiner("s8.lab.test", "10.0.0.8")(token)),
+    (error) => {
+      assert.ok(error instanceof Fault && error.code === "token.used");
+      assert.match(error.message, /came in as s9\.lab\.test/);
+      assert.match(error.hints.join("\n"), /was stolen: understudy member remove/);
+      return true;
+    },
+  );
+  await remove("s9.lab.test");
 });
 
 test("admit gives a removed member nothing for its old token and key", async () => {

@@ -99,7 +99,7 @@ async function checkToken(deps: AdmitDeps, start: JoinStart, keyHash: string): P
     if (token === undefined || verdict.do !== "refuse" || !verdict.countWrong) return undefined;
     return { ...token, wrongSecrets: token.wrongSecrets + 1 };
   });
-  if (verdict?.do === "refuse") throw refusal(verdict.code, verdict.because);
+  if (verdict?.do === "refuse") throw refusedBy(verdict);
 }
 
 /** What the record is to say of the joiner; pure. Throws the Fault that refuses it. */
@@ -111,7 +111,7 @@ export function decideAdmission(
   const { token, members } = record;
   const { role, member: joiner } = start;
   const verdict = decideToken(token, { ...use, secret: start.token.secret, role });
-  if (verdict.do === "refuse") throw refusal(verdict.code, verdict.because);
+  if (verdict.do === "refuse") throw refusedBy(verdict);
   const known = members.find((member) => member.id === joiner.id);
   if (verdict.do === "resume") {
     if (verdict.member !== joiner.id) {
@@ -179,8 +179,15 @@ async function issueLeaves(
   return { certificates, authorities };
 }
 
-function refusal(code: string, because: string): Fault {
+/** Whoever has a used token's secret may be the one that it was stolen from. */
+function refusedBy({ code, because }: { code: string; because: string }): Fault {
+  const stolen =
+    "If that is no server of yours, the token was stolen: understudy member remove, there.";
+  return refusal(code, because, code === "token.used" ? [stolen] : []);
+}
+
+function refusal(code: string, because: string, hints: string[] = []): Fault {
   return new Fault(code, because, {
-    hints: ["Make a new token on a server of the cluster: understudy token create"],
+    hints: [...hints, "Make a new token on a server of the cluster: understudy token create"],
   });
 }
