@@ -14,7 +14,7 @@ import { askAdmission, checkJoinable, joinSteps } from "../setup/join.ts";
 import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
 import { addressTowards } from "../setup/own-address.ts";
 import { decidePreflight } from "../setup/preflight.ts";
-import { runSteps } from "../setup/steps.ts";
+import { onInterruption, runSteps } from "../setup/steps.ts";
 import { createOutput } from "./output.ts";
 import { passPreflight, requireRoot } from "./pass-preflight.ts";
 
@@ -64,7 +64,8 @@ export function addJoin(program: Command): void {
       const options = { url, token: tokenText, id, address };
       const admission = await askAdmission(options, setup);
       output.progress(` ✓ admitted to ${admission.node.sharedName} as ${role}`);
-      await runSteps(joinSteps(options, admission, setup), (line) => output.progress(line));
+      const say = (line: string) => output.progress(line);
+      await runSteps(joinSteps(options, admission, setup), say, onInterruption(say));
       const status = await callDaemon("GET", "/v1/status", { answer: ClusterStatus });
       output.result(
         { id, role, verdict: status.verdict },

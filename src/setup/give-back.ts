@@ -64,3 +64,18 @@ export async function giveBackPuppetserver(
     await letAgentsIn();
   }
 }
+
+/**
+ * What a join that fails says, in lines. It gives no puppetserver back: stock's CA service must not
+ * start beside the cluster's keys. None where it stopped none.
+ */
+export async function tellStopped(
+  name: string,
+  { isStopped, letIn } = { isStopped: keepsItStopped, letIn: letAgentsIn },
+): Promise<string[]> {
+  await letIn();
+  if (!(await isStopped())) return [];
+  return [
+    `${name} stays stopped until the same command has gone through: agents that come to this server get nothing from it.`,
+  ];
+}

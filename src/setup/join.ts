@@ -42,6 +42,7 @@ import {
   JoinKeys,
   JoinKeysAnswer,
 } from "./join-protocol.ts";
+import { tellStopped } from "./give-back.ts";
 import { fetchPinnedCa } from "./pinned-ca.ts";
 import type { SetupHost } from "./setup-host.ts";
 import type { Step } from "./steps.ts";
@@ -145,7 +146,7 @@ async function undoKeys(host: SetupHost): Promise<() => Promise<void>> {
 /** The steps after admission, in order. */
 export function joinSteps(options: JoinOptions, admission: Admission, host: SetupHost): Step[] {
   const { answer, node } = admission;
-  return [
+  const steps: Step[] = [
     {
       title: "certificates of this member",
       run: async () => {
@@ -160,6 +161,8 @@ export function joinSteps(options: JoinOptions, admission: Admission, host: Setu
       : []),
     ...behindTheEdge(node, host),
   ];
+  const giveBack = async () => tellStopped(host.layout.puppetserver.unit);
+  return steps.map((step) => ({ ...step, giveBack }));
 }
 
 async function writeCertificates(admission: Admission, host: SetupHost): Promise<void> {
