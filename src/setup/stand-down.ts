@@ -48,8 +48,10 @@ export function removedFault(node: NodeFile): Fault {
 }
 
 /**
- * Whether another member says that this one was removed. False while nobody answers, and when
- * `signal` aborts: then at once, so that whoever has his answer waits for no silent member.
+ * Whether another member says that this one was removed. Whoever has a virtual IP is asked too: of
+ * a server that was away for long the members that it knows may all be gone. False while nobody
+ * answers, and when `signal` aborts: then at once, so that whoever has his answer waits for no
+ * silent member.
  */
 export async function wasRemoved(
   view: View,
@@ -58,7 +60,8 @@ export async function wasRemoved(
   signal: AbortSignal,
 ): Promise<boolean> {
   const peers = createPeers(() => control);
-  const others = view.members.filter((member) => member.id !== id);
+  const others = view.members.filter((member) => member.id !== id).map(({ address }) => address);
+  const virtual = view.settings.virtualIps.map((vip) => vip.split("/")[0] ?? vip);
   const ask = async (address: string) => {
     const options = { answer: z.unknown(), withinMs: ASK_MS, signal };
     return peers.call(address, "/v1/local", options).then(
@@ -67,7 +70,7 @@ export async function wasRemoved(
     );
   };
   try {
-    return (await Promise.all(others.map(async ({ address }) => ask(address)))).includes(true);
+    return (await Promise.all([...others, ...virtual].map(ask))).includes(true);
   } finally {
     peers.close();
   }
