@@ -1,7 +1,7 @@
 // Who this member is, kept in /etc/understudy/node.json. There is no such file before init or join.
 
 import { Fault, messageOf } from "../base/fault.ts";
-import { makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
+import { createFileAtomic, makeFolder, readIfThere, writeFileAtomic } from "../host/files.ts";
 import { PATHS } from "../host/paths.ts";
 import { dirname } from "node:path";
 import { NodeFile } from "./schema.ts";
@@ -40,5 +40,34 @@ export async function requireNodeFile(path: string = PATHS.nodeFile): Promise<No
 
 export async function writeNodeFile(node: NodeFile, path: string = PATHS.nodeFile): Promise<void> {
   await makeFolder(dirname(path));
-  await writeFileAtomic(path, `${JSON.stringify(node, null, 2)}\n`);
+  await writeFileAtomic(path, render(node));
+}
+
+/**
+ * Writes the node file of a setup, where there is none yet or one of the same cluster. Throws Fault
+ * `setup.already-member` where another setup was first: two would leave one's name on the other's.
+ */
+export async function claimNodeFile(node: NodeFile, path: string = PATHS.nodeFile): Promise<void> {
+  await makeFolder(dirname(path));
+  const made = await createFileAtomic(path, render(node)).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+      throw error;
+    },
+  );
+  if (made) return;
+  const { clusterId } = await requireNodeFile(path);
+  if (clusterId === node.clusterId) return writeNodeFile(node, path);
+  throw new Fault(
+    "setup.already-member",
+    "another init or join was begun here at the same moment",
+    {
+      hints: ["Let that one end; the same command goes on where it left off."],
+    },
+  );
+}
+
+function render(node: NodeFile): string {
+  return `${JSON.stringify(node, null, 2)}\n`;
 }

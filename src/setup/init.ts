@@ -10,7 +10,7 @@ import { until } from "../base/retry.ts";
 import { createAuthority } from "../ca/create.ts";
 import { importAuthority } from "../ca/import.ts";
 import { recordLeaf, revokeLeaves } from "../cluster/leaves.ts";
-import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
+import { claimNodeFile, readNodeFile } from "../cluster/node-file.ts";
 import { clearUnknownData, keepOwnMemberId, writeEtcdConfig } from "../cluster/own-etcd.ts";
 import {
   AUTHORITIES,
@@ -131,7 +131,7 @@ export function initSteps(node: NodeFile, options: InitOptions, host: SetupHost)
       run: async () => {
         // One that was killed may have left it.
         await letAgentsIn();
-        await writeNodeFile(node);
+        await claimNodeFile(node);
         await makePkiFolders(host.owners);
         await makeOwnCertificates(node, host);
         return undefined;

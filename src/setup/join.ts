@@ -5,7 +5,7 @@
 import { createPrivateKey } from "node:crypto";
 import { Fault, isFault } from "../base/fault.ts";
 import { createPeers, callAsJoiner } from "../cluster/peer.ts";
-import { readNodeFile, writeNodeFile } from "../cluster/node-file.ts";
+import { claimNodeFile, readNodeFile } from "../cluster/node-file.ts";
 import {
   AUTHORITIES,
   authorityHash,
@@ -152,7 +152,7 @@ export function joinSteps(options: JoinOptions, admission: Admission, host: Setu
       run: async () => {
         await writeCertificates(admission, host);
         if (answer.puppet !== undefined) await writeHostFiles(host, answer.puppet);
-        await writeNodeFile(node);
+        await claimNodeFile(node);
         return undefined;
       },
     },
