@@ -80,6 +80,11 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   let woken = Promise.withResolvers<void>();
   const wake = () => woken.resolve();
 
+  if (progress.isBeyond(spool.next)) {
+    // Or what comes under the numbers that a damaged disk has lost would count as done.
+    progress.endAt(spool.next);
+    deps.onDone();
+  }
   const finish = (seq: number) => {
     progress.finish(seq);
     tries.delete(seq);
@@ -128,8 +133,19 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   /** Returns how many were sent or skipped. */
   const round = async () => {
     progress.startAt(deps.first());
+    const { next } = spool;
     if (!deps.mayDeliver() || !target.writable() || progress.upTo + 1 >= spool.next) return 0;
-    const window = await spool.read(progress.upTo + 1, WINDOW);
+    const from = progress.upTo + 1;
+    const window = await spool.read(from, WINDOW);
+    const there = window[0]?.seq ?? next;
+    if (there > from && deps.first() <= from) {
+      deps.log.error("commands are missing in the spool: the disk is damaged", {
+        to: target.id,
+        commands: there - from,
+      });
+    }
+    // Nothing comes after them otherwise, and nothing would ever be there.
+    progress.startAt(there);
     const { skip, send } = planDelivery({
       window,
       isDone: (seq) => progress.isDone(seq),

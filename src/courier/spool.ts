@@ -8,8 +8,17 @@ import { join } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import { makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
 import type { CommandKind } from "./command.ts";
-import { type Framed, parseHead, renderFrame, renderHead, scanFrames } from "./frame.ts";
-import type { SpooledHead } from "./frame.ts";
+import {
+  type Framed,
+  hasFrameBehind,
+  parseHead,
+  parseIndex,
+  renderFrame,
+  renderHead,
+  renderIndex,
+  scanFrames,
+  type SpooledHead,
+} from "./frame.ts";
 
 /** A segment that is longer is followed by a new one. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -25,6 +34,8 @@ export interface SpoolOptions {
   segmentBytes?: number;
   /** More than this is refused, in bytes. */
   bytesMax?: number;
+  /** Told before what the disk has damaged is cut off: commands that were kept are missing. */
+  onDamage?: () => Promise<void>;
 }
 
 /** A command in the spool. */
@@ -67,6 +78,7 @@ export class Spool {
   readonly #folder: string;
   readonly #segmentBytes: number;
   readonly #bytesMax: number;
+  readonly #onDamage: () => Promise<void>;
   readonly #segments: Segment[] = [];
   readonly #newest = new Map<string, Newest>();
   #file: FileHandle | undefined;
@@ -78,6 +90,7 @@ export class Spool {
     this.#folder = folder;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#bytesMax = options.bytesMax ?? Infinity;
+    this.#onDamage = options.onDamage ?? (async () => undefined);
   }
 
   async open(): Promise<void> {
@@ -299,10 +312,7 @@ export class Spool {
   async #roll(): Promise<void> {
     const last = this.#last;
     const frames = await this.#framesOf(last);
-    const lines = frames.map(
-      ({ head, bodyAt, bodyBytes }) => `${bodyAt} ${bodyBytes} ${renderHead(head)}\n`,
-    );
-    await writeFileAtomic(this.#indexPath(last.first), lines.join(""), { mode: 0o600 });
+    await writeFileAtomic(this.#indexPath(last.first), renderIndex(frames), { mode: 0o600 });
     await this.#begin(last.first + last.count);
   }
 
@@ -345,27 +355,23 @@ export class Spool {
 
   async #loadSealed(first: number): Promise<Segment> {
     const index = await readIfThere(this.#indexPath(first));
-    if (index === undefined) return this.#loadLast(first);
-    const frames = index
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line): Framed => {
-        const [bodyAt = "", bodyBytes = ""] = line.split(" ", 2);
-        const head = parseHead(line.slice(bodyAt.length + bodyBytes.length + 2));
-        return { head, bodyAt: Number(bodyAt), bodyBytes: Number(bodyBytes) };
-      });
-    const end = frames.at(-1);
+    const frames = index === undefined ? undefined : parseIndex(index);
+    const end = frames?.at(-1);
     const bytes = end === undefined ? 0 : end.bodyAt + end.bodyBytes;
     // The index of a roll that failed knows nothing of what came after.
-    if (bytes !== (await stat(this.#path(first))).size) return this.#loadLast(first);
+    if (frames === undefined || bytes !== (await stat(this.#path(first))).size) {
+      return this.#loadLast(first, true);
+    }
     return { first, count: frames.length, bytes, frames };
   }
 
-  async #loadLast(first: number): Promise<Segment> {
+  async #loadLast(first: number, sealed = false): Promise<Segment> {
     const path = this.#path(first);
     const bytes = await readFile(path);
     const { frames, end } = scanFrames(bytes);
     if (end < bytes.length) {
+      // A power cut tears the end of the last one, which nobody was answered for.
+      if (sealed || hasFrameBehind(bytes, end)) await this.#onDamage();
       const file = await open(path, "r+");
       await file.truncate(end);
       await file.sync();

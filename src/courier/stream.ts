@@ -15,7 +15,7 @@ import { type Again, AGAIN, openAgain } from "./again.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { type Delivery, type DeliveryTarget, startDelivery } from "./deliver.ts";
 import { type Holdings, openHoldings } from "./holdings.ts";
-import { memberOf, readOrigin } from "./origin.ts";
+import { forgetOrigin, memberOf, readOrigin } from "./origin.ts";
 import { type CourierPeers, GONE_MS, type StreamName } from "./peers.ts";
 import { openProgressFile } from "./progress-file.ts";
 import { type Entry, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
@@ -90,10 +90,24 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
   const { name, id, folder, targets, log, signal, bytesMax } = deps;
   const limits = bytesMax === undefined ? {} : { bytesMax };
   await makeFolder(folder, { mode: 0o700 });
-  const spool = await openSpool(join(folder, "spool"), limits);
-  const holdings = await openHoldings(join(folder, "copies"), limits);
+  const damaged = async (what: string) =>
+    log.error("the disk has damaged what waits there", { folder: join(folder, what) });
+  const spool = await openSpool(join(folder, "spool"), {
+    ...limits,
+    onDamage: async () => {
+      await damaged("spool");
+      await forgetOrigin(folder);
+    },
+  });
+  const onDamage = async () => damaged("copies");
+  const holdings = await openHoldings(join(folder, "copies"), { ...limits, onDamage });
   const progress = await openProgressFile(join(folder, "progress.json"), { log, signal });
   const dead = createDeadLetters(join(folder, "dead"));
+  // What was brought to somebody and isn't there: numbers were given that would be given again.
+  if (targets.some((to) => progress.of("", to.id).isBeyond(spool.next))) {
+    await damaged("spool");
+    await forgetOrigin(folder);
+  }
   const origin = await readOrigin(folder, id);
   const copiesOf = deps.peers.copiesOf(name, origin);
   /** Whether nobody else delivers that spool: its courier is silent, or has another one now. */
@@ -177,6 +191,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       for (const one of released) if (one.status === "rejected") throw one.reason;
     }),
   ];
+  await progress.save();
   return {
     origin,
     holdings,
