@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { type DeliveryAnswer, planDelivery, type Verdict } from "./delivery-plan.ts";
 import type { CommandHead } from "./command.ts";
+import type { Failures } from "./failures.ts";
 import type { Progress } from "./progress.ts";
 import type { Entry, Spool } from "./spool.ts";
 
@@ -38,6 +39,8 @@ export interface DeliveryDeps {
   spool: Spool;
   progress: Progress;
   target: DeliveryTarget;
+  /** Of that target; all deliveries to it share them. */
+  failures: Failures;
   /** The lowest number that may still have to be delivered. */
   first: () => number;
   /** Whether these commands are this courier's to deliver now. */
@@ -71,7 +74,7 @@ export interface Delivery {
 }
 
 export function startDelivery(deps: DeliveryDeps): Delivery {
-  const { spool, progress, target, signal } = deps;
+  const { spool, progress, target, failures, signal } = deps;
   const busy = new Set<string>();
   const tries = new Map<number, Tries>();
   /** When the target last stored something. */
@@ -90,6 +93,8 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
     tries.delete(seq);
     deps.onDone();
   };
+  const judge = (answer: DeliveryAnswer, attempt: number) =>
+    target.judge(answer, failures.isEverything() ? 1 : attempt);
   const deliver = async (entry: Entry) => {
     const { seq, head } = entry;
     try {
@@ -100,12 +105,16 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       const verdict =
         body === undefined
           ? judgeUnreadable(attempt)
-          : target.judge(await target.send(head, body, signal), attempt);
+          : judge(await target.send(head, body, signal), attempt);
       if (signal.aborted) return;
+      if (verdict.is === "again" && body) failures.failed(head);
       if (verdict.is === "dead") {
         await deps.bury(entry, body ?? Buffer.alloc(0), verdict.because);
       }
-      if (verdict.is === "done") storedMs = performance.now();
+      if (verdict.is === "done") {
+        storedMs = performance.now();
+        failures.took();
+      }
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
       // One that stores nothing else either is behind, and says so.
       const isOdd = attempt >= ASIDE_AFTER_TRIES && storedMs > sinceMs;
@@ -114,7 +123,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
         return finish(seq);
       }
       if (verdict.is === "later") await target.look();
-      else tries.set(seq, { count: attempt, sinceMs });
+      else if (!body || !failures.isEverything()) tries.set(seq, { count: attempt, sinceMs });
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
     } catch (error) {
       notBefore.set(head.certname, performance.now() + AGAIN_MS);

@@ -14,6 +14,7 @@ import { createCopies } from "./copies.ts";
 import { type Again, AGAIN, openAgain } from "./again.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { type Delivery, type DeliveryTarget, startDelivery } from "./deliver.ts";
+import { createFailures } from "./failures.ts";
 import { type Holdings, openHoldings } from "./holdings.ts";
 import { forgetOrigin, memberOf, readOrigin } from "./origin.ts";
 import { type CourierPeers, GONE_MS, type StreamName } from "./peers.ts";
@@ -127,12 +128,14 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
   };
   const ids = targets.map((target) => target.id);
   const again = await openAgain(join(folder, "again"), ids, { ...limits, dead, progress, wake });
+  const failures = new Map(ids.map((to) => [to, createFailures()]));
   const deliver = (from: Source, target: DeliveryTarget, mayDeliver: () => boolean) => {
     const setAside = async ({ head }: Entry, body: Buffer) => again.take(target.id, head, body);
     const delivery = startDelivery({
       ...from,
       progress: progress.of(from.origin, target.id),
       target,
+      failures: failures.get(target.id) ?? createFailures(),
       mayDeliver,
       deletedAt: deps.deletedAt ?? (() => undefined),
       bury: async ({ head }, body, because) => {
