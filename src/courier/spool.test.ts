@@ -258,6 +258,25 @@ void test("Spool refuses what is over its limit, whole, and takes the next that 
   await spool.close();
 });
 
+void test("Spool that leaves half of the disk refuses what would take more, until there is room", async (t) => {
+  let free = 1024 ** 3;
+  const readFree = async () => free;
+  const body = Buffer.alloc(40 * 1024 * 1024);
+  const spool = await openSpool(await folderFor(t), { leavesHalf: true, readFree });
+  await spool.append(head(1), body);
+  free = 36 * 1024 * 1024;
+  await assert.rejects(spool.append(head(2), bodyOf(2)), { code: "courier.spool-full" });
+  await spool.drop(1);
+  await fill(spool, 2, 2);
+  await spool.close();
+  const greedy = await openSpool(await folderFor(t), { readFree });
+  await greedy.append(head(1), body);
+  await fill(greedy, 2, 2);
+  free = 31 * 1024 * 1024;
+  await assert.rejects(greedy.append(head(3), bodyOf(3)), { code: "courier.spool-full" });
+  await greedy.close();
+});
+
 void test("Holdings keeps copies by their courier's numbers until they are released", async (t) => {
   const folder = await folderFor(t);
   let holdings = await openHoldings(folder, { segmentBytes: 200 });

@@ -3,10 +3,16 @@
 // segment has only while somebody reads it, so a million commands take no more than a few.
 // Danger: a sequence number is never given again, also when its segment is gone.
 
-import { type FileHandle, open, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
-import { makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+import {
+  makeFolder,
+  readFreeBytes,
+  readIfThere,
+  syncFolder,
+  writeFileAtomic,
+} from "../host/files.ts";
 import type { CommandKind } from "./command.ts";
 import {
   type Framed,
@@ -34,6 +40,10 @@ export interface SpoolOptions {
   segmentBytes?: number;
   /** More than this is refused, in bytes. */
   bytesMax?: number;
+  /** Takes no more of the disk than it leaves free. */
+  leavesHalf?: boolean;
+  /** Bytes that may still be written below a folder. */
+  readFree?: (folder: string) => Promise<number>;
   /** Told before what the disk has damaged is cut off: commands that were kept are missing. */
   onDamage?: () => Promise<void>;
 }
@@ -77,8 +87,7 @@ export async function openSpool(folder: string, options: SpoolOptions = {}): Pro
 export class Spool {
   readonly #folder: string;
   readonly #segmentBytes: number;
-  readonly #bytesMax: number;
-  readonly #onDamage: () => Promise<void>;
+  readonly #options: SpoolOptions;
   readonly #segments: Segment[] = [];
   readonly #newest = new Map<string, Newest>();
   #file: FileHandle | undefined;
@@ -89,8 +98,7 @@ export class Spool {
   constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.#bytesMax = options.bytesMax ?? Infinity;
-    this.#onDamage = options.onDamage ?? (async () => undefined);
+    this.#options = options;
   }
 
   async open(): Promise<void> {
@@ -283,8 +291,9 @@ export class Spool {
       at += before + body.length;
       pieces.push(...frame);
     }
-    if (this.bytes - segment.bytes + at > this.#bytesMax) {
-      const text = `the spool has ${this.bytes} bytes, and ${this.#bytesMax} is its limit`;
+    const { bytesMax = Infinity } = this.#options;
+    if (this.bytes - segment.bytes + at > bytesMax) {
+      const text = `the spool has ${this.bytes} bytes, and ${bytesMax} is its limit`;
       throw new Fault("courier.spool-full", text);
     }
     await this.#assertRoom();
@@ -318,9 +327,10 @@ export class Spool {
 
   /** What is taken must leave room for what delivery writes, or nothing would ever be freed. */
   async #assertRoom(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#folder);
-    if (bavail * bsize >= FREE_BYTES_MIN) return;
-    const text = `the disk of ${this.#folder} has less than ${FREE_BYTES_MIN} bytes free`;
+    const { leavesHalf = false, readFree = readFreeBytes } = this.#options;
+    const needed = Math.max(FREE_BYTES_MIN, leavesHalf ? this.bytes : 0);
+    if ((await readFree(this.#folder)) >= needed) return;
+    const text = `the disk of ${this.#folder} has less than ${needed} bytes free`;
     throw new Fault("courier.spool-full", text);
   }
 
@@ -371,7 +381,7 @@ export class Spool {
     const { frames, end } = scanFrames(bytes);
     if (end < bytes.length) {
       // A power cut tears the end of the last one, which nobody was answered for.
-      if (sealed || hasFrameBehind(bytes, end)) await this.#onDamage();
+      if (sealed || hasFrameBehind(bytes, end)) await this.#options.onDamage?.();
       const file = await open(path, "r+");
       await file.truncate(end);
       await file.sync();

@@ -89,7 +89,11 @@ interface Source {
 
 export async function openStream(deps: StreamDeps): Promise<Stream> {
   const { name, id, folder, targets, log, signal, bytesMax } = deps;
-  const limits = bytesMax === undefined ? {} : { bytesMax };
+  // A dashboard may be gone for good: PuppetDB's commands, etcd and puppetserver keep their room.
+  const limits = {
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+    leavesHalf: name === "uploads",
+  };
   await makeFolder(folder, { mode: 0o700 });
   const damaged = async (what: string) =>
     log.error("the disk has damaged what waits there", { folder: join(folder, what) });
