@@ -2,7 +2,7 @@
 // changes. Apart from courier.long.test.ts, since each test process has so many ports and no more.
 
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { until } from "../base/retry.ts";
@@ -31,6 +31,40 @@ describe("couriers", { concurrency: true, timeout: 240_000 }, () => {
     }
     toy.writable = true;
     await untilHas(couriers, "s2.test", ["a.test", "b.test"]);
+  });
+
+  test("lose nothing that another courier has, nor what comes, where the disk has damaged their spool", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 2, puppetdbs: 2 });
+    const toy = couriers.toy("s2.test");
+    toy.writable = false;
+    await couriers.start();
+    const reaches = async () => {
+      const { couriers: others } = (await couriers.status("s1.test")) as {
+        couriers: { reachable: boolean }[];
+      };
+      return others.every(({ reachable }) => reachable);
+    };
+    await until("the other is seen", reaches, SOON);
+    for (const name of ["a.test", "b.test", "c.test"]) {
+      assert.equal(await couriers.command("s1.test", name), 200);
+    }
+    await untilHas(couriers, "s1.test", ["a.test", "b.test", "c.test"]);
+    await couriers.kill("s1.test", "SIGTERM");
+    const spool = join(couriers.folder, "s1.test/state/spool");
+    const [name = ""] = await readdir(spool);
+    const bytes = await readFile(join(spool, name));
+    bytes[bytes.indexOf("b.test")] = 0;
+    await writeFile(join(spool, name), bytes);
+    await couriers.start("s1.test");
+    await until("the other is seen", reaches, SOON);
+    for (const later of ["d.test", "e.test"]) {
+      assert.equal(await couriers.command("s1.test", later), 200);
+    }
+    const all = ["a.test", "b.test", "c.test", "d.test", "e.test"];
+    await untilHas(couriers, "s1.test", all);
+    toy.writable = true;
+    await untilHas(couriers, "s2.test", all);
+    assert.match(couriers.output.join(""), /has damaged what waits there/);
   });
 
   test("send a PuppetDB that fills commands, and no queries until it has been compared, whatever became of the other", async () => {

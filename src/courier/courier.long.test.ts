@@ -120,6 +120,29 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     assert.equal(couriers.toy("s1.test").got.length, 0);
   });
 
+  test("show whoever isn't allowed how PuppetDB is, and nothing else, however a path is spelled", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    await couriers.start();
+    await untilFit(couriers, "s1.test");
+    const as = "stranger.test";
+    for (const path of [
+      "/pdb/query/v4/nodes",
+      "//pdb/query/v4/nodes",
+      "/%70db/query/v4/nodes",
+      "/./pdb/query/v4/nodes",
+      "/status/../pdb/query/v4/nodes",
+      "/status/%2e%2e/pdb/query/v4/nodes",
+      "/status/..;/pdb/query/v4/nodes",
+      "http://s1.test/pdb/query/v4/nodes",
+    ]) {
+      const { status, text } = await couriers.ask("s1.test", path, { as });
+      assert.equal(status, 403, `${path} ${text}`);
+    }
+    for (const path of ["/status/v1/services/puppetdb-status", "/metrics/v2/read/a.b:name=c.d"]) {
+      assert.equal((await couriers.ask("s1.test", path, { as })).status, 200, path);
+    }
+  });
+
   test("put aside what a PuppetDB will never take, and go on with the rest", async () => {
     await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
     const toy = couriers.toy("s1.test");

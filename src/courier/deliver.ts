@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import { pause } from "../base/retry.ts";
 import { type DeliveryAnswer, planDelivery, type Verdict } from "./delivery-plan.ts";
 import type { CommandHead } from "./command.ts";
+import type { Failures } from "./failures.ts";
 import type { Progress } from "./progress.ts";
 import type { Entry, Spool } from "./spool.ts";
 
@@ -38,6 +39,8 @@ export interface DeliveryDeps {
   spool: Spool;
   progress: Progress;
   target: DeliveryTarget;
+  /** Of that target; all deliveries to it share them. */
+  failures: Failures;
   /** The lowest number that may still have to be delivered. */
   first: () => number;
   /** Whether these commands are this courier's to deliver now. */
@@ -71,7 +74,7 @@ export interface Delivery {
 }
 
 export function startDelivery(deps: DeliveryDeps): Delivery {
-  const { spool, progress, target, signal } = deps;
+  const { spool, progress, target, failures, signal } = deps;
   const busy = new Set<string>();
   const tries = new Map<number, Tries>();
   /** When the target last stored something. */
@@ -80,11 +83,18 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   let woken = Promise.withResolvers<void>();
   const wake = () => woken.resolve();
 
+  if (progress.isBeyond(spool.next)) {
+    // Or what comes under the numbers that a damaged disk has lost would count as done.
+    progress.endAt(spool.next);
+    deps.onDone();
+  }
   const finish = (seq: number) => {
     progress.finish(seq);
     tries.delete(seq);
     deps.onDone();
   };
+  const judge = (answer: DeliveryAnswer, attempt: number) =>
+    target.judge(answer, failures.isEverything() ? 1 : attempt);
   const deliver = async (entry: Entry) => {
     const { seq, head } = entry;
     try {
@@ -95,12 +105,16 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
       const verdict =
         body === undefined
           ? judgeUnreadable(attempt)
-          : target.judge(await target.send(head, body, signal), attempt);
+          : judge(await target.send(head, body, signal), attempt);
       if (signal.aborted) return;
+      if (verdict.is === "again" && body) failures.failed(head);
       if (verdict.is === "dead") {
         await deps.bury(entry, body ?? Buffer.alloc(0), verdict.because);
       }
-      if (verdict.is === "done") storedMs = performance.now();
+      if (verdict.is === "done") {
+        storedMs = performance.now();
+        failures.took();
+      }
       if (verdict.is === "done" || verdict.is === "dead") return finish(seq);
       // One that stores nothing else either is behind, and says so.
       const isOdd = attempt >= ASIDE_AFTER_TRIES && storedMs > sinceMs;
@@ -109,7 +123,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
         return finish(seq);
       }
       if (verdict.is === "later") await target.look();
-      else tries.set(seq, { count: attempt, sinceMs });
+      else if (!body || !failures.isEverything()) tries.set(seq, { count: attempt, sinceMs });
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
     } catch (error) {
       notBefore.set(head.certname, performance.now() + AGAIN_MS);
@@ -128,8 +142,19 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
   /** Returns how many were sent or skipped. */
   const round = async () => {
     progress.startAt(deps.first());
+    const { next } = spool;
     if (!deps.mayDeliver() || !target.writable() || progress.upTo + 1 >= spool.next) return 0;
-    const window = await spool.read(progress.upTo + 1, WINDOW);
+    const from = progress.upTo + 1;
+    const window = await spool.read(from, WINDOW);
+    const there = window[0]?.seq ?? next;
+    if (there > from && deps.first() <= from) {
+      deps.log.error("commands are missing in the spool: the disk is damaged", {
+        to: target.id,
+        commands: there - from,
+      });
+    }
+    // Nothing comes after them otherwise, and nothing would ever be there.
+    progress.startAt(there);
     const { skip, send } = planDelivery({
       window,
       isDone: (seq) => progress.isDone(seq),

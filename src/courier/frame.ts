@@ -73,6 +73,28 @@ export interface Framed {
   bodyBytes: number;
 }
 
+/** What is known of the frames of a file, as text: a line for each. */
+export function renderIndex(frames: readonly Framed[]): string {
+  const lines = frames.map(
+    ({ head, bodyAt, bodyBytes }) => `${bodyAt} ${bodyBytes} ${renderHead(head)}\n`,
+  );
+  return lines.join("");
+}
+
+/** Undefined where `text` is damaged. */
+export function parseIndex(text: string): Framed[] | undefined {
+  const lines = text.split("\n").filter((line) => line !== "");
+  try {
+    return lines.map((line) => {
+      const [bodyAt = "", bodyBytes = ""] = line.split(" ", 2);
+      const head = parseHead(line.slice(bodyAt.length + bodyBytes.length + 2));
+      return { head, bodyAt: Number(bodyAt), bodyBytes: Number(bodyBytes) };
+    });
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The whole frames of `bytes` in order, and where the last of them ends: what follows is torn.
  */
@@ -85,6 +107,16 @@ export function scanFrames(bytes: Buffer): { frames: Framed[]; end: number } {
     frames.push(frame);
     end = frame.bodyAt + frame.bodyBytes;
   }
+}
+
+/** Whether a whole frame lies anywhere behind `end`: then what is damaged there was no torn end. */
+export function hasFrameBehind(bytes: Buffer, end: number): boolean {
+  const mark = Buffer.alloc(4);
+  mark.writeUInt32BE(MARK);
+  for (let at = bytes.indexOf(mark, end + 1); at >= 0; at = bytes.indexOf(mark, at + 1)) {
+    if (frameAt(bytes, at) !== undefined) return true;
+  }
+  return false;
 }
 
 function frameAt(bytes: Buffer, at: number): Framed | undefined {

@@ -75,7 +75,8 @@ export async function openHoldings(folder: string, options: SpoolOptions = {}): 
       holding.seqs.dropUpTo(upTo);
       await eachHead(holding.spool, holding.first(), ({ seq, head }) => {
         if ((head.originSeq ?? 0) > upTo) return false;
-        holding.released.finish(seq);
+        // Not only this one: what is missing before it on a damaged disk never comes.
+        holding.released.startAt(seq + 1);
         return true;
       });
       await holding.spool.drop(holding.released.upTo);

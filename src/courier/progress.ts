@@ -44,6 +44,17 @@ export class Progress {
     if (first - 1 > this.#upTo) this.#advance(this.#ahead.endFrom(first));
   }
 
+  /** Whether anything from number `next` on counts as done. */
+  isBeyond(next: number): boolean {
+    return Math.max(this.#upTo, this.#ahead.list().at(-1)?.[1] ?? 0) >= next;
+  }
+
+  /** The spool ends before `next`, so nothing from there on is done: what was has gone. */
+  endAt(next: number): void {
+    this.#upTo = Math.min(this.#upTo, next - 1);
+    this.#ahead.dropFrom(next);
+  }
+
   text(): ProgressText {
     return { upTo: this.#upTo, ahead: this.#ahead.list() };
   }

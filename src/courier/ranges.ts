@@ -40,6 +40,13 @@ export class Ranges {
     );
   }
 
+  /** Takes out every number from `value` on. */
+  dropFrom(value: number): void {
+    this.#ranges = this.#ranges.flatMap(([from, to]): [number, number][] =>
+      from >= value ? [] : [[from, Math.min(to, value - 1)]],
+    );
+  }
+
   /** The end of the range that begins at or before `from` and has it; `from - 1` without one. */
   endFrom(from: number): number {
     const range = this.#ranges[this.#at(from)];

@@ -83,7 +83,7 @@ void test("Spool cuts off what a power cut tore, at whatever byte, and goes on f
   for (let bytes = 0; bytes < whole.length; bytes += 7) {
     await writeFile(join(folder, name), whole);
     await truncate(join(folder, name), bytes);
-    const spool = await openSpool(folder);
+    const spool = await openSpool(folder, { onDamage: async () => assert.fail("torn") });
     const left = spool.next - 1;
     assert.ok(left <= 2);
     await assertHas(spool, 1, left);
@@ -95,6 +95,40 @@ void test("Spool cuts off what a power cut tore, at whatever byte, and goes on f
   await appendFile(join(folder, name), Buffer.alloc(100, 0x55));
   const spool = await openSpool(folder);
   assert.equal(spool.next, 4);
+  await spool.close();
+});
+
+void test("Spool says before it cuts off what was kept once, in its last segment and in others", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 500 });
+  await fill(spool, 1, 20);
+  await spool.close();
+  const names = (await readdir(folder)).toSorted();
+  const last = names.findLast((name) => name.endsWith(".seg")) ?? "";
+  const segments = [last, names.find((name) => name.endsWith(".seg")) ?? ""];
+  await rm(join(folder, names.find((name) => name.endsWith(".idx")) ?? ""));
+  for (const name of segments) {
+    const path = join(folder, name);
+    const bytes = await readFile(path);
+    bytes[40] = 0;
+    await writeFile(path, bytes);
+    const sizes: number[] = [];
+    const onDamage = async () => void sizes.push((await readFile(path)).length);
+    spool = await openSpool(folder, { segmentBytes: 500, onDamage });
+    assert.deepEqual(sizes, [bytes.length], name);
+    await spool.close();
+  }
+});
+
+void test("Spool reads a segment whole whose index is damaged", async (t) => {
+  const folder = await folderFor(t);
+  let spool = await openSpool(folder, { segmentBytes: 300 });
+  await fill(spool, 1, 20);
+  await spool.close();
+  const [index = ""] = (await readdir(folder)).filter((name) => name.endsWith(".idx"));
+  await writeFile(join(folder, index), "\0\0\0\n");
+  spool = await openSpool(folder, { segmentBytes: 300 });
+  await assertHas(spool, 1, 20);
   await spool.close();
 });
 
@@ -224,6 +258,25 @@ void test("Spool refuses what is over its limit, whole, and takes the next that 
   await spool.close();
 });
 
+void test("Spool that leaves half of the disk refuses what would take more, until there is room", async (t) => {
+  let free = 1024 ** 3;
+  const readFree = async () => free;
+  const body = Buffer.alloc(40 * 1024 * 1024);
+  const spool = await openSpool(await folderFor(t), { leavesHalf: true, readFree });
+  await spool.append(head(1), body);
+  free = 36 * 1024 * 1024;
+  await assert.rejects(spool.append(head(2), bodyOf(2)), { code: "courier.spool-full" });
+  await spool.drop(1);
+  await fill(spool, 2, 2);
+  await spool.close();
+  const greedy = await openSpool(await folderFor(t), { readFree });
+  await greedy.append(head(1), body);
+  await fill(greedy, 2, 2);
+  free = 31 * 1024 * 1024;
+  await assert.rejects(greedy.append(head(3), bodyOf(3)), { code: "courier.spool-full" });
+  await greedy.close();
+});
+
 void test("Holdings keeps copies by their courier's numbers until they are released", async (t) => {
   const folder = await folderFor(t);
   let holdings = await openHoldings(folder, { segmentBytes: 200 });
@@ -252,6 +305,23 @@ void test("Holdings keeps copies by their courier's numbers until they are relea
     ["s2.test"],
   );
   await assert.rejects(async () => holdings.keep("../x", 1, head(1), bodyOf(1)), RangeError);
+  await holdings.close();
+});
+
+void test("Holdings releases copies behind some that a damaged disk has lost", async (t) => {
+  const folder = await folderFor(t);
+  let holdings = await openHoldings(folder, { segmentBytes: 200 });
+  for (let seq = 1; seq <= 10; seq += 1) {
+    await holdings.keep("s2.test", seq, head(seq), bodyOf(seq));
+  }
+  await holdings.close();
+  const [name = ""] = (await readdir(join(folder, "s2.test"))).toSorted();
+  const path = join(folder, "s2.test", name.replace("idx", "seg"));
+  await rm(path.replace("seg", "idx"));
+  await truncate(path, 20);
+  holdings = await openHoldings(folder, { segmentBytes: 200 });
+  await holdings.release("s2.test", 10);
+  assert.equal((await holdings.of("s2.test")).spool.bytes, 0);
   await holdings.close();
 });
 

@@ -3,13 +3,28 @@
 // segment has only while somebody reads it, so a million commands take no more than a few.
 // Danger: a sequence number is never given again, also when its segment is gone.
 
-import { type FileHandle, open, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
-import { makeFolder, readIfThere, syncFolder, writeFileAtomic } from "../host/files.ts";
+import {
+  makeFolder,
+  readFreeBytes,
+  readIfThere,
+  syncFolder,
+  writeFileAtomic,
+} from "../host/files.ts";
 import type { CommandKind } from "./command.ts";
-import { type Framed, parseHead, renderFrame, renderHead, scanFrames } from "./frame.ts";
-import type { SpooledHead } from "./frame.ts";
+import {
+  type Framed,
+  hasFrameBehind,
+  parseHead,
+  parseIndex,
+  renderFrame,
+  renderHead,
+  renderIndex,
+  scanFrames,
+  type SpooledHead,
+} from "./frame.ts";
 
 /** A segment that is longer is followed by a new one. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -25,6 +40,12 @@ export interface SpoolOptions {
   segmentBytes?: number;
   /** More than this is refused, in bytes. */
   bytesMax?: number;
+  /** Takes no more of the disk than it leaves free. */
+  leavesHalf?: boolean;
+  /** Bytes that may still be written below a folder. */
+  readFree?: (folder: string) => Promise<number>;
+  /** Told before what the disk has damaged is cut off: commands that were kept are missing. */
+  onDamage?: () => Promise<void>;
 }
 
 /** A command in the spool. */
@@ -66,7 +87,7 @@ export async function openSpool(folder: string, options: SpoolOptions = {}): Pro
 export class Spool {
   readonly #folder: string;
   readonly #segmentBytes: number;
-  readonly #bytesMax: number;
+  readonly #options: SpoolOptions;
   readonly #segments: Segment[] = [];
   readonly #newest = new Map<string, Newest>();
   #file: FileHandle | undefined;
@@ -77,7 +98,7 @@ export class Spool {
   constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.#bytesMax = options.bytesMax ?? Infinity;
+    this.#options = options;
   }
 
   async open(): Promise<void> {
@@ -270,8 +291,9 @@ export class Spool {
       at += before + body.length;
       pieces.push(...frame);
     }
-    if (this.bytes - segment.bytes + at > this.#bytesMax) {
-      const text = `the spool has ${this.bytes} bytes, and ${this.#bytesMax} is its limit`;
+    const { bytesMax = Infinity } = this.#options;
+    if (this.bytes - segment.bytes + at > bytesMax) {
+      const text = `the spool has ${this.bytes} bytes, and ${bytesMax} is its limit`;
       throw new Fault("courier.spool-full", text);
     }
     await this.#assertRoom();
@@ -299,18 +321,16 @@ export class Spool {
   async #roll(): Promise<void> {
     const last = this.#last;
     const frames = await this.#framesOf(last);
-    const lines = frames.map(
-      ({ head, bodyAt, bodyBytes }) => `${bodyAt} ${bodyBytes} ${renderHead(head)}\n`,
-    );
-    await writeFileAtomic(this.#indexPath(last.first), lines.join(""), { mode: 0o600 });
+    await writeFileAtomic(this.#indexPath(last.first), renderIndex(frames), { mode: 0o600 });
     await this.#begin(last.first + last.count);
   }
 
   /** What is taken must leave room for what delivery writes, or nothing would ever be freed. */
   async #assertRoom(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#folder);
-    if (bavail * bsize >= FREE_BYTES_MIN) return;
-    const text = `the disk of ${this.#folder} has less than ${FREE_BYTES_MIN} bytes free`;
+    const { leavesHalf = false, readFree = readFreeBytes } = this.#options;
+    const needed = Math.max(FREE_BYTES_MIN, leavesHalf ? this.bytes : 0);
+    if ((await readFree(this.#folder)) >= needed) return;
+    const text = `the disk of ${this.#folder} has less than ${needed} bytes free`;
     throw new Fault("courier.spool-full", text);
   }
 
@@ -345,27 +365,23 @@ export class Spool {
 
   async #loadSealed(first: number): Promise<Segment> {
     const index = await readIfThere(this.#indexPath(first));
-    if (index === undefined) return this.#loadLast(first);
-    const frames = index
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line): Framed => {
-        const [bodyAt = "", bodyBytes = ""] = line.split(" ", 2);
-        const head = parseHead(line.slice(bodyAt.length + bodyBytes.length + 2));
-        return { head, bodyAt: Number(bodyAt), bodyBytes: Number(bodyBytes) };
-      });
-    const end = frames.at(-1);
+    const frames = index === undefined ? undefined : parseIndex(index);
+    const end = frames?.at(-1);
     const bytes = end === undefined ? 0 : end.bodyAt + end.bodyBytes;
     // The index of a roll that failed knows nothing of what came after.
-    if (bytes !== (await stat(this.#path(first))).size) return this.#loadLast(first);
+    if (frames === undefined || bytes !== (await stat(this.#path(first))).size) {
+      return this.#loadLast(first, true);
+    }
     return { first, count: frames.length, bytes, frames };
   }
 
-  async #loadLast(first: number): Promise<Segment> {
+  async #loadLast(first: number, sealed = false): Promise<Segment> {
     const path = this.#path(first);
     const bytes = await readFile(path);
     const { frames, end } = scanFrames(bytes);
     if (end < bytes.length) {
+      // A power cut tears the end of the last one, which nobody was answered for.
+      if (sealed || hasFrameBehind(bytes, end)) await this.#options.onDamage?.();
       const file = await open(path, "r+");
       await file.truncate(end);
       await file.sync();

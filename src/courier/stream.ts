@@ -14,8 +14,9 @@ import { createCopies } from "./copies.ts";
 import { type Again, AGAIN, openAgain } from "./again.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { type Delivery, type DeliveryTarget, startDelivery } from "./deliver.ts";
+import { createFailures } from "./failures.ts";
 import { type Holdings, openHoldings } from "./holdings.ts";
-import { memberOf, readOrigin } from "./origin.ts";
+import { forgetOrigin, memberOf, readOrigin } from "./origin.ts";
 import { type CourierPeers, GONE_MS, type StreamName } from "./peers.ts";
 import { openProgressFile } from "./progress-file.ts";
 import { type Entry, openSpool, type Spool, type SpoolOptions } from "./spool.ts";
@@ -88,12 +89,30 @@ interface Source {
 
 export async function openStream(deps: StreamDeps): Promise<Stream> {
   const { name, id, folder, targets, log, signal, bytesMax } = deps;
-  const limits = bytesMax === undefined ? {} : { bytesMax };
+  // A dashboard may be gone for good: PuppetDB's commands, etcd and puppetserver keep their room.
+  const limits = {
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+    leavesHalf: name === "uploads",
+  };
   await makeFolder(folder, { mode: 0o700 });
-  const spool = await openSpool(join(folder, "spool"), limits);
-  const holdings = await openHoldings(join(folder, "copies"), limits);
+  const damaged = async (what: string) =>
+    log.error("the disk has damaged what waits there", { folder: join(folder, what) });
+  const spool = await openSpool(join(folder, "spool"), {
+    ...limits,
+    onDamage: async () => {
+      await damaged("spool");
+      await forgetOrigin(folder);
+    },
+  });
+  const onDamage = async () => damaged("copies");
+  const holdings = await openHoldings(join(folder, "copies"), { ...limits, onDamage });
   const progress = await openProgressFile(join(folder, "progress.json"), { log, signal });
   const dead = createDeadLetters(join(folder, "dead"));
+  // What was brought to somebody and isn't there: numbers were given that would be given again.
+  if (targets.some((to) => progress.of("", to.id).isBeyond(spool.next))) {
+    await damaged("spool");
+    await forgetOrigin(folder);
+  }
   const origin = await readOrigin(folder, id);
   const copiesOf = deps.peers.copiesOf(name, origin);
   /** Whether nobody else delivers that spool: its courier is silent, or has another one now. */
@@ -113,12 +132,14 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
   };
   const ids = targets.map((target) => target.id);
   const again = await openAgain(join(folder, "again"), ids, { ...limits, dead, progress, wake });
+  const failures = new Map(ids.map((to) => [to, createFailures()]));
   const deliver = (from: Source, target: DeliveryTarget, mayDeliver: () => boolean) => {
     const setAside = async ({ head }: Entry, body: Buffer) => again.take(target.id, head, body);
     const delivery = startDelivery({
       ...from,
       progress: progress.of(from.origin, target.id),
       target,
+      failures: failures.get(target.id) ?? createFailures(),
       mayDeliver,
       deletedAt: deps.deletedAt ?? (() => undefined),
       bury: async ({ head }, body, because) => {
@@ -177,6 +198,7 @@ export async function openStream(deps: StreamDeps): Promise<Stream> {
       for (const one of released) if (one.status === "rejected") throw one.reason;
     }),
   ];
+  await progress.save();
   return {
     origin,
     holdings,

@@ -3,7 +3,18 @@
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { access, chown, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import {
+  access,
+  chown,
+  link,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 export interface WriteOptions {
@@ -129,6 +140,12 @@ export async function exists(path: string): Promise<boolean> {
 export async function makeFolder(path: string, options: WriteOptions = {}): Promise<void> {
   await mkdir(path, { recursive: true, mode: options.mode ?? 0o755 });
   if (options.owner) await chown(path, options.owner.uid, options.owner.gid);
+}
+
+/** Bytes that users other than root may still write below `folder`. */
+export async function readFreeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
 
 /** When the file was last changed, ms since the epoch; undefined where there is none. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { judgeRoom, readFreeBytes } from "./disk.ts";
+import { readFreeBytes } from "../host/files.ts";
+import { judgeRoom } from "./disk.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,8 +1,6 @@
 // Whether puppetserver has room to work in: each catalog writes the node's facts, and reports may
 // go to disk. Without room it still answers its health check, and fails every compile it is given.
 
-import { statfs } from "node:fs/promises";
-
 const MIB = 1024 * 1024;
 /** Facts of 100 nodes, and Ruby's temporary files. */
 const FREE_MIB_MIN = 32;
@@ -18,10 +16,4 @@ export function judgeRoom(freeBytes: number, was: string, folder: string): strin
   if (freeBytes >= needed * MIB) return "";
   // The free space itself would change with every look.
   return `the disk of ${folder} is full: it serves again with ${FREE_MIB_AGAIN} MiB free`;
-}
-
-/** Bytes that users other than root may still write below `folder`. */
-export async function readFreeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
