@@ -114,7 +114,8 @@ function isFull(error: unknown): boolean {
 
 /** Loads the configuration on disk and waits until the current worker runs with it. */
 async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> {
-  await keepPoison(runtime);
+  // Requests must get away from a server whose disk is full; each tick tries again, and says so.
+  await keepPoison(runtime).catch(() => undefined);
   const { structure } = renderEdge(desired);
   await runtime.reload();
   const runs = async () =>

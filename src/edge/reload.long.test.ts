@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
-import { writeEdgeFiles } from "./apply.ts";
+import { applyEdge, keepPoison, writeEdgeFiles } from "./apply.ts";
 import type { EdgeConfig } from "./config.ts";
 import { revocationKey } from "./identity.ts";
 import { settleEdge } from "./loop.ts";
@@ -111,6 +111,23 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       );
       assert.equal(await readFile(edgeRuntime(edge.config).paths.config, "utf8"), before);
       assert.equal((await edge.ask(CATALOG)).status, 200);
+    });
+
+    test("is reloaded though the list of poisonous catalogs can't be written, as on a full disk", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 2 });
+      const [first, second] = edge.config.backends;
+      assert.ok(first !== undefined && second !== undefined);
+      const unfit = { ...edge.config, backends: [first, { ...second, lastResort: true }] };
+      await writeEdgeFiles(unfit, HAPROXY);
+      const real = edgeRuntime(edge.config);
+      const blocked = `${edge.folder}/blocked`;
+      await writeFile(blocked, "");
+      const runtime = { ...real, paths: { ...real.paths, poison: `${blocked}/poison.map` } };
+      await assert.rejects(keepPoison(runtime));
+      await applyEdge({ do: "reload", because: "test" }, unfit, runtime, HAPROXY);
+      for (let round = 0; round < 4; round += 1) {
+        assert.equal((await edge.ask(CATALOG)).json.server, "p1");
+      }
     });
 
     test("refuses what was revoked in every worker, on connections that were open before", async () => {
