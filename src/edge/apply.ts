@@ -9,6 +9,7 @@ import { until } from "../base/retry.ts";
 import { wallMs } from "../host/clock.ts";
 import {
   createFileAtomic,
+  exists,
   makeFolder,
   readIfThere,
   syncFolder,
@@ -65,6 +66,7 @@ export async function writeEdgeFiles(
   const files = renderEdge(config);
   await makeFolder(config.stateDir);
   for (const list of [paths.revoked, paths.poison]) {
+    if (await exists(list)) continue;
     // Somebody may just be adding to it.
     await createFileAtomic(list, "").catch((error: unknown) => {
       if ((error as { code?: unknown }).code !== "EEXIST") throw error;

@@ -2,7 +2,7 @@
 // everywhere.
 
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
@@ -100,6 +100,15 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       }
       await edge.startToy("p1");
       assert.equal((await held).status, 200);
+    });
+
+    test("is written without a new file beside those it has, as a disk without inodes takes none", async () => {
+      await using edge = await TestEdge.make({ puppetservers: 1 });
+      const { stateDir } = edge.config;
+      assert.equal((await writeEdgeFiles(edge.config, HAPROXY)).length, 2);
+      const { mtimeNs } = await stat(stateDir, { bigint: true });
+      assert.deepEqual(await writeEdgeFiles(edge.config, HAPROXY), []);
+      assert.equal((await stat(stateDir, { bigint: true })).mtimeNs, mtimeNs);
     });
 
     test("keeps what it has when the new configuration is refused", async () => {
