@@ -66,6 +66,8 @@ export interface RollSeen extends RollRemembered {
   back: boolean;
   /** Puppetservers of other members that get requests. */
   others: number;
+  /** Its puppetservers that what the roll does leaves as they are. */
+  apart?: readonly string[];
   /** Another member whose puppetserver loads something by itself now; empty: none. */
   busyElsewhere: string;
 }
@@ -177,12 +179,22 @@ function planStep(
     case "back": {
       // A puppetserver that was none before is none to wait for.
       const isNone = roll.does === "upgrade" && !partsOf(now.was).includes(PUPPETSERVER);
-      if (seen.back || isNone) return { do: "finish", because: "edges send it requests again" };
+      if (seen.back || isNone) {
+        return { do: "finish", note: noteOf(now, seen), because: "edges send it requests again" };
+      }
       return forMs < BACK_MS
         ? undefined
         : halt(late("its puppetserver gets no requests", BACK_MS, seen.unwell));
     }
   }
+}
+
+/** What is to be known of a server that is done. */
+function noteOf({ note }: NonNullable<Roll["now"]>, { apart = [] }: RollSeen): string {
+  const left = apart.map(
+    (name) => `its puppetserver "${name}" goes on as it was: restart it by hand`,
+  );
+  return [note, ...left].filter((text) => text !== "").join("; ");
 }
 
 function planReturn(
