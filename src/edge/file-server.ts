@@ -72,8 +72,8 @@ export function createFileServer(cadir: string): Server {
 }
 
 /**
- * Reads `path` again only when it has changed: it is large, and all answers that are under way share
- * one copy of it, however many agents take theirs slowly.
+ * Reads `path` again only when it has changed: it is large, and all answers that are under way
+ * share one copy of it, however many agents take theirs slowly.
  */
 function sharedReader(path: string, what: string): () => Promise<Answer> {
   let kept: { version: string; answer: Promise<Answer> } | undefined;
