@@ -111,6 +111,8 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["waits until edges have followed", at("drain"), {}, undefined],
   ["waits for running requests", at("drain"), { ...drained, running: 2 }, undefined],
   ["acts when nothing runs", at("drain"), drained, "advance act"],
+  ["waits while nobody can tell", at("drain"), { ...drained, untold: true }, undefined],
+  ["and no longer than that", at("drain", DRAIN_MS), { ...drained, untold: true }, "advance act"],
   [
     "acts after the longest that an agent waits",
     at("drain", DRAIN_MS),

@@ -60,6 +60,8 @@ export interface RollSeen extends RollRemembered {
   sent: boolean;
   /** Requests that run there. */
   running: number;
+  /** Whether more may run there, as nobody can tell. */
+  untold?: boolean;
   /** Why it isn't fit to get requests again; empty when it is. */
   unwell: string;
   /** Whether every edge that answers sends it requests, unless it isn't to get any. */
@@ -232,12 +234,14 @@ function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | 
   if (seen.paused) return halt("it is paused");
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(lacks);
-  const { addresses, running } = seen;
-  if (!seen.sent && running === 0 && addresses.length === 0) {
+  const { addresses, running, untold = false } = seen;
+  if (!seen.sent && running === 0 && !untold && addresses.length === 0) {
     return { do: "advance", step: "act", because: "nothing runs there" };
   }
   if (forMs < DRAIN_MS) return undefined;
-  const still = running > 0 ? `${running} requests still ran` : "edges still sent it requests";
+  const unknown = untold && !seen.sent ? "what still ran couldn't be told" : "";
+  const still =
+    running > 0 ? `${running} requests still ran` : unknown || "edges still sent it requests";
   const note =
     addresses.length === 0
       ? `${still} after ${renderDuration(DRAIN_MS / 1000)}`

@@ -87,10 +87,14 @@ export async function runningRequests(
   return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Whether nothing runs in this server's own puppetservers; true where that can't be told. */
+/**
+ * Whether nothing runs in this server's own puppetservers. A compiler can't tell; a server's that
+ * doesn't tell, as it is busy perhaps, isn't idle.
+ */
 export async function isIdle(view: View, node: NodeFile): Promise<boolean> {
   const own = view.members.find((member) => member.id === node.id);
-  return own === undefined || ((await runningRequests(own, node)) ?? 0) === 0;
+  if (own === undefined || own.backends.length === 0 || node.role !== "server") return true;
+  return (await runningRequests(own, node)) === 0;
 }
 
 /** Undefined while it doesn't answer. */

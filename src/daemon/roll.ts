@@ -37,7 +37,7 @@ import {
 import type { Etcd } from "../etcd/types.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { addressesOf, heirsOf } from "../setup/drain-plan.ts";
+import { addressesOf, heirsOf, mayRunUntold } from "../setup/drain-plan.ts";
 import { restartsPuppetserver } from "../upgrade/parts.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
@@ -167,7 +167,7 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
-  const [unit, running = 0, silent, job] = await Promise.all([
+  const [unit, running, silent, job] = await Promise.all([
     hands.unit(member),
     hands.running(member),
     hands.unwell(member),
@@ -185,7 +185,8 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
     addresses:
       givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
     well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
-    running: Math.max(facts.running, running),
+    running: Math.max(facts.running, running ?? 0),
+    untold: running === undefined && mayRunUntold(now, id),
     unwell: isCold ? await hands.warm(member) : why,
     apart: leftApart(roll, member),
   };
@@ -206,7 +207,15 @@ export function leftApart(
 
 type RollFacts = Omit<
   RollSeen,
-  "member" | "unit" | "job" | "unwell" | "addresses" | "well" | "apart" | keyof RollRemembered
+  | "member"
+  | "unit"
+  | "job"
+  | "unwell"
+  | "addresses"
+  | "well"
+  | "apart"
+  | "untold"
+  | keyof RollRemembered
 > & { unseen: string };
 
 /**
