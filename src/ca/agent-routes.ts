@@ -136,7 +136,8 @@ async function find(
   }
 }
 
+/** Sends what lies in memory, not a copy: a CRL is large, and many agents may take it at once. */
 function pem(body: string | Buffer): Response {
-  const bytes = typeof body === "string" ? body : new Uint8Array(body);
+  const bytes = typeof body === "string" ? body : (body as Buffer<ArrayBuffer>);
   return new Response(bytes, { headers: { "Content-Type": "text/plain" } });
 }

@@ -111,6 +111,8 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ["waits until edges have followed", at("drain"), {}, undefined],
   ["waits for running requests", at("drain"), { ...drained, running: 2 }, undefined],
   ["acts when nothing runs", at("drain"), drained, "advance act"],
+  ["waits while nobody can tell", at("drain"), { ...drained, untold: true }, undefined],
+  ["and no longer than that", at("drain", DRAIN_MS), { ...drained, untold: true }, "advance act"],
   [
     "acts after the longest that an agent waits",
     at("drain", DRAIN_MS),
@@ -191,6 +193,24 @@ for (const [what, given, seen, expected] of CASES) {
     assert.equal(verb(planRoll(given, { ...WELL, ...seen }, NOW_MS)), expected);
   });
 }
+
+test("a server that is done names its puppetservers that were left as they are", () => {
+  const seen = { ...WELL, ...started, apart: ["second"] };
+  const left = 'its puppetserver "second" goes on as it was: restart it by hand';
+  for (const [note, noted] of [
+    ["", left],
+    ["2 requests still ran", `2 requests still ran; ${left}`],
+  ]) {
+    const { now, ...rest } = at("back");
+    assert.ok(now !== undefined);
+    const before = { ...rest, now: { ...now, note: note ?? "" } };
+    const action = planRoll(before, seen, NOW_MS);
+    assert.ok(action?.do === "finish");
+    assert.deepEqual(withAction(before, action, NOW_MS).done, [
+      { id: "s1", at: ago(0), note: noted },
+    ]);
+  }
+});
 
 test("isLacking leaves out what another one's loading makes lack, before a server's turn", () => {
   const alone = { ...WELL, others: 0 };

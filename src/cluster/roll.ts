@@ -60,12 +60,16 @@ export interface RollSeen extends RollRemembered {
   sent: boolean;
   /** Requests that run there. */
   running: number;
+  /** Whether more may run there, as nobody can tell. */
+  untold?: boolean;
   /** Why it isn't fit to get requests again; empty when it is. */
   unwell: string;
   /** Whether every edge that answers sends it requests, unless it isn't to get any. */
   back: boolean;
   /** Puppetservers of other members that get requests. */
   others: number;
+  /** Its puppetservers that what the roll does leaves as they are. */
+  apart?: readonly string[];
   /** Another member whose puppetserver loads something by itself now; empty: none. */
   busyElsewhere: string;
 }
@@ -177,12 +181,22 @@ function planStep(
     case "back": {
       // A puppetserver that was none before is none to wait for.
       const isNone = roll.does === "upgrade" && !partsOf(now.was).includes(PUPPETSERVER);
-      if (seen.back || isNone) return { do: "finish", because: "edges send it requests again" };
+      if (seen.back || isNone) {
+        return { do: "finish", note: noteOf(now, seen), because: "edges send it requests again" };
+      }
       return forMs < BACK_MS
         ? undefined
         : halt(late("its puppetserver gets no requests", BACK_MS, seen.unwell));
     }
   }
+}
+
+/** What is to be known of a server that is done. */
+function noteOf({ note }: NonNullable<Roll["now"]>, { apart = [] }: RollSeen): string {
+  const left = apart.map(
+    (name) => `its puppetserver "${name}" goes on as it was: restart it by hand`,
+  );
+  return [note, ...left].filter((text) => text !== "").join("; ");
 }
 
 function planReturn(
@@ -220,12 +234,14 @@ function planDrainStep(roll: Roll, seen: RollSeen, forMs: number): RollAction | 
   if (seen.paused) return halt("it is paused");
   const lacks = whatLacks(roll, seen);
   if (lacks !== "") return seen.lackingMs < PATIENCE_MS ? undefined : halt(lacks);
-  const { addresses, running } = seen;
-  if (!seen.sent && running === 0 && addresses.length === 0) {
+  const { addresses, running, untold = false } = seen;
+  if (!seen.sent && running === 0 && !untold && addresses.length === 0) {
     return { do: "advance", step: "act", because: "nothing runs there" };
   }
   if (forMs < DRAIN_MS) return undefined;
-  const still = running > 0 ? `${running} requests still ran` : "edges still sent it requests";
+  const unknown = untold && !seen.sent ? "what still ran couldn't be told" : "";
+  const still =
+    running > 0 ? `${running} requests still ran` : unknown || "edges still sent it requests";
   const note =
     addresses.length === 0
       ? `${still} after ${renderDuration(DRAIN_MS / 1000)}`

@@ -3,7 +3,7 @@
 
 import { RefuseAnswer } from "../api/member-app.ts";
 import type { Acts } from "../base/acts.ts";
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import type { Ca } from "../ca/authority.ts";
 import type { EdgeReport } from "../ca/outcome.ts";
@@ -51,6 +51,8 @@ export interface EdgeHost {
   ca: Ca;
   acts: Acts;
   log: Log;
+  /** Where HAProxy's files and sockets are; default as the package has it. */
+  folders?: Pick<EdgeConfig, "stateDir" | "runDir">;
 }
 
 export interface EdgeRunner {
@@ -65,7 +67,8 @@ export interface EdgeRunner {
 
 export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const { node, keeper, peers, ca, log } = host;
-  const runtime = edgeRuntime({ stateDir: PATHS.edge, runDir: PATHS.run });
+  const folders = host.folders ?? { stateDir: PATHS.edge, runDir: PATHS.run };
+  const runtime = edgeRuntime(folders);
   let state: EdgeState | undefined;
   let own: EdgeIdentity | undefined;
   /** The member whose stock CA HAProxy was last told to ask. */
@@ -82,10 +85,14 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
   const ipv6 = hasIpv6();
   const revocations = createRevocationSync(ca, async (keys) => refuse(keys));
 
-  const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, PATHS.edge, keys);
+  const refuse = async (keys: readonly string[]) => confirmRevoked(runtime, folders.stateDir, keys);
   const configure = async (view: View) => {
     const identity = await keepEdgeIdentity(host.layout, host.node.sharedName);
-    if (identity === undefined) return;
+    if (identity === undefined) {
+      // The first one is setup's to make.
+      if (configured) throw identityLost(host.node);
+      return;
+    }
     const config = configOf(host, view, await ipv6, identity);
     own = identity;
     configured = true;
@@ -95,10 +102,6 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
     for (const action of actions) log.notice(`edge: ${action.do}: ${action.because}`);
     // Where nothing was to be done, it is as it was found.
     if (before.running && actions.length === 0) seen = before;
-  };
-  /** Revocations go on: they are no configuration. */
-  const leaveAlone = async () => {
-    configured ||= await exists(runtime.paths.config);
   };
   const ensureUnits = async () => {
     ticks += 1;
@@ -119,8 +122,10 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       // HAProxy serves on with what it has while it can take nothing new: each part is done and
       // looked at though another one fails.
       seen = undefined;
+      configured ||= await exists(runtime.paths.config);
       const paused = isPaused(view.work, node.id, wallMs());
-      const failures = [await failureOf(paused ? leaveAlone() : configure(view))];
+      // Revocations go on: they are no configuration.
+      const failures = paused ? [] : [await failureOf(configure(view))];
       if (configured) {
         failures.push(await failureOf(ensureUnits()));
         failures.push(await failureOf(look()));
@@ -172,6 +177,15 @@ export function createEdgeRunner(host: EdgeHost): EdgeRunner {
       return report;
     },
   };
+}
+
+function identityLost({ sharedName }: NodeFile): Fault {
+  return new Fault("edge.identity", `this server's Puppet certificate for ${sharedName} is gone`, {
+    hints: [
+      "The edge goes on with the one it has, and takes no new configuration.",
+      "Where the key is still there: understudy ca reissue",
+    ],
+  });
 }
 
 /** The configuration that the view asks for. */

@@ -10,14 +10,14 @@ import { updateMember } from "../cluster/record.ts";
 import type { Backend, Member, NodeFile } from "../cluster/schema.ts";
 import type { View } from "../cluster/view.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { readFreeBytes } from "../host/files.ts";
 import type { PuppetLayout } from "../host/puppet-layout.ts";
-import { judgeRoom } from "../puppetserver/disk.ts";
+import { judgeRoom, readRoom, type Room } from "../puppetserver/disk.ts";
 import { type PuppetserverStatus, readPuppetserverStatus } from "../puppetserver/status.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import { VERSION } from "../version.ts";
 
 const STATUS_MS = 3000;
+const ENDLESS: Room = { bytes: Number.POSITIVE_INFINITY, files: Number.POSITIVE_INFINITY };
 
 export interface RecordHost {
   etcd: Etcd;
@@ -44,11 +44,11 @@ export async function keepRecords(host: RecordHost, view: View, leads: boolean):
 export async function keepOwn({ etcd, node, layout, takenOut }: RecordHost): Promise<void> {
   const { varDir } = layout.puppetserver;
   // A folder that can't be looked at is no reason to take a puppetserver out.
-  const freeBytes = await readFreeBytes(varDir).catch(() => Number.POSITIVE_INFINITY);
+  const room = await readRoom(varDir).catch(() => ENDLESS);
   await updateMember(etcd, node.id, (member) => {
     const withRoom = (backend: Backend) => {
       const was = backend.unfit === RELOADING ? "" : backend.unfit;
-      return { ...backend, unfit: takenOut.because || judgeRoom(freeBytes, was, varDir) };
+      return { ...backend, unfit: takenOut.because || judgeRoom(room, was, varDir) };
     };
     return member && { ...member, version: VERSION, backends: member.backends.map(withRoom) };
   });
@@ -87,10 +87,14 @@ export async function runningRequests(
   return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Whether nothing runs in this server's own puppetservers; true where that can't be told. */
+/**
+ * Whether nothing runs in this server's own puppetservers. A compiler can't tell; a server's that
+ * doesn't tell, as it is busy perhaps, isn't idle.
+ */
 export async function isIdle(view: View, node: NodeFile): Promise<boolean> {
   const own = view.members.find((member) => member.id === node.id);
-  return own === undefined || ((await runningRequests(own, node)) ?? 0) === 0;
+  if (own === undefined || own.backends.length === 0 || node.role !== "server") return true;
+  return (await runningRequests(own, node)) === 0;
 }
 
 /** Undefined while it doesn't answer. */

@@ -6,13 +6,14 @@ import { after, before, test } from "node:test";
 import { createLog } from "../base/log.ts";
 import { until } from "../base/retry.ts";
 import { readWork, updateWork } from "../cluster/record.ts";
+import { Member } from "../cluster/schema.ts";
 import { answer, edge, judge, local, NOW_MS, row, silent } from "../cluster/testing/status.ts";
 import { isOut, newestRoll, NO_WORK, type Roll, rollUnderWay, withRoll } from "../cluster/work.ts";
 import { type View } from "../cluster/view.ts";
 import { ACT_MS } from "../cluster/roll.ts";
 import { type EtcdTestCluster, startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
-import { rollFacts, type RollHost, startRollLoop } from "./roll.ts";
+import { leftApart, rollFacts, type RollHost, startRollLoop } from "./roll.ts";
 import { rollCommands } from "./roll-commands.ts";
 
 let etcd: EtcdTestCluster;
@@ -150,6 +151,33 @@ async function untilEnded(drivers: { refresh(): Promise<void> }[]): Promise<Roll
   };
   return until("the roll's end", look, WAIT);
 }
+
+test("puppetservers beside the packaged one are left as they are by what restarts that", () => {
+  const member = Member.parse({
+    id: "s1",
+    role: "server",
+    address: "10.0.0.1",
+    phase: "ready",
+    mayVote: true,
+    version: "1.0.0",
+    joinedAt: "2026-11-20T12:00:00Z",
+    backends: [
+      { name: "puppetserver", port: 8141 },
+      { name: "second", port: 8151 },
+    ],
+  });
+  const upgradeOf = (name: string) => ({
+    does: "upgrade" as const,
+    upgrade: {
+      parts: [],
+      servers: [{ id: "s1", packages: [{ name, from: "1", to: "2" }], moves: false }],
+    },
+  });
+  assert.deepEqual(leftApart({ does: "restart" }, member), ["second"]);
+  assert.deepEqual(leftApart(upgradeOf("puppetserver"), member), ["second"]);
+  assert.deepEqual(leftApart(upgradeOf("puppetdb-termini"), member), ["second"]);
+  assert.deepEqual(leftApart(upgradeOf("haproxy"), member), []);
+});
 
 test("startRollLoop takes each server once, also with two drivers; begun twice it is one roll", async () => {
   const world = createWorld();

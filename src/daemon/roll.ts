@@ -4,6 +4,7 @@
 import { messageOf } from "../base/fault.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
 import type { Log } from "../base/log.ts";
+import { packagedOf } from "../cluster/backends.ts";
 import { sumPuppetservers } from "../cluster/puppetservers.ts";
 import { updateWork } from "../cluster/record.ts";
 import { RollMemory } from "../cluster/roll-memory.ts";
@@ -17,6 +18,7 @@ import {
   rollTarget,
   withAction,
 } from "../cluster/roll.ts";
+import type { Member } from "../cluster/schema.ts";
 import { sumPuppetdbs } from "../cluster/courier-status.ts";
 import { type ClusterStatus, isVoting } from "../cluster/status.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
@@ -35,7 +37,8 @@ import {
 import type { Etcd } from "../etcd/types.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import { monotonicMs, wallMs } from "../host/clock.ts";
-import { addressesOf, heirsOf } from "../setup/drain-plan.ts";
+import { addressesOf, heirsOf, mayRunUntold } from "../setup/drain-plan.ts";
+import { restartsPuppetserver } from "../upgrade/parts.ts";
 import { RELOADING } from "./puppetserver-reload.ts";
 import type { RollHands } from "./roll-hands.ts";
 
@@ -164,7 +167,7 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
   }
   const { member } = answer;
   const isUpgrade = roll.does === "upgrade";
-  const [unit, running = 0, silent, job] = await Promise.all([
+  const [unit, running, silent, job] = await Promise.all([
     hands.unit(member),
     hands.running(member),
     hands.unwell(member),
@@ -182,16 +185,37 @@ async function look(host: Driver, roll: Roll): Promise<RollSeen> {
     addresses:
       givesAway(roll, id) && heirsOf(now, id, wallMs()).length > 0 ? addressesOf(now, id) : [],
     well: isUpgrade ? wellParts(answer, { fit, serves: facts.serves && silent === "" }) : [],
-    running: Math.max(facts.running, running),
+    running: Math.max(facts.running, running ?? 0),
+    untold: running === undefined && mayRunUntold(now, id),
     unwell: isCold ? await hands.warm(member) : why,
+    apart: leftApart(roll, member),
   };
   memory.looked(isLacking(roll, seen), monotonicMs());
   return { ...seen, ...memory.recall(monotonicMs()) };
 }
 
+/** The member's puppetservers whose units aren't known, where the roll restarts the packaged one. */
+export function leftApart(
+  { does, upgrade }: Pick<Roll, "does" | "upgrade">,
+  member: Member,
+): string[] {
+  const packages = upgrade?.servers.find(({ id }) => id === member.id)?.packages ?? [];
+  if (does === "upgrade" && !restartsPuppetserver(packages.map(({ name }) => name))) return [];
+  const packaged = packagedOf(member)?.name;
+  return member.backends.map(({ name }) => name).filter((name) => name !== packaged);
+}
+
 type RollFacts = Omit<
   RollSeen,
-  "member" | "unit" | "job" | "unwell" | "addresses" | "well" | keyof RollRemembered
+  | "member"
+  | "unit"
+  | "job"
+  | "unwell"
+  | "addresses"
+  | "well"
+  | "apart"
+  | "untold"
+  | keyof RollRemembered
 > & { unseen: string };
 
 /**

@@ -9,6 +9,7 @@ import { until } from "../base/retry.ts";
 import { wallMs } from "../host/clock.ts";
 import {
   createFileAtomic,
+  exists,
   makeFolder,
   readIfThere,
   syncFolder,
@@ -65,6 +66,7 @@ export async function writeEdgeFiles(
   const files = renderEdge(config);
   await makeFolder(config.stateDir);
   for (const list of [paths.revoked, paths.poison]) {
+    if (await exists(list)) continue;
     // Somebody may just be adding to it.
     await createFileAtomic(list, "").catch((error: unknown) => {
       if ((error as { code?: unknown }).code !== "EEXIST") throw error;
@@ -114,7 +116,8 @@ function isFull(error: unknown): boolean {
 
 /** Loads the configuration on disk and waits until the current worker runs with it. */
 async function reload(desired: EdgeConfig, runtime: EdgeRuntime): Promise<void> {
-  await keepPoison(runtime);
+  // Requests must get away from a server whose disk is full; each tick tries again, and says so.
+  await keepPoison(runtime).catch(() => undefined);
   const { structure } = renderEdge(desired);
   await runtime.reload();
   const runs = async () =>

@@ -1,12 +1,14 @@
 // The file server over real CA directories: what it serves, and that nothing else comes out of it.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { request, type ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import { until } from "../base/retry.ts";
 import { createFileServer, findCaDirectory } from "./file-server.ts";
 
 const pem = (what: string) => `-----BEGIN ${what}-----\nAAAA\n-----END ${what}-----\n`;
@@ -94,6 +96,40 @@ describe("createFileServer", () => {
     assert.match(known.text, /web1\.example\.com already has a signed certificate/);
     for (const name of ["nobody", "ca", "..%2fca_key", ".hidden"]) {
       assert.equal((await put(name)).status, 503, name);
+    }
+  });
+
+  test("createFileServer holds one CRL in memory for all who take it slowly, and the newest for who asks next", async () => {
+    const bytes = 4 * 1024 * 1024;
+    const agents = 30;
+    const path = join(folder, "ca/ca_crl.pem");
+    const put = async (filling: string) => {
+      await writeFile(`${path}.new`, `${filling.repeat(bytes)}\n${pem("X509 CRL")}`);
+      await rename(`${path}.new`, path);
+    };
+    const answers: ServerResponse[] = [];
+    const note = (_: unknown, answer: ServerResponse) => answers.push(answer);
+    await put("a");
+    running.on("request", note);
+    const before = process.memoryUsage().arrayBuffers;
+    // Nobody reads: what the server has written stays with it, but for what fits in the socket.
+    const slow = Array.from({ length: agents }, () => connect(join(folder, "sock")));
+    try {
+      for (const socket of slow) {
+        socket.pause().write("GET /puppet-ca/v1/certificate_revocation_list/ca HTTP/1.1\r\n");
+        socket.write("host: files\r\n\r\n");
+      }
+      const begun = () =>
+        answers.length === agents && answers.every(({ writableEnded }) => writableEnded);
+      await until("all answers are under way", begun, { withinMs: 60_000, everyMs: 20 });
+      assert.ok(process.memoryUsage().arrayBuffers - before < 6 * bytes);
+      await put("b");
+      const { text } = await ask("/puppet-ca/v1/certificate_revocation_list/ca");
+      assert.ok(text.startsWith("b") && text.length > bytes);
+    } finally {
+      running.off("request", note);
+      for (const socket of slow) socket.destroy();
+      await writeFile(path, pem("X509 CRL"));
     }
   });
 

@@ -1,10 +1,10 @@
 // The last resort behind the edge: certificates, the CA certificate and the CRL straight from
-// Puppet's CA directory, read per request. It knows no etcd and no daemon, so agents that only
+// Puppet's CA directory, looked at per request. It knows no etcd and no daemon, so agents that only
 // fetch go on (P5). So does an agent that lost its certificate: it sends its request again, hears
 // that it has one already, as of any CA, and fetches it. Danger: it serves what is on this disk;
 // anything that changes the CA must never be answered here.
 
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
@@ -64,13 +64,38 @@ async function cadirIn(conf: string): Promise<string | undefined> {
 
 /** An HTTP server over the CA directory `cadir`; the caller listens. */
 export function createFileServer(cadir: string): Server {
+  const readCrl = sharedReader(join(cadir, "ca_crl.pem"), "the CRL");
   return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
     incoming.resume();
-    void answer(incoming, cadir).then((said) => send(outgoing, said));
+    void answer(incoming, cadir, readCrl).then((said) => send(outgoing, said));
   });
 }
 
-async function answer(incoming: IncomingMessage, cadir: string): Promise<Answer> {
+/**
+ * Reads `path` again only when it has changed: it is large, and all answers that are under way
+ * share one copy of it, however many agents take theirs slowly.
+ */
+function sharedReader(path: string, what: string): () => Promise<Answer> {
+  let kept: { version: string; answer: Promise<Answer> } | undefined;
+  return async () => {
+    const version = await stat(path, { bigint: true }).then(
+      ({ ino, size, ctimeNs }) => `${ino} ${size} ${ctimeNs}`,
+      () => "",
+    );
+    if (version !== "" && kept?.version === version) {
+      const said = await kept.answer;
+      if (said.status === 200) return said;
+    }
+    kept = { version, answer: read(path, what) };
+    return kept.answer;
+  };
+}
+
+async function answer(
+  incoming: IncomingMessage,
+  cadir: string,
+  readCrl: () => Promise<Answer>,
+): Promise<Answer> {
   const path = (incoming.url ?? "").split("?")[0] ?? "";
   const [, endpoint, name = ""] = ENDPOINT.exec(path) ?? [];
   if (incoming.method === "PUT" && endpoint === "certificate_request") {
@@ -79,7 +104,7 @@ async function answer(incoming: IncomingMessage, cadir: string): Promise<Answer>
   if (incoming.method !== "GET") return unavailable();
   if (path === "/health") return { status: 200, body: "running" };
   if (endpoint === undefined || endpoint === "certificate_request") return unavailable();
-  if (endpoint === "certificate_revocation_list") return read(join(cadir, "ca_crl.pem"), "the CRL");
+  if (endpoint === "certificate_revocation_list") return readCrl();
   if (name === "ca") return read(join(cadir, "ca_crt.pem"), "certificate ca");
   if (!NAME.test(name)) return missing(`certificate ${name}`);
   return read(join(cadir, "signed", `${name}.pem`), `certificate ${name}`);

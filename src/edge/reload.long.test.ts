@@ -2,12 +2,12 @@
 // everywhere.
 
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import { toolEnv, toolPath } from "../../scripts/tools.ts";
-import { writeEdgeFiles } from "./apply.ts";
+import { applyEdge, keepPoison, writeEdgeFiles } from "./apply.ts";
 import type { EdgeConfig } from "./config.ts";
 import { revocationKey } from "./identity.ts";
 import { settleEdge } from "./loop.ts";
@@ -102,6 +102,15 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.equal((await held).status, 200);
     });
 
+    test("is written without a new file beside those it has, as a disk without inodes takes none", async () => {
+      await using edge = await TestEdge.make({ puppetservers: 1 });
+      const { stateDir } = edge.config;
+      assert.equal((await writeEdgeFiles(edge.config, HAPROXY)).length, 2);
+      const { mtimeNs } = await stat(stateDir, { bigint: true });
+      assert.deepEqual(await writeEdgeFiles(edge.config, HAPROXY), []);
+      assert.equal((await stat(stateDir, { bigint: true })).mtimeNs, mtimeNs);
+    });
+
     test("keeps what it has when the new configuration is refused", async () => {
       await using edge = await TestEdge.start({ puppetservers: 1 });
       const before = await readFile(edgeRuntime(edge.config).paths.config, "utf8");
@@ -111,6 +120,23 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       );
       assert.equal(await readFile(edgeRuntime(edge.config).paths.config, "utf8"), before);
       assert.equal((await edge.ask(CATALOG)).status, 200);
+    });
+
+    test("is reloaded though the list of poisonous catalogs can't be written, as on a full disk", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 2 });
+      const [first, second] = edge.config.backends;
+      assert.ok(first !== undefined && second !== undefined);
+      const unfit = { ...edge.config, backends: [first, { ...second, lastResort: true }] };
+      await writeEdgeFiles(unfit, HAPROXY);
+      const real = edgeRuntime(edge.config);
+      const blocked = `${edge.folder}/blocked`;
+      await writeFile(blocked, "");
+      const runtime = { ...real, paths: { ...real.paths, poison: `${blocked}/poison.map` } };
+      await assert.rejects(keepPoison(runtime));
+      await applyEdge({ do: "reload", because: "test" }, unfit, runtime, HAPROXY);
+      for (let round = 0; round < 4; round += 1) {
+        assert.equal((await edge.ask(CATALOG)).json.server, "p1");
+      }
     });
 
     test("refuses what was revoked in every worker, on connections that were open before", async () => {

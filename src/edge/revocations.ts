@@ -2,8 +2,8 @@
 // the memory of every worker. The idea: the file comes first, so that a worker which starts
 // meanwhile has read it; then each worker is told and asked; a former one that does not confirm is
 // ended. Danger: the file must never lose a line, so it is only ever added to at its end, since an
-// edge that starts adds to it beside the daemon; and a key becomes part of a command line to
-// HAProxy, so each is checked first.
+// edge that starts adds to it beside the daemon; a line that was torn must name no other
+// certificate; and a key becomes part of a command line to HAProxy, so each is checked first.
 
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -38,6 +38,9 @@ export interface Confirmation {
 
 const FILE_MODE = 0o644;
 
+/** Makes a line that was torn, by a power cut perhaps, one that names no certificate. */
+const TORN_END = "~\n";
+
 /** By file: so that nobody here adds a key twice. */
 const writing = new Map<string, Promise<unknown>>();
 
@@ -56,13 +59,14 @@ export async function addRevokedToFile(stateDir: string, keys: readonly string[]
 async function addTo(path: string, stateDir: string, keys: readonly string[]): Promise<number> {
   requireKeys(keys);
   const text = await readIfThere(path);
-  const known = parseRevoked(text ?? "");
+  // What follows the last line was torn, and may look like another certificate's key.
+  const lines = (text ?? "").slice(0, (text ?? "").lastIndexOf("\n") + 1);
+  const known = parseRevoked(lines);
   const fresh = new Set(keys.filter((key) => !known.has(key)));
   if (fresh.size === 0 && text !== undefined) return 0;
   await makeFolder(stateDir);
-  // A line that was torn ends where this begins, and names nothing.
-  const torn = text !== undefined && text !== "" && !text.endsWith("\n");
-  await append(path, `${torn ? "\n" : ""}${[...fresh].map((key) => `${key}\n`).join("")}`);
+  const torn = text !== undefined && text !== lines;
+  await append(path, `${torn ? TORN_END : ""}${[...fresh].map((key) => `${key}\n`).join("")}`);
   return fresh.size;
 }
 
@@ -73,8 +77,12 @@ async function append(path: string, text: string): Promise<void> {
     // Whatever the umask: HAProxy reads it.
     await file.chmod(FILE_MODE);
     const bytes = Buffer.from(text);
+    const { size } = await file.stat();
     const { bytesWritten } = await file.write(bytes);
     if (bytesWritten < bytes.length) {
+      // HAProxy would read the torn key, and there is no room to end it. Others' are never taken.
+      const whole = bytes.subarray(0, bytesWritten).lastIndexOf("\n") + 1;
+      if ((await file.stat()).size === size + bytesWritten) await file.truncate(size + whole);
       throw new Error(`the disk took ${bytesWritten} of ${bytes.length} bytes`);
     }
     await file.sync();
@@ -97,7 +105,7 @@ export async function readRevoked(path: string): Promise<Set<string>> {
 }
 
 function parseRevoked(text: string): Set<string> {
-  return new Set(text.split("\n").filter((line) => line !== ""));
+  return new Set(text.split("\n").filter((line) => REVOCATION_KEY.test(line)));
 }
 
 /**

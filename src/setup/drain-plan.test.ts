@@ -150,6 +150,10 @@ test("judgeDrained tells what is still open", () => {
     answer("s1", local("s1", { edge: edge({ backends: rows }) })),
     answer("s3", local("s3", { addresses: [], edge: edge({ backends: rows, ...own }) })),
   ];
+  const others = (own: Partial<ReturnType<typeof edge>>, rows: ReturnType<typeof row>[]) => [
+    answer("s1", local("s1", { edge: edge({ backends: rows, ...own }) })),
+    answer("s3", local("s3", { addresses: [], edge: edge({ backends: rows }) })),
+  ];
   const drained = [row("s1"), out("s3")];
   const judged = (members: MemberAnswer[], running?: number) =>
     judgeDrained(judge(members), "s3", running);
@@ -160,11 +164,24 @@ test("judgeDrained tells what is still open", () => {
     ["as only it tells", seen({}, drained), 3, /3 requests still there/],
     ["agents are connected", seen({ connections: 1 }, drained), 0, /1 connection of agents/],
     ["a former worker", seen({ formerWorkers: 1 }, drained), 0, /ends what it had before/],
+    ["it doesn't tell", others({ formerWorkers: 1 }, drained), undefined, /can't be told/],
   ];
   for (const [what, members, running, left] of cases) {
     const progress = judged(members, running);
     assert.equal(progress.drained, false, what);
     assert.match(progress.left.join("|"), left, what);
+  }
+  const nothing: [string, MemberAnswer[], number | undefined][] = [
+    ["it tells so", others({ formerWorkers: 1 }, drained), 0],
+    ["no edge has anything of before", others({}, drained), undefined],
+    [
+      "it is down",
+      others({ formerWorkers: 1 }, [row("s1"), out("s3", { state: "down" })]),
+      undefined,
+    ],
+  ];
+  for (const [what, members, running] of nothing) {
+    assert.equal(judged(members, running).drained, true, what);
   }
   const gone = judged([
     answer("s1", local("s1", { edge: edge({ backends: drained }) })),

@@ -255,6 +255,9 @@ export function judgeDrained(
       .filter(({ state }) => state === "up")
       .map(({ edge }) => `${edge}'s edge still sends it requests`),
     ...(requests === 0 ? [] : [`${countOf(requests, "request")} still there`]),
+    ...(running === undefined && mayRunUntold(status, id)
+      ? [`what its puppetserver works on can't be told yet`]
+      : []),
     ...addresses.map((address) => `it still holds ${address}`),
     ...(open === 0 ? [] : [`${countOf(open, "connection")} of agents to its edge`]),
     ...(formerWorkers === 0 ? [] : [`its edge still ends what it had before`]),
@@ -267,6 +270,17 @@ export function judgeDrained(
     member.role === "server" && local === undefined && member.id !== id ? [member.id] : [],
   );
   return { id, drained: left.length === 0, requests, addresses, left, silent };
+}
+
+/**
+ * Whether requests may run in the puppetservers of `id` that no edge tells of: what was sent before
+ * an edge's last reload only the puppetserver itself knows.
+ */
+export function mayRunUntold({ members }: Pick<ClusterStatus, "members">, id: string): boolean {
+  const edges = members.flatMap(({ local }) => (local?.edge?.active === true ? [local.edge] : []));
+  const rows = edges.flatMap(({ backends }) => backends).filter(({ member }) => member === id);
+  const isAlive = rows.some(({ state }) => state === "up" || state === "drained");
+  return isAlive && edges.some(({ formerWorkers = 0 }) => formerWorkers > 0);
 }
 
 /** The plan as text for people. */

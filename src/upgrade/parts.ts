@@ -57,3 +57,7 @@ export function unitsOf(names: readonly string[]): string[] {
 export function movesAddresses(names: readonly string[]): boolean {
   return names.some((name) => MOVES.has(name));
 }
+
+export function restartsPuppetserver(names: readonly string[]): boolean {
+  return unitsOf(names).includes(PUPPETSERVER);
+}
