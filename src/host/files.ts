@@ -3,7 +3,18 @@
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { access, chown, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import {
+  access,
+  chmod,
+  chown,
+  link,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 export interface WriteOptions {
@@ -125,9 +136,12 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Creates `path` and its parents; mode and owner are set on `path` itself. */
+/** Creates `path` and its parents; `path` itself gets the mode if it is new, and the owner. */
 export async function makeFolder(path: string, options: WriteOptions = {}): Promise<void> {
-  await mkdir(path, { recursive: true, mode: options.mode ?? 0o755 });
+  const mode = options.mode ?? 0o755;
+  const first = await mkdir(path, { recursive: true, mode });
+  // Whatever the umask: root's own may keep puppet and our other users out.
+  if (first !== undefined) await chmod(path, mode);
   if (options.owner) await chown(path, options.owner.uid, options.owner.gid);
 }
 
