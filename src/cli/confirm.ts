@@ -21,7 +21,11 @@ export async function confirm(
     });
   }
   const ask = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await ask.question(`Type ${id} to go on: `);
+  // Ctrl-C and Ctrl-D are a no.
+  const answer = await ask.question(`Type ${id} to go on: `).catch(() => {
+    process.stderr.write("\n");
+    return "";
+  });
   ask.close();
   if (answer.trim() !== id) throw new Fault("cli.not-confirmed", "nothing was changed");
 }
