@@ -9,7 +9,7 @@ import { collect } from "../host/process.ts";
 const PROGRAM = `
 import { confirm } from ${JSON.stringify(join(import.meta.dirname, "confirm.ts"))};
 import { createOutput } from ${JSON.stringify(join(import.meta.dirname, "output.ts"))};
-const said = await confirm(["It ends."], "s1", {}, createOutput(false)).then(() => "yes", (e) => e.code);
+const said = await confirm(["It ends."], "s1", {}, createOutput(true)).then(() => "yes", (e) => e.code);
 console.log("confirm said", said);
 `;
 
@@ -25,9 +25,15 @@ test("confirm is answered by the name alone: Ctrl-C and Ctrl-D change nothing, a
     const env = { ...process.env, NODE: process.execPath, PROGRAM };
     const child = spawn("script", ["-qec", node, "/dev/null"], { env });
     const seen = collect(child.stdout);
-    await until("the question", () => seen().includes("to go on: "), { withinMs: 30_000 });
-    child.stdin.write(typed);
-    await once(child, "close");
-    assert.match(seen(), new RegExp(`confirm said ${said}\\r\\n`));
+    try {
+      await until("the question", () => seen().includes("to go on: "), { withinMs: 30_000 });
+      // Also where the answer is to be JSON.
+      assert.match(seen(), /It ends\./);
+      child.stdin.write(typed);
+      await once(child, "close");
+      assert.match(seen(), new RegExp(`confirm said ${said}\r\n`));
+    } finally {
+      child.kill();
+    }
   }
 });
