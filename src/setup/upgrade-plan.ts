@@ -59,6 +59,16 @@ export function planUpgrade(
   };
 }
 
+/**
+ * Throws Fault `upgrade.refused` for what only --force makes right: before anybody is asked, and
+ * again when it begins.
+ */
+export function requireAllowed(plan: UpgradePlan, force: boolean): void {
+  if (plan.refused === "" || force) return;
+  const hints = renderUpgradePlan(plan).split("\n").slice(0, -1);
+  throw refuse(plan.refused, ...hints, "If that is meant: the same command with --force");
+}
+
 /** Whom it is about, the one whose etcd leads last: its successor is then of the new version. */
 function inOrder({ members }: ClusterStatus, names: readonly string[]): MemberAnswer[] {
   const all = members.filter(({ member }) => member.phase !== "leaving");
