@@ -124,6 +124,11 @@ test("planUpgrade is refused without force where nobody else serves, or lists ar
   assert.match(alone.risks.join("\n"), /etcd has one voter/);
   const stale = plan(looks([HAPROXY], "s2", look([HAPROXY], { lists: "no network" })));
   assert.match(stale.refused, /^s2 can't read its archives' lists anew: no network/);
+  const old = plan(looks([], "s2", look([], { lists: "no network" })));
+  assert.match(
+    renderUpgradePlan(old),
+    /^Nothing to upgrade is known: s2 can't read .*no network\.$/,
+  );
   const witness = answer("w1", local("w1", { role: "witness" }), { backends: [] });
   const four = judge([...three(), witness]);
   const looksOfFour = new Map([...looks([]), ["w1", look([etcd("3.4.1-1", "3.4.2-1")])] as const]);

@@ -232,10 +232,10 @@ function differences(steps: UpgradePlan["steps"]): string[] {
 export function renderUpgradePlan(plan: UpgradePlan): string {
   const { steps, busy, waiting, notes, risks, refused } = plan;
   if (steps.length === 0) {
-    return [
-      `Nothing to upgrade: servers' archives have nothing newer of ${plan.parts.join(", ")}.`,
-      ...notes,
-    ].join("\n");
+    const found = `servers' archives have nothing newer of ${plan.parts.join(", ")}`;
+    // Old lists show nothing new.
+    const known = refused === "" ? `: ${found}` : ` is known: ${refused}`;
+    return [`Nothing to upgrade${known}.`, ...notes].join("\n");
   }
   const rows = steps.flatMap(({ id, packages, others, addresses, left, now }, index) => {
     const lines = packages.map(({ name, from, to }) => `${name} ${from} → ${to}`);
