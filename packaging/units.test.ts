@@ -138,6 +138,24 @@ test("prerm starts the puppetserver that an unfinished setup stopped, and lets i
   assert.ok(text.includes(`nft delete table ${TABLE}`));
 });
 
+test("prerm starts a puppetserver again that was starting or reloading when it had to stop", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "prerm"), "utf8");
+  // What systemd calls a unit, and whether it is to run when the package is gone.
+  for (const [state, runs] of [
+    ["active", true],
+    ["activating", true],
+    ["reloading", true],
+    ["inactive", false],
+    ["failed", false],
+    ["", false],
+  ] as const) {
+    const judged = /^    case "\$puppetserver".*?^    esac$/ms.exec(text)?.[0] ?? "";
+    const script = `systemctl() { echo "$*"; }\npuppetserver=${state}\n${judged}`;
+    const said = (await run(["sh", "-c", script])).trim();
+    assert.equal(said, runs ? "start puppetserver.service" : "", state);
+  }
+});
+
 test("postrm deletes our own folders only", async () => {
   const text = await readFile(join(import.meta.dirname, "maintainer", "postrm"), "utf8");
   const deleted = [...text.matchAll(/^\s*(?:rm -rf|forget) (\S+)$/gm)].map((match) => match[1]);
