@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PATHS, PORTS } from "../src/host/paths.ts";
@@ -136,6 +137,45 @@ test("prerm starts the puppetserver that an unfinished setup stopped, and lets i
   const text = await readFile(join(import.meta.dirname, "maintainer", "prerm"), "utf8");
   assert.ok(text.includes(`[ -e ${STOPPED_MARK} ]; then puppetserver=active`));
   assert.ok(text.includes(`nft delete table ${TABLE}`));
+});
+
+test("prerm starts a puppetserver again that was starting or reloading when it had to stop", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "prerm"), "utf8");
+  // What systemd calls a unit, and whether it is to run when the package is gone.
+  for (const [state, runs] of [
+    ["active", true],
+    ["activating", true],
+    ["reloading", true],
+    ["inactive", false],
+    ["failed", false],
+    ["", false],
+  ] as const) {
+    const judged = /^    case "\$puppetserver".*?^    esac$/ms.exec(text)?.[0] ?? "";
+    const script = `systemctl() { echo "$*"; }\npuppetserver=${state}\n${judged}`;
+    const said = (await run(["sh", "-c", script])).trim();
+    assert.equal(said, runs ? "start puppetserver.service" : "", state);
+  }
+});
+
+test("postrm keeps what puppetserver's files name, and not for copies that nobody reads", async () => {
+  const text = await readFile(join(import.meta.dirname, "maintainer", "postrm"), "utf8");
+  const look = /^  using=.*$/m.exec(text)?.[0] ?? "";
+  const folder = await mkdtemp(join(tmpdir(), "understudy-postrm-"));
+  try {
+    const script = `${look.replaceAll("/etc/", `${folder}/`)}\necho "$using"`;
+    const confD = join(folder, "puppet", "puppetserver", "conf.d");
+    await mkdir(confD, { recursive: true });
+    for (const [name, counts] of [
+      ["webserver.conf.from-understudy", false],
+      ["webserver.conf.before-understudy", false],
+      ["webserver.conf", true],
+    ] as const) {
+      await writeFile(join(confD, name), `ssl-key: ${PATHS.listenerPki}/listener.key\n`);
+      assert.equal((await run(["sh", "-c", script])).trim(), counts ? join(confD, name) : "", name);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("postrm deletes our own folders only", async () => {

@@ -12,6 +12,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();
 });
+// A lost terminal ends no work halfway: what is under way ends in order (setup/steps.ts).
+process.stderr.on("error", () => undefined);
 
 const HELP = `
   understudy status               what is so, and what to look at

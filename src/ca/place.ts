@@ -12,6 +12,11 @@ export async function resolveFolder(cadir: string): Promise<string> {
   return (await exists(cadir)) ? realpath(cadir) : cadir;
 }
 
+/** Whether two paths lead to one folder, there or not. */
+export async function isSameFolder(a: string, b: string): Promise<boolean> {
+  return (await resolveFolder(a)) === (await resolveFolder(b));
+}
+
 /**
  * Has `write` fill a folder beside `folder`, and puts it there once it holds a whole authority.
  * `makeRoom` runs right before: by default what is there must be empty. Throws Fault

@@ -24,6 +24,12 @@ export async function withBackup<T>(
     throw new Fault("cli.option", `${path} can't be read: ${messageOf(error)}`);
   }
   try {
+    // It is read through first, then once more.
+    if (!(await file.stat()).isFile()) {
+      throw new Fault("cli.option", `${path} is no file: a backup is read twice`, {
+        hints: ["What comes through a pipe goes into a file first."],
+      });
+    }
     return await use(await checkBackup(file, await readPassphrase(passphraseFile, false)));
   } finally {
     await file.close();

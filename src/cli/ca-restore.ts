@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { refuseHere } from "../ca/backup/restore-plan.ts";
 import { restoreBackup } from "../ca/backup/restore.ts";
+import { isSameFolder } from "../ca/place.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
 import { wallMs } from "../host/clock.ts";
 import { unitState } from "../host/systemd.ts";
@@ -48,10 +49,11 @@ async function restore(path: string, flags: RestoreFlags, output: Output): Promi
   const { layout } = puppet;
   const cadir = flags.dir === undefined ? cadirOf(puppet) : resolve(flags.dir);
   const member = await readNodeFile();
-  const running =
-    flags.dir === undefined ? await runningUnit(layout?.puppetserver.unit) : undefined;
-  // Before anybody types a passphrase.
-  refuseHere({ member, running });
+  // Elsewhere a puppetserver that runs signs nothing.
+  const isPuppets = layout !== undefined && (await isSameFolder(cadir, layout.cadir));
+  const running = async () => (isPuppets ? runningUnit(layout.puppetserver.unit) : undefined);
+  // Before anybody types a passphrase; and after it, which may take a while.
+  refuseHere({ member, running: await running() });
   const report = (detail: string) => output.progress(`   … ${detail}`);
   const restored = await withBackup(path, flags.passphraseFile, async (checked) =>
     restoreBackup({
@@ -60,7 +62,7 @@ async function restore(path: string, flags: RestoreFlags, output: Output): Promi
       replace: flags.replace === true,
       owner: layout && (await findOwner(layout.puppetserver.user, layout.puppetserver.group)),
       member,
-      running,
+      running: await running(),
       nowMs: wallMs(),
       report,
       signal: onInterruption(report),
@@ -75,7 +77,6 @@ function cadirOf(puppet: FoundPuppet): string {
   return puppet.layout.cadir;
 }
 
-async function runningUnit(unit: string | undefined): Promise<string | undefined> {
-  if (unit === undefined) return undefined;
+async function runningUnit(unit: string): Promise<string | undefined> {
   return ["inactive", "failed"].includes((await unitState(unit)).active) ? undefined : unit;
 }

@@ -110,7 +110,10 @@ async function readToken(
     });
   }
   const ask = createInterface({ input: process.stdin, output: process.stderr });
-  const text = await ask.question("Token: ");
+  const text = await ask.question("Token: ").catch(() => {
+    process.stderr.write("\n");
+    throw new Fault("cli.interrupted", "no token was given, so nothing was changed");
+  });
   ask.close();
   return text;
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { Fault } from "../base/fault.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { requireUpgraded } from "../setup/roll-plan.ts";
-import { renderUpgradePlan } from "../setup/upgrade-plan.ts";
+import { renderUpgradePlan, requireAllowed } from "../setup/upgrade-plan.ts";
 import { MemberName, Reason, RollStarted, UpgradePlan } from "../setup/work-contract.ts";
 import { type Part, PARTS } from "../upgrade/parts.ts";
 import { confirm } from "./confirm.ts";
@@ -77,15 +77,16 @@ async function upgrade(words: string[], flags: Flags): Promise<void> {
   output.progress("   … every server reads its archives' lists");
   const options = { body: meant, answer: UpgradePlan, withinMs: PLAN_MS };
   const plan = await callDaemon("POST", "/v1/upgrade/plan", options);
-  const isRefused = plan.refused !== "" && flags.force !== true;
+  const force = flags.force === true;
   if (flags.dryRun === true || plan.steps.length === 0) {
     output.result(plan, renderUpgradePlan(plan));
-    if (isRefused) process.exitCode = EXIT.failed;
+    if (plan.refused !== "" && !force) process.exitCode = EXIT.failed;
     return;
   }
-  const body = { ...meant, reason, force: flags.force === true, shown: plan.steps };
-  // What is refused says so itself.
-  if (!isRefused) await confirm(renderUpgradePlan(plan).split("\n"), "upgrade", flags, output);
+  // What is refused isn't tried: judged anew it might be done, and nobody has been asked.
+  requireAllowed(plan, force);
+  const body = { ...meant, reason, force, shown: plan.steps };
+  await confirm(renderUpgradePlan(plan).split("\n"), "upgrade", flags, output);
   const started = await callDaemon("POST", "/v1/upgrade", {
     body,
     answer: RollStarted,

@@ -16,7 +16,7 @@ import { drillInTheWay, isPaused, type Roll, rollUnderWay, withRoll } from "../c
 import type { Etcd } from "../etcd/types.ts";
 import { isoTime, monotonicMs, wallMs } from "../host/clock.ts";
 import { requireUpgraded } from "../setup/roll-plan.ts";
-import { type Looks, planUpgrade, renderUpgradePlan } from "../setup/upgrade-plan.ts";
+import { type Looks, planUpgrade, requireAllowed } from "../setup/upgrade-plan.ts";
 import type { UpgradeMeant, UpgradePlan } from "../setup/work-contract.ts";
 import { lookForUpgrades, UpgradeLook, type LookWish } from "../upgrade/look.ts";
 import { movesAddresses, PACKAGES, PARTS } from "../upgrade/parts.ts";
@@ -51,8 +51,8 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
       const under = rollUnderWay(await readWork(etcd));
       if (under !== undefined) return alreadyThere(under, wish);
       const planned = await plan(wish);
-      if (planned.refused !== "" && !force) throw refused(planned.refused, planned);
-      if (planned.steps.length === 0) throw refused("there is nothing to upgrade", planned);
+      requireAllowed(planned, force);
+      if (planned.steps.length === 0) throw refused("there is nothing to upgrade");
       if (shown !== undefined && packagesIn(shown) !== packagesIn(planned.steps)) {
         throw new Fault("upgrade.refused", "archives have other versions than were shown", {
           hints: ["The same command again shows what it would be now."],
@@ -74,9 +74,9 @@ export function upgradeCommands(host: UpgradeHost): UpgradeCommands {
       };
       const after = await updateWork(etcd, (work) => {
         const paused = fresh.ids.find((id) => isPaused(work, id, nowMs));
-        if (paused !== undefined) throw refused(`${paused} is paused`, planned);
+        if (paused !== undefined) throw refused(`${paused} is paused`);
         const drill = drillInTheWay(work, nowMs);
-        if (drill !== "") throw refused(drill, planned);
+        if (drill !== "") throw refused(drill);
         return rollUnderWay(work) === undefined ? withRoll(work, fresh) : work;
       });
       host.wake();
@@ -114,10 +114,9 @@ function alreadyThere(roll: Roll, wish: UpgradeMeant): { roll: Roll; already: bo
   });
 }
 
-function refused(because: string, plan: UpgradePlan): Fault {
-  const hints = renderUpgradePlan(plan).split("\n").slice(0, -1);
+function refused(because: string): Fault {
   return new Fault("upgrade.refused", because, {
-    hints: [...hints, "If that is meant: the same command with --force"],
+    hints: ["Nothing was changed. See: understudy status, understudy upgrade --dry-run"],
   });
 }
 

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import {
   access,
+  chmod,
   chown,
   link,
   mkdir,
@@ -136,9 +137,12 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Creates `path` and its parents; mode and owner are set on `path` itself. */
+/** Creates `path` and its parents; `path` itself gets the mode if it is new, and the owner. */
 export async function makeFolder(path: string, options: WriteOptions = {}): Promise<void> {
-  await mkdir(path, { recursive: true, mode: options.mode ?? 0o755 });
+  const mode = options.mode ?? 0o755;
+  const first = await mkdir(path, { recursive: true, mode });
+  // Whatever the umask: root's own may keep puppet and our other users out.
+  if (first !== undefined) await chmod(path, mode);
   if (options.owner) await chown(path, options.owner.uid, options.owner.gid);
 }
 

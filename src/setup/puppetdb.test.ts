@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
-import { courierUrls, describeEnable } from "./puppetdb.ts";
+import { courierUrls, describeEnable, givePuppetdbBack } from "./puppetdb.ts";
 import { planDatabase, revertDatabase } from "./puppetdb-database.ts";
 import { findPuppetdb, planJetty, requireTerminus, revertJetty } from "./puppetdb-files.ts";
 import { editFile } from "../puppetserver/originals.ts";
@@ -79,4 +79,33 @@ test("requireTerminus says which package is missing", async (t) => {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "puppetdb.rb"), "");
   await requireTerminus(root);
+});
+
+test("givePuppetdbBack waits for no start of PuppetDB where something else is to be put back after it", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), "puppetdb-back-"));
+  const { PATH } = process.env;
+  t.after(async () => {
+    process.env["PATH"] = PATH;
+    await rm(root, { recursive: true });
+  });
+  const [confD, bin, log] = [
+    join(root, "etc/puppetdb/conf.d"),
+    join(root, "bin"),
+    join(root, "log"),
+  ];
+  for (const folder of [confD, bin]) await mkdir(folder, { recursive: true });
+  await writeFile(join(bin, "systemctl"), `#!/bin/sh\necho "$*" >> ${log}\n`, { mode: 0o755 });
+  process.env["PATH"] = `${bin}:${PATH}`;
+  const jetty = join(confD, "jetty.ini");
+  await writeFile(jetty, "[jetty]\nport = 8080\nssl-port = 8081\n");
+  for (const [noBlock, said] of [
+    [true, "--no-block try-restart puppetdb.service\n"],
+    [false, "try-restart puppetdb.service\n"],
+  ] as const) {
+    const wish = await planJetty({ confD, unit: "puppetdb.service" });
+    await editFile(jetty, wish?.text ?? "");
+    await writeFile(log, "");
+    assert.equal(await givePuppetdbBack({ root, noBlock }), "put back");
+    assert.equal(await readFile(log, "utf8"), said);
+  }
 });

@@ -184,13 +184,18 @@ export function disableSteps(host: PuppetdbHost, force: boolean): Step[] {
   ];
 }
 
-/** Puts PuppetDB's files back, and restarts it where it runs. */
-export async function givePuppetdbBack(): Promise<string | undefined> {
-  const puppetdb = await findPuppetdb();
+/**
+ * Puts PuppetDB's files back, and restarts it where it runs; with `noBlock` nobody waits for its
+ * start, which lasts minutes where its database is away.
+ */
+export async function givePuppetdbBack({ root = "/", noBlock = false } = {}): Promise<
+  string | undefined
+> {
+  const puppetdb = await findPuppetdb(root);
   if (puppetdb === undefined) return "there is none here";
   const changed = [await revertJetty(puppetdb), await revertDatabase(puppetdb)];
   if (!changed.includes(true)) return "as it was already";
-  await unit("try-restart", puppetdb.unit, { withinMs: PUPPETDB_START_MS });
+  await unit("try-restart", puppetdb.unit, { withinMs: PUPPETDB_START_MS, noBlock });
   return "put back";
 }
 

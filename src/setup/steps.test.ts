@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, isFault } from "../base/fault.ts";
-import { runSteps, type Step } from "./steps.ts";
+import { onInterruption, runSteps, type Step } from "./steps.ts";
 
 const done = (title: string, giveBack?: Step["giveBack"]): Step => ({
   title,
@@ -91,4 +91,20 @@ test("runSteps tells a step what those before it took", async () => {
   };
   await runSteps([done("a"), done("b"), last], () => undefined);
   assert.deepEqual(told, ["a true", "b true"]);
+});
+
+test("onInterruption aborts once; a lost terminal, told of twice, ends nothing at once", () => {
+  const said: string[] = [];
+  const before = process.listenerCount("SIGHUP");
+  const signal = onInterruption((line) => said.push(line));
+  try {
+    process.emit("SIGHUP", "SIGHUP");
+    assert.ok(signal.aborted);
+    // Without a listener the second one would end the program.
+    assert.equal(process.listenerCount("SIGHUP"), before + 1);
+    process.emit("SIGINT", "SIGINT");
+    assert.equal(process.listenerCount("SIGINT"), 0);
+  } finally {
+    for (const name of ["SIGHUP", "SIGTERM"] as const) process.removeAllListeners(name);
+  }
 });

@@ -51,17 +51,18 @@ export async function runSteps(
 }
 
 /**
- * Aborts at the first Ctrl-C or request to end, so that the running step ends in order; the second
- * one ends the program.
+ * Aborts at the first Ctrl-C, request to end, or loss of the terminal, so that the running step
+ * ends in order; a second Ctrl-C or request ends the program.
  */
 export function onInterruption(print: (line: string) => void): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(name, () => {
-      print("   … this step ends first; once more ends it at once");
-      controller.abort();
-    });
-  }
+  const end = () => {
+    print("   … this step ends first; once more ends it at once");
+    controller.abort();
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, end);
+  // Of a lost terminal the shell and sudo each tell: that is nobody's second wish.
+  process.on("SIGHUP", end);
   return controller.signal;
 }
 

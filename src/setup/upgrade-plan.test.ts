@@ -4,7 +4,7 @@ import { isFault } from "../base/fault.ts";
 import { answer, edge, judge, local, NOW_MS, row, three } from "../cluster/testing/status.ts";
 import type { PackageStep } from "../cluster/work.ts";
 import type { UpgradeLook } from "../upgrade/look.ts";
-import { type Looks, planUpgrade, renderUpgradePlan } from "./upgrade-plan.ts";
+import { type Looks, planUpgrade, renderUpgradePlan, requireAllowed } from "./upgrade-plan.ts";
 
 const HAPROXY = { name: "haproxy", from: "2.6.12-1", to: "2.6.12-2" };
 const SSL = { name: "libssl3", from: "3.0.11-1", to: "3.0.15-1" };
@@ -124,6 +124,11 @@ test("planUpgrade is refused without force where nobody else serves, or lists ar
   assert.match(alone.risks.join("\n"), /etcd has one voter/);
   const stale = plan(looks([HAPROXY], "s2", look([HAPROXY], { lists: "no network" })));
   assert.match(stale.refused, /^s2 can't read its archives' lists anew: no network/);
+  const old = plan(looks([], "s2", look([], { lists: "no network" })));
+  assert.match(
+    renderUpgradePlan(old),
+    /^Nothing to upgrade is known: s2 can't read .*no network\.$/,
+  );
   const witness = answer("w1", local("w1", { role: "witness" }), { backends: [] });
   const four = judge([...three(), witness]);
   const looksOfFour = new Map([...looks([]), ["w1", look([etcd("3.4.1-1", "3.4.2-1")])] as const]);
@@ -138,4 +143,18 @@ test("planUpgrade says what is odd: held packages, another major version, archiv
   assert.deepEqual(notes, ["s3: keepalived stays at 1:2.2.7-1: it is held (apt-mark unhold)"]);
   assert.match(risks.join("\n"), /puppetserver 7\.9\.5-2 → 8\.0\.0-1 is another major version/);
   assert.match(risks.join("\n"), /archives differ: haproxy becomes 2\.6\.12-2 and 2\.6\.12-3/);
+});
+
+test("requireAllowed refuses what a plan refuses, and shows it, unless it is forced", () => {
+  const stale = plan(looks([HAPROXY], "s2", look([HAPROXY], { lists: "no network" })));
+  assert.throws(
+    () => requireAllowed(stale, false),
+    (error) =>
+      isFault(error, "upgrade.refused") &&
+      /no network/.test(error.message) &&
+      /haproxy 2\.6\.12-1 → 2\.6\.12-2/.test(error.hints.join("\n")) &&
+      error.hints.at(-1)?.endsWith("--force") === true,
+  );
+  requireAllowed(stale, true);
+  requireAllowed(plan(looks([HAPROXY])), false);
 });

@@ -59,6 +59,16 @@ export function planUpgrade(
   };
 }
 
+/**
+ * Throws Fault `upgrade.refused` for what only --force makes right: before anybody is asked, and
+ * again when it begins.
+ */
+export function requireAllowed(plan: UpgradePlan, force: boolean): void {
+  if (plan.refused === "" || force) return;
+  const hints = renderUpgradePlan(plan).split("\n").slice(0, -1);
+  throw refuse(plan.refused, ...hints, "If that is meant: the same command with --force");
+}
+
 /** Whom it is about, the one whose etcd leads last: its successor is then of the new version. */
 function inOrder({ members }: ClusterStatus, names: readonly string[]): MemberAnswer[] {
   const all = members.filter(({ member }) => member.phase !== "leaving");
@@ -222,10 +232,10 @@ function differences(steps: UpgradePlan["steps"]): string[] {
 export function renderUpgradePlan(plan: UpgradePlan): string {
   const { steps, busy, waiting, notes, risks, refused } = plan;
   if (steps.length === 0) {
-    return [
-      `Nothing to upgrade: servers' archives have nothing newer of ${plan.parts.join(", ")}.`,
-      ...notes,
-    ].join("\n");
+    const found = `servers' archives have nothing newer of ${plan.parts.join(", ")}`;
+    // Old lists show nothing new.
+    const known = refused === "" ? `: ${found}` : ` is known: ${refused}`;
+    return [`Nothing to upgrade${known}.`, ...notes].join("\n");
   }
   const rows = steps.flatMap(({ id, packages, others, addresses, left, now }, index) => {
     const lines = packages.map(({ name, from, to }) => `${name} ${from} → ${to}`);

@@ -64,10 +64,19 @@ export async function writeBackup(options: BackupOptions): Promise<Manifest> {
 /** What can't be written, in words; nothing of it is left. */
 export function writeFault(path: string, error: unknown): Fault {
   if (error instanceof Error && "code" in error && error.code === "EEXIST") return thereFault(path);
+  const hint = isLink(error)
+    ? "Nothing is left of it. Its file system has no hard links, as FAT: --force does without one."
+    : "Nothing is left of it. Is there room, and is it a folder that root may write to?";
   return new Fault("ca.not-written", `${path} can't be written: ${messageOf(error)}`, {
-    hints: ["Nothing is left of it. Is there room, and is it a folder that root may write to?"],
+    hints: [hint],
     cause: error,
   });
+}
+
+/** Whether the file was whole, and only its hard link couldn't be made. */
+function isLink(error: unknown): boolean {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return false;
+  return error.syscall === "link" && (error.code === "EPERM" || error.code === "ENOTSUP");
 }
 
 export function thereFault(path: string): Fault {
