@@ -57,6 +57,12 @@ test("nameOf is one UTF8String and refuses to be empty", () => {
   );
 });
 
+test("commonNameOf has none in a type that OpenSSL reads in no name", () => {
+  const odd = name([[CN, derValue(TAG.visibleString, Buffer.from("ab"))]]);
+  assert.equal(commonNameOf(odd), undefined);
+  assert.throws(() => opensslText(odd));
+});
+
 const bmp = (text: string) => derValue(TAG.bmpString, Buffer.from(text, "utf16le").swap16());
 const NAMES: [string, Buffer][] = [
   ["a plain certname", nameOf({ commonName: "web7.example.com" })],

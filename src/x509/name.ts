@@ -49,12 +49,17 @@ export function rdnsOf(node: DerNode, what: string): Rdn[] {
       const oid = oidOf(pair.expect(TAG.oid, what), what);
       const value = pair.next(what);
       pair.finish(what);
-      rdn.push({ oid, valueDer: value.der, text: textOf(value) });
+      rdn.push({ oid, valueDer: value.der, text: attributeTextOf(value) });
     }
     if (rdn.length === 0) throw malformed(`${what} has an empty part`);
     rdns.push(rdn);
   }
   return rdns;
+}
+
+/** OpenSSL, and HAProxy with it, reads no certificate that has a VisibleString in a name. */
+function attributeTextOf(value: DerNode): string | undefined {
+  return value.tag === TAG.visibleString ? undefined : textOf(value);
 }
 
 /** The common name, if there is exactly one and it is decodable text. */
