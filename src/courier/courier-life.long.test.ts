@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { until } from "../base/retry.ts";
@@ -121,15 +122,21 @@ describe("couriers", { concurrency: true, timeout: 240_000 }, () => {
     assert.equal((await asked).status, 200);
   });
 
-  test("take a newer CRL without a restart", async () => {
+  test("take a newer CRL without a restart, for kept connections too", async () => {
     await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
     await couriers.start();
     await untilFit(couriers, "s1.test");
     const identity = couriers.certificate("s1.test");
     const ask = async () => couriers.ask("s1.test", "/pdb/query/v4/nodes", { identity });
-    assert.equal((await ask()).status, 200);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const keep = async () => couriers.ask("s1.test", "/pdb/query/v4/nodes", { identity, agent });
+    for (const asks of [ask, keep]) assert.equal((await asks()).status, 200);
     await couriers.writeCrl("s1.test", [parseCertificate(identity.cert).serialHex]);
     await until("it is refused", async () => (await ask()).status === 0, SOON);
+    // At most one answer more.
+    await keep();
+    assert.equal((await keep()).status, 0);
+    agent.destroy();
     assert.equal((await couriers.ask("s1.test", "/pdb/query/v4/nodes")).status, 200);
   });
 

@@ -2,8 +2,10 @@
 // their sockets where it starts the courier, so that a restart makes clients wait, not fail.
 
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { ListenOptions } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Server as TlsServer } from "node:https";
+import type { ListenOptions, Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
 import { pause } from "../base/retry.ts";
@@ -71,6 +73,22 @@ export function createStatusDoor(courier: Courier, loaded: string): Server {
       (error: unknown) => outgoing.writeHead(503).end(messageOf(error)),
     );
   });
+}
+
+/**
+ * Returns what has `door` take newer certificates and CRLs. A connection of before gets one more
+ * answer: its client was checked by the former ones, and may be revoked.
+ */
+export function renewalOf(door: TlsServer): (tls: SecureContextOptions) => void {
+  let checked = new WeakSet<Socket>();
+  door.on("secureConnection", (socket) => checked.add(socket));
+  door.prependListener("request", ({ socket }: IncomingMessage, outgoing: ServerResponse) => {
+    if (!checked.has(socket)) outgoing.shouldKeepAlive = false;
+  });
+  return (tls) => {
+    door.setSecureContext(tls);
+    checked = new WeakSet();
+  };
 }
 
 /** Opens `door`; does nothing where there is no place for it. */

@@ -13,7 +13,7 @@ import { createClientDoor } from "./client-door.ts";
 import { type CourierConfig, readCourierConfig } from "./config.ts";
 import { type CourierDeps, readPeerTls, startCourier } from "./courier.ts";
 import { expireNodes } from "./expire.ts";
-import { closeDoors, createStatusDoor, openDoor, placeOf } from "./doors.ts";
+import { closeDoors, createStatusDoor, openDoor, placeOf, renewalOf } from "./doors.ts";
 import { createPeerDoor } from "./peer-door.ts";
 
 const FILES_EVERY_MS = 2000;
@@ -38,6 +38,7 @@ export async function runCourier(
   });
   const client = createClientDoor(courier, { ...tls.client, allow: config.allow, log });
   const peer = createPeerDoor(courier, { ...tls.peer, log });
+  const [renewClient, renewPeer] = [renewalOf(client), renewalOf(peer)];
   const status = createStatusDoor(courier, loaded);
   const doors: Server[] = [];
   try {
@@ -52,8 +53,8 @@ export async function runCourier(
     log.info("the courier takes commands", { port: config.listen.port });
     deps.onReady();
     const take = (files: AllTls) => {
-      client.setSecureContext(files.client);
-      peer.setSecureContext(files.peer);
+      renewClient(files.client);
+      renewPeer(files.peer);
       Object.assign(tls.outgoing, files.outgoing);
       Object.assign(tls.puppet, files.puppet);
     };

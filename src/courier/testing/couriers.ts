@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import { request } from "node:https";
+import { type Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../base/retry.ts";
@@ -127,6 +127,8 @@ export class TestCouriers implements AsyncDisposable {
       /** Instead of a fresh certificate for `as`. */
       identity?: Certificate;
       method?: string;
+      /** Keeps the connection. */
+      agent?: Agent;
     } = {},
   ): Promise<{ status: number; text: string; headers: IncomingMessage["headers"] }> {
     const { body, headers = {}, as = this.ids[0] ?? "" } = options;
@@ -145,8 +147,10 @@ export class TestCouriers implements AsyncDisposable {
         },
         ca: this.#puppet.certificatePem,
         ...identity,
-        checkServerIdentity: () => undefined,
-        agent: false,
+        // Node.js keeps no connection whose server was checked in a way of one's own.
+        ...(options.agent === undefined
+          ? { checkServerIdentity: () => undefined, agent: false }
+          : { rejectUnauthorized: false, agent: options.agent }),
       });
       outgoing.on("error", broken);
       outgoing.on("response", (incoming) => {
