@@ -23,9 +23,10 @@ export interface ConfigDoor {
 /**
  * Has the settings edited, and changes them, where they are still those that the text was made
  * from. Undefined: the text is as it was. Throws what `change` throws, with where the text is kept.
+ * `dryRun`: `change` changes nothing, so the text is kept then, too.
  */
 export async function editSettings(
-  flags: { file?: string },
+  flags: { file?: string; dryRun?: boolean },
   output: Output,
   door: ConfigDoor,
 ): Promise<ConfigChanged | undefined> {
@@ -38,6 +39,8 @@ export async function editSettings(
   await runEditor(file);
   const text = await readFile(file, "utf8");
   const drop = async () => rm(folder, { recursive: true, force: true });
+  const tellKept = () =>
+    output.progress(`Your text is kept. Once more with it: understudy config edit --file ${file}`);
   if (text === before && flags.file === undefined) {
     await drop();
     return undefined;
@@ -45,11 +48,12 @@ export async function editSettings(
   const madeFrom = revisionIn(text) ?? revision;
   try {
     const done = await door.change({ revision: madeFrom, settings: parseText(text) });
-    await drop();
+    if (flags.dryRun === true) tellKept();
+    else await drop();
     return done;
   } catch (error) {
     if (isFault(error, "config.changed")) output.progress(await describeSince(door, madeFrom));
-    output.progress(`Your text is kept. Once more with it: understudy config edit --file ${file}`);
+    tellKept();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { isFault } from "../base/fault.ts";
 import { editSettings } from "../cli/config-edit.ts";
@@ -115,6 +115,26 @@ test("a text that was refused is refused again, until it says that it knows what
   const { settings } = await config.show();
   assert.deepEqual([settings.voters, settings.isolatedEdge], [5, "refuse"]);
   assert.match(await readFile(mine, "utf8"), /"refuse"/);
+});
+
+test("a text that was edited to see what it would change is kept", async (t) => {
+  const { VISUAL } = process.env;
+  t.after(() => {
+    process.env["VISUAL"] = VISUAL;
+    if (VISUAL === undefined) delete process.env["VISUAL"];
+  });
+  const said: string[] = [];
+  const output = { json: false, result: () => {}, progress: (line: string) => said.push(line) };
+  process.env["VISUAL"] = `sed -i 's/"isolatedEdge": "serve"/"isolatedEdge": "refuse"/'`;
+  const { config } = member();
+  const door: typeof config = { ...config, change: async (wish) => config.plan(wish) };
+  const done = await editSettings({ dryRun: true }, output, door);
+  assert.equal(done?.changes.length, 1);
+  assert.equal((await config.show()).settings.isolatedEdge, "serve");
+  const [, kept] = /config edit --file (\/\S+)$/m.exec(said.join("\n")) ?? [];
+  assert.ok(kept !== undefined, "where it is kept is said");
+  assert.match(await readFile(kept, "utf8"), /"isolatedEdge": "refuse"/);
+  await rm(dirname(kept), { recursive: true });
 });
 
 test("Ctrl-C in an editor that goes on after it ends neither the command nor the editor", async (t) => {
