@@ -108,6 +108,13 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ],
   ["does nothing any more", roll({ end: { how: "done", at: "", because: "" } }), {}, undefined],
 
+  [
+    "says that it is driven while it waits for one that loads",
+    roll({ at: ago(120_000), until: ago(-1000) }),
+    { busyElsewhere: "s3" },
+    "renew",
+  ],
+
   ["waits until edges have followed", at("drain"), {}, undefined],
   ["waits for running requests", at("drain"), { ...drained, running: 2 }, undefined],
   ["acts when nothing runs", at("drain"), drained, "advance act"],
