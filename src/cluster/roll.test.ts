@@ -202,20 +202,16 @@ for (const [what, given, seen, expected] of CASES) {
 }
 
 test("a server that is done names its puppetservers that were left as they are", () => {
-  const seen = { ...WELL, ...started, apart: ["second"] };
   const left = 'its puppetserver "second" goes on as it was: restart it by hand';
-  for (const [note, noted] of [
-    ["", left],
-    ["2 requests still ran", `2 requests still ran; ${left}`],
-  ]) {
-    const { now, ...rest } = at("back");
-    assert.ok(now !== undefined);
-    const before = { ...rest, now: { ...now, note: note ?? "" } };
-    const action = planRoll(before, seen, NOW_MS);
-    assert.ok(action?.do === "finish");
-    assert.deepEqual(withAction(before, action, NOW_MS).done, [
-      { id: "s1", at: ago(0), note: noted },
-    ]);
+  for (const note of ["", "2 requests still ran"]) {
+    const now = { id: "s1", step: "back" as const, since: ago(1000), was: "old", note };
+    const action = planRoll(roll({ now }), { ...WELL, ...started, apart: ["second"] }, NOW_MS);
+    const noted = note === "" ? left : `${note}; ${left}`;
+    assert.deepEqual(action, {
+      do: "finish",
+      note: noted,
+      because: "edges send it requests again",
+    });
   }
 });
 
