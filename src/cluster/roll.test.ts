@@ -108,6 +108,13 @@ const CASES: [string, Roll, Partial<RollSeen>, string | undefined][] = [
   ],
   ["does nothing any more", roll({ end: { how: "done", at: "", because: "" } }), {}, undefined],
 
+  [
+    "says that it is driven while it waits for one that loads",
+    roll({ at: ago(120_000), until: ago(-1000) }),
+    { busyElsewhere: "s3" },
+    "renew",
+  ],
+
   ["waits until edges have followed", at("drain"), {}, undefined],
   ["waits for running requests", at("drain"), { ...drained, running: 2 }, undefined],
   ["acts when nothing runs", at("drain"), drained, "advance act"],
@@ -195,20 +202,16 @@ for (const [what, given, seen, expected] of CASES) {
 }
 
 test("a server that is done names its puppetservers that were left as they are", () => {
-  const seen = { ...WELL, ...started, apart: ["second"] };
   const left = 'its puppetserver "second" goes on as it was: restart it by hand';
-  for (const [note, noted] of [
-    ["", left],
-    ["2 requests still ran", `2 requests still ran; ${left}`],
-  ]) {
-    const { now, ...rest } = at("back");
-    assert.ok(now !== undefined);
-    const before = { ...rest, now: { ...now, note: note ?? "" } };
-    const action = planRoll(before, seen, NOW_MS);
-    assert.ok(action?.do === "finish");
-    assert.deepEqual(withAction(before, action, NOW_MS).done, [
-      { id: "s1", at: ago(0), note: noted },
-    ]);
+  for (const note of ["", "2 requests still ran"]) {
+    const now = { id: "s1", step: "back" as const, since: ago(1000), was: "old", note };
+    const action = planRoll(roll({ now }), { ...WELL, ...started, apart: ["second"] }, NOW_MS);
+    const noted = note === "" ? left : `${note}; ${left}`;
+    assert.deepEqual(action, {
+      do: "finish",
+      note: noted,
+      because: "edges send it requests again",
+    });
   }
 });
 

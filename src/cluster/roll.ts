@@ -117,13 +117,20 @@ export function rollTarget({ ids, done, now }: Roll): string | undefined {
 /** What is to be done now; undefined: to wait. */
 export function planRoll(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undefined {
   if (roll.end !== undefined) return undefined;
-  if (roll.now === undefined) return planNext(roll, seen, nowMs);
+  if (roll.now === undefined) {
+    return (
+      planNext(roll, seen, nowMs) ?? renewed(roll, nowMs, "whoever watches sees that it is driven")
+    );
+  }
   if (!seen.member) return { do: "finish", note: "it was removed", because: "it is no member" };
   const action = planStep(roll, roll.now, seen, nowMs);
   // An act may be refused each time: the drain must not end meanwhile, nor begin anew.
   if ((action !== undefined && action.do !== "act") || roll.now.step === "back") return action;
-  if (Date.parse(roll.until) - nowMs > DRIVEN_MS / 2) return action;
-  return { do: "renew", because: "it must not end while it is driven" };
+  return renewed(roll, nowMs, "it must not end while it is driven") ?? action;
+}
+
+function renewed({ until }: Roll, nowMs: number, because: string): RollAction | undefined {
+  return Date.parse(until) - nowMs > DRIVEN_MS / 2 ? undefined : { do: "renew", because };
 }
 
 function planNext(roll: Roll, seen: RollSeen, nowMs: number): RollAction | undefined {

@@ -79,6 +79,7 @@ export async function keepVip(
   const paths = vipPaths();
   const config = {
     addresses,
+    wanted: view.settings.virtualIps,
     memberId: node.id,
     self: node.address,
     peers: peers.map((member) => member.address),

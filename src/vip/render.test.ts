@@ -133,6 +133,23 @@ test("planRouterIds never gives two subnets of a cluster the same id", () => {
   );
 });
 
+test("a server that isn't on one of the subnets has the others' router ids all the same", () => {
+  const idOf = (address: string) =>
+    Object.values(planRouterIds({ ...CONFIG, addresses: addresses(address) }))[0];
+  const first = "10.88.0.10/24";
+  const second = Array.from({ length: 4096 }, (_, at) => `10.${at >> 8}.${at & 255}.10/24`).find(
+    (address) => address !== first && idOf(address) === idOf(first),
+  );
+  assert.ok(second !== undefined);
+  const wanted = [first, second];
+  const key = second.replace("/24", "");
+  const everywhere = planRouterIds({ ...CONFIG, addresses: addresses(...wanted) })[key];
+  assert.notEqual(everywhere, idOf(second), "it gives way to the first");
+  const text = renderKeepalived({ ...CONFIG, addresses: addresses(second), wanted });
+  assert.match(text, new RegExp(`virtual_router_id ${everywhere}$`, "m"));
+  assert.doesNotMatch(text, /10\.88\.0\.10\//);
+});
+
 test("priorityOf gives all members different priorities, whoever computes them", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.ipV4(), { minLength: 1, maxLength: 9 }), (members) => {

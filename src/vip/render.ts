@@ -14,6 +14,11 @@ export interface VipConfig {
   memberId: string;
   /** In the order of the cluster's settings, which is only ever appended to. */
   addresses: readonly VirtualAddress[];
+  /**
+   * All of the cluster's, in that order, also those that this server has no interface for: router
+   * ids must be the same on all servers. Default: `addresses`.
+   */
+  wanted?: readonly string[];
   /** This member's address, and those of the other servers; their order doesn't matter. */
   self: string;
   peers: readonly string[];
@@ -124,16 +129,23 @@ function checkInterface(name: string): string {
 function routerIds(config: VipConfig, groups: readonly Group[]): Map<string, number> {
   const ids = new Map<string, number>();
   const taken = new Set<number>();
-  for (const group of groups) {
-    const set = config.routerIds?.[group.key];
+  for (const key of new Set([...wantedKeys(config), ...groups.map((group) => group.key)])) {
+    const set = config.routerIds?.[key];
     if (set !== undefined && (!Number.isInteger(set) || set < 1 || set > ROUTER_IDS)) {
       throw new Fault("vip.config", `a virtual router id is 1 to ${ROUTER_IDS}, not ${set}`);
     }
-    const id = set ?? freeId(hashedId(config.routerIdSeed, group.key), taken);
+    const id = set ?? freeId(hashedId(config.routerIdSeed, key), taken);
     taken.add(id);
-    ids.set(group.key, id);
+    ids.set(key, id);
   }
   return ids;
+}
+
+/** The first address of each of the cluster's subnets, wherever this server is. */
+function wantedKeys(config: VipConfig): string[] {
+  const own = (config.wanted ?? []).filter((each) => parseCidr(each).family === isIP(config.self));
+  const addresses = own.map((address) => ({ address, interface: "any" }));
+  return groupAddresses({ ...config, addresses }).map(({ key }) => key);
 }
 
 function hashedId(seed: string, address: string): number {
