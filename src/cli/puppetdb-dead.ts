@@ -27,7 +27,12 @@ const Letter = z.object({
 });
 type Letter = z.infer<typeof Letter>;
 const Letters = z.object({ dead: z.array(Letter) });
-const Refused = z.object({ missing: z.array(z.string()).optional(), error: z.string().optional() });
+const Refused = z.object({
+  missing: z.array(z.string()).optional(),
+  error: z.string().optional(),
+  /** How many it was done with before it failed. */
+  done: z.int().optional(),
+});
 
 interface Flags {
   json?: boolean;
@@ -80,7 +85,7 @@ export function addPuppetdbDead(puppetdb: Command): void {
         `
   understudy puppetdb dead ${act} --all
 
-Exit code: 0 done, 1 refused or failed: nothing is done.`,
+Exit code: 0 done, 1 refused or failed: done with none, or with as many as it says.`,
       )
       .action(async (ids: string[], flags: Flags) => order(act, ids, flags));
   }
@@ -119,7 +124,9 @@ async function order(act: DeadOrder["act"], texts: string[], flags: Flags): Prom
   if (status !== 200) {
     const refused = Refused.parse(JSON.parse(text));
     if (refused.missing !== undefined) throw missing(refused.missing);
-    throw new Fault("puppetdb.dead-letters", `nothing is done: ${refused.error ?? text}`);
+    const { error = text, done = 0 } = refused;
+    const what = done === 0 ? "nothing is done" : `it is done with ${done}, not with the rest`;
+    throw new Fault("puppetdb.dead-letters", `${what}: ${error}`);
   }
   const { dead } = Letters.parse(JSON.parse(text));
   const many = dead.length === 1 ? "1 command" : `${dead.length} commands`;

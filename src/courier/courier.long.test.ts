@@ -83,6 +83,10 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     await couriers.start("s1.test");
     assert.equal(await couriers.command("s1.test", "a.test"), 200);
     assert.equal((await couriers.status("s1.test"))["singleCopies"], 1);
+    await couriers.kill("s1.test");
+    await couriers.start("s1.test");
+    const told = async () => (await couriers.status("s1.test"))["singleCopies"] === 1;
+    await until("it says so after a restart too", told, SOON);
     await couriers.start("s2.test");
     const copied = async () => (await couriers.status("s1.test"))["singleCopies"] === 0;
     await until("it has a second copy", copied, SOON);

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
+import { messageOf } from "../base/fault.ts";
 import { isoTime } from "../host/clock.ts";
 import type { Courier } from "./courier.ts";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -60,9 +61,13 @@ export async function serveDead(
   if (order.act === "retry" && stray !== undefined) {
     return answer(outgoing, 409, { error: `couriers know no PuppetDB ${stray.puppetdb} any more` });
   }
-  for (const letter of chosen) {
-    if (order.act === "retry") await dead.retry(letter);
-    else await dead.remove(letter);
+  for (const [done, letter] of chosen.entries()) {
+    try {
+      if (order.act === "retry") await dead.retry(letter);
+      else await dead.remove(letter);
+    } catch (error) {
+      return answer(outgoing, 500, { error: messageOf(error), done });
+    }
   }
   return answer(outgoing, 200, { dead: chosen.map(describe) });
 }

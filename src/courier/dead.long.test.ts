@@ -100,6 +100,35 @@ describe("couriers", { concurrency: true, timeout: 120_000 }, () => {
     assert.deepEqual(await names(), []);
   });
 
+  test("say how many refused commands they have tried again when the disk takes no more", async () => {
+    await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
+    const socket = join(couriers.folder, "own.sock");
+    couriers.more = { statusSocket: socket, spoolBytesMax: 1000 };
+    const toy = couriers.toy("s1.test");
+    toy.answer = () => ({ status: 400, body: "no" });
+    await couriers.start();
+    const body = { padding: "x".repeat(300) };
+    for (const [index, name] of ["a.test", "b.test"].entries()) {
+      const taken = async () => (await couriers.command("s1.test", name, { body })) === 200;
+      await until(`${name} is taken`, taken, SOON);
+      const refused = async () => (await lettersOf(socket)).length === index + 1;
+      await until(`${name} is refused`, refused, SOON);
+    }
+    toy.writable = false;
+    const held = async () => {
+      const { puppetdbs } = (await couriers.status("s1.test")) as { puppetdbs: { fit: boolean }[] };
+      return puppetdbs[0]?.fit === false;
+    };
+    await until("its PuppetDB takes nothing", held, SOON);
+    const { status, text } = await ask(socket, "/dead", { act: "retry", ids: [], all: true });
+    assert.equal(status, 500);
+    assert.equal((JSON.parse(text) as { done: number }).done, 1);
+    assert.deepEqual(
+      (await lettersOf(socket)).map(({ certname }) => certname),
+      ["b.test"],
+    );
+  });
+
   test("aren't held up by a command that its PuppetDB doesn't say anything of", async () => {
     await using couriers = await TestCouriers.make({ couriers: 1, puppetdbs: 1 });
     const toy = couriers.toy("s1.test");

@@ -1,6 +1,5 @@
-// Whether a target fails at everything: its own database is full, say. What it fails at then is none
-// of a command's fault, and no number of tries makes it one. The idea: it fails at different things,
-// and has taken nothing since.
+// Whether a target fails at everything: its own database is full, say. Then no command is at fault,
+// and no number of tries makes it so. The idea: it fails at different things, and takes nothing.
 
 import type { CommandHead } from "./command.ts";
 

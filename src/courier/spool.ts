@@ -86,7 +86,6 @@ export async function openSpool(folder: string, options: SpoolOptions = {}): Pro
 
 export class Spool {
   readonly #folder: string;
-  readonly #segmentBytes: number;
   readonly #options: SpoolOptions;
   readonly #segments: Segment[] = [];
   readonly #newest = new Map<string, Newest>();
@@ -97,7 +96,6 @@ export class Spool {
 
   constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder;
-    this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#options = options;
   }
 
@@ -278,8 +276,9 @@ export class Spool {
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {
+    const { bytesMax = Infinity, segmentBytes = SEGMENT_BYTES } = this.#options;
     const last = this.#last;
-    if (last.bytes >= this.#segmentBytes || last.count >= SEGMENT_COUNT_MAX) await this.#roll();
+    if (last.bytes >= segmentBytes || last.count >= SEGMENT_COUNT_MAX) await this.#roll();
     const segment = this.#last;
     const pieces: Buffer[] = [];
     const frames: Framed[] = [];
@@ -291,7 +290,6 @@ export class Spool {
       at += before + body.length;
       pieces.push(...frame);
     }
-    const { bytesMax = Infinity } = this.#options;
     if (this.bytes - segment.bytes + at > bytesMax) {
       const text = `the spool has ${this.bytes} bytes, and ${bytesMax} is its limit`;
       throw new Fault("courier.spool-full", text);
