@@ -13,7 +13,7 @@ import { revocationKey } from "./identity.ts";
 import { settleEdge } from "./loop.ts";
 import { observeEdge } from "./observe.ts";
 import { addRevokedToFile, confirmRevoked, readRevoked } from "./revocations.ts";
-import { edgeRuntime } from "./runtime.ts";
+import { askSocket, edgeRuntime } from "./runtime.ts";
 import { TestEdge } from "./testing/edge.ts";
 
 const CATALOG = "/puppet/v3/catalog/agent1.test";
@@ -268,6 +268,29 @@ describe("an edge", { concurrency: true, timeout: 240_000 }, () => {
       assert.equal(told.confirmed, false);
       assert.match(told.because, /^the list of revocations can't be written: /);
       assert.equal((await edge.ask(CATALOG)).status, 403);
+    });
+
+    test("confirmRevoked ends no former worker for a reload that takes the master's socket away meanwhile", async () => {
+      await using edge = await TestEdge.start({ puppetservers: 1 });
+      const real = edgeRuntime(edge.config);
+      const long = edge.ask(`${CATALOG}?id=long&gate=go`, { body: "x" });
+      await edge.begun("long");
+      await settle({ ...edge.config, memoryMiB: 600 });
+      const former = (await real.workers()).find((worker) => worker.former)?.pid;
+      let refused = 0;
+      const runtime = {
+        ...real,
+        async askWorker(pid: number, commands: readonly string[]) {
+          if (pid !== former || refused > 0) return real.askWorker(pid, commands);
+          refused += 1;
+          return askSocket(`${edge.folder}/nobody.sock`, "show acl");
+        },
+      };
+      const keys = [revocationKey(edge.pki.issuer, "b")];
+      const told = await confirmRevoked(runtime, edge.config.stateDir, keys);
+      assert.deepEqual([told.confirmed, told.ended, refused], [true, [], 1]);
+      await edge.open("go");
+      assert.equal((await long).status, 200);
     });
 
     test("confirmRevoked asks a worker again that became a former one while it was asked", async () => {

@@ -11,7 +11,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { makeFolder, readIfThere, syncFolder } from "../host/files.ts";
 import { edgePaths } from "./config.ts";
 import { REVOCATION_KEY } from "./identity.ts";
-import type { EdgeRuntime } from "./runtime.ts";
+import { type EdgeRuntime, isSilent } from "./runtime.ts";
 
 /** Commands in one line to a worker: HAProxy reads a line into one buffer. */
 const COMMANDS_MAX = 500;
@@ -149,19 +149,23 @@ async function tellWorkers(
     const open = workers.filter(({ pid }) => !settled.has(pid));
     if (open.length === 0) return outcome("");
     for (const { pid, former } of open) {
-      const missing = await tellWorker(runtime, pid, keys).catch(() => keys.length);
+      let silent = false;
+      const missing = await tellWorker(runtime, pid, keys).catch((error: unknown) => {
+        silent = isSilent(error);
+        return keys.length;
+      });
       if (missing === 0) {
         settled.add(pid);
-      } else if (former) {
-        end(pid);
-        ended.push(pid);
-        settled.add(pid);
-      } else {
-        const because = `worker ${pid} does not confirm ${missing} of ${keys.length}`;
-        // Once may be a reload.
-        if (failed.has(pid)) return outcome(because);
-        failed.add(pid);
+        continue;
       }
+      // Once may be a reload, which takes the master's socket away for a moment.
+      const isFirst = !failed.has(pid);
+      failed.add(pid);
+      if (isFirst && !(former && silent)) continue;
+      if (!former) return outcome(`worker ${pid} does not confirm ${missing} of ${keys.length}`);
+      end(pid);
+      ended.push(pid);
+      settled.add(pid);
     }
   }
   return outcome("HAProxy's workers come and go");

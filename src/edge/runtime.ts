@@ -12,6 +12,7 @@ import type { EdgeConfig } from "./config.ts";
 import { type EdgeWorker, parseWorkers } from "./parse.ts";
 
 const ASK_MS = 5000;
+const LATE = { code: "ETIMEDOUT" };
 
 /** The master's socket is away for a moment during each reload, a worker's never is. */
 const MASTER_AWAY_MS_MAX = 10_000;
@@ -36,7 +37,8 @@ export async function askSocket(socket: string, line: string, withinMs = ASK_MS)
       clearTimeout(timer);
       reject(new Fault("edge.unreachable", `HAProxy does not answer at ${socket}`, { cause }));
     };
-    const timer = setTimeout(() => fail(new Error(`no answer within ${withinMs} ms`)), withinMs);
+    const late = () => fail(Object.assign(new Error(`no answer within ${withinMs} ms`), LATE));
+    const timer = setTimeout(late, withinMs);
     connection.on("error", fail);
     connection.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
@@ -103,7 +105,16 @@ async function workersOf(paths: EdgePaths): Promise<EdgeWorker[]> {
 
 /** Whether nobody listens, rather than somebody who doesn't answer. */
 function isRefused(error: unknown): boolean {
-  const cause = error instanceof Fault ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = codeOf(error);
   return code === "ENOENT" || code === "ECONNREFUSED";
+}
+
+/** Whether somebody listens, and doesn't answer. */
+export function isSilent(error: unknown): boolean {
+  return codeOf(error) === LATE.code;
+}
+
+function codeOf(error: unknown): unknown {
+  const cause = error instanceof Fault ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause ? cause.code : undefined;
 }
