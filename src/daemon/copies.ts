@@ -17,6 +17,7 @@ import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { monotonicMs } from "../host/clock.ts";
+import type { Neighbours } from "./neighbours.ts";
 
 /** How long another server may take to say that it has a change on disk. */
 const COPY_MS = 3000;
@@ -48,7 +49,7 @@ export function startCopier(options: {
   keeper: Pick<ViewKeeper, "current">;
   peers: Pick<Peers, "call">;
   /** What the others say of their copies; undefined until they were asked. */
-  neighbours: { copies(): ReadonlyMap<string, CopyVerdict> | undefined };
+  neighbours: Pick<Neighbours, "copies" | "askAgain">;
   log: Log;
   signal: AbortSignal;
 }): Copier {
@@ -73,6 +74,11 @@ export function startCopier(options: {
   };
   let heard = false;
   const othersAgree = async () => {
+    if (judgeOthers(neighbours.copies()).is === "refused") {
+      // What etcd has may have been put right since that was said.
+      await neighbours.askAgain();
+      heard = false;
+    }
     if (!heard) {
       const said = () => judgeOthers(neighbours.copies()).is !== "unknown";
       const limits = { withinMs: WORD_MS, everyMs: WORD_POLL_MS, signal };

@@ -4,6 +4,7 @@
 import { isFault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { type Loop, startLoop } from "../base/loop.ts";
+import { shareNext } from "../base/share-next.ts";
 import { clockOffsetMs, type ClockStatus, judgeOffset, requireClock } from "../cluster/clock.ts";
 import type { Peers } from "../cluster/peer.ts";
 import { type CopyVerdict, LocalStatus } from "../cluster/status.ts";
@@ -31,6 +32,8 @@ export interface Neighbours {
    * What each server said lately of its copy of the record; undefined until all were asked once.
    */
   copies(): ReadonlyMap<string, CopyVerdict> | undefined;
+  /** Asks all once more; resolves when each has answered, or is silent. */
+  askAgain(): Promise<void>;
   /** How far this clock is off most clocks, milliseconds; undefined while nobody answers. */
   clockOffsetMs(): number | undefined;
   /** Whether it is about as most are; where nobody answers it is taken for right. */
@@ -64,33 +67,34 @@ export function createNeighbours(options: {
   /** Since when each is asked. */
   const asked = new Map<string, number>();
   const within = (ms: number) => [...seen].filter(([, { atMs }]) => monotonicMs() - atMs < ms);
+  const askAll = async (signal: AbortSignal) => {
+    const others = (keeper.current()?.members ?? []).filter((member) => member.id !== id);
+    for (const member of others) asked.set(member.id, asked.get(member.id) ?? monotonicMs());
+    for (const name of asked.keys()) {
+      if (!others.some((member) => member.id === name)) asked.delete(name);
+    }
+    await Promise.all(
+      others.map(async (member) => {
+        const sentMs = wallMs();
+        const said = await peers
+          .call(member.address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS, signal })
+          .catch(async (error: unknown) => {
+            if (isFault(error, "member.removed")) await options.onRemoved(member.id);
+            return undefined;
+          });
+        if (said === undefined) return;
+        const offsetMs = (sentMs + wallMs()) / 2 - said.wallMs;
+        seen.set(member.id, { atMs: monotonicMs(), offsetMs, copy: said.copy });
+      }),
+    );
+    begun = true;
+  };
   const loop = startLoop({
     name: "neighbours",
     everyMs: TICK_MS,
     log: options.log,
     signal: options.signal,
-    body: async (signal) => {
-      const others = (keeper.current()?.members ?? []).filter((member) => member.id !== id);
-      for (const member of others) asked.set(member.id, asked.get(member.id) ?? monotonicMs());
-      for (const name of asked.keys()) {
-        if (!others.some((member) => member.id === name)) asked.delete(name);
-      }
-      await Promise.all(
-        others.map(async (member) => {
-          const sentMs = wallMs();
-          const said = await peers
-            .call(member.address, "/v1/local", { answer: LocalStatus, withinMs: ASK_MS, signal })
-            .catch(async (error: unknown) => {
-              if (isFault(error, "member.removed")) await options.onRemoved(member.id);
-              return undefined;
-            });
-          if (said === undefined) return;
-          const offsetMs = (sentMs + wallMs()) / 2 - said.wallMs;
-          seen.set(member.id, { atMs: monotonicMs(), offsetMs, copy: said.copy });
-        }),
-      );
-      begun = true;
-    },
+    body: askAll,
   });
   const offsets = () =>
     within(CLOCK_MS).map(([id, { offsetMs }]) => ({ id, offsetMs: Math.round(offsetMs) }));
@@ -105,6 +109,7 @@ export function createNeighbours(options: {
       );
       return new Map(known.map(([name]) => [name, lately.has(name)]));
     },
+    askAgain: shareNext(async () => askAll(options.signal)),
     copies: () => (begun ? copiesOf(within(CLOCK_MS)) : undefined),
     clockOffsetMs: ownOffsetMs,
     clockIsRight: () => judgeOffset(ownOffsetMs() ?? 0) !== "wrong",
