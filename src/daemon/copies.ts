@@ -3,7 +3,7 @@
 
 import { HasCopyAnswer } from "../api/member-app.ts";
 import type { Log } from "../base/log.ts";
-import { pause, until } from "../base/retry.ts";
+import { until } from "../base/retry.ts";
 import { shareNext } from "../base/share-next.ts";
 import { startFollower } from "../ca/follow.ts";
 import { recordOlder } from "../ca/follow-plan.ts";
@@ -16,7 +16,6 @@ import { serversOf } from "../cluster/view.ts";
 import type { ViewKeeper } from "../cluster/view-keeper.ts";
 import { quorumOf } from "../etcd/voters.ts";
 import type { Etcd } from "../etcd/types.ts";
-import { monotonicMs } from "../host/clock.ts";
 import type { Neighbours } from "./neighbours.ts";
 
 /** How long another server may take to say that it has a change on disk. */
@@ -42,6 +41,12 @@ export interface Copier {
   problem(): string;
 }
 
+/** Who waits for the copy here to have a revision. */
+interface Waiter {
+  revision: number;
+  wake: () => void;
+}
+
 export function startCopier(options: {
   journal: Journal;
   etcd: Etcd;
@@ -54,22 +59,25 @@ export function startCopier(options: {
   signal: AbortSignal;
 }): Copier {
   const { journal, etcd, node, keeper, peers, neighbours, log, signal } = options;
-  let waiters: (() => void)[] = [];
+  const waiters = new Set<Waiter>();
+  // A crowd that enrols waits for as many revisions: each is woken by its own.
   const onApplied = () => {
-    for (const wake of waiters) wake();
-    waiters = [];
+    for (const { revision, wake } of waiters) if (holds(revision)) wake();
   };
   const follower = startFollower({ etcd, journal, member: node, onApplied, log, signal });
 
   // A copy of another history has its revisions too.
   const holds = (revision: number) => follower.isSame() && journal.appliedRevision() >= revision;
+  signal.addEventListener("abort", () => waiters.forEach(({ wake }) => wake()), { once: true });
   const has = async (revision: number) => {
-    const endMs = monotonicMs() + COPY_MS;
-    while (!holds(revision) && monotonicMs() < endMs && !signal.aborted) {
-      const woken = new AbortController();
-      waiters.push(() => woken.abort());
-      await pause(Math.max(1, endMs - monotonicMs()), AbortSignal.any([signal, woken.signal]));
-    }
+    if (holds(revision) || signal.aborted) return holds(revision);
+    const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
+    const waiter = { revision, wake };
+    const timer = setTimeout(wake, COPY_MS);
+    waiters.add(waiter);
+    await woken;
+    waiters.delete(waiter);
+    clearTimeout(timer);
     return holds(revision);
   };
   let heard = false;
