@@ -18,6 +18,7 @@ import { createQueue, type Queue, type QueueState } from "./directory-queue.ts";
 import { combineJobs, type DirectoryJob } from "./directory-jobs.ts";
 import { renderInventoryLine, serialsIn, type InventoryLine } from "./inventory.ts";
 import { caLayout, FILE_MODE, FOLDER_MODE, type CaLayout } from "./layout.ts";
+import { inForeground } from "./pieces.ts";
 import type { Serial } from "./serial.ts";
 
 /** Files written at once; each costs an fsync. */
@@ -161,7 +162,8 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {
-  return serialsIn((await readIfThere(path)) ?? "");
+  const text = (await readIfThere(path)) ?? "";
+  return inForeground((next) => serialsIn(text, next));
 }
 
 async function ensureFolder(folder: string, options: WriteOptions): Promise<void> {

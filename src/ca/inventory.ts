@@ -1,6 +1,7 @@
 // inventory.txt: one line for each certificate ever issued, only appended to.
 // Stock's tools split on single spaces and want exactly four columns.
 
+import type { Next } from "./pieces.ts";
 import { renderSerial, serialOf, type Serial } from "./serial.ts";
 
 export interface InventoryLine {
@@ -42,10 +43,22 @@ export function parseInventory(text: string): {
   return { lines, odd };
 }
 
+/** Takes the lines of a long `text` in pieces, so that others have their turn in between. */
+export async function takeLines(
+  text: string,
+  next: Next,
+  take: (line: InventoryLine) => void,
+): Promise<void> {
+  for (const { line } of linesOf(text)) {
+    await next();
+    if (line !== undefined) take(line);
+  }
+}
+
 /** The serials of the lines of `text`: all that is kept of a hundred thousand. */
-export function serialsIn(text: string): Set<Serial> {
+export async function serialsIn(text: string, next: Next): Promise<Set<Serial>> {
   const serials = new Set<Serial>();
-  for (const { line } of linesOf(text)) if (line !== undefined) serials.add(line.serial);
+  await takeLines(text, next, ({ serial }) => serials.add(serial));
   return serials;
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../base/log.ts";
-import { ByteKeeper, createTextKeeper } from "./kept.ts";
+import { ByteKeeper, createTextKeeper, type Place } from "./kept.ts";
 
 const MEGABYTE = 1024 * 1024;
 
@@ -15,8 +15,11 @@ function keepAndCompare(keeper: ByteKeeper): void {
     (length) => randomBytes(length),
   );
   const places = all.map((bytes) => keeper.keep(bytes.toString("base64"), "base64"));
-  for (const [index, place] of places.entries()) {
-    assert.ok(keeper.read(place).equals(all[index] ?? Buffer.alloc(0)), `number ${index}`);
+  const backwards = [...places.entries()].reverse();
+  for (const read of [(place: Place) => keeper.read(place), keeper.reader()]) {
+    for (const [index, place] of [...places.entries(), ...backwards]) {
+      assert.ok(read(place).equals(all[index] ?? Buffer.alloc(0)), `number ${index}`);
+    }
   }
   assert.equal(keeper.read(keeper.keep("zwölf ☂", "utf8")).toString(), "zwölf ☂");
 }
@@ -29,6 +32,26 @@ void test("ByteKeeper gives back what it keeps, in memory or on disk", async (t)
   keepAndCompare(onDisk);
   assert.deepEqual(await readdir(folder), []);
   onDisk.close();
+});
+
+void test("ByteKeeper's reader gives small texts, forwards, backwards, and those kept meanwhile", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "understudy-kept-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const keeper = new ByteKeeper(folder);
+  t.after(() => keeper.close());
+  const textOf = (number: number) => `text ${number} `.repeat(90);
+  const keep = (count: number) =>
+    Array.from({ length: count }, (_, number) => keeper.keep(textOf(number), "utf8"));
+  const places = keep(3000);
+  const read = keeper.reader();
+  for (const [number, place] of places.entries()) {
+    assert.equal(read(place).toString(), textOf(number));
+    // Further pieces go to the scratch file meanwhile.
+    if (number % 500 === 0) keep(500);
+  }
+  for (const [number, place] of [...places.entries()].reverse()) {
+    assert.equal(read(place).toString(), textOf(number));
+  }
 });
 
 void test("ByteKeeper hands out bytes that stay what they are when more is kept", () => {

@@ -8,6 +8,9 @@ import { openScratch, type Scratch } from "../host/scratch.ts";
 /** Bytes of one piece: hundreds of certificates. */
 const PIECE_BYTES = 1024 * 1024;
 
+/** Bytes that a list reads of the scratch file at once: dozens of texts that follow each other. */
+const AHEAD_BYTES = 64 * 1024;
+
 /** Where some bytes are kept: in a piece, from one of its bytes to another. */
 export interface Place {
   piece: number;
@@ -59,6 +62,25 @@ export class ByteKeeper {
     if (bytes !== undefined) return bytes.subarray(from, to);
     if (this.#scratch === undefined) throw new Error("what was kept has been closed");
     return this.#scratch.read(piece * PIECE_BYTES + from, to - from);
+  }
+
+  /** A `read` for many places, most of which follow each other: it reads the file some way ahead. */
+  reader(): (place: Place) => Buffer {
+    let ahead: { piece: number; from: number; bytes: Buffer } = {
+      piece: -1,
+      from: 0,
+      bytes: Buffer.alloc(0),
+    };
+    return (place) => {
+      const { piece, from, to } = place;
+      if (this.#pieces[piece] !== undefined) return this.read(place);
+      const isThere = piece === ahead.piece && from >= ahead.from;
+      if (!isThere || to > ahead.from + ahead.bytes.length) {
+        const end = Math.max(to, Math.min(from + AHEAD_BYTES, PIECE_BYTES));
+        ahead = { piece, from, bytes: this.read({ piece, from, to: end }) };
+      }
+      return ahead.bytes.subarray(from - ahead.from, to - ahead.from);
+    };
   }
 
   close(): void {

@@ -161,9 +161,10 @@ export class Mirror {
     return typeof serials === "string" ? [serials] : serials;
   }
 
-  /** A text about a certificate that takes its time to make: it is made once, and kept. */
-  textOf(row: CertRow, make: (row: CertRow) => string): Buffer {
-    return this.#bytes.read(this.keepText(row, make));
+  /** Gives a text about each of many certificates that takes its time to make: once, and kept. */
+  textReader(make: (row: CertRow) => string): (row: CertRow) => Buffer {
+    const read = this.#bytes.reader();
+    return (row) => read(this.keepText(row, make));
   }
 
   /** Makes that text if it isn't kept yet. */

@@ -4,8 +4,13 @@
 import { setImmediate } from "node:timers/promises";
 import { monotonicMs } from "../host/clock.ts";
 
-/** How long others have to wait for a piece, milliseconds. */
+/** How long others have to wait for a piece that somebody else waits for, milliseconds. */
 const PIECE_MS = 5;
+/**
+ * For one of what can wait. A long answer is sent in some hundred turns, so a list that is done
+ * would come this many times as late.
+ */
+const BACKGROUND_PIECE_MS = 1;
 
 /** To be awaited between two small steps: lets others have their turn when a piece is over. */
 export type Next = () => Promise<void> | undefined;
@@ -17,7 +22,7 @@ let running = 0;
 export async function inForeground<T>(work: (next: Next) => Promise<T>): Promise<T> {
   running += 1;
   try {
-    return await work(createNext(() => false));
+    return await work(createNext(PIECE_MS, () => false));
   } finally {
     running -= 1;
   }
@@ -25,7 +30,7 @@ export async function inForeground<T>(work: (next: Next) => Promise<T>): Promise
 
 /** Does what can wait. */
 export async function inBackground<T>(work: (next: Next) => Promise<T>): Promise<T> {
-  return work(createNext(() => running > 0));
+  return work(createNext(BACKGROUND_PIECE_MS, () => running > 0));
 }
 
 /**
@@ -40,12 +45,12 @@ export function createTurns(): () => Promise<void> {
   };
 }
 
-function createNext(mustWait: () => boolean): Next {
-  let endMs = monotonicMs() + PIECE_MS;
+function createNext(pieceMs: number, mustWait: () => boolean): Next {
+  let endMs = monotonicMs() + pieceMs;
   const rest = async () => {
     do await setImmediate();
     while (mustWait());
-    endMs = monotonicMs() + PIECE_MS;
+    endMs = monotonicMs() + pieceMs;
   };
   return () => (monotonicMs() < endMs ? undefined : rest());
 }

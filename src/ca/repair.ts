@@ -98,7 +98,8 @@ export async function planRepair(
 
 /** The lines that the inventory at `path` lacks, by serial. */
 async function lackingLines(mirror: Mirror, path: string): Promise<InventoryLine[]> {
-  const there = serialsIn((await readIfThere(path)) ?? "");
+  const text = (await readIfThere(path)) ?? "";
+  const there = await inBackground((next) => serialsIn(text, next));
   const lacking = [...mirror.tables.certs.names()].filter((serial) => !there.has(serial)).sort();
   return lacking.flatMap((serial) => inventoryLine(mirror, serial) ?? []);
 }

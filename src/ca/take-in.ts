@@ -15,9 +15,10 @@ import type { PublishedCrl } from "./crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames } from "./directory-state.ts";
-import { parseInventory, serialsIn, type InventoryLine } from "./inventory.ts";
+import { serialsIn, takeLines, type InventoryLine } from "./inventory.ts";
 import { isIssuedBy } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
+import { inBackground } from "./pieces.ts";
 import { certKey, crlKey, encodeValue, nameKey, type CertValue } from "./record.ts";
 import { serialOf, type Serial } from "./serial.ts";
 import { putAll, type Put } from "./store.ts";
@@ -69,7 +70,8 @@ export async function isEdited(core: Core): Promise<boolean> {
   const strange = (name: string) =>
     !mirror.tables.names.has(name) && !unknown.includes(layout.signedFile(name));
   if ((await pemNames(layout.signed)).some(strange)) return true;
-  const there = serialsIn((await readIfThere(layout.inventory)) ?? "");
+  const text = (await readIfThere(layout.inventory)) ?? "";
+  const there = await inBackground((next) => serialsIn(text, next));
   if ([...there].some((serial) => !mirror.tables.certs.has(serial))) return true;
   const crl = await readBytesIfThere(layout.crl);
   const published = publisher.crl();
@@ -105,8 +107,13 @@ async function findStrays(core: Core, unknown: readonly string[]): Promise<Stray
     if (certificate === undefined || !isIssuedBy(certificate, core.issuer())) return;
     certificates.push({ file: basename(path, ".pem"), certificate });
   });
-  const { lines } = parseInventory((await readIfThere(layout.inventory)) ?? "");
-  return { certificates, lines: lines.filter(({ serial }) => !certs.has(serial)) };
+  const text = (await readIfThere(layout.inventory)) ?? "";
+  const lines: InventoryLine[] = [];
+  const take = (line: InventoryLine) => {
+    if (!certs.has(line.serial)) lines.push(line);
+  };
+  await inBackground((next) => takeLines(text, next, take));
+  return { certificates, lines };
 }
 
 function readOne(pem: Buffer): Certificate | undefined {

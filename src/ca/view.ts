@@ -58,13 +58,14 @@ export function* statusTexts(mirror: Mirror, state?: CertState): Generator<Buffe
     }
   }
   if (state === "requested") return;
+  const textOf = mirror.textReader(restOf);
   for (const name of having) {
     const row = currentOf(mirror, name);
     if (row === undefined) continue;
     const its: CertState = revoked.has(row.serial) ? "revoked" : "signed";
     if ((state ?? its) !== its) continue;
     const changing = JSON.stringify({ name, state: its }).replace(/}$/, ",");
-    yield Buffer.concat([Buffer.from(changing), mirror.textOf(row, restOf)]);
+    yield Buffer.concat([Buffer.from(changing), textOf(row)]);
   }
 }
 
