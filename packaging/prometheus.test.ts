@@ -139,11 +139,13 @@ test("alerts fire when they should, and not when all is well", async () => {
     // One that is missed now and then.
     values(`up{${on("s3")},job="understudy"}`, "1 0 0 1 ".repeat(16)),
     values(`up{${on("s4")},job="other"}`, "0x60"),
+    values(`understudy_disk_nearly_full{${on("s1")},folder="/srv"}`, "0x60"),
   ];
   const broken = [
     ...well.filter(({ series }) => !/held|edge_up.*s2|edge_crl_number.*s2|up.*s3/.test(series)),
     values(`up{${on("s3")},job="understudy"}`, "1x20 0x40"),
     values(`understudy_edge_up{${on("s2")}}`, "0x60"),
+    values(`understudy_disk_nearly_full{${on("s2")},folder="/srv"}`, "1x60"),
     values(`understudy_edge_crl_number{${on("s2")}}`, "6x60"),
   ];
   const expected: [string, object][] = [
@@ -161,6 +163,13 @@ test("alerts fire when they should, and not when all is well", async () => {
     [
       "UnderstudyEdgeBehind",
       fires({ instance: "s2" }, "The edge of s2 lacks a revocation: understudy status"),
+    ],
+    [
+      "UnderstudyDiskNearlyFull",
+      fires(
+        { severity: "warning", instance: "s2", folder: "/srv" },
+        "The disk of /srv on s2 is nearly full: df -h, df -i",
+      ),
     ],
     [
       "UnderstudyNoAddress",

@@ -19,6 +19,7 @@ import { type Alerts, type AlertsHost, createAlerts, startAlertLoops } from "./d
 import { caStatus } from "./daemon/ca.ts";
 import { readClusterStatus } from "./daemon/cluster-status.ts";
 import { type Core, createCore, createServer, requireCa, type ServerParts } from "./daemon/core.ts";
+import { createDisks } from "./daemon/disks.ts";
 import { drillActs } from "./daemon/drill-acts.ts";
 import { startDrillSchedule } from "./daemon/drill-schedule.ts";
 import { createExpiryWatch, type ExpiryWatch } from "./daemon/expiry-watch.ts";
@@ -65,6 +66,7 @@ async function assemble(log: Log, stop: AbortController) {
   const server = core.journal && (await createServer(core, await core.journal));
   const membership = membershipOf(core, server, async () => status());
   const expiry = expiryWatchOf(core, server);
+  const disks = createDisks(core);
   const leadership = createLeadership(core.etcd, core.node.id);
   const leads = () => leadership.holds();
   const hooks = startHooks({ ...core, id: core.node.id, leads });
@@ -84,6 +86,7 @@ async function assemble(log: Log, stop: AbortController) {
       probe: () => server?.probe.status(),
       clock: () => core.neighbours.clock(),
       expiries: () => expiry.expiries(),
+      disks: () => disks.status(),
       alerts: () => alerts?.status(),
       problems: () => [...problemsOf(core, server), ...[hooks, alerts].flatMap(problemsIn)],
     });
@@ -94,7 +97,7 @@ async function assemble(log: Log, stop: AbortController) {
   const acts = drillActs(core);
   const shared = { membership, local, acts };
   const commands = commandsOf(core, server, { ...shared, status, hooks, leads });
-  core.loops.push(...startMemberLoops(core, expiry, leads));
+  core.loops.push(disks.loop, ...startMemberLoops(core, expiry, leads));
   if (server !== undefined) {
     core.loops.push(...startServerLoops(core, server, leadership));
     core.loops.push(

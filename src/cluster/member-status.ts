@@ -2,6 +2,7 @@
 
 import { QUOTA_BYTES } from "../etcd/server.ts";
 import { clockWarning } from "./clock.ts";
+import { diskWarnings } from "./disk-status.ts";
 import { ejectionWarnings } from "./ejection-status.ts";
 import { isVoting, type LocalStatus, type MemberAnswer } from "./status.ts";
 import { type Warning, warning, type WarningKind } from "./warning.ts";
@@ -36,6 +37,7 @@ export function memberWarnings(answer: MemberAnswer, nowMs: number): Warning[] {
   if (local.etcd.dbSizeBytes > QUOTA_BYTES * NEARLY_FULL) {
     add("etcd-full", `${id}'s etcd has a nearly full database: understudy member compact`);
   }
+  warnings.push(...diskWarnings(id, local.disks ?? []));
   warnings.push(...ejectionWarnings(local));
   if (local.edge?.active === false) add("edge-down", `${id}'s edge is down: ${local.edge.because}`);
   for (const { name, unfit } of answer.member.backends) {

@@ -35,6 +35,10 @@ const FULL = local("s1", {
     load: { slot: 1, now: 1.5, past: [] },
     backends: [row("s1"), row("s2", { state: "down" })],
   }),
+  disks: [
+    { folder: "/a", freeBytes: 4e9, sizeBytes: 1e11 },
+    { folder: "/b", freeBytes: 6e9, sizeBytes: 1e11, files: { free: 9e6, all: 1e7 } },
+  ],
   history: { waiting: 3 },
   clock: { offsetMs: -1500, others: [{ id: "s2", offsetMs: 250 }] },
   expiries: [
@@ -94,6 +98,9 @@ test("renderMetrics gives each metric its help, its type and its values", () => 
     "understudy_edge_replays_total 7",
     "understudy_clock_offset_seconds -1.5",
     'understudy_clock_difference_seconds{member="s2"} 0.25',
+    'understudy_disk_free_bytes{folder="/b"} 6000000000',
+    'understudy_disk_nearly_full{folder="/a"} 1',
+    'understudy_disk_nearly_full{folder="/b"} 0',
     'understudy_puppetserver_up{puppetserver="s2"} 0',
     'understudy_expiry_timestamp_seconds{kind="leaf",what="a \\"name\\"\\\\\\n"} 1767225601',
     "understudy_courier_single_copies 2",

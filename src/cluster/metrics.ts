@@ -1,6 +1,7 @@
 // What a member says of itself as metrics, in Prometheus's text format. Pure. Every label has few
 // values: members, PuppetDBs, receivers, addresses; never agents.
 
+import { judgeDisk } from "./disk-status.ts";
 import type { LocalStatus } from "./status.ts";
 
 type Labels = Record<string, string>;
@@ -22,6 +23,7 @@ const gauge = (name: string, help: string, values: Metric["values"]): Metric => 
 });
 const seconds = (ms: number) => ms / 1000;
 const backends = (status: LocalStatus) => status.edge?.backends ?? [];
+const disks = (status: LocalStatus) => status.disks ?? [];
 const puppetdbs = (status: LocalStatus) => status.courier?.puppetdbs ?? [];
 const lastSync = (status: LocalStatus) => status.courier?.sync?.last;
 const receivers = (status: LocalStatus) => status.courier?.receivers ?? [];
@@ -45,6 +47,15 @@ export const METRICS: readonly Metric[] = [
   ),
   gauge("clock_difference_seconds", "How far this clock is off that member's.", ({ clock }) =>
     (clock?.others ?? []).map(({ id, offsetMs }) => [{ member: id }, seconds(offsetMs)]),
+  ),
+  gauge("disk_free_bytes", "What may still be written where that folder lies.", (s) =>
+    disks(s).map(({ folder, freeBytes }) => [{ folder }, freeBytes]),
+  ),
+  gauge("disk_size_bytes", "Size of the file system where that folder lies.", (s) =>
+    disks(s).map(({ folder, sizeBytes }) => [{ folder }, sizeBytes]),
+  ),
+  gauge("disk_nearly_full", "1 where that has little room left, or few inodes.", (s) =>
+    disks(s).map((disk) => [{ folder: disk.folder }, Number(judgeDisk(disk) !== "")]),
   ),
   gauge("history_waiting_entries", "What this member has yet to tell in the record.", (s) =>
     one(s.history?.waiting),

@@ -8,6 +8,7 @@ import { ApiStatus } from "./api-status.ts";
 import { capacityWarnings } from "./capacity.ts";
 import { ClockStatus } from "./clock.ts";
 import { CourierStatus, courierWarnings } from "./courier-status.ts";
+import { DiskStatus } from "./disk-status.ts";
 import { poisonWarnings, revocationWarnings } from "./edge-status.ts";
 import { Expiry, expiryWarnings } from "./expiry.ts";
 import { puppetserverWarnings, sumPuppetservers } from "./puppetservers.ts";
@@ -134,6 +135,8 @@ export const LocalStatus = z.object({
     .optional(),
   /** Whether its durable copy of the record follows what etcd has; absent: it keeps none. */
   copy: CopyVerdict.optional(),
+  /** Its file systems; absent: a version that looks at none. */
+  disks: z.array(DiskStatus).optional(),
   /** The courier for PuppetDB, where one is to run. */
   courier: CourierStatus.optional(),
   /** How far clocks are apart, as this member finds. */

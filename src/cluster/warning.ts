@@ -29,6 +29,7 @@ export const WARNING_KINDS = {
   "clock-wrong": "critical",
   "courier-down": "critical",
   "courier-single-copies": "warning",
+  "disk-nearly-full": "warning",
   "drain-forgotten": "warning",
   "drain-keeps-address": "warning",
   "edge-behind": "critical",

@@ -28,6 +28,7 @@ export interface LocalParts {
   edge: () => LocalStatus["edge"] | undefined;
   ca: () => LocalStatus["ca"] | undefined;
   copy: () => LocalStatus["copy"] | undefined;
+  disks: () => NonNullable<LocalStatus["disks"]>;
   courier: () => Promise<LocalStatus["courier"]>;
   clock: () => ClockStatus;
   history: { waiting(): number };
@@ -76,6 +77,7 @@ export async function readLocalStatus(parts: LocalParts): Promise<LocalStatus> {
     ...(edge === undefined ? {} : { edge }),
     ...(ca === undefined ? {} : { ca }),
     ...(copy === undefined ? {} : { copy }),
+    disks: parts.disks(),
     ...withCourier(await courier),
     clock: parts.clock(),
     history: { waiting: parts.history.waiting() },
