@@ -40,6 +40,8 @@ export async function tryRun(
   if (program === undefined) throw new Fault("host.not-started", "an empty command line");
   const child = spawn(program, args, {
     stdio: ["pipe", "pipe", "pipe"],
+    // Away from the terminal: of Ctrl-C, and of its own end, that tells all programs in it.
+    detached: true,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
