@@ -5,6 +5,7 @@ import { Fault } from "../base/fault.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import { readPuppetLayout } from "../host/puppet-layout.ts";
+import { beAlone } from "../setup/alone.ts";
 import { EjectPlan } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { type EjectOutcome, ejectSteps, isEjected, requireFit } from "../setup/eject.ts";
@@ -50,6 +51,7 @@ Exit code: 0 done, or it was done before; 1 refused or failed; 3 done, but a ser
 
 async function eject(flags: EjectFlags, output: Output): Promise<void> {
   requireRoot();
+  if (flags.dryRun !== true) await beAlone();
   const alone = flags.alone === true;
   const node = await requireNodeFile();
   const plan = await callDaemon("POST", "/v1/eject/plan", { body: { alone }, answer: EjectPlan });

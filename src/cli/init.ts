@@ -5,6 +5,7 @@ import { type Survey, surveyAuthority } from "../ca/import.ts";
 import { PATHS } from "../host/paths.ts";
 import { AltName, Certname, IpAddress, Network, Settings, VirtualIp } from "../cluster/schema.ts";
 import { readNodeFile } from "../cluster/node-file.ts";
+import { beAlone } from "../setup/alone.ts";
 import { CreatedToken } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { initNode, initSteps } from "../setup/init.ts";
@@ -68,6 +69,7 @@ export function addInit(program: Command): void {
     .action(async (flags: InitFlags) => {
       const output = createOutput(flags.json === true);
       requireRoot();
+      if (flags.dryRun !== true) await beAlone();
       const puppet = await lookForPuppet();
       const kept = await readNodeFile();
       const certname = kept?.id ?? (await certnameOf(puppet));

@@ -9,6 +9,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { ClusterStatus } from "../cluster/status.ts";
 import { parseToken } from "../cluster/token.ts";
 import { PORTS } from "../host/paths.ts";
+import { beAlone } from "../setup/alone.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { askAdmission, checkJoinable, joinSteps } from "../setup/join.ts";
 import { certnameOf, lookForPuppet, observeHost } from "../setup/observe.ts";
@@ -51,6 +52,7 @@ export function addJoin(program: Command): void {
       const url = readUrl(urlText);
       const tokenText = await readToken(flags, output);
       const token = parseToken(tokenText);
+      await beAlone();
       const { role } = token;
       const puppet = await lookForPuppet();
       const id = await certnameOf(puppet);

@@ -6,6 +6,7 @@ import { renderTable } from "../base/table.ts";
 import { stateOf } from "../cluster/member-rows.ts";
 import { ClusterStatus } from "../cluster/status.ts";
 import { wallMs } from "../host/clock.ts";
+import { beAlone } from "../setup/alone.ts";
 import { RemovalDone, RemovalPlan, RoomAnswer, VotersAnswer } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { leave } from "../setup/leave.ts";
@@ -13,6 +14,7 @@ import { tellPlanning } from "../setup/tell-planning.ts";
 import { confirm } from "./confirm.ts";
 import { copyLines } from "./copies.ts";
 import { createOutput, EXIT } from "./output.ts";
+import { requireRoot } from "./pass-preflight.ts";
 
 /** A living voter is replaced first. */
 const REMOVE_MS = 240_000;
@@ -132,6 +134,8 @@ export function addMember(program: Command): void {
     )
     .action(async (flags: RemoveFlags) => {
       const output = createOutput(flags.json === true);
+      requireRoot();
+      await beAlone();
       const { lines, removal } = await leave({
         confirm: (plan, id) => confirm(plan, id, flags, output),
         progress: (line) => output.progress(line),

@@ -12,6 +12,7 @@ import type { ClusterStatus } from "../cluster/status.ts";
 import { renderSync } from "../cluster/sync-status.ts";
 import { wallMs } from "../host/clock.ts";
 import { findPuppet, readPuppetLayout } from "../host/puppet-layout.ts";
+import { beAlone } from "../setup/alone.ts";
 import { Done, type PuppetdbMark } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
 import { describeEnable, disableSteps, enableSteps, planEnable } from "../setup/puppetdb.ts";
@@ -104,6 +105,7 @@ export function addPuppetdb(program: Command): void {
 async function enable(flags: Flags): Promise<void> {
   const output = createOutput(flags.json === true);
   requireRoot();
+  if (flags.dryRun !== true) await beAlone();
   const node = await requireNodeFile();
   const layout = await readPuppetLayout();
   if (flags.withoutPuppetdb === true && flags.sharedDatabase === true) {
@@ -140,6 +142,7 @@ async function enable(flags: Flags): Promise<void> {
 async function disable(flags: Flags): Promise<void> {
   const output = createOutput(flags.json === true);
   requireRoot();
+  if (flags.dryRun !== true) await beAlone();
   const node = await requireNodeFile();
   const steps = disableSteps({ layout: await findPuppet(), node }, flags.force === true);
   if (flags.dryRun === true) {
