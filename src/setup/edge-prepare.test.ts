@@ -26,6 +26,15 @@ test("decideStart lets an edge that is alone wait where the cluster is set so, a
   assert.match(decision.says, /^<3>.*takes no agents yet \(isolated-edge: refuse\).*no answer/);
 });
 
+test("decideStart doesn't blame the record for a full disk, which takes no revocation in", () => {
+  const problem = "ENOSPC: no space left on device, write";
+  for (const isolatedEdge of ["serve", "refuse"] as const) {
+    const decision = decideStart({ ...alone, problem, isolatedEdge });
+    assert.ok(decision.do !== "stand-down");
+    assert.match(decision.says, /the newest revocations can't be taken in: ENOSPC/);
+  }
+});
+
 test("decideStart has a removed member stand down, whatever the setting", () => {
   for (const isolatedEdge of ["serve", "refuse"] as const) {
     assert.deepEqual(decideStart({ ...alone, removed: true, isolatedEdge }), { do: "stand-down" });

@@ -104,7 +104,7 @@ export function decideStart(known: {
     return { do: "start", says: "<6>the edge starts with all revocations of the record" };
   }
   if (removed) return { do: "stand-down" };
-  const because = `the record can't be read: ${problem}`;
+  const because = `the newest revocations can't be taken in: ${problem}`;
   if (isolatedEdge === "serve") {
     return { do: "start", says: `<4>the edge starts with the revocations it has: ${because}` };
   }
