@@ -21,6 +21,12 @@ import { BodyTooLong, readBody } from "../base/read-body.ts";
 /** A client that says nothing for so long is let go, milliseconds. */
 const SILENT_MS = 60_000;
 /**
+ * How long clients are told to keep a connection that they don't use, and how much longer it is
+ * there, milliseconds. Puppet's own limit; short, since at the end the courier waits for it.
+ */
+const KEPT_MS = 4000;
+const KEPT_LONGER_MS = 1000;
+/**
  * How long queries wait for a PuppetDB that is fit, from when there was none: a courier that has
  * just started hasn't looked yet, and one that moves takes a moment. Below the terminus's own 30 s.
  */
@@ -54,7 +60,8 @@ export function createClientDoor(courier: Courier, options: ClientDoorOptions): 
   const allowed = new Set(options.allow);
   const patience: Patience = { sinceMs: undefined };
   const tls = { cert, key, ca, crl, requestCert: true, rejectUnauthorized: true };
-  const server = createServer({ ...tls, keepAliveTimeout: SILENT_MS }, (incoming, outgoing) => {
+  const kept = { keepAliveTimeout: KEPT_MS, keepAliveTimeoutBuffer: KEPT_LONGER_MS };
+  const server = createServer({ ...tls, ...kept }, (incoming, outgoing) => {
     serve(courier, { allowed, patience }, incoming, outgoing).catch((error: unknown) => {
       log.warn("a client's request failed", { why: messageOf(error) });
       if (outgoing.headersSent) outgoing.destroy();

@@ -4,11 +4,11 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Server as TlsServer } from "node:https";
-import type { ListenOptions, Socket } from "node:net";
+import { type ListenOptions, Server as NetServer, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { z } from "zod";
 import { messageOf } from "../base/fault.ts";
-import { pause } from "../base/retry.ts";
+import { pause, until } from "../base/retry.ts";
 import type { CourierConfig } from "./config.ts";
 import type { Courier } from "./courier.ts";
 import { answerSync } from "./sync/door.ts";
@@ -25,6 +25,8 @@ export const FAILED_RUNS_PATH = "/failed-runs";
 /** How long those who are being answered are waited for at the end, milliseconds. */
 const DRAIN_MS = 10_000;
 const LOOK_MS = 50;
+/** How long a client takes at most from its connection to its request, milliseconds. */
+const FRESH_MS = 1000;
 
 type Place = ListenOptions | { fd: number };
 
@@ -96,6 +98,35 @@ export async function openDoor(door: Server, place: Place | undefined): Promise<
   if (place === undefined) return;
   door.listen(place);
   await once(door, "listening");
+}
+
+/**
+ * Returns what lets go of the clients of `door` and breaks nothing off: a client may send a request
+ * on a kept connection in the very moment in which that is closed, and Puppet sends none again. So
+ * each gets its answer, and is told to come by another connection, until those that were kept have
+ * been silent for longer than clients were told to keep them. Nobody new is let in then.
+ */
+export function farewellOf(door: Server): () => Promise<void> {
+  const open = new Set<ServerResponse>();
+  let isLeaving = false;
+  door.prependListener("request", (_: IncomingMessage, outgoing: ServerResponse) => {
+    if (isLeaving) outgoing.shouldKeepAlive = false;
+    open.add(outgoing);
+    outgoing.once("close", () => open.delete(outgoing));
+  });
+  const untilGone = async (withinMs: number) => {
+    const isGone = () =>
+      new Promise<boolean>((resolve) => door.getConnections((_, count) => resolve(count === 0)));
+    await until("", isGone, { withinMs, everyMs: LOOK_MS }).catch(() => undefined);
+  };
+  return async () => {
+    isLeaving = true;
+    for (const outgoing of open) if (!outgoing.headersSent) outgoing.shouldKeepAlive = false;
+    await untilGone(door.keepAliveTimeout + door.keepAliveTimeoutBuffer);
+    // HTTP's own close would end connections whose first request is on its way.
+    NetServer.prototype.close.call(door);
+    await untilGone(FRESH_MS);
+  };
 }
 
 /** Lets nobody new in, and waits for those who are being answered. */

@@ -13,7 +13,7 @@ import { createClientDoor } from "./client-door.ts";
 import { type CourierConfig, readCourierConfig } from "./config.ts";
 import { type CourierDeps, readPeerTls, startCourier } from "./courier.ts";
 import { expireNodes } from "./expire.ts";
-import { closeDoors, createStatusDoor, openDoor, placeOf, renewalOf } from "./doors.ts";
+import { closeDoors, createStatusDoor, farewellOf, openDoor, placeOf, renewalOf } from "./doors.ts";
 import { createPeerDoor } from "./peer-door.ts";
 
 const FILES_EVERY_MS = 2000;
@@ -39,6 +39,7 @@ export async function runCourier(
   const client = createClientDoor(courier, { ...tls.client, allow: config.allow, log });
   const peer = createPeerDoor(courier, { ...tls.peer, log });
   const [renewClient, renewPeer] = [renewalOf(client), renewalOf(peer)];
+  const farewell = farewellOf(client);
   const status = createStatusDoor(courier, loaded);
   const doors: Server[] = [];
   try {
@@ -62,6 +63,7 @@ export async function runCourier(
     await followFiles(config, tls, take, { log, signal });
     await expiry;
   } finally {
+    if (doors.includes(client)) await farewell();
     await closeDoors(doors);
     await courier.close();
     for (const door of doors) door.closeAllConnections();
