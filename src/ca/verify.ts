@@ -9,6 +9,8 @@ import { readIfThere } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseCrl, verifyCrl } from "../x509/crl.ts";
 import type { Core } from "./core.ts";
+import { countEntries, type PublishedCrl, rebuildCrl } from "./crl.ts";
+import { crlOf } from "./crl-head.ts";
 import { parseInventory } from "./inventory.ts";
 import { isIssuedBy, type Issuer } from "./issuer.ts";
 import { reconcile } from "./reconcile.ts";
@@ -133,7 +135,9 @@ function checkCrl({ publisher, mirror }: Core, issuer: Issuer, nowMs: number): F
   const found = (because: string): Finding => ({ what: `CRL ${crl.number}`, because });
   const findings: Finding[] = [];
   const head = mirror.tables.crlHead.get("")?.number ?? 0;
-  if (head !== crl.number) findings.push(found(`the record's newest is ${head}`));
+  const differs =
+    head === crl.number ? compareRecord(crl, mirror, issuer) : `the record's newest is ${head}`;
+  if (differs !== undefined) findings.push(found(differs));
   const alarm = publisher.alarm();
   if (alarm !== undefined) findings.push(found(alarm));
   if (!verifyCrl(parseCrl(crl.der), issuer.publicKey)) {
@@ -141,6 +145,24 @@ function checkCrl({ publisher, mirror }: Core, issuer: Issuer, nowMs: number): F
   }
   if (crl.nextUpdateMs < nowMs) findings.push(found("it has ended: agents refuse every server"));
   return findings;
+}
+
+/** Why the record doesn't describe the CRL, so that no server can rebuild it. */
+function compareRecord(crl: PublishedCrl, mirror: Mirror, issuer: Issuer): string | undefined {
+  const anew = "understudy ca crl refresh signs the next one";
+  const value = crlOf(mirror, crl.number);
+  if (value === undefined) return `the record lacks it: ${anew}`;
+  const there = countEntries(value, mirror.revocations());
+  if (there !== crl.count) {
+    return `it has ${crl.count} entries, and the record ${there}: ${anew}`;
+  }
+  try {
+    const { der } = rebuildCrl(issuer, value, mirror.revocations(), "");
+    if (der.equals(crl.der)) return undefined;
+  } catch {
+    // Then it is another one, too.
+  }
+  return `the record describes another one: ${anew}`;
 }
 
 async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
