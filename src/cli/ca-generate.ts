@@ -14,6 +14,7 @@ import { callDaemon } from "../setup/daemon-client.ts";
 import { subjectAltName } from "../x509/extensions.ts";
 import { exportPkcs1, exportSpki, generateRsaKey, readPrivateKey } from "../x509/keys.ts";
 import { createRequest } from "../x509/request.ts";
+import { copiesLine } from "./copies.ts";
 import { createOutput } from "./output.ts";
 
 const KEY_BITS = 4096;
@@ -46,9 +47,18 @@ export function addCaGenerate(ca: Command): void {
       const { certificate, privateKey } = files;
       createOutput(flags.json === true).result(
         { certname, certificate, privateKey, copies: signed.copies, of: signed.of },
-        `${certname}: signed\n  ${certificate}\n  ${privateKey}`,
+        renderGenerated(signed, files),
       );
     });
+}
+
+/** What was made, where it is, and on which servers the CA has it. */
+export function renderGenerated(
+  signed: Pick<CaCertificate, "certname" | "copies" | "of">,
+  { certificate, privateKey }: Pick<Files, "certificate" | "privateKey">,
+): string {
+  const lines = [`${signed.certname}: signed`, `  ${certificate}`, `  ${privateKey}`];
+  return [...lines, copiesLine(signed)].join("\n");
 }
 
 type Files = Awaited<ReturnType<typeof filesOf>>;

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { pause } from "../base/retry.ts";
 import { CaList, CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { copiesLine } from "./copies.ts";
 import { type Adder, addTyped } from "./lazy.ts";
 import { createOutput, EXIT, type Output } from "./output.ts";
 
@@ -168,20 +169,8 @@ export function renderOutcome(outcome: CaOutcome, past: string): string {
       lines.push(`  ${member} has not confirmed: ${because}. It is asked again until it does.`);
     }
   }
-  if (outcome.results.some((result) => result.ok)) lines.push(renderCopies(outcome));
+  if (outcome.results.some((result) => result.ok)) lines.push(copiesLine(outcome));
   return lines.join("\n");
-}
-
-/** How safe the change is: on which servers' disks. */
-function renderCopies({ copies, of }: CaOutcome): string {
-  const names = of.join(", ");
-  if (copies > 1) {
-    return of.length > copies
-      ? `${copies} copies at least, of ${names}`
-      : `${copies} copies: ${names}`;
-  }
-  const who = names === "" ? "one server" : names;
-  return `1 copy: only ${who} has the change on disk, and a second server would keep it safe.`;
 }
 
 /** A serial as Puppet's own files write it: at least four digits. */
