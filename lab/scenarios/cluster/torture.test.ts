@@ -13,7 +13,7 @@ import type { AgentRun } from "../../agents.ts";
 import type { Cluster } from "../../cluster.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { scenario, seconds } from "../../cluster/scenario.ts";
-import { type Fault, playFaults } from "../../torture/chaos.ts";
+import { type Fault, FAULT_KINDS, playFaults } from "../../torture/chaos.ts";
 import type { ProgramOptions } from "../../torture/clients-program.ts";
 import { readLastCrl, readLastState, watchCrls } from "../../torture/directory.ts";
 import { type Act, isDone, parseActs } from "../../torture/history.ts";
@@ -81,7 +81,9 @@ hazard("nothing acknowledged is lost, given twice or let pass, whatever fails", 
     for (const line of storyOf(breaches, acts, faults)) report(line);
     assert.fail(`${breaches.length} breaches, see ${kept}:\n${breaches.slice(0, 20).join("\n")}`);
   }
-  // A checker that saw nothing would find nothing.
+  // A checker that saw nothing would find nothing, nor where nothing was broken.
+  const undone = FAULT_KINDS.filter((kind) => !faults.some((fault) => fault.kind === kind));
+  assert.deepEqual(undone, [], "faults that were never done");
   const done = countDone(acts);
   for (const op of ["submit", "fetch", "renew", "revoke", "clean", "use", "crl"] as const) {
     assert.ok((done.get(op) ?? 0) > 0, `no ${op} was answered well`);
