@@ -1,4 +1,4 @@
-// Changes of many names that fail in the middle.
+// Changes of many names: that they are done, and what is said where they fail in the middle.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import { until } from "../base/retry.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { CERT_PREFIX, NAME_PREFIX, REVOKED_PREFIX } from "./record.ts";
+import { serialOf } from "./serial.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -81,4 +82,17 @@ void test("clean that fails in the middle says that the names are revoked", asyn
   await submit(one, namesOf(2));
   Object.assign(state, { prefix: NAME_PREFIX, left: 0 });
   assert.match(await hintsOf(one.ca.clean(namesOf(2))), /^2 of 2 were revoked before that/);
+});
+
+void test("revoke takes thousands of serials at once, among them such that there aren't", async () => {
+  fleet.settings.autosign = true;
+  const one = await fleet.server("s1");
+  await submit(one, namesOf(1));
+  const serial = one.ca.show("n0.test").certificates[0]?.serial ?? "";
+  const unknown = Array.from({ length: 3000 }, (_, index) => serialOf(2 ** 30 + index));
+  const { results } = await one.ca.revoke({ serials: [...unknown, serial] });
+  assert.deepEqual(
+    results.filter(({ ok }) => ok).map(({ name }) => name),
+    [serial],
+  );
 });
