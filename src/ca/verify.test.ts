@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
 import { certKey, crlKey, nameKey, revokedKey } from "./record.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
@@ -63,6 +64,12 @@ void test("verify finds what is wrong with the directory, and leaves it as it is
     ],
     ["ca_crl.pem", (path) => writeFile(path, "none"), /^ca_crl.pem: is not the published CRL \d+$/],
     ["ca_crl.pem", (path) => rm(path), /^ca_crl.pem: is not the published CRL \d+$/],
+    ["ca_key.pem", (path) => rm(path), /^ca_key.pem: this server signs nothing .*: ENOENT/],
+    [
+      "ca_key.pem",
+      (path) => writeFile(path, exportPkcs8(generateEcKey())),
+      /^ca_key.pem: this server signs nothing .*: it is another CA's key$/,
+    ],
   ];
   for (const [file, spoil, expected] of cases) {
     const [first = "", ...more] = await foundAfter(file, spoil);

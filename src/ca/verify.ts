@@ -2,12 +2,14 @@
 // lists what isn't as it must be. Changes nothing. A hundred thousand signatures take seconds, so
 // the work is done in pieces and the daemon goes on meanwhile.
 
+import { readFile } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { readIfThere } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseCrl, verifyCrl } from "../x509/crl.ts";
+import { matches, readPrivateKey } from "../x509/keys.ts";
 import type { Core } from "./core.ts";
 import { countEntries, type PublishedCrl, rebuildCrl } from "./crl.ts";
 import { crlOf } from "./crl-head.ts";
@@ -189,6 +191,7 @@ async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
   for (const { number } of odd) {
     findings.push({ what: layout.inventory, because: `line ${number} can't be understood` });
   }
+  findings.push(...(await checkKey(layout.key, issuer)));
   const published = publisher.crl();
   for (const path of [layout.crl, deps.hostCrlPath]) {
     if (path === undefined || published === undefined) continue;
@@ -199,4 +202,17 @@ async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
     findings.push({ what: path, because: `is not the published CRL ${published.number}` });
   }
   return findings;
+}
+
+/** The daemon holds the key in memory: that the file is gone shows only when it starts anew. */
+async function checkKey(path: string, issuer: Issuer): Promise<Finding[]> {
+  let why = "it is another CA's key";
+  try {
+    const key = readPrivateKey(await readFile(path));
+    if (matches(key, issuer.certificate.spkiDer)) return [];
+  } catch (error) {
+    why = messageOf(error);
+  }
+  const because = `this server signs nothing once its daemon starts anew: ${why}`;
+  return [{ what: path, because }];
 }
