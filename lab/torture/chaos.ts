@@ -8,6 +8,7 @@ import { lasting } from "../cluster/scenario.ts";
 import type { LabHost } from "../host.ts";
 import { monotonicMs, wallMs } from "../../src/host/clock.ts";
 import type { Random } from "./random.ts";
+import { createTurns } from "./turns.ts";
 
 const DAEMON = "understudy.service";
 const ETCD = "understudy-etcd.service";
@@ -15,6 +16,8 @@ const ETCD = "understudy-etcd.service";
 const HUNG_MS = 35_000;
 const CUT_MS_MAX = 20_000;
 const CALM_MS_MAX = 4000;
+/** How much longer it may last until every kind was done. */
+const MISSING_MS_MAX = 300_000;
 
 /** A fault that was: agents that were connected to this server meanwhile may have failed. */
 export interface Fault {
@@ -31,6 +34,8 @@ interface Kind {
   /** Milliseconds until it is undone. */
   lastsMs: number;
   undo: (server: LabHost) => Promise<unknown>;
+  /** Whether it hits etcd's leader, and nobody else. */
+  ofLeader?: boolean;
   /** Whether undoing takes minutes, which other servers don't wait for. */
   slowly?: boolean;
 }
@@ -62,6 +67,7 @@ const hung = (unit: string): Kind => ({
 const KINDS: readonly Kind[] = [
   killed(DAEMON),
   killed(ETCD),
+  { ...killed(ETCD), kind: `SIGKILL ${ETCD} of the leader`, ofLeader: true },
   hung(DAEMON),
   hung(ETCD),
   cutOff("silent", "cut off both ways"),
@@ -88,30 +94,41 @@ export interface ChaosHooks {
   undo: (step: () => Promise<unknown>) => void;
 }
 
-/** Does faults to the cluster's servers for `forMs`; every kind once before any comes again. */
+/** What every run does at least once. */
+export const FAULT_KINDS = KINDS.map(({ kind }) => kind);
+
+/**
+ * Does faults to the cluster's servers for `forMs`, and longer until every kind was done; each once
+ * before any comes again.
+ */
 export async function playFaults(
   cluster: Cluster,
   random: Random,
   forMs: number,
   { say, undo }: ChaosHooks,
 ): Promise<Fault[]> {
-  const untilMs = monotonicMs() + forMs;
+  const beganMs = monotonicMs();
   const faults: Fault[] = [];
   const booting = new Map<LabHost, Promise<unknown>>();
-  let left: Kind[] = [];
-  while (monotonicMs() < untilMs) {
-    if (left.length === 0) left = [...KINDS];
-    const fault = random.pick(left);
-    left = left.filter((each) => each !== fault);
+  const turns = createTurns(KINDS, random);
+  const goesOn = () => {
+    const tookMs = monotonicMs() - beganMs;
+    const open = turns.missing().length > 0;
+    return tookMs < forMs + (open ? MISSING_MS_MAX : 0);
+  };
+  while (goesOn()) {
+    const fault = turns.next();
     if (booting.size === cluster.servers.length) await Promise.race(booting.values());
     const up = cluster.servers.filter((each) => !booting.has(each));
     const server = await victim(cluster, up, random, fault);
     const fromMs = wallMs();
-    undo(async () => fault.undo(server));
-    if ((await fault.begin(server)) === false) {
-      say(`${fault.kind} on ${server.name}: nothing to hit`);
+    if (server !== undefined) undo(async () => fault.undo(server));
+    if (server === undefined || (await fault.begin(server)) === false) {
+      say(`${fault.kind}${server === undefined ? "" : ` on ${server.name}`}: nothing to hit`);
+      await lasting(CALM_MS_MAX * random.next());
       continue;
     }
+    turns.done(fault);
     await lasting(fault.lastsMs * (0.5 + random.next() / 2));
     const undone = fault.undo(server);
     if (fault.slowly === true) {
@@ -129,17 +146,18 @@ export async function playFaults(
   return faults;
 }
 
-/** For etcd half of the time its leader. */
+/** For etcd half of the time its leader. Undefined: it is the leader's, and that isn't known. */
 async function victim(
   cluster: Cluster,
   servers: readonly LabHost[],
   random: Random,
-  { kind }: Kind,
-): Promise<LabHost> {
+  { kind, ofLeader = false }: Kind,
+): Promise<LabHost | undefined> {
   const chosen = random.pick(servers);
-  if (!kind.endsWith(ETCD) || random.next() < 0.5) return chosen;
+  if (!ofLeader && (!kind.endsWith(ETCD) || random.next() < 0.5)) return chosen;
   // Perhaps no daemon answers just now.
   const status = await cluster.status().catch(() => undefined);
   const leader = status?.members.find(({ local }) => local?.etcd.runs === "leader");
-  return servers.find(({ fqdn }) => fqdn === leader?.member.id) ?? chosen;
+  const found = servers.find(({ fqdn }) => fqdn === leader?.member.id);
+  return ofLeader ? found : (found ?? chosen);
 }

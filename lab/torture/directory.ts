@@ -23,6 +23,11 @@ export async function readLastState(server: LabHost): Promise<LastState> {
   return stateOfFiles(server.fqdn, { inventory, signed, crl: await readCrl(server) });
 }
 
+/** The CRL in one server's CA directory. */
+export async function readLastCrl(server: LabHost): Promise<LastState["crl"]> {
+  return stateOfCrl(await readCrl(server));
+}
+
 async function readCrl(server: LabHost): Promise<string> {
   return server.readFile(`${CA_DIRECTORY}/ca_crl.pem`);
 }

@@ -66,6 +66,8 @@ export interface History {
   acts: readonly Act[];
   crls: readonly CrlOnDisk[];
   last: readonly LastState[];
+  /** What every edge had confirmed in the end, and by when; undefined where there are no edges. */
+  confirmed?: { atMs: number; serials: ReadonlySet<string> };
 }
 
 /** The acts in the lines of a file; a torn last line is left out. */

@@ -44,6 +44,7 @@ const good = (): History => ({
     { server: "s1", atMs: 65, number: 7, sha256: "crl-7" },
   ],
   last: [lastOf("s1"), lastOf("s2")],
+  confirmed: { atMs: 100, serials: new Set(["1", "2"]) },
 });
 
 /** The good history with more acts. */
@@ -118,6 +119,85 @@ const CASES: [string, History, RegExp][] = [
     /CRL 7 of s1 has other bytes than elsewhere/,
   ],
   [
+    "a certificate renewed beside its revocation that passed",
+    {
+      ...withLast(({ inventory, crl }) => ({
+        inventory: [...inventory, { serial: "9", name: "a" }],
+        crl: { ...crl, serials: new Set(["1", "2", "9"]) },
+      })),
+      acts: [
+        ...ACTS,
+        { ...at(58, "s2"), op: "renew", name: "a", seen: seen("9") },
+        { ...at(90, "s2"), op: "use", name: "a", serial: "9" },
+      ],
+    },
+    /s2 let a's 9 pass 25 ms after it was revoked/,
+  ],
+  [
+    "an edge that never confirmed, and lets pass what the CRL has",
+    {
+      ...withLast(({ crl }) => ({ crl: { ...crl, serials: new Set(["1", "2", "3"]) } })),
+      confirmed: { atMs: 100, serials: new Set(["1", "2", "3"]) },
+      acts: [
+        ...ACTS,
+        { ...at(60), op: "revoke", name: "b", open: ["s2"] },
+        { ...at(120, "s2"), op: "use", name: "b", serial: "3" },
+      ],
+    },
+    /s2 let b's 3 pass 20 ms after every edge had confirmed the CRL/,
+  ],
+  [
+    "a CRL that somebody was given and no server has any more",
+    withActs({ ...at(90), op: "crl", number: 8, sha256: "crl-8" }),
+    /s2: its last CRL is 7, and s1 gave CRL 8/,
+  ],
+  [
+    "a serial of another name than it was given to",
+    withLast(({ inventory }) => ({
+      inventory: inventory.map((line) => (line.serial === "3" ? { ...line, name: "c" } : line)),
+    })),
+    /s1: the inventory lacks b's 3, which was in signed\/ of s2/,
+  ],
+  [
+    "a certificate that one server lacks",
+    {
+      ...good(),
+      last: [
+        lastOf("s1"),
+        { ...lastOf("s2"), inventory: lastOf("s2").inventory.filter(({ name }) => name !== "b") },
+      ],
+    },
+    /s2: the inventory lacks b's 3, which was in signed\/ of s2/,
+  ],
+  [
+    "a certificate that nobody was told of and one server lacks",
+    {
+      ...good(),
+      last: [
+        { ...lastOf("s1"), inventory: [...lastOf("s1").inventory, { serial: "9", name: "x" }] },
+        lastOf("s2"),
+      ],
+    },
+    /the inventories of s2 and s1 differ: -9 x/,
+  ],
+  [
+    "CRLs that differ in the end",
+    {
+      ...good(),
+      last: [
+        lastOf("s1"),
+        { ...lastOf("s2"), crl: { ...lastOf("s2").crl, number: 8, sha256: "crl-8" } },
+      ],
+    },
+    /the CRLs of s2 and s1 differ: -7 crl-7 \+8 crl-8/,
+  ],
+  [
+    "two files of one CRL's number, which nobody asked for",
+    { ...good(), crls: [...good().crls, { server: "s2", atMs: 9, number: 6, sha256: "other" }] },
+    /CRL 6 of s2 has other bytes than elsewhere/,
+  ],
+  ["nothing to look at", { ...good(), last: [] }, /no server was looked at in the end/],
+  [
     "servers that differ in the end",
     { ...good(), last: [lastOf("s1"), { ...lastOf("s2"), signed: new Map() }] },
     /signed\/ of s2 and s1 differ: -b sha-3/,
@@ -138,6 +218,25 @@ void test("listBreaches lets be what may be", () => {
   }));
   const cases: [string, History][] = [
     ["an edge that had not confirmed", { ...revoked, acts: [...ACTS, open, passed] }],
+    [
+      "one that was revoked after all that the edges had confirmed",
+      { ...revoked, acts: [...ACTS, open, { ...passed, ...at(200, "s2") }] },
+    ],
+    [
+      "a renewal beside a revocation, refused from then on",
+      {
+        ...withLast(({ inventory, crl }) => ({
+          inventory: [...inventory, { serial: "9", name: "a" }],
+          crl: { ...crl, serials: new Set(["1", "2", "9"]) },
+        })),
+        acts: [
+          ...ACTS,
+          { ...at(58, "s2"), op: "renew", name: "a", seen: seen("9") },
+          { ...at(62, "s2"), op: "use", name: "a", serial: "9" },
+          { ...at(90, "s2", 403), op: "use", name: "a", serial: "9" },
+        ],
+      },
+    ],
     ["a use sent before the answer", withActs({ ...at(64), op: "use", name: "a", serial: "1" })],
     ["a refused request", withActs({ ...at(90, "s1", 400), op: "submit", name: "c", key: "k" })],
     [

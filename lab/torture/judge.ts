@@ -12,7 +12,9 @@ export function listBreaches(history: History): string[] {
     ...namesGivenTwice(history),
     ...lostRevocations(history),
     ...revokedThatPassed(history),
+    ...passedInTheEnd(history),
     ...crlsThatWentBack(history),
+    ...lostCrls(history),
     ...crlsThatDiffer(history),
     ...serversThatDiffer(history),
   ];
@@ -116,8 +118,13 @@ interface Ended {
   open: readonly string[];
 }
 
-/** What acknowledged revocations ended: every certificate that was known before they were sent. */
+/**
+ * What acknowledged revocations ended: every certificate that was known before they were sent, and
+ * of a name that wasn't asked for again, every other one too: a renewal at the same time is revoked
+ * with it.
+ */
 function endedBy({ acts }: History): Ended[] {
+  const askedMs = lastAskedMs(acts);
   const known = acts.flatMap((act) =>
     (act.op === "fetch" || act.op === "renew") && act.seen !== undefined
       ? [{ name: act.name, serial: act.seen.serial, sinceMs: act.toMs }]
@@ -125,8 +132,9 @@ function endedBy({ acts }: History): Ended[] {
   );
   return acts.flatMap((act) => {
     if ((act.op !== "revoke" && act.op !== "clean") || !isDone(act)) return [];
+    const isLast = act.fromMs >= (askedMs.get(act.name) ?? 0);
     return known
-      .filter(({ name, sinceMs }) => name === act.name && sinceMs <= act.fromMs)
+      .filter(({ name, sinceMs }) => name === act.name && (isLast || sinceMs <= act.fromMs))
       .map(({ name, serial }) => ({ name, serial, sinceMs: act.toMs, open: act.open }));
   });
 }
@@ -155,18 +163,24 @@ function lostRevocations(history: History): string[] {
  * a renewal made at the same time and nobody got the answer of.
  */
 function namesThatEnded({ acts }: History): Set<string> {
-  const lastAskedMs = new Map<string, number>();
+  const askedMs = lastAskedMs(acts);
+  const last = acts.flatMap((act) => {
+    if ((act.op !== "revoke" && act.op !== "clean") || !isDone(act)) return [];
+    return act.fromMs >= (askedMs.get(act.name) ?? 0) ? [act.name] : [];
+  });
+  return new Set(last);
+}
+
+/** By when what was last asked for each name was done, if it was. */
+function lastAskedMs(acts: readonly Act[]): Map<string, number> {
+  const askedMs = new Map<string, number>();
   for (const act of acts) {
     if (act.op !== "submit" || !mayBeDone(act)) continue;
     // Without an answer it may be done at any time, also after everything else.
     const untilMs = isDone(act) ? act.toMs : Infinity;
-    lastAskedMs.set(act.name, Math.max(untilMs, lastAskedMs.get(act.name) ?? 0));
+    askedMs.set(act.name, Math.max(untilMs, askedMs.get(act.name) ?? 0));
   }
-  const last = acts.flatMap((act) => {
-    if ((act.op !== "revoke" && act.op !== "clean") || !isDone(act)) return [];
-    return act.fromMs >= (lastAskedMs.get(act.name) ?? 0) ? [act.name] : [];
-  });
-  return new Set(last);
+  return askedMs;
 }
 
 function revokedThatPassed(history: History): string[] {
@@ -180,6 +194,18 @@ function revokedThatPassed(history: History): string[] {
     if (before === undefined) return [];
     const later = Math.round(act.fromMs - before.sinceMs);
     return [`${act.server} let ${act.name}'s ${act.serial} pass ${later} ms after it was revoked`];
+  });
+}
+
+/** Once every edge has confirmed, nothing revoked passes, whoever had not confirmed before. */
+function passedInTheEnd({ acts, confirmed }: History): string[] {
+  if (confirmed === undefined) return [];
+  const { atMs, serials } = confirmed;
+  return acts.flatMap((act) => {
+    if (act.op !== "use" || !isDone(act) || act.fromMs < atMs) return [];
+    if (!serials.has(act.serial)) return [];
+    const later = `${Math.round(act.fromMs - atMs)} ms after every edge had confirmed the CRL`;
+    return [`${act.server} let ${act.name}'s ${act.serial} pass ${later}`];
   });
 }
 
@@ -210,6 +236,17 @@ function crlsThatDiffer({ acts, crls, last }: History): string[] {
     bytes.set(number, other);
     return other === sha256 ? [] : [`CRL ${number} of ${server} has other bytes than elsewhere`];
   });
+}
+
+/** Nobody was given a CRL that is newer than what is left in the end. */
+function lostCrls({ acts, last }: History): string[] {
+  return last.flatMap(({ server, crl }) =>
+    acts.flatMap((act) =>
+      act.op === "crl" && act.number !== undefined && act.number > crl.number
+        ? [`${server}: its last CRL is ${crl.number}, and ${act.server} gave CRL ${act.number}`]
+        : [],
+    ),
+  );
 }
 
 /** In the end all servers have the same. */

@@ -9,7 +9,7 @@ import { isCertname } from "./certname.ts";
 import { eachAtOnce } from "./directory.ts";
 import { signGenerated } from "./generate.ts";
 import { lookUp } from "./look-up.ts";
-import { copiesOf, type Outcome, type Result } from "./outcome.ts";
+import { afterSome, copiesOf, type Outcome, type Result } from "./outcome.ts";
 import { createTurns } from "./pieces.ts";
 import { readRequest } from "./policy.ts";
 import { canSign, type Core } from "./core.ts";
@@ -84,7 +84,8 @@ async function signNames(
   const results = new Map<string, Result>();
   let revision = 0;
   let failed = false;
-  await eachAtOnce([...new Set(names)], SIGN_AT_ONCE, async (name) => {
+  const asked = [...new Set(names)];
+  await eachAtOnce(asked, SIGN_AT_ONCE, async (name) => {
     // Where etcd doesn't answer each would wait for it anew: thousands would take hours.
     if (failed) return;
     try {
@@ -100,8 +101,11 @@ async function signNames(
       failed = true;
       throw error;
     }
+  }).catch((error: unknown) => {
+    const done = [...results.values()].filter(({ ok }) => ok).length;
+    throw afterSome(error, done, asked.length, "signed");
   });
-  const sorted = [...new Set(names)].flatMap((name) => results.get(name) ?? []);
+  const sorted = asked.flatMap((name) => results.get(name) ?? []);
   return { results: sorted, ...(await copiesOf(core, revision)) };
 }
 

@@ -1,7 +1,7 @@
 // What an operation on the authority answers: what became of each name, and how far the change has
 // come: on which servers it is kept, at which edges it holds.
 
-import { messageOf } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import type { Core } from "./core.ts";
 import type { Serial } from "./serial.ts";
 
@@ -44,4 +44,11 @@ export async function copiesOf(core: Core, revision: number): Promise<Copies> {
 /** Only this server. */
 export function alone({ deps }: Core): Copies {
   return { copies: 1, of: [deps.member] };
+}
+
+/** `error`, which ended a change of several, with how many it came too late for. */
+export function afterSome(error: unknown, done: number, all: number, past: string): unknown {
+  if (done === 0 || !(error instanceof Fault)) return error;
+  const some = `${done} of ${all} were ${past} before that: look before you repeat it.`;
+  return new Fault(error.code, error.message, { hints: [some, ...error.hints], cause: error });
 }

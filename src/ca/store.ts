@@ -37,7 +37,7 @@ export const PAGE_WITHIN_MS = 30_000;
 const HOPELESS_MS = 1000;
 
 /** Keys per transaction; a foreign etcd allows 128 operations by default. */
-const PUTS_AT_ONCE = 100;
+const OPS_AT_ONCE = 100;
 /** Bytes per transaction; it allows 1.5 MiB, as base64. */
 const PUT_BYTES_AT_ONCE = 512 * 1024;
 
@@ -141,15 +141,17 @@ export function createStore(deps: StoreDeps): Store {
       return { ok: true, revision, touched: mirror.applyOwn(changes) };
     },
     async refresh(keys, { signal, polling, forChange } = {}) {
-      if (keys.length === 0) return;
       const giveUp = polling === true && monotonicMs() < (hopeless?.untilMs ?? 0);
-      if (giveUp) throw hopeless?.error;
-      const then = keys.map((key): Op => ({ get: key }));
+      if (keys.length > 0 && giveUp) throw hopeless?.error;
       const withinMs = forChange === true ? patience.commitMs : patience.readMs;
       const options = { withinMs, ...(signal && { signal }) };
       try {
-        takeReads(keys, await etcd.transact({ when: [], then }, options));
-        hopeless = undefined;
+        for (let at = 0; at < keys.length; at += OPS_AT_ONCE) {
+          const some = keys.slice(at, at + OPS_AT_ONCE);
+          const then = some.map((key): Op => ({ get: key }));
+          takeReads(some, await etcd.transact({ when: [], then }, options));
+          hopeless = undefined;
+        }
       } catch (error) {
         if (isUnreachable(error)) hopeless = { untilMs: monotonicMs() + HOPELESS_MS, error };
         throw error;
@@ -246,7 +248,7 @@ export function batchesOf(puts: readonly Put[]): Put[][] {
   for (const put of puts) {
     const size = put.key.length + (put.value?.length ?? 0);
     const last = batches.at(-1);
-    if (last === undefined || last.length === PUTS_AT_ONCE || bytes + size > PUT_BYTES_AT_ONCE) {
+    if (last === undefined || last.length === OPS_AT_ONCE || bytes + size > PUT_BYTES_AT_ONCE) {
       batches.push([put]);
       bytes = size;
     } else {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { certKey, nameKey } from "./record.ts";
+import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
+import { certKey, crlKey, nameKey, revokedKey } from "./record.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
 
 let fleet: Fleet;
@@ -63,6 +64,12 @@ void test("verify finds what is wrong with the directory, and leaves it as it is
     ],
     ["ca_crl.pem", (path) => writeFile(path, "none"), /^ca_crl.pem: is not the published CRL \d+$/],
     ["ca_crl.pem", (path) => rm(path), /^ca_crl.pem: is not the published CRL \d+$/],
+    ["ca_key.pem", (path) => rm(path), /^ca_key.pem: this server signs nothing .*: ENOENT/],
+    [
+      "ca_key.pem",
+      (path) => writeFile(path, exportPkcs8(generateEcKey())),
+      /^ca_key.pem: this server signs nothing .*: it is another CA's key$/,
+    ],
   ];
   for (const [file, spoil, expected] of cases) {
     const [first = "", ...more] = await foundAfter(file, spoil);
@@ -122,5 +129,33 @@ void test("verify finds a record that doesn't fit together", async () => {
   const { findings } = await one.ca.verify();
   assert.ok(findings.some(({ because }) => because === "its certificate 0000FFFF is not there"));
   await etcd.transact({ when: [], then: [{ delete: stray }] });
+  assert.equal((await one.ca.verify()).found, 0);
+});
+
+void test("verify finds revocations that the record has lost, or that no CRL has", async () => {
+  const { etcd } = one;
+  const number = one.ca.currentCrl()?.number ?? 0;
+  const [revoked, other] = ["b.test", "a.test"].map((name) => revokedKey(serialOfName(name)));
+  assert.ok(revoked !== undefined && other !== undefined);
+  const changes: [key: string, value: string | undefined, found: RegExp][] = [
+    [revoked, undefined, /^it has 1 entries, and the record 0: /],
+    [other, (await etcd.get(revoked))?.value, /^it has 1 entries, and the record 2: /],
+    [crlKey(number), undefined, /^the record lacks it: /],
+  ];
+  for (const [key, value, found] of changes) {
+    const was = (await etcd.get(key))?.value;
+    const put = async (text: string | undefined) => {
+      const then = text === undefined ? [{ delete: key }] : [{ put: key, value: text }];
+      await etcd.transact({ when: [], then });
+    };
+    await put(value);
+    const { findings } = await one.ca.verify();
+    await put(was);
+    assert.deepEqual(
+      findings.map(({ what }) => what),
+      [`CRL ${number}`],
+    );
+    assert.match(findings[0]?.because ?? "", found);
+  }
   assert.equal((await one.ca.verify()).found, 0);
 });

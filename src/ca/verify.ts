@@ -2,13 +2,17 @@
 // lists what isn't as it must be. Changes nothing. A hundred thousand signatures take seconds, so
 // the work is done in pieces and the daemon goes on meanwhile.
 
+import { readFile } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../base/fault.ts";
 import { wallMs } from "../host/clock.ts";
 import { readIfThere } from "../host/files.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseCrl, verifyCrl } from "../x509/crl.ts";
+import { matches, readPrivateKey } from "../x509/keys.ts";
 import type { Core } from "./core.ts";
+import { countEntries, type PublishedCrl, rebuildCrl } from "./crl.ts";
+import { crlOf } from "./crl-head.ts";
 import { parseInventory } from "./inventory.ts";
 import { isIssuedBy, type Issuer } from "./issuer.ts";
 import { reconcile } from "./reconcile.ts";
@@ -133,7 +137,9 @@ function checkCrl({ publisher, mirror }: Core, issuer: Issuer, nowMs: number): F
   const found = (because: string): Finding => ({ what: `CRL ${crl.number}`, because });
   const findings: Finding[] = [];
   const head = mirror.tables.crlHead.get("")?.number ?? 0;
-  if (head !== crl.number) findings.push(found(`the record's newest is ${head}`));
+  const differs =
+    head === crl.number ? compareRecord(crl, mirror, issuer) : `the record's newest is ${head}`;
+  if (differs !== undefined) findings.push(found(differs));
   const alarm = publisher.alarm();
   if (alarm !== undefined) findings.push(found(alarm));
   if (!verifyCrl(parseCrl(crl.der), issuer.publicKey)) {
@@ -141,6 +147,24 @@ function checkCrl({ publisher, mirror }: Core, issuer: Issuer, nowMs: number): F
   }
   if (crl.nextUpdateMs < nowMs) findings.push(found("it has ended: agents refuse every server"));
   return findings;
+}
+
+/** Why the record doesn't describe the CRL, so that no server can rebuild it. */
+function compareRecord(crl: PublishedCrl, mirror: Mirror, issuer: Issuer): string | undefined {
+  const anew = "understudy ca crl refresh signs the next one";
+  const value = crlOf(mirror, crl.number);
+  if (value === undefined) return `the record lacks it: ${anew}`;
+  const there = countEntries(value, mirror.revocations());
+  if (there !== crl.count) {
+    return `it has ${crl.count} entries, and the record ${there}: ${anew}`;
+  }
+  try {
+    const { der } = rebuildCrl(issuer, value, mirror.revocations(), "");
+    if (der.equals(crl.der)) return undefined;
+  } catch {
+    // Then it is another one, too.
+  }
+  return `the record describes another one: ${anew}`;
 }
 
 async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
@@ -167,6 +191,7 @@ async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
   for (const { number } of odd) {
     findings.push({ what: layout.inventory, because: `line ${number} can't be understood` });
   }
+  findings.push(...(await checkKey(layout.key, issuer)));
   const published = publisher.crl();
   for (const path of [layout.crl, deps.hostCrlPath]) {
     if (path === undefined || published === undefined) continue;
@@ -177,4 +202,17 @@ async function checkDirectory(core: Core, issuer: Issuer): Promise<Finding[]> {
     findings.push({ what: path, because: `is not the published CRL ${published.number}` });
   }
   return findings;
+}
+
+/** The daemon holds the key in memory: that the file is gone shows only when it starts anew. */
+async function checkKey(path: string, issuer: Issuer): Promise<Finding[]> {
+  let why = "it is another CA's key";
+  try {
+    const key = readPrivateKey(await readFile(path));
+    if (matches(key, issuer.certificate.spkiDer)) return [];
+  } catch (error) {
+    why = messageOf(error);
+  }
+  const because = `this server signs nothing once its daemon starts anew: ${why}`;
+  return [{ what: path, because }];
 }

@@ -8,7 +8,7 @@ import { isCertname } from "./certname.ts";
 import type { Core } from "./core.ts";
 import { wasGivenBefore } from "./given.ts";
 import { lookUp } from "./look-up.ts";
-import { alone, copiesOf, type Outcome, type Result } from "./outcome.ts";
+import { afterSome, alone, copiesOf, type Outcome, type Result } from "./outcome.ts";
 import { ensureKnown } from "./reconcile.ts";
 import { certKey, nameKey, requestKey } from "./record.ts";
 import type { Recorded } from "./revoke.ts";
@@ -46,11 +46,18 @@ export async function revokeCertificates(core: Core, what: Revoke): Promise<Outc
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
   );
   const all = new Set(known);
-  const bySerial = known.length === 0 ? undefined : await core.revoker.revoke(known);
-  const byName = await revokeNames(core, [...new Set(what.names)], all);
-  const { revision, touched } = newestOf(bySerial, byName.recorded);
+  const record = async () => {
+    const bySerial = known.length === 0 ? undefined : await revokeSerials(core, known);
+    const byName = await revokeNames(core, [...new Set(what.names)], all);
+    return { ...newestOf(bySerial, byName.recorded), byName: byName.results };
+  };
+  const { revision, touched, byName } = await record().catch((error: unknown) => {
+    // What is in the record by then holds: our edge hears of it by the CRL.
+    void core.publisher.publishCrl();
+    throw error;
+  });
   const results = [
-    ...byName.results,
+    ...byName,
     ...(what.serials ?? []).map((serial) =>
       revokeResult(serial, all.has(serial) ? [serial] : [], false),
     ),
@@ -129,10 +136,20 @@ async function revokeNames(core: Core, names: readonly string[], all: Set<Serial
       );
       return { recorded, results };
     }
-    recorded = newestOf(recorded, await core.revoker.revoke(left));
+    recorded = newestOf(recorded, await revokeSerials(core, left));
     for (const serial of left) all.add(serial);
   }
   throw new Fault("ca.busy", "what is to be revoked keeps being renewed: try again");
+}
+
+/** Revokes them. Where it fails in the middle, the Fault says how many are revoked. */
+async function revokeSerials({ revoker, mirror }: Core, serials: readonly Serial[]) {
+  const { revoked } = mirror.tables;
+  const open = serials.filter((serial) => !revoked.has(serial));
+  return revoker.revoke(serials).catch((error: unknown) => {
+    const done = open.filter((serial) => revoked.has(serial)).length;
+    throw afterSome(error, done, open.length, "revoked");
+  });
 }
 
 /** The newest revision known to have changed one of `names`, or `recorded` something. */
@@ -182,7 +199,10 @@ export async function cleanNames(
           ? [{ key: requestKey(name), revision: requests.revisionOf(name) }]
           : []),
       ]),
-    );
+    ).catch((error: unknown) => {
+      const revoked = outcome.results.filter(({ serial }) => serial !== undefined).length;
+      throw afterSome(error, revoked, outcome.results.length, "revoked");
+    });
     for (const key of done.keys) removed.add(key);
     revision = Math.max(revision, done.revision);
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../base/fault.ts";
 import { answer, edge, judge, local, silent } from "../cluster/testing/status.ts";
-import { judgeShown, renderShown } from "./ca-reissue.ts";
+import { judgeShown, renderShown, untilShown } from "./ca-reissue.ts";
 
 const END = "2041-11-20T12:00:00.000Z";
 const shows = (id: string, ...names: string[]) =>
@@ -23,4 +24,20 @@ void test("judgeShown tells what each server's edge lacks, and that a silent one
   assert.match(text, /^s1 +2041-11-20T12:00:00\.000Z +shows all$/m);
   assert.match(text, /^s2 .* lacks new\.test$/m);
   assert.match(text, /^s3 +unknown +no answer in time$/m);
+});
+
+void test("untilShown takes a status that doesn't come for nothing that failed", async () => {
+  const late = async () => Promise.reject(new Fault("cli.no-daemon", "no answer"));
+  assert.deepEqual(await untilShown(["new.test"], late, 1), []);
+  assert.match(renderShown(["new.test"], []), /^Signed here; what the edges show can't be told/m);
+  let asked = 0;
+  const once = async () => {
+    asked += 1;
+    return asked === 1 ? late() : judge([shows("s1", "new.test")]);
+  };
+  assert.deepEqual(
+    (await untilShown(["new.test"], once)).map(({ server, lacks }) => [server, lacks]),
+    [["s1", []]],
+  );
+  assert.deepEqual(await untilShown([], late, 60_000), []);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CaOutcome } from "../setup/contract.ts";
-import { exitCodeOf, renderOutcome } from "./ca.ts";
+import { changeMs, exitCodeOf, renderOutcome } from "./ca.ts";
 
 const done = { name: "a.test", ok: true, because: "", serial: "0000000C" };
 const failed = { name: "b.test", ok: false, because: "there is no such certificate" };
@@ -28,4 +28,10 @@ void test("exitCodeOf puts what isn't confirmed above what failed", () => {
   assert.equal(code({ results: [done, failed] }), 1);
   assert.equal(code({ edges: missing }), 3);
   assert.equal(code({ results: [done, failed], edges: missing }), 3);
+});
+
+void test("changeMs grows with the names, so that thousands run into no deadline", () => {
+  assert.ok(changeMs(1) < 90_000);
+  // Two cores that run three servers sign fifteen times as many.
+  assert.ok(changeMs(10_000) >= 10_000 * 100);
 });

@@ -1,13 +1,23 @@
 // understudy ca …: the certificate authority, from any server. What changes certificates is here.
 
 import type { Command } from "commander";
-import { CaOutcome } from "../setup/contract.ts";
+import { pause } from "../base/retry.ts";
+import { CaList, CaOutcome } from "../setup/contract.ts";
 import { callDaemon } from "../setup/daemon-client.ts";
+import { copiesLine } from "./copies.ts";
 import { type Adder, addTyped } from "./lazy.ts";
-import { createOutput, EXIT } from "./output.ts";
+import { createOutput, EXIT, type Output } from "./output.ts";
 
 /** Revoking waits for every edge, and signing may wait for an election. */
 const CHANGE_MS = 60_000;
+/**
+ * And for each name, many times what it takes. A daemon that hangs is ended long before, by its
+ * watchdog, and the wait with it.
+ */
+const EACH_MS = 100;
+/** More names than this take a while, of which something is said. */
+const SOON = 200;
+const TELL_EVERY_MS = 5000;
 
 const REFUSED = "Exit code: 0 refused everywhere, 3 revoked, but an edge could not be asked yet";
 
@@ -102,14 +112,44 @@ function addChange(ca: Command, change: Change): void {
     if (names.length > 0 && all === true) {
       command.error("error: give certnames or --all, not both", { exitCode: EXIT.usage });
     }
-    const outcome = await callDaemon("POST", `/v1/ca/${change.verb}`, {
+    const output = createOutput(options.json === true);
+    const count = all === true ? await countWaiting() : names.length + serials.length;
+    const changing = callDaemon("POST", `/v1/ca/${change.verb}`, {
       body: { names, serials, all: all === true },
       answer: CaOutcome,
-      withinMs: CHANGE_MS,
+      withinMs: changeMs(count),
     });
-    createOutput(options.json === true).result(outcome, renderOutcome(outcome, change.past));
+    if (count > SOON) tellWhile(changing, change.verb, count, output);
+    const outcome = await changing;
+    output.result(outcome, renderOutcome(outcome, change.past));
     process.exitCode = exitCodeOf(outcome);
   });
+}
+
+/** How long a change of `count` names may take. */
+export function changeMs(count: number): number {
+  return CHANGE_MS + count * EACH_MS;
+}
+
+async function countWaiting(): Promise<number> {
+  const path = "/v1/ca?state=requested&limit=1";
+  return (await callDaemon("GET", path, { answer: CaList })).total;
+}
+
+/** Says that it takes a while, and of signing how much is left, as long as `work` goes on. */
+function tellWhile(work: Promise<unknown>, verb: string, count: number, output: Output): void {
+  const over = new AbortController();
+  const end = () => over.abort();
+  work.then(end, end);
+  output.progress(`${verb}: ${count} at once; that takes a while.`);
+  const tell = async () => {
+    while (!over.signal.aborted) {
+      await pause(TELL_EVERY_MS, over.signal);
+      const left = over.signal.aborted ? 0 : await countWaiting().catch(() => 0);
+      if (left > 0 && !over.signal.aborted) output.progress(`${left} requests wait still.`);
+    }
+  };
+  if (verb === "sign" && !output.json) void tell();
 }
 
 /** The lines of an outcome: each name, then where it holds. */
@@ -129,20 +169,8 @@ export function renderOutcome(outcome: CaOutcome, past: string): string {
       lines.push(`  ${member} has not confirmed: ${because}. It is asked again until it does.`);
     }
   }
-  if (outcome.results.some((result) => result.ok)) lines.push(renderCopies(outcome));
+  if (outcome.results.some((result) => result.ok)) lines.push(copiesLine(outcome));
   return lines.join("\n");
-}
-
-/** How safe the change is: on which servers' disks. */
-function renderCopies({ copies, of }: CaOutcome): string {
-  const names = of.join(", ");
-  if (copies > 1) {
-    return of.length > copies
-      ? `${copies} copies at least, of ${names}`
-      : `${copies} copies: ${names}`;
-  }
-  const who = names === "" ? "one server" : names;
-  return `1 copy: only ${who} has the change on disk, and a second server would keep it safe.`;
 }
 
 /** A serial as Puppet's own files write it: at least four digits. */

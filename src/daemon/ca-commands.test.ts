@@ -4,6 +4,7 @@ import type { CaCommands } from "../api/local-app.ts";
 import { agentRequest, startFleet, type Fleet, type TestServer } from "../ca/testing/fleet.ts";
 import { puppetExtension } from "../x509/extensions.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { crlPem, parseCrls } from "../x509/crl.ts";
 import { caCommands } from "./ca-commands.ts";
 
 const DAY_S = 86_400;
@@ -116,4 +117,13 @@ void test("crls names ours and the root's; refresh signs a next number; import r
   assert.equal(after.crls[0]?.entries, before.crls[0]?.entries);
   assert.deepEqual(after.crls[1], before.crls[1]);
   await assert.rejects(commands.importCrls("rubbish"), { code: "ca.crl-refused" });
+});
+
+void test("importCrls refuses what isn't a newer list of a CA above ours, and may be repeated", async () => {
+  const crls = parseCrls(one.ca.currentCrl()?.pem ?? "");
+  const [own, roots] = crls.map(({ der }) => crlPem(der));
+  assert.ok(own !== undefined && roots !== undefined);
+  await assert.rejects(commands.importCrls(own), { code: "ca.crl-refused" });
+  assert.deepEqual(await commands.importCrls(roots), commands.crls());
+  assert.deepEqual(await commands.importCrls(own + roots), commands.crls());
 });

@@ -60,12 +60,19 @@ export function caCommands(ca: Ca): CaCommands {
     },
     async importCrls(pem) {
       const outcome = await ca.updateParentCrls(pem);
-      if (outcome.ok) return describeCrls(ca);
-      throw new Fault("ca.crl-refused", outcome.because, {
+      if (outcome.ok && hasSome(outcome.pem, pem)) return describeCrls(ca);
+      const because = outcome.ok ? "none is a newer one of a CA above ours" : outcome.because;
+      throw new Fault("ca.crl-refused", because, {
         hints: ["Nothing was changed. Each CRL must be newer than the one that is there."],
       });
     },
   };
+}
+
+/** Whether one of the lists `given` is among `taken`: both PEM. */
+function hasSome(taken: string, given: string): boolean {
+  const there = parseCrls(taken);
+  return parseCrls(given).some(({ der }) => there.some((crl) => crl.der.equals(der)));
 }
 
 function describeCrls(ca: Ca): CaCrls {

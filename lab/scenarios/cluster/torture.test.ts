@@ -13,9 +13,9 @@ import type { AgentRun } from "../../agents.ts";
 import type { Cluster } from "../../cluster.ts";
 import { AUTOSIGNED } from "../../cluster/site.ts";
 import { scenario, seconds } from "../../cluster/scenario.ts";
-import { type Fault, playFaults } from "../../torture/chaos.ts";
+import { type Fault, FAULT_KINDS, playFaults } from "../../torture/chaos.ts";
 import type { ProgramOptions } from "../../torture/clients-program.ts";
-import { readLastState, watchCrls } from "../../torture/directory.ts";
+import { readLastCrl, readLastState, watchCrls } from "../../torture/directory.ts";
 import { type Act, isDone, parseActs } from "../../torture/history.ts";
 import { listBreaches } from "../../torture/judge.ts";
 import { createRandom } from "../../torture/random.ts";
@@ -63,7 +63,9 @@ hazard("nothing acknowledged is lost, given twice or let pass, whatever fails", 
   const rests = () => clients.output().stdout.includes("rest");
   await until("every client has its last answer", rests, { withinMs: LAST_ANSWER_MS_MAX });
   await cluster.untilWhole();
+  const { serials } = await readLastCrl(cluster.first);
   await untilConfirmed(cluster);
+  const confirmed = { atMs: wallMs(), serials };
   clients.kill("SIGTERM");
   const { code, stderr } = await clients.done;
   assert.equal(code, 0, stderr);
@@ -73,13 +75,15 @@ hazard("nothing acknowledged is lost, given twice or let pass, whatever fails", 
     withinMs: SETTLED_MS_MAX,
     everyMs: 1000,
   });
-  const breaches = listBreaches({ acts, crls: await crls.stop(), last });
+  const breaches = listBreaches({ acts, crls: await crls.stop(), last, confirmed });
   if (breaches.length > 0) {
     const kept = await keepActs(join(folder, "acts.jsonl"));
     for (const line of storyOf(breaches, acts, faults)) report(line);
     assert.fail(`${breaches.length} breaches, see ${kept}:\n${breaches.slice(0, 20).join("\n")}`);
   }
-  // A checker that saw nothing would find nothing.
+  // A checker that saw nothing would find nothing, nor where nothing was broken.
+  const undone = FAULT_KINDS.filter((kind) => !faults.some((fault) => fault.kind === kind));
+  assert.deepEqual(undone, [], "faults that were never done");
   const done = countDone(acts);
   for (const op of ["submit", "fetch", "renew", "revoke", "clean", "use", "crl"] as const) {
     assert.ok((done.get(op) ?? 0) > 0, `no ${op} was answered well`);
