@@ -9,12 +9,14 @@ import { isoTime, wallMs } from "../host/clock.ts";
 import { readBytesIfThere, readIfThere } from "../host/files.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { parseCrl } from "../x509/crl.ts";
+import { isCertname } from "./certname.ts";
 import { type Core, readDiskCrl } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
 import type { PublishedCrl } from "./crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames } from "./directory-state.ts";
+import { isWord, readRevoked } from "./import-read.ts";
 import { serialsIn, takeLines, type InventoryLine } from "./inventory.ts";
 import { isIssuedBy } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
@@ -89,6 +91,12 @@ async function takeInCertificates(core: Core, unknown: readonly string[]): Promi
     await putAll(store, puts);
     for (const { key } of puts) if (key.startsWith(certKey(""))) serials.add(basename(key));
   }
+  for (const { file, certificate } of sortOut(strays.certificates, mirror.tables).twice) {
+    const serial = serialOf(certificate.serial);
+    const whose = mirror.tables.certs.get(serial)?.certname ?? "";
+    const why = `its serial ${serial} is another certificate's, of ${whose}: it has to ask anew`;
+    deps.log.warn(`signed/${file}.pem can't be taken in`, { why });
+  }
   if (serials.size === 0) return false;
   const what = { serials: [...serials] };
   deps.log.warn("took in certificates that were issued in the CA directory", what);
@@ -135,24 +143,48 @@ export function planTakeIn(strays: Strays, { tables }: Mirror, at: string): Put[
     if (tables.certs.has(serial) || puts.has(key)) return;
     puts.set(key, { key, value: encodeValue({ ...value, signedBy: DIRECTORY, at }), was: 0 });
   };
-  for (const { file, certificate } of strays.certificates) {
+  const { fit } = sortOut(strays.certificates, tables);
+  for (const { file, certificate } of fit) {
     const serial = serialOf(certificate.serial);
-    const { commonName: certname = file, der, notBefore, notAfter } = certificate;
+    const { commonName, der, notBefore, notAfter } = certificate;
     add(serial, {
-      certname,
+      // A name that isn't one word would break its line in every server's inventory.
+      certname: [commonName, file].find(isWord) ?? serial,
       der: der.toString("base64"),
       notBefore: isoTime(notBefore),
       notAfter: isoTime(notAfter),
     });
-    if (certname !== file || tables.names.has(certname)) continue;
-    const key = nameKey(certname);
-    puts.set(key, { key, value: encodeValue({ serial }), was: tables.names.revisionOf(certname) });
+    if (commonName !== file || !isCertname(file) || tables.names.has(file)) continue;
+    const key = nameKey(file);
+    puts.set(key, { key, value: encodeValue({ serial }), was: tables.names.revisionOf(file) });
   }
   for (const { serial, certname, notBeforeMs, notAfterMs } of strays.lines) {
     const times = { notBefore: isoTime(notBeforeMs), notAfter: isoTime(notAfterMs) };
     add(serial, { certname, der: null, ...times });
   }
   return [...puts.values()];
+}
+
+/**
+ * Parts certificates from those whose serial is another one's: of one serial the record has one
+ * certificate, and a CRL couldn't tell them apart. Stock's tools count past the end of their block
+ * when they are asked for very many, and a hand may write any number into the `serial` file.
+ */
+function sortOut(certificates: Strays["certificates"], { certs }: Mirror["tables"]) {
+  const [fit, twice]: [Strays["certificates"], Strays["certificates"]] = [[], []];
+  const first = new Map<Serial, Buffer>();
+  for (const each of certificates) {
+    const { serial: number, der, commonName = each.file } = each.certificate;
+    const serial = serialOf(number);
+    const row = certs.get(serial);
+    const known = row?.der ?? first.get(serial);
+    // Of one that only the inventory has told of nothing but the name can be compared.
+    const isOther =
+      known === undefined ? row !== undefined && row.certname !== commonName : !known.equals(der);
+    if (!isOther) first.set(serial, der);
+    (isOther ? twice : fit).push(each);
+  }
+  return { fit, twice };
 }
 
 /**
@@ -176,14 +208,13 @@ async function takeInOne(core: Core, found: PublishedCrl): Promise<boolean> {
   const isAhead = found.number > (crlHead.get("")?.number ?? 0);
   if (isAhead && !(await isForeign(core, found.number))) return false;
   if (isAhead) core.foreignCrl = found.number;
-  const entries = parseCrl(found.der).entries;
+  const entries = readRevoked(parseCrl(found.der).entries);
   for (let pass = 0; pass < CRLS_MAX; pass += 1) {
-    const missing = entries.flatMap(({ serial: number, timeMs, reason }): NewRevocation[] => {
-      const serial = serialOf(number);
+    const missing = entries.flatMap(({ serial, atMs, reason }): NewRevocation[] => {
       if (revoked.has(serial)) return [];
       const cert = certs.get(serial);
       const certname = cert?.certname ?? null;
-      return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs: timeMs }];
+      return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs }];
     });
     const newest = crlHead.get("")?.number ?? 0;
     if (missing.length === 0 && newest >= found.number) return pass > 0;
