@@ -206,6 +206,40 @@ void test("repair never removes or replaces a file that the record has never hea
   assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
 });
 
+void test("a file that a hand put in is told of while the daemon runs, and no more once it is moved away", async (t) => {
+  const one = await fleet.server("s1");
+  await enrol(one, "a.test");
+  const stop = new AbortController();
+  const loops = one.ca.startLoops(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await Promise.all(loops.map(({ ended }) => ended));
+  });
+  const told = () =>
+    one.ca.state().directory.unknown.map((path) => path.slice(one.cadir.length + 1));
+  const waitFor = async (files: string[]) =>
+    until(
+      files.join(" and "),
+      () => {
+        loops.find(({ name }) => name === "ca upkeep")?.wake();
+        return told().join(" ") === files.join(" ");
+      },
+      { withinMs: 10_000, everyMs: 50 },
+    );
+  const [signed, waits] = ["signed/hand.test.pem", "requests/hand.test.pem"] as const;
+  for (const file of [signed, waits]) await writeFile(join(one.cadir, file), "by hand");
+  await waitFor([waits, signed]);
+  await rm(join(one.cadir, waits));
+  await waitFor([signed]);
+  await writeFile(join(one.cadir, "requests/other.test.pem"), "by hand");
+  await waitFor(["requests/other.test.pem", signed]);
+  // A copy of what the record has is nobody's work, and goes.
+  const good = await readFile(join(one.cadir, "signed/a.test.pem"), "utf8");
+  await rm(join(one.cadir, "requests/other.test.pem"));
+  await writeFile(join(one.cadir, signed), good);
+  await waitFor([]);
+});
+
 void test("a serial that stock's tools have taken is not put back by what waited to be written", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "understudy-cadir-"));
   t.after(async () => rm(folder, { recursive: true }));

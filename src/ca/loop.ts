@@ -13,7 +13,7 @@ import { serialJob } from "./directory-jobs.ts";
 import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
 import { prepareStatuses } from "./view.ts";
-import { isEdited, takeIn } from "./take-in.ts";
+import { isEdited, stampsOf, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
 const CONNECT_WITHIN_MS = 5000;
@@ -140,11 +140,13 @@ export async function repair(core: Core, options: RepairOptions = {}): Promise<v
   const before = await compare();
   const taken = changesRecord() && (await takeIn(core, before.unknown));
   const { jobs, unknown } = taken ? await compare() : before;
-  for (const path of unknown) {
-    if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
+  if (await directory.apply(jobs)) mirror.formerRequests.clear();
+  // Only now: what the record had given up a moment ago is gone, too.
+  const left = await stampsOf(unknown);
+  for (const path of left.keys()) {
+    if (!core.unknown.has(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
   }
-  core.unknown = unknown;
-  await directory.apply(jobs);
+  core.unknown = left;
   await core.publisher.publishCrl(true);
   if (changesRecord()) await keepSerialFile(core, signal);
 }

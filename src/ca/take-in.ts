@@ -6,7 +6,7 @@
 import { basename, dirname } from "node:path";
 import { Fault, messageOf } from "../base/fault.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
-import { readBytesIfThere, readIfThere } from "../host/files.ts";
+import { changedMs, readBytesIfThere, readIfThere } from "../host/files.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { parseCrl } from "../x509/crl.ts";
 import { isCertname } from "./certname.ts";
@@ -69,15 +69,30 @@ export async function isEdited(core: Core): Promise<boolean> {
   const { layout } = directory;
   if (core.takeInOpen) return true;
   if (directory.state().behind > 0) return false;
-  const strange = (name: string) =>
-    !mirror.tables.names.has(name) && !unknown.includes(layout.signedFile(name));
-  if ((await pemNames(layout.signed)).some(strange)) return true;
+  const { names, requests, certs } = mirror.tables;
+  const signed = (name: string) => names.has(name) || unknown.has(layout.signedFile(name));
+  if (!(await pemNames(layout.signed)).every(signed)) return true;
+  const waiting = (name: string) => requests.has(name) || unknown.has(layout.requestFile(name));
+  if (!(await pemNames(layout.requests)).every(waiting)) return true;
+  // Moved away, or put right: then nobody needs to look at it any more.
+  const now = await stampsOf([...unknown.keys()]);
+  if ([...unknown].some(([path, changedAt]) => now.get(path) !== changedAt)) return true;
   const text = (await readIfThere(layout.inventory)) ?? "";
   const there = await inBackground((next) => serialsIn(text, next));
-  if ([...there].some((serial) => !mirror.tables.certs.has(serial))) return true;
+  if ([...there].some((serial) => !certs.has(serial))) return true;
   const crl = await readBytesIfThere(layout.crl);
   const published = publisher.crl();
   return crl === undefined || (published !== undefined && !published.pem.equals(crl));
+}
+
+/** When each of these files was changed last; those that are gone are left out. */
+export async function stampsOf(paths: readonly string[]): Promise<Map<string, number>> {
+  const stamps = new Map<string, number>();
+  for (const path of paths) {
+    const changedAt = await changedMs(path);
+    if (changedAt !== undefined) stamps.set(path, changedAt);
+  }
+  return stamps;
 }
 
 async function takeInCertificates(core: Core, unknown: readonly string[]): Promise<boolean> {
