@@ -7,6 +7,8 @@ import type { ReadOptions } from "./store.ts";
 
 /** Names looked up in one transaction; each is one or two of its operations. */
 const NAMES_AT_ONCE = 60;
+/** Serials of one; a foreign etcd allows 128 operations. */
+const SERIALS_AT_ONCE = 100;
 
 /**
  * Reads the names' current certificates and requests; names that can't be ones are left out. Throws
@@ -27,5 +29,16 @@ export async function lookUp(
       return serial === undefined || tables.certs.has(serial) ? [] : [certKey(serial)];
     });
     await store.refresh(lacking, options);
+  }
+}
+
+/** Reads the certificates of these serials. Throws Fault `etcd.…`. */
+export async function lookUpSerials(
+  { store }: Core,
+  serials: readonly string[],
+  options: ReadOptions = {},
+): Promise<void> {
+  for (let at = 0; at < serials.length; at += SERIALS_AT_ONCE) {
+    await store.refresh(serials.slice(at, at + SERIALS_AT_ONCE).map(certKey), options);
   }
 }

@@ -28,6 +28,19 @@ async function enrol(server: TestServer, names: readonly string[]): Promise<void
 
 const namesOf = (count: number) => Array.from({ length: count }, (_, index) => `n${index}.test`);
 
+void test("revoke takes more serials than one transaction does", async () => {
+  const one = await fleet.server("s1");
+  await enrol(one, ["a.test"]);
+  const [a = ""] = one.ca.show("a.test").certificates.map(({ serial }) => serial);
+  const strange = Array.from({ length: 2100 }, (_, index) => serialOf(0x70_0000 + index));
+  const { results } = await one.ca.revoke({ serials: [...strange, a] });
+  assert.deepEqual(
+    results.filter(({ ok }) => ok).map(({ serial }) => serial),
+    [a],
+  );
+  assert.equal(results.length, 2101);
+});
+
 void test("revoke on two servers at once publishes the same bytes for each number on both", async () => {
   const published = new Map<string, PublishedCrl[]>();
   const listen = (member: string) => {

@@ -7,10 +7,10 @@ import { wallMs } from "../host/clock.ts";
 import { isCertname } from "./certname.ts";
 import type { Core } from "./core.ts";
 import { wasGivenBefore } from "./given.ts";
-import { lookUp } from "./look-up.ts";
+import { lookUp, lookUpSerials } from "./look-up.ts";
 import { alone, copiesOf, type Outcome, type Result } from "./outcome.ts";
 import { ensureKnown } from "./reconcile.ts";
-import { certKey, nameKey, requestKey } from "./record.ts";
+import { nameKey, requestKey } from "./record.ts";
 import type { Recorded } from "./revoke.ts";
 import type { Serial } from "./serial.ts";
 import { unchanged } from "./store.ts";
@@ -41,7 +41,7 @@ export interface Revoke {
 export async function revokeCertificates(core: Core, what: Revoke): Promise<Outcome> {
   const { tables } = core.mirror;
   if (what.ofMembers !== true) refuseMembers(core, what);
-  await core.store.refresh((what.serials ?? []).map(certKey), FOR_CHANGE);
+  await lookUpSerials(core, what.serials ?? [], FOR_CHANGE);
   const known = (what.serials ?? []).filter(
     (serial) => tables.certs.has(serial) || wasGivenBefore(core.mirror, core.issuer(), serial),
   );
