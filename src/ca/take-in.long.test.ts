@@ -9,7 +9,7 @@ import { until } from "../base/retry.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { createCertificate, certificatePem, parseCertificate } from "../x509/certificate.ts";
 import { createCrl, crlPem, encodeCrlEntry, parseCrls } from "../x509/crl.ts";
-import { readPrivateKey, spkiOf } from "../x509/keys.ts";
+import { keyIdOf, readPrivateKey, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
 import { readIssuer } from "./issuer.ts";
 import { CA_PREFIX, CERT_PREFIX } from "./record.ts";
@@ -210,6 +210,41 @@ void test("entries that no certificate can have, and one that is there twice, do
   await until("it is followed", async () => (await numberOf(cadir)) > number, { withinMs: 10_000 });
   assert.ok(one.ca.revocations().some(({ serial }) => serial === serialOf(a)));
   assert.equal(one.ca.currentCrl()?.count, 2);
+});
+
+void test("a CRL whose number leaves no room to count on is not taken in", async () => {
+  const { cadir, ...rest } = await stopped();
+  const head = await numberOf(cadir);
+  await signCrl(cadir, [], 2 ** 52);
+  const one = await again({ cadir, ...rest });
+  const said = () => one.logged.some((line) => line.includes("not taken in yet"));
+  await until("it says so", said, { withinMs: 10_000 });
+  const two = await fleet.server("s2");
+  await two.ca.revoke({ names: ["a.test"] });
+  assert.equal(two.ca.currentCrl()?.number, head + 1);
+});
+
+void test("a newer CRL of the root that a hand put into ca_crl.pem is every server's", async () => {
+  const { cadir, ...rest } = await stopped();
+  const [root] = (await keyAndIssuer(cadir)).issuer.certificates.slice(1);
+  assert.ok(root);
+  const signingKey = readPrivateKey(await readFile(join(cadir, "root_key.pem")));
+  const { der } = createCrl({
+    number: 7,
+    signingKey,
+    issuerDer: root.subjectDer,
+    authorityKeyId: keyIdOf(root.spkiDer),
+    thisUpdateMs: Date.now() - 1000,
+    nextUpdateMs: Date.now() + DAY_MS,
+    entries: [],
+  });
+  const own = parseCrls(await readFile(join(cadir, "ca_crl.pem")))[0]?.der ?? Buffer.alloc(0);
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(own) + crlPem(der));
+  const one = await again({ cadir, ...rest });
+  await until("it is published", () => crlOf(one).includes(crlPem(der)), { withinMs: 10_000 });
+  const two = await fleet.server("s2");
+  assert.ok(crlOf(two).includes(crlPem(der)));
+  assert.ok((await readFile(join(cadir, "ca_crl.pem"))).includes(crlPem(der)));
 });
 
 void test("a CRL that was pruned offline is followed by a higher one with every revocation", async () => {

@@ -8,7 +8,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { changedMs, readBytesIfThere, readIfThere } from "../host/files.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
-import { parseCrl } from "../x509/crl.ts";
+import { crlPem, parseCrl, parseCrls } from "../x509/crl.ts";
 import { isCertname } from "./certname.ts";
 import { type Core, readDiskCrl } from "./core.ts";
 import { verifyHead } from "./crl-head.ts";
@@ -16,10 +16,12 @@ import type { PublishedCrl } from "./crl.ts";
 import { issueCrl, REVOKE_AT_ONCE, type NewRevocation } from "./crl-issue.ts";
 import { eachAtOnce } from "./directory.ts";
 import { pemNames } from "./directory-state.ts";
+import { publishedNumber } from "./import-plan.ts";
 import { isWord, readRevoked } from "./import-read.ts";
 import { serialsIn, takeLines, type InventoryLine } from "./inventory.ts";
 import { isIssuedBy } from "./issuer.ts";
 import type { Mirror } from "./mirror.ts";
+import { replaceParentCrls } from "./parent-crls.ts";
 import { inBackground } from "./pieces.ts";
 import { certKey, crlKey, encodeValue, nameKey, type CertValue } from "./record.ts";
 import { serialOf, type Serial } from "./serial.ts";
@@ -211,15 +213,40 @@ async function takeInCrl(core: Core): Promise<boolean> {
   let taken = false;
   // The one of before the start first: the record's may have taken its place already.
   for (const found of [core.crlAtStart, there]) {
-    if (found !== undefined && (await takeInOne(core, found))) taken = true;
+    if (found === undefined) continue;
+    if (await takeInOne(core, found)) taken = true;
+    if (await takeInParents(core, found)) taken = true;
   }
   core.crlAtStart = undefined;
   return taken;
 }
 
+/** CRLs of the CAs above that somebody put into ca_crl.pem, where they are newer. */
+async function takeInParents(core: Core, found: PublishedCrl): Promise<boolean> {
+  const { store, publisher, deps } = core;
+  const known = store.mirror.tables.authority.get("")?.parentCrls ?? "";
+  if (found.pem.equals(Buffer.from(crlPem(found.der) + known))) return false;
+  const ours = [found.der, ...parseCrls(known).map(({ der }) => der)];
+  const strange = parseCrls(found.pem).filter(({ der }) => !ours.some((own) => own.equals(der)));
+  if (strange.length === 0) return false;
+  const submitted = strange.map(({ der }) => crlPem(der)).join("");
+  const { outcome, touched } = await replaceParentCrls(store, submitted);
+  const of = strange.map(({ issuerText }) => issuerText);
+  if (!outcome.ok) {
+    const why = outcome.because;
+    deps.log.warn("CRLs in the CA directory's ca_crl.pem can't be taken in", { of, why });
+  }
+  if (touched === undefined) return false;
+  await publisher.publish(touched);
+  deps.log.warn("took in CRLs of CAs above that were put into the CA directory", { of });
+  return true;
+}
+
+/** Throws Fault `x509.unsupported` for a number that nobody could count on from. */
 async function takeInOne(core: Core, found: PublishedCrl): Promise<boolean> {
   const { deps, publisher, store } = core;
   const { crlHead, revoked, certs } = store.mirror.tables;
+  publishedNumber({ crls: [parseCrl(found.der)] });
   const isAhead = found.number > (crlHead.get("")?.number ?? 0);
   if (isAhead && !(await isForeign(core, found.number))) return false;
   if (isAhead) core.foreignCrl = found.number;
