@@ -143,6 +143,28 @@ void test("while the serial file can't be written, one block is set aside for it
   assert.equal((await blocks()).length, 3);
 });
 
+const ROOT = process.getuid?.() === 0 ? {} : { skip: "only root may give files away" };
+
+void test("repair gives stock's user what somebody has restored as root", ROOT, async () => {
+  const owner = { uid: 65_534, gid: 65_534 };
+  const one = await fleet.server("s1", { owner });
+  await one.ca.repair();
+  await enrol(one, "a.test");
+  const files = ["", "ca_key.pem", "ca_crt.pem", "ca_crl.pem", "serial", "inventory.txt"];
+  const others = ["signed", "requests", "signed/a.test.pem"];
+  for (const name of [...files, ...others]) {
+    assert.equal((await stat(join(one.cadir, name))).uid, owner.uid, name);
+  }
+  assert.equal((await stat(join(one.cadir, "ca_key.pem"))).mode & 0o777, 0o600);
+  const gone = `${one.cadir}.gone`;
+  await rename(one.cadir, gone);
+  await one.ca.repair();
+  await one.ca.repair();
+  for (const name of ["", "signed", "signed/a.test.pem", "inventory.txt"]) {
+    assert.equal((await stat(join(one.cadir, name))).uid, owner.uid, name);
+  }
+});
+
 void test("repair brings back what a crash between record and directory left undone", async () => {
   const one = await fleet.server("s1");
   await one.ca.repair();

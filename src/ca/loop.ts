@@ -10,6 +10,7 @@ import { parseSerialFile } from "./serial.ts";
 import { changeOf } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
+import { keepOwner } from "./owners.ts";
 import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
 import { prepareStatuses } from "./view.ts";
@@ -134,6 +135,10 @@ export async function repair(core: Core, options: RepairOptions = {}): Promise<v
   const { signal, onFile } = options;
   const changesRecord = () => options.changesRecord ?? ejectedOf(core) === undefined;
   const { mirror, directory, deps } = core;
+  const given = deps.owner && (await keepOwner(directory.layout, deps.owner));
+  if (given !== undefined && given.length > 0) {
+    deps.log.notice("given to the user that puppetserver runs as", { files: given });
+  }
   await core.key.load(core.issuer());
   const issuer = core.issuer();
   const compare = () => planRepair(mirror, directory, issuer, core.key.peek(), onFile);
