@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -117,6 +117,41 @@ void test("an authority that starts with a copy has what came since, and what of
   assert.deepEqual(states(third).sort(), ["before.test revoked", "since.test signed"]);
   assert.equal((await third.fetch("GET", "/puppet-ca/v1/certificate/strange.test")).status, 404);
   await journal.close();
+});
+
+void test("a request that was given up while its server was away is gone from its directory, and a hand's stays", async (t) => {
+  const fleet = await startFleet();
+  const folder = await mkdtemp(join(tmpdir(), "understudy-catch-up-"));
+  const journal = await openJournal(folder);
+  t.after(async () => {
+    await fleet.close();
+    await journal.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const one = await fleet.server("s1");
+  const { cadir, etcd } = one;
+  await one.ca.submit({ pem: await agentRequest("waits.test"), key: "waits.test" });
+  await one.ca.repair();
+  const { kvs, revision } = await etcd.range(KEY_PREFIX);
+  await journal.rewrite(
+    kvs.map(({ key, value, modRevision }) => ({ key, value, revision: modRevision })),
+    revision,
+  );
+  await one.stop();
+  const other = await fleet.server("s2");
+  assert.equal(await other.ca.forget("waits.test", "request"), true);
+  await writeFile(join(cadir, "requests/hand.test.pem"), await agentRequest("hand.test"));
+  for (const compacted of [false, true]) {
+    const again = await fleet.server("s1", { cadir, etcd, copy: journal });
+    await again.ca.repair();
+    assert.deepEqual(await readdir(join(cadir, "requests")), ["hand.test.pem"]);
+    assert.deepEqual(again.ca.state().directory.unknown, [join(cadir, "requests/hand.test.pem")]);
+    await again.stop();
+    if (compacted) return;
+    await writeFile(join(cadir, "requests/waits.test.pem"), await agentRequest("waits.test"));
+    await etcd.compact(await put(etcd, "more.test"));
+    await etcd.transact({ when: [], then: [{ delete: requestKey("more.test") }] });
+  }
 });
 
 void test("an authority whose record takes too long to read starts with what it has, and reads on", async (t) => {

@@ -114,8 +114,8 @@ export interface Core {
   readMs: number;
   /** The end of the copy that memory is made of, until etcd has said whether that is its record. */
   fromCopy: CopyEnd | undefined;
-  /** Files in the directory that nobody accounts for. */
-  unknown: string[];
+  /** Files in the directory that nobody accounts for, and when each was changed last, ms. */
+  unknown: ReadonlyMap<string, number>;
   /** Whether what was done in the directory by others couldn't be taken in yet. */
   takeInOpen: boolean;
   /** The CRL that lay in the directory before this start. */
@@ -193,7 +193,7 @@ export async function createCore(deps: CaDeps, signal: AbortSignal): Promise<Cor
     loads: 0,
     readMs: 0,
     fromCopy: undefined,
-    unknown: [],
+    unknown: new Map(),
     takeInOpen: false,
     crlAtStart: undefined,
     foreignCrl: undefined,
@@ -238,6 +238,9 @@ export async function loadRecord(
 ): Promise<void> {
   const { mirror, deps } = core;
   const { etcd } = deps;
+  for (const { certname, pem } of mirror.tables.requests.rows()) {
+    mirror.formerRequests.set(certname, pem);
+  }
   // A small read first: whether etcd answers at all is known soon, the rest may take its time.
   const until = signal === undefined ? {} : { signal };
   await etcd.get(CA_PREFIX, { withinMs: firstAnswerMs, ...until });

@@ -143,6 +143,28 @@ void test("while the serial file can't be written, one block is set aside for it
   assert.equal((await blocks()).length, 3);
 });
 
+const ROOT = process.getuid?.() === 0 ? {} : { skip: "only root may give files away" };
+
+void test("repair gives stock's user what somebody has restored as root", ROOT, async () => {
+  const owner = { uid: 65_534, gid: 65_534 };
+  const one = await fleet.server("s1", { owner });
+  await one.ca.repair();
+  await enrol(one, "a.test");
+  const files = ["", "ca_key.pem", "ca_crt.pem", "ca_crl.pem", "serial", "inventory.txt"];
+  const others = ["signed", "requests", "signed/a.test.pem"];
+  for (const name of [...files, ...others]) {
+    assert.equal((await stat(join(one.cadir, name))).uid, owner.uid, name);
+  }
+  assert.equal((await stat(join(one.cadir, "ca_key.pem"))).mode & 0o777, 0o600);
+  const gone = `${one.cadir}.gone`;
+  await rename(one.cadir, gone);
+  await one.ca.repair();
+  await one.ca.repair();
+  for (const name of ["", "signed", "signed/a.test.pem", "inventory.txt"]) {
+    assert.equal((await stat(join(one.cadir, name))).uid, owner.uid, name);
+  }
+});
+
 void test("repair brings back what a crash between record and directory left undone", async () => {
   const one = await fleet.server("s1");
   await one.ca.repair();
@@ -204,6 +226,40 @@ void test("repair never removes or replaces a file that the record has never hea
   // What is asked for is still answered from the record.
   const got = await one.fetch("GET", "/puppet-ca/v1/certificate/a.test");
   assert.match(await got.text(), /^-----BEGIN CERTIFICATE-----/);
+});
+
+void test("a file that a hand put in is told of while the daemon runs, and no more once it is moved away", async (t) => {
+  const one = await fleet.server("s1");
+  await enrol(one, "a.test");
+  const stop = new AbortController();
+  const loops = one.ca.startLoops(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await Promise.all(loops.map(({ ended }) => ended));
+  });
+  const told = () =>
+    one.ca.state().directory.unknown.map((path) => path.slice(one.cadir.length + 1));
+  const waitFor = async (files: string[]) =>
+    until(
+      files.join(" and "),
+      () => {
+        loops.find(({ name }) => name === "ca upkeep")?.wake();
+        return told().join(" ") === files.join(" ");
+      },
+      { withinMs: 10_000, everyMs: 50 },
+    );
+  const [signed, waits] = ["signed/hand.test.pem", "requests/hand.test.pem"] as const;
+  for (const file of [signed, waits]) await writeFile(join(one.cadir, file), "by hand");
+  await waitFor([waits, signed]);
+  await rm(join(one.cadir, waits));
+  await waitFor([signed]);
+  await writeFile(join(one.cadir, "requests/other.test.pem"), "by hand");
+  await waitFor(["requests/other.test.pem", signed]);
+  // A copy of what the record has is nobody's work, and goes.
+  const good = await readFile(join(one.cadir, "signed/a.test.pem"), "utf8");
+  await rm(join(one.cadir, "requests/other.test.pem"));
+  await writeFile(join(one.cadir, signed), good);
+  await waitFor([]);
 });
 
 void test("a serial that stock's tools have taken is not put back by what waited to be written", async (t) => {

@@ -182,6 +182,34 @@ void test("a recovered record of a newer generation replaces the copy of the one
   assert.deepEqual(await second.content(), { [META_KEY]: meta(2) });
 });
 
+void test("a copy of an older generation counts for nothing until it is replaced", async () => {
+  const etcd = cluster.client();
+  const revision = await put(etcd, META_KEY, meta(2));
+  const journal = await openJournal(join(folder, "journal"));
+  const past = revision + 1000;
+  await journal.rewrite([{ key: META_KEY, value: meta(1), revision: past }], past);
+  await journal.close();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const held: Etcd = {
+    ...etcd,
+    async *pages(prefix, options) {
+      // What is written is read as of a revision.
+      if (options?.revision !== undefined) await released;
+      yield* etcd.pages(prefix, options);
+    },
+  };
+  const following = await follow(held, { generation: 2 });
+  // Before it is stopped, which waits for what it reads.
+  stops.push(async () => release());
+  stops.reverse();
+  await following.follower.trust();
+  assert.ok(following.journal.appliedRevision() > revision);
+  assert.equal(following.follower.isSame(), false);
+  release();
+  await until("the copy", () => following.follower.isSame(), WITHIN);
+  assert.deepEqual(await following.content(), { [META_KEY]: meta(2) });
+});
+
 void test("a watch that was lost goes on where it ended, without reading all anew", async () => {
   const etcd = cluster.client();
   await put(etcd, META_KEY, meta(1));

@@ -35,7 +35,10 @@ export interface Follower {
    * `ca.record-older`, or why that can't be found out now.
    */
   trust(): Promise<void>;
-  /** Whether etcd's record is the one that the copy follows, as far as is known now. */
+  /**
+   * Whether the copy is of etcd's record, as far as is known now: not while one of a generation
+   * that has ended, whose revisions say nothing here, waits for being replaced.
+   */
   isSame(): boolean;
   /** The same for others to hear; `because`: what etcd's record lacks. */
   verdict(): { state: State["verdict"]; because: string };
@@ -51,6 +54,8 @@ interface State {
   because: string;
   /** Why the copy doesn't follow now. */
   error: unknown;
+  /** Whether the copy is of another record until it is replaced. */
+  isOther: boolean;
   /** Whether all must be read and compared. */
   whole: boolean;
   /** Whether the copy was found to follow this record since the start. */
@@ -64,6 +69,7 @@ export function startFollower(options: FollowOptions): Follower {
     verdict: "unknown",
     because: "",
     error: new Fault("ca.busy", "the record is being compared with this server's copy: try again"),
+    isOther: false,
     whole: false,
     begun: false,
   };
@@ -88,7 +94,7 @@ export function startFollower(options: FollowOptions): Follower {
   };
   return {
     ended: go(),
-    isSame: () => state.verdict === "same",
+    isSame: () => state.verdict === "same" && !state.isOther,
     verdict: () => {
       return { state: state.verdict, because: state.verdict === "refused" ? state.because : "" };
     },
@@ -172,6 +178,7 @@ async function takeWhole(options: FollowOptions, state: State): Promise<void> {
     }
   };
   await journal.rewrite(events(), record.revision);
+  state.isOther = false;
 }
 
 /** The record that may take the copy's place. Throws Fault `ca.record-older`. */
@@ -200,6 +207,7 @@ async function compareWhole(options: FollowOptions, state: State): Promise<Recor
   }
   const origin = judgeOrigin(member, record, copy);
   if (origin.is === "refused") throw refuse(state, origin.because);
+  state.isOther = origin.is === "newer";
   const because = origin.is === "same" ? comparison.because() : undefined;
   if (because !== undefined) throw refuse(state, because);
   return record;

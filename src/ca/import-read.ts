@@ -79,12 +79,15 @@ function nextAbove(serials: readonly Serial[], next: number): number {
   }, next);
 }
 
-/** Puppet writes an entry anew each time that a certificate is revoked; the record has it once. */
-function readRevoked(entries: readonly CrlEntry[], tell: Tell): RevokedEntry[] {
+/**
+ * Each serial that a certificate can have, once: Puppet writes an entry anew each time that a
+ * certificate is revoked. `tell`: told of the others.
+ */
+export function readRevoked(entries: readonly CrlEntry[], tell?: Tell): RevokedEntry[] {
   const bySerial = new Map<Serial, RevokedEntry>();
   for (const { serial: number, timeMs, reason } of entries) {
     if (!isSerial(number)) {
-      tell("crl-entry", number.toString(16).toUpperCase());
+      tell?.("crl-entry", number.toString(16).toUpperCase());
       continue;
     }
     const serial = serialOf(number);
@@ -146,6 +149,7 @@ async function eachPem(
   });
 }
 
-function isWord(name: string | undefined): name is string {
+/** Whether an inventory's line can have `name`. */
+export function isWord(name: string | undefined): name is string {
   return name !== undefined && /^[\x21-\x7e]{1,255}$/.test(name);
 }

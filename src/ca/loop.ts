@@ -10,10 +10,11 @@ import { parseSerialFile } from "./serial.ts";
 import { changeOf } from "./store.ts";
 import { readIfThere } from "../host/files.ts";
 import { serialJob } from "./directory-jobs.ts";
+import { keepOwner } from "./owners.ts";
 import { reconcile } from "./reconcile.ts";
 import { planRepair } from "./repair.ts";
 import { prepareStatuses } from "./view.ts";
-import { isEdited, takeIn } from "./take-in.ts";
+import { isEdited, stampsOf, takeIn } from "./take-in.ts";
 
 const CONNECT_EVERY_MS = 1000;
 const CONNECT_WITHIN_MS = 5000;
@@ -134,17 +135,23 @@ export async function repair(core: Core, options: RepairOptions = {}): Promise<v
   const { signal, onFile } = options;
   const changesRecord = () => options.changesRecord ?? ejectedOf(core) === undefined;
   const { mirror, directory, deps } = core;
+  const given = deps.owner && (await keepOwner(directory.layout, deps.owner));
+  if (given !== undefined && given.length > 0) {
+    deps.log.notice("given to the user that puppetserver runs as", { files: given });
+  }
   await core.key.load(core.issuer());
   const issuer = core.issuer();
   const compare = () => planRepair(mirror, directory, issuer, core.key.peek(), onFile);
   const before = await compare();
   const taken = changesRecord() && (await takeIn(core, before.unknown));
   const { jobs, unknown } = taken ? await compare() : before;
-  for (const path of unknown) {
-    if (!core.unknown.includes(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
+  if (await directory.apply(jobs)) mirror.formerRequests.clear();
+  // Only now: what the record had given up a moment ago is gone, too.
+  const left = await stampsOf(unknown);
+  for (const path of left.keys()) {
+    if (!core.unknown.has(path)) deps.log.warn(`${path} is unknown to the record: left alone`);
   }
-  core.unknown = unknown;
-  await directory.apply(jobs);
+  core.unknown = left;
   await core.publisher.publishCrl(true);
   if (changesRecord()) await keepSerialFile(core, signal);
 }

@@ -48,6 +48,11 @@ export class Mirror {
   readonly tables: Tables;
   /** Keys that can't be understood, and why; what they held before is kept. */
   readonly unreadable = new Map<string, string>();
+  /**
+   * What waited before memory was read anew, PEM by name, until the directory is in step: a file
+   * with it in requests/ is nobody's work where the record has given the request up meanwhile.
+   */
+  readonly formerRequests = new Map<string, string>();
   /** A list only where a name has had several: that is an object less for nearly every name. */
   readonly #byName = new Map<string, Serial | Serial[]>();
   /**

@@ -89,7 +89,7 @@ export async function planRepair(
   for (const name of await pemNames(layout.requests)) {
     if (tables.requests.has(name)) continue;
     const there = await readIf(layout.requestFile(name));
-    if (there !== undefined && wasSigned(mirror, name, there)) {
+    if (there !== undefined && (wasSigned(mirror, name, there) || isGivenUp(mirror, name, there))) {
       jobs.push(requestJob(mirror, layout, name));
     } else unknown.push(layout.requestFile(name));
   }
@@ -137,6 +137,12 @@ export function wasSigned(mirror: Mirror, name: string, pem: Buffer): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether the request in the file waited in the record when this server last knew it. */
+function isGivenUp({ formerRequests }: Mirror, name: string, pem: Buffer): boolean {
+  const former = formerRequests.get(name);
+  return former !== undefined && pem.equals(Buffer.from(former));
 }
 
 async function readBytes(path: string): Promise<Buffer | undefined> {

@@ -8,8 +8,9 @@ import { issueCrl, REVOKE_AT_ONCE, type CrlSigner, type NewRevocation } from "./
 import { noRecord } from "./blocks.ts";
 import { crlOf, verifyHead, type CrlHead } from "./crl-head.ts";
 import type { PublishedCrl } from "./crl.ts";
+import { readRevoked } from "./import-read.ts";
 import type { Touched } from "./mirror.ts";
-import { serialOf, type Serial } from "./serial.ts";
+import type { Serial } from "./serial.ts";
 
 /** RFC 5280's keyCompromise, which Puppet gives to every entry. */
 const KEY_COMPROMISE = 1;
@@ -145,12 +146,11 @@ function lostEntries(
   if (head.whole || crl === undefined) return [];
   const { revoked, certs } = store.mirror.tables;
   const own = parseCrls(crl.pem).find(({ der }) => der.equals(crl.der));
-  const lost = (own?.entries ?? []).flatMap(({ serial: number, timeMs, reason }) => {
-    const serial = serialOf(number);
+  const lost = readRevoked(own?.entries ?? []).flatMap(({ serial, atMs, reason }) => {
     const cert = certs.get(serial);
     if (revoked.has(serial)) return [];
     const certname = cert?.certname ?? null;
-    return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs: timeMs }];
+    return [{ serial, certname, notAfterMs: cert?.notAfterMs, reason, atMs }];
   });
   if (lost.length <= REVOKE_AT_ONCE) return lost;
   throw new Fault(

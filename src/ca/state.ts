@@ -53,7 +53,7 @@ export function describeState(core: Core): CaState {
     crlNextUpdate: crl === undefined ? "" : isoTime(crl.nextUpdateMs),
     ...(expiry === undefined ? {} : { nextExpiry: expiry }),
     expiries,
-    directory: { behind, why, unknown: core.unknown },
+    directory: { behind, why, unknown: [...core.unknown.keys()] },
     directoryBehind: why === undefined ? "" : `${behind} changes wait: ${why}`,
     unreadable: [...mirror.unreadable.keys()],
   };

@@ -9,7 +9,7 @@ import { until } from "../base/retry.ts";
 import type { Etcd } from "../etcd/types.ts";
 import { createCertificate, certificatePem, parseCertificate } from "../x509/certificate.ts";
 import { createCrl, crlPem, encodeCrlEntry, parseCrls } from "../x509/crl.ts";
-import { readPrivateKey, spkiOf } from "../x509/keys.ts";
+import { keyIdOf, readPrivateKey, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
 import { readIssuer } from "./issuer.ts";
 import { CA_PREFIX, CERT_PREFIX } from "./record.ts";
@@ -67,7 +67,7 @@ async function keyAndIssuer(cadir: string) {
 }
 
 /** Signs offline: takes the serial that the `serial` file says. */
-async function generate(cadir: string, name: string): Promise<bigint> {
+async function generate(cadir: string, name: string, file = name): Promise<bigint> {
   const { key, issuer } = await keyAndIssuer(cadir);
   const serial = BigInt(`0x${(await readFile(join(cadir, "serial"), "utf8")).trim()}`);
   const der = createCertificate({
@@ -80,7 +80,7 @@ async function generate(cadir: string, name: string): Promise<bigint> {
     extensions: [],
     signingKey: key,
   });
-  await writeFile(join(cadir, "signed", `${name}.pem`), certificatePem(der));
+  await writeFile(join(cadir, "signed", `${file}.pem`), certificatePem(der));
   await appendFile(join(cadir, "inventory.txt"), `0x${serial.toString(16)} ${TIMES} /CN=${name}\n`);
   await writeFile(join(cadir, "serial"), (serial + 1n).toString(16).toUpperCase());
   return serial;
@@ -163,6 +163,88 @@ void test("an inventory line without a file is in the record, and its serial is 
     withinMs: 10_000,
   });
   assert.match(row.value, /"certname":"deleted.test","der":null/);
+});
+
+void test("a certificate whose serial is another one's is not taken for it, and is told of", async () => {
+  const { cadir, ...rest } = await stopped();
+  const known = parseCertificate(await readFile(join(cadir, "signed/a.test.pem"), "utf8")).serial;
+  await writeFile(join(cadir, "serial"), known.toString(16));
+  await generate(cadir, "twice.test");
+  await writeFile(join(cadir, "serial"), "7000");
+  await generate(cadir, "first.test");
+  await writeFile(join(cadir, "serial"), "7000");
+  await generate(cadir, "second.test");
+  const one = await again({ cadir, ...rest });
+  const told = () => one.logged.filter((line) => line.includes("can't be taken in"));
+  await until("it is told of", () => told().length >= 2, { withinMs: 10_000 });
+  assert.deepEqual(one.ca.show("twice.test").certificates, []);
+  assert.equal(one.ca.show("a.test").certificates.length, 1);
+  const both = ["first.test", "second.test"].flatMap((name) => one.ca.show(name).certificates);
+  assert.equal(both.length, 1);
+  await one.ca.repair();
+  const { unknown } = one.ca.state().directory;
+  assert.ok(unknown.includes(join(cadir, "signed/twice.test.pem")), unknown.join(" "));
+  const { results } = await one.ca.revoke({ names: ["twice.test"] });
+  assert.equal(results[0]?.ok, false);
+  assert.ok(!one.ca.revocations().some(({ serial }) => serial === serialOf(known)));
+});
+
+void test("a certificate for a name of two words has a line in the inventory that can be read", async () => {
+  const { cadir, ...rest } = await stopped();
+  const serial = serialOf(await generate(cadir, "two words", "two.test"));
+  const one = await again({ cadir, ...rest });
+  await until("it is taken in", () => one.ca.show(serial).certificates.length === 1, {
+    withinMs: 10_000,
+  });
+  const two = await fleet.server("s2");
+  await two.ca.repair();
+  const inventory = await readFile(join(two.cadir, "inventory.txt"), "utf8");
+  assert.match(inventory, / \/CN=two\.test$/m);
+});
+
+void test("entries that no certificate can have, and one that is there twice, don't keep a CRL from being taken in", async () => {
+  const { cadir, ...rest } = await stopped();
+  const a = parseCertificate(await readFile(join(cadir, "signed/a.test.pem"), "utf8")).serial;
+  const number = await signCrl(cadir, [a, 1n << 300n, a], 1);
+  const one = await again({ cadir, ...rest });
+  await until("it is followed", async () => (await numberOf(cadir)) > number, { withinMs: 10_000 });
+  assert.ok(one.ca.revocations().some(({ serial }) => serial === serialOf(a)));
+  assert.equal(one.ca.currentCrl()?.count, 2);
+});
+
+void test("a CRL whose number leaves no room to count on is not taken in", async () => {
+  const { cadir, ...rest } = await stopped();
+  const head = await numberOf(cadir);
+  await signCrl(cadir, [], 2 ** 52);
+  const one = await again({ cadir, ...rest });
+  const said = () => one.logged.some((line) => line.includes("not taken in yet"));
+  await until("it says so", said, { withinMs: 10_000 });
+  const two = await fleet.server("s2");
+  await two.ca.revoke({ names: ["a.test"] });
+  assert.equal(two.ca.currentCrl()?.number, head + 1);
+});
+
+void test("a newer CRL of the root that a hand put into ca_crl.pem is every server's", async () => {
+  const { cadir, ...rest } = await stopped();
+  const [root] = (await keyAndIssuer(cadir)).issuer.certificates.slice(1);
+  assert.ok(root);
+  const signingKey = readPrivateKey(await readFile(join(cadir, "root_key.pem")));
+  const { der } = createCrl({
+    number: 7,
+    signingKey,
+    issuerDer: root.subjectDer,
+    authorityKeyId: keyIdOf(root.spkiDer),
+    thisUpdateMs: Date.now() - 1000,
+    nextUpdateMs: Date.now() + DAY_MS,
+    entries: [],
+  });
+  const own = parseCrls(await readFile(join(cadir, "ca_crl.pem")))[0]?.der ?? Buffer.alloc(0);
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(own) + crlPem(der));
+  const one = await again({ cadir, ...rest });
+  await until("it is published", () => crlOf(one).includes(crlPem(der)), { withinMs: 10_000 });
+  const two = await fleet.server("s2");
+  assert.ok(crlOf(two).includes(crlPem(der)));
+  assert.ok((await readFile(join(cadir, "ca_crl.pem"))).includes(crlPem(der)));
 });
 
 void test("a CRL that was pruned offline is followed by a higher one with every revocation", async () => {

@@ -15,7 +15,10 @@ export interface StockAuthority {
 }
 
 /** The puppetserver that has the CA; undefined when its member is gone. */
-export function stockAuthority(view: View, { to }: Ejected): StockAuthority | undefined {
+export function stockAuthority(
+  view: Pick<View, "members">,
+  { to }: Ejected,
+): StockAuthority | undefined {
   const member = view.members.find(({ id }) => id === to);
   if (member === undefined) return undefined;
   const { backends } = withFirst(member);

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFault } from "../base/fault.ts";
+import { EJECTED_KEY } from "../cluster/keys.ts";
+import type { Ejected } from "../cluster/schema.ts";
 import { createEtcd } from "../etcd/client.ts";
+import { startEtcdCluster } from "../etcd/testing/cluster.ts";
 import { freePorts } from "../host/testing/ports.ts";
-import { decideStart, readRevocationKeys } from "./edge-prepare.ts";
+import { decideStart, readEjection, readRevocationKeys } from "./edge-prepare.ts";
+import { createTestSite, FIRST } from "./testing/site.ts";
 
 const alone = { problem: "no answer", removed: false };
 
@@ -48,5 +52,27 @@ test("readRevocationKeys gives up on a record that can't be reached", async () =
     await assert.rejects(readRevocationKeys(etcd, 300), (error) => isFault(error, "etcd"));
   } finally {
     etcd.close();
+  }
+});
+
+test("readEjection takes the record's word on the CA's end, which what was kept doesn't know", async () => {
+  const cluster = await startEtcdCluster({ members: 1 });
+  try {
+    const { etcd } = await createTestSite(cluster);
+    const ejected: Ejected = { to: FIRST, at: "2026-11-20T12:00:00Z", alone: false };
+    const put = async (value: string) =>
+      etcd.transact({ when: [], then: [{ put: EJECTED_KEY, value }] });
+    await put(JSON.stringify(ejected));
+    const found = await readEjection(etcd, { members: [] }, 5000);
+    assert.deepEqual(found.ejected, ejected);
+    assert.deepEqual(
+      found.members.map(({ id }) => id),
+      [FIRST],
+    );
+    await put("nothing that can be understood");
+    const kept = { members: [], ejected };
+    assert.equal(await readEjection(etcd, kept, 5000), kept);
+  } finally {
+    await cluster.close();
   }
 });

@@ -13,6 +13,7 @@ import { readIssuer } from "../ca/issuer.ts";
 import { caLayout } from "../ca/layout.ts";
 import { requireNodeFile } from "../cluster/node-file.ts";
 import { readLeaf } from "../cluster/pki-store.ts";
+import { readClusterRecord } from "../cluster/record.ts";
 import type { Ejected, NodeFile } from "../cluster/schema.ts";
 import { readKeptView, type View, voterEndpoints } from "../cluster/view.ts";
 import { findCaDirectory } from "../edge/file-server.ts";
@@ -55,10 +56,9 @@ export async function prepareEdge(): Promise<void> {
   try {
     const keys = await readRevocationKeys(etcd, ALONE_MS);
     await addRevokedToFile(PATHS.edge, keys);
-    const ejected = latestEjected(view?.ejected, await readHandedOver(node.clusterId));
-    if (view !== undefined && ejected !== undefined) {
-      await addStockRevocations(node, view, ejected);
-    }
+    const { members, ejected: recorded } = await readEjection(etcd, view, ALONE_MS);
+    const ejected = latestEjected(recorded, await readHandedOver(node.clusterId));
+    if (ejected !== undefined) await addStockRevocations(node, { members }, ejected);
   } catch (error) {
     problem = messageOf(error);
   }
@@ -114,8 +114,28 @@ export function decideStart(known: {
   };
 }
 
+/**
+ * Whether the CA has ended, and who is a member: as the record says, for the view that was kept may
+ * be of before that. A record that can't be understood must not keep an edge from starting: then
+ * what was kept counts.
+ */
+export async function readEjection(
+  etcd: Etcd,
+  kept: Pick<View, "members" | "ejected"> | undefined,
+  withinMs: number,
+): Promise<Pick<View, "members" | "ejected">> {
+  const record = await readClusterRecord(etcd, deadline(withinMs)).catch(() => undefined);
+  if (record === undefined) return kept ?? { members: [] };
+  const members = record.members.map(({ value }) => value);
+  return { members, ejected: record.ejected?.value ?? kept?.ejected };
+}
+
 /** What stock's CA has revoked since it has the CA: nothing of that is in the record. */
-async function addStockRevocations(node: NodeFile, view: View, ejected: Ejected): Promise<void> {
+async function addStockRevocations(
+  node: NodeFile,
+  view: Pick<View, "members">,
+  ejected: Ejected,
+): Promise<void> {
   const layout = caLayout(await findCaDirectory());
   const stock = stockAuthority(view, ejected);
   if (stock === undefined) return;
