@@ -126,7 +126,10 @@ function incidentOf(
 
 /** A member as it answers: figures go up and down, by the number of the look alone. */
 function memberOf(state: MockState, id: string, index: number, look: number): MemberAnswer {
-  if (state.silent.has(id)) return silent(id);
+  if (state.silent.has(id)) {
+    const { member, because } = silent(id);
+    return { member: { ...member, courier: true }, because };
+  }
   const drained = state.drains.some((drain) => drain.id === id);
   const wave = (of: number) => (1 + Math.sin(look / 5 + of * 2)) / 2;
   const backends = NAMES.map((name, of) =>

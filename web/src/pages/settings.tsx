@@ -60,12 +60,19 @@ function Edit({ shown, onOutdated, onDone }: EditProps) {
   const [change, setChange] = useState<{ body: unknown; plan: ConfigChanged } | undefined>(
     undefined,
   );
+  /** What the text says, put over what others have changed meanwhile. Throws Refusal. */
+  const overShown = () => {
+    const mine = parse(text);
+    if (shown.revision === base.revision) return mine;
+    const wish = overTheirs({ base: wishOf(base), mine, theirs: wishOf(shown) });
+    setText(render(wish));
+    setBase(shown);
+    return wish;
+  };
   useEffect(() => {
     if (shown.revision === base.revision) return;
     try {
-      const mine = parse(text);
-      setText(render(overTheirs({ base: wishOf(base), mine, theirs: wishOf(shown) })));
-      setBase(shown);
+      overShown();
     } catch (error) {
       setFailure(error);
     }
@@ -83,7 +90,7 @@ function Edit({ shown, onOutdated, onDone }: EditProps) {
     event.preventDefault();
     setFailure(undefined);
     try {
-      const body = { revision: base.revision, settings: parse(text) };
+      const body = { revision: shown.revision, settings: overShown() };
       const plan = await send("/v1/config/plan", body);
       if (plan.changes.length === 0) throw new Refusal("config.same", "nothing would change");
       setChange({ body, plan });
