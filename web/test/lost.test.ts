@@ -14,6 +14,7 @@ afterEach(async () => stage.closePages());
 beforeEach(() => {
   stage.mock.state.hangs = false;
   stage.mock.state.silent.clear();
+  stage.mock.state.broken = "";
 });
 
 test("the history: what couldn't be read when it was told is read with the next, and nothing is left out", async () => {
@@ -94,6 +95,27 @@ test("settings: a text that was no JSON when somebody else's change came is put 
   const dialog = page.getByRole("dialog");
   await dialog.getByText('isolatedEdge: "serve" → "refuse"').waitFor();
   assert.equal(await dialog.getByRole("listitem").count(), 1);
+});
+
+test("settings: what others change is seen without loading anything, and what was typed stays over it", async () => {
+  const { mock } = stage;
+  const { page } = await stage.open({ token: mock.tokens.admin, path: "/settings" });
+  const text = page.getByRole("textbox");
+  await text.fill((await text.inputValue()).replace('"serve"', '"refuse"'));
+  const { settings } = await mock.commands.config.show();
+  const other = { ...settings, otherNames: ["new.example.com"] };
+  await mock.commands.config.change({ revision: mock.state.revision, settings: other });
+  await until(
+    "both are in the text",
+    async () =>
+      /new\.example\.com[^]*refuse|refuse[^]*new\.example\.com/.test(await text.inputValue()),
+    { withinMs: 20_000 },
+  );
+  mock.state.broken = "1 of 3 members answers";
+  await page.reload();
+  await page.getByText("As last read: 1 of 3 members answers").waitFor();
+  mock.state.broken = "";
+  await page.getByText("As last read:").waitFor({ state: "detached" });
 });
 
 test("signing out of one's own accord leaves nothing behind for whoever comes next", async () => {

@@ -1,9 +1,10 @@
 // The cluster's settings, and a change of them: shown before it is made, refused when somebody else
 // has changed them meanwhile.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConfigChanged, ConfigDescribed } from "../../../src/setup/config-contract.ts";
 import { ask, Refusal } from "../ask.ts";
+import { snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Confirm } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -14,6 +15,14 @@ import { overTheirs, type Wish } from "../wish.ts";
 export function Settings() {
   const { answer, failure, again } = useAsked<ConfigDescribed>("/v1/config");
   const [done, setDone] = useState("");
+  const { settings, etcd } = snapshot.value?.status ?? {};
+  /** What changes when they do, or when they can be read again. */
+  const seen = JSON.stringify([settings, etcd?.quorum]);
+  const before = useRef(seen);
+  useEffect(() => {
+    if (seen !== before.current) again();
+    before.current = seen;
+  }, [seen]);
   return (
     <>
       <p role="status">{done}</p>
