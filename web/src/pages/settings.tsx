@@ -82,8 +82,8 @@ function Edit({ shown, onOutdated, onDone }: EditProps) {
     if (shown.revision === base.revision) return;
     try {
       overShown();
-    } catch (error) {
-      setFailure(error);
+    } catch {
+      // Somebody is at it: it is put over them when he shows what it would change.
     }
   }, [shown.revision]);
   /** Asks, and has them shown anew where they are others by now. */
