@@ -160,6 +160,24 @@ test("settled lets others pass one that is refused for what it is, and tries tha
   assert.deepEqual([again?.id, again?.tries], ["1", 1]);
 });
 
+test("settled: what is refused for what it is holds up nothing that comes while it waits", () => {
+  const refused = { channel: "ops", ok: false, because: "too large", refused: "itself" } as const;
+  const waits = settled(outboxOf("1"), { ...refused, id: "1" }, NOW_MS);
+  const state = enqueue(waits, [emptyMessage("ops", "2", NOW_MS + 1000)], [OPS]);
+  const due = (of: AlertState, nowMs: number) => dueMessages(of, "s1", nowMs).map(({ id }) => id);
+  assert.deepEqual(due(state, NOW_MS + 1000), ["2"]);
+  const later = settled(state, { id: "2", channel: "ops", ok: true, because: "" }, NOW_MS + 1000);
+  assert.deepEqual(due(later, NOW_MS + 30_000), ["1"]);
+  // Where nothing is taken at all, what comes waits in its turn.
+  const silent = settled(
+    outboxOf("1"),
+    { id: "1", channel: "ops", ok: false, because: "" },
+    NOW_MS,
+  );
+  const more = enqueue(silent, [emptyMessage("ops", "2", NOW_MS + 1000)], [OPS]);
+  assert.deepEqual(due(more, NOW_MS + 1000), []);
+});
+
 test("settled sends nobody twice what only some didn't take, and says so", () => {
   const attempt = { channel: "ops", ok: false, because: "not for a@b", refused: "partly" } as const;
   let state = outboxOf("1", "2", "3");

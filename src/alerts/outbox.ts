@@ -98,13 +98,14 @@ function sizeOf(message: Message): number {
 
 /** The messages to send now, one of each channel: in order, and none that somebody else sends. */
 export function dueMessages({ outbox }: AlertState, self: string, nowMs: number): Message[] {
-  const first = new Map<string, Message>();
-  for (const message of outbox) {
-    if (!first.has(message.channel)) first.set(message.channel, message);
-  }
   // Farther ahead than right clocks let it be: whoever wrote it down had a wrong one.
   const isOver = (atMs: number, mostMs: number) =>
     atMs <= nowMs || atMs > nowMs + mostMs + CLOCK_OFFSET_MAX_MS;
+  const first = new Map<string, Message>();
+  for (const message of outbox) {
+    const isAside = message.aside === true && !isOver(message.nextMs, AGAIN_MS_MAX);
+    if (!isAside && !first.has(message.channel)) first.set(message.channel, message);
+  }
   return [...first.values()].filter(({ claim, nextMs }) => {
     const isFree = claim === undefined || claim.by === self || isOver(claim.untilMs, CLAIM_MS);
     return isFree && isOver(nextMs, AGAIN_MS_MAX);
@@ -148,13 +149,13 @@ export function settled(state: AlertState, attempt: Attempt, nowMs: number): Ale
   const after = withStanding(state, attempt.channel, { ...before, failures, sinceMs, because });
   if (attempt.refused === "partly") return without(after, message);
   if (nowMs - message.atMs >= GIVE_UP_MS) return drop(after, message);
-  const { claim: _, ...free } = message;
+  const { claim: _, aside: __, ...free } = message;
   const tries = message.tries + 1;
   const nextMs = nowMs + Math.min(AGAIN_MS * 2 ** (tries - 1), AGAIN_MS_MAX);
   const again = { ...free, tries, nextMs };
-  // The last of all then, so that one that is never taken holds up none.
+  // Behind all others, and out of their way, so that one that is never taken holds up none.
   if (attempt.refused === "itself") {
-    return { ...after, outbox: [...without(after, message).outbox, again] };
+    return { ...after, outbox: [...without(after, message).outbox, { ...again, aside: true }] };
   }
   const outbox = after.outbox.map((each) => (each.id === message.id ? again : each));
   return { ...after, outbox };

@@ -53,6 +53,8 @@ export const Message = z.object({
   tries: z.int().default(0),
   /** Not before. */
   nextMs: z.number().default(0),
+  /** It was refused for what it is: others are sent while it waits. */
+  aside: z.boolean().optional(),
   /** Who is sending it, and until when nobody else does. */
   claim: z.object({ by: z.string(), untilMs: z.number() }).optional(),
 });

@@ -40,6 +40,8 @@ test("tellDeed tells what failed, refused or halfway, from where, and what it ha
   assert.equal(refused?.because, "etcd.no-quorum");
   assert.equal(refused?.by, "alice from 10.0.0.7");
   assert.equal(tellDeed({ ...DEED, what: "POST /v1/new", about: "" })?.what, "POST /v1/new");
+  const move = { ...DEED, what: "POST /v1/switchover", about: "", outcome: "failed" } as const;
+  assert.equal(tellDeed(move)?.what, "tried, and it failed: moved virtual IPs");
 });
 
 test("tellDeed has words for every route that changes something", () => {

@@ -106,7 +106,7 @@ export function tellDeed(deed: AuditEntry): Told | undefined {
   return {
     kind: "command",
     ...(event && { event }),
-    what: `${tried}${words} ${deed.about}`.trim(),
+    what: `${tried}${words} ${deed.about}`.trim().replace(/:$/, ""),
     because: deed.code,
     by: `${deed.who}${from}`,
     // What was quick needs no figure.

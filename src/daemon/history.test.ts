@@ -113,6 +113,19 @@ test("what happens while the record is out of reach is told when it is back, in 
   assert.deepEqual((await history.read({ limit: 10 })).because, "");
 });
 
+test("what waits to come into the record counts among what is left out, too", async () => {
+  const { history, world, send } = await member("s1");
+  send();
+  await until("nothing waits", () => history.waiting() === 0, SOON);
+  world.reachable = false;
+  history.note({ kind: "command", what: "removed s8", by: "root" });
+  history.note({ kind: "command", what: "removed s9", by: "root" });
+  const all = await history.read({ limit: 100 });
+  const found = await history.read({ limit: 1 });
+  assert.deepEqual(whats(found.entries), ["removed s9"]);
+  assert.deepEqual([all.more, found.more], [0, all.entries.length - 1]);
+});
+
 test("what a wrong clock has dated years ahead isn't the newest; who asks for it has it", async () => {
   const { history, world } = await member("s2");
   const atMs = Math.round(wallMs() + 3650 * 86_400_000);

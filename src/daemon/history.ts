@@ -267,7 +267,8 @@ async function readBoth(
       ]),
     );
     const sorted = [...all.values()].toSorted(inOrder);
-    return { entries: sorted.slice(-query.limit), more, because: "" };
+    const surplus = Math.max(0, sorted.length - query.limit);
+    return { entries: sorted.slice(-query.limit), more: more + surplus, because: "" };
   } catch (error) {
     const mine = own.filter((each) => isWanted(each, query)).toSorted(inOrder);
     const more = Math.max(0, mine.length - query.limit);

@@ -69,6 +69,8 @@ export function createMockCluster(lookMs?: number): MockCluster {
     const entry = { atMs, member: NAMES[0] ?? "", number, kind, what, because: "", by };
     state.history.push(entry);
   };
+  const basis = createTestCommands().commands;
+  const config = configOf(state, basis.config, tell);
   let looks = 0;
   const cluster: LocalDeps["cluster"] = async () => {
     looks += 1;
@@ -79,7 +81,10 @@ export function createMockCluster(lookMs?: number): MockCluster {
     state.hanging = false;
     if (state.trouble !== "") throw new Fault("cluster.no-view", state.trouble);
     const members = NAMES.map((id, index) => memberOf(state, id, index, looks));
-    return { ...judge(members, {}, { drains: state.drains }), answeredBy: NAMES[0] ?? "" };
+    const { settings } = await config.show();
+    const etcd = state.broken === "" ? {} : { quorum: false };
+    const judged = judge(members, etcd, { drains: state.drains });
+    return { ...judged, settings, answeredBy: NAMES[0] ?? "" };
   };
   const history: LocalDeps["history"] = async ({ kinds, limit, untilMs = Infinity }) => {
     const wanted = state.history.filter(
@@ -89,7 +94,6 @@ export function createMockCluster(lookMs?: number): MockCluster {
     const entries = wanted.slice(-limit);
     return { entries, more: wanted.length - entries.length, because: "" };
   };
-  const basis = createTestCommands().commands;
   const drills = createMockDrills(basis.drills, tell);
   const commands: LocalDeps = {
     ...basis,
@@ -98,7 +102,7 @@ export function createMockCluster(lookMs?: number): MockCluster {
     history,
     events: createEvents({ cluster, history, ...(lookMs === undefined ? {} : { lookMs }) }),
     ca: authorityOf(state, tell),
-    config: configOf(state, basis.config, tell),
+    config,
     work: { ...basis.work, drains: drainsOf(state, basis.work.drains, tell) },
     incident: async (wish) => incidentOf(state, wish),
   };
@@ -126,7 +130,10 @@ function incidentOf(
 
 /** A member as it answers: figures go up and down, by the number of the look alone. */
 function memberOf(state: MockState, id: string, index: number, look: number): MemberAnswer {
-  if (state.silent.has(id)) return silent(id);
+  if (state.silent.has(id)) {
+    const { member, because } = silent(id);
+    return { member: { ...member, courier: true }, because };
+  }
   const drained = state.drains.some((drain) => drain.id === id);
   const wave = (of: number) => (1 + Math.sin(look / 5 + of * 2)) / 2;
   const backends = NAMES.map((name, of) =>
@@ -284,7 +291,8 @@ function configOf(state: MockState, basis: LocalDeps["config"], tell: Tell): Loc
     ...basis,
     show: async () => {
       const shown = await basis.show();
-      return { ...shown, revision: state.revision, settings: settings as typeof shown.settings };
+      const now = { settings: settings as typeof shown.settings, because: state.broken };
+      return { ...shown, ...now, revision: state.broken === "" ? state.revision : 0 };
     },
     plan: async (wish) => ({ revision: state.revision, changes: judgeWish(wish) }),
     change: async (wish) => {

@@ -1,9 +1,8 @@
 // The frame around every page: who is signed in, where one can go, whether what is shown is new.
 
-import { signal } from "@preact/signals";
 import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { findSession, session, signOut } from "./ask.ts";
+import { findSession, session, signOut, stillIn } from "./ask.ts";
 import { localTime } from "./format.ts";
 import { follow, lookedMs, silent, snapshot, trouble } from "./live.ts";
 import { Failure } from "./parts/failure.tsx";
@@ -64,14 +63,6 @@ function skip(event: Event): void {
   document.querySelector<HTMLElement>("#main h1")?.focus();
 }
 
-/** Why somebody couldn't be signed out: the page was away meanwhile. */
-const stillIn = signal<unknown>(undefined);
-
-async function leave(): Promise<void> {
-  stillIn.value = undefined;
-  await signOut().catch((error: unknown) => (stillIn.value = error));
-}
-
 function Header() {
   const who = session.value;
   const name = snapshot.value?.status.settings.sharedName ?? "";
@@ -93,7 +84,7 @@ function Header() {
       </nav>
       <p class="who">
         {who?.name} ({who?.role}){" "}
-        <button type="button" onClick={() => void leave()}>
+        <button type="button" onClick={() => void signOut()}>
           Sign out
         </button>
       </p>

@@ -26,6 +26,8 @@ export const session = signal<SessionOpened | null | undefined>(null);
 export const ended = signal(false);
 /** The newest change that nothing was answered to, until it is known to be seen. */
 export const unanswered = signal<Refusal | undefined>(undefined);
+/** Why somebody couldn't be signed out: the page was away meanwhile. */
+export const stillIn = signal<unknown>(undefined);
 
 /** Shows that a request is this page's own; see src/api/sessions.ts. */
 const CSRF_HEADER = "x-understudy-csrf";
@@ -65,21 +67,23 @@ export async function signIn(token: string): Promise<void> {
   const opened = await request<SessionOpened>("POST", "/session", undefined, { authorization });
   keep(opened.csrf);
   ended.value = false;
-  unanswered.value = undefined;
+  unanswered.value = stillIn.value = undefined;
   session.value = opened;
 }
 
-/** What was shown goes at once; it comes back where the session couldn't be ended. Throws Refusal. */
+/** What was shown goes at once; it comes back where the session couldn't be ended: `stillIn`. */
 export async function signOut(): Promise<void> {
   const before = session.value;
+  unanswered.value = stillIn.value = undefined;
   session.value = undefined;
   try {
     const headers = { [CSRF_HEADER]: before?.csrf ?? "" };
     await request("DELETE", "/session", undefined, headers);
   } catch (error) {
     if (!isSignedOut(error)) {
+      stillIn.value = error;
       session.value = before;
-      throw error;
+      return;
     }
   }
   forget(before?.csrf ?? "");

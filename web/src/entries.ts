@@ -24,8 +24,7 @@ export function keyOf({ member, number }: HistoryEntry): string {
 /** What is known once the newest were asked for. What may lie apart is given up. */
 export function withNewest(known: Known | undefined, told: HistoryAnswer): Known {
   const fresh = { entries: inOrder(told.entries), more: told.more > 0, because: told.because };
-  if (known === undefined || known.because !== told.because) return fresh;
-  if (!meets(known.entries, told)) return fresh;
+  if (!isSameTeller(known, told) || !meets(known.entries, told)) return fresh;
   const oldest = known.entries.at(-1);
   const reachesFurther =
     oldest !== undefined && told.entries.every((each) => isNewer(each, oldest));
@@ -50,6 +49,11 @@ export function olderOf({ entries }: Known, count: number): string {
   // Others may be of the very same moment.
   const same = entries.filter(({ atMs }) => atMs === untilMs).length;
   return `limit=${count + same}&untilMs=${untilMs}`;
+}
+
+/** Whether both are the cluster's, or both what one member has told, whatever keeps it from more. */
+export function isSameTeller(known: Known | undefined, told: HistoryAnswer): known is Known {
+  return known !== undefined && (known.because === "") === (told.because === "");
 }
 
 /** Whether nothing lies between what was told `before` and what is told now. */

@@ -13,6 +13,8 @@ const SAMPLES_MAX = 300;
 /** So long without a word: what is shown may no longer be so. */
 const STALE_MS = 10_000;
 const CHECK_MS = 2000;
+/** So long: nobody may be there to end the connection, as where a server has lost power. */
+const REOPEN_MS = 60_000;
 const AGAIN_MS = 3000;
 
 export interface Figures {
@@ -46,6 +48,7 @@ export const nowMs = signal(Date.now());
  */
 export function follow(): () => void {
   let heardMs = Date.now();
+  let openedMs = heardMs;
   let source: EventSource | undefined;
   let again: ReturnType<typeof setTimeout> | undefined;
   const heard = () => {
@@ -53,6 +56,7 @@ export function follow(): () => void {
     silent.value = false;
   };
   const open = () => {
+    openedMs = Date.now();
     source = new EventSource(EVENTS);
     source.addEventListener("snapshot", ({ data }: MessageEvent<string>) => {
       heard();
@@ -98,8 +102,11 @@ export function follow(): () => void {
   document.addEventListener("visibilitychange", turn);
   turn();
   const check = setInterval(() => {
-    nowMs.value = Date.now();
-    if (!document.hidden && Date.now() - heardMs > STALE_MS) silent.value = true;
+    const atMs = Date.now();
+    nowMs.value = atMs;
+    if (document.hidden) return;
+    if (atMs - heardMs > STALE_MS) silent.value = true;
+    if (atMs - Math.max(heardMs, openedMs) > REOPEN_MS) turn();
   }, CHECK_MS);
   return () => {
     document.removeEventListener("visibilitychange", turn);

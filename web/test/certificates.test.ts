@@ -113,6 +113,26 @@ test("certificates: what comes in and what somebody else does are seen without l
   assert.deepEqual(problems, []);
 });
 
+test("certificates: what a request asks for besides its name is seen before it is signed", async () => {
+  const { mock } = stage;
+  const request = mock.state.entries.find(({ name }) => name === "mail2.example.com");
+  assert.ok(request);
+  request.altNames = ["DNS:mail2.example.com", "DNS:mail.example.com"];
+  request.extensions = { pp_auth_role: "db" };
+  const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });
+  const asks = "DNS:mail.example.com, pp_auth_role=db";
+  await page.getByRole("cell", { name: asks, exact: true }).waitFor();
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
+  await page.getByRole("dialog").getByText(`It asks for more than its name: ${asks}`).waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  request.altNames = ["DNS:mail2.example.com"];
+  request.extensions = {};
+  await page.reload();
+  await page.getByRole("button", { name: "Sign mail2.example.com" }).click();
+  await page.getByText("Compare with what the agent shows").waitFor();
+  assert.equal(await page.getByText("It asks for more").count(), 0);
+});
+
 test("certificates: another request than the one that was compared isn't signed", async () => {
   const { mock } = stage;
   const { page } = await stage.open({ token: mock.tokens.operator, path: "/certificates" });

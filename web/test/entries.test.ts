@@ -47,6 +47,12 @@ test("withNewest mixes what the cluster told with what one member told no more t
   assert.deepEqual(numbers(alone), [4]);
   assert.equal(alone.because, "no quorum");
   assert.deepEqual(numbers(withNewest(alone, told(2, 5))), [5, 4, 3, 2]);
+  // Why the record can't be read may be another reason at each look.
+  const still = withNewest(alone, told(4, 5, { more: 3, because: "no leader" }));
+  assert.deepEqual([numbers(still), still.because], [[5, 4], "no leader"]);
+  const older = withOlder(still, told(1, 4, { because: "no leader" }));
+  const later = withNewest(older, told(5, 6, { because: "no quorum" }));
+  assert.deepEqual(numbers(later), [6, 5, 4, 3, 2, 1]);
 });
 
 test("olderOf and withOlder lose none of the same moment", () => {

@@ -87,7 +87,7 @@ function Requests({ list: { total, entries }, onAsk }: ListProps) {
     <>
       <Table
         caption="Requests that wait"
-        head={["Name", "Do", "Further names", "Fingerprint"]}
+        head={["Name", "Do", "Besides its name", "Fingerprint"]}
         none="no agent waits."
         rows={entries.map((entry) => ({
           key: entry.name,
@@ -105,7 +105,7 @@ function Requests({ list: { total, entries }, onAsk }: ListProps) {
             ) : (
               "-"
             ),
-            entry.altNames.join(", ") || "-",
+            besides(entry) || "-",
             <code class="fingerprint">{entry.fingerprint}</code>,
           ],
         }))}
@@ -113,6 +113,12 @@ function Requests({ list: { total, entries }, onAsk }: ListProps) {
       <More total={total} shown={entries.length} />
     </>
   );
+}
+
+/** What a certificate is or would be good for besides its name: more may be meant by it. */
+function besides({ name, altNames, extensions }: Omit<Entry, "state" | "fingerprint">): string {
+  const others = altNames.filter((altName) => altName !== `DNS:${name}`);
+  return [...others, ...Object.entries(extensions).map((each) => each.join("="))].join(", ");
 }
 
 function Search(props: {
@@ -226,6 +232,11 @@ function Doing(props: {
         <p>
           <code class="fingerprint">{entry.fingerprint}</code>
         </p>
+        {besides(entry) === "" ? null : (
+          <p>
+            <strong>It asks for more than its name:</strong> {besides(entry)}
+          </p>
+        )}
       </Confirm>
     );
   }
@@ -296,8 +307,11 @@ function Show({ name, onClose }: { name: string; onClose: () => void }) {
               <dd>{each.revokedAt}</dd>
             </>
           )}
-          <dt>Further names</dt>
-          <dd>{each.altNames.join(", ") || "none"}</dd>
+          <dt>Besides its name</dt>
+          <dd>
+            {besides({ ...each, name: each.certname, extensions: each.authorizationExtensions }) ||
+              "nothing"}
+          </dd>
           <dt>Fingerprint</dt>
           <dd>
             <code class="fingerprint">{each.fingerprint}</code>

@@ -129,7 +129,8 @@ function Hold() {
           does="Hold it"
           type={plan.kind}
           act={async () => {
-            await ask<DrillStarted>("POST", "/v1/drill", { ...wish, server: plan.server });
+            const { kind, server } = plan;
+            await ask<DrillStarted>("POST", "/v1/drill", { kind, server });
           }}
           onClose={() => setPlan(undefined)}
         >

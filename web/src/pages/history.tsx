@@ -7,7 +7,16 @@ import type { Incident, IncidentLine } from "../../../src/cluster/history/incide
 import { renderDuration } from "../../../src/base/duration.ts";
 import type { HistoryAnswer } from "../../../src/setup/history-contract.ts";
 import { ask } from "../ask.ts";
-import { keyOf, type Known, meets, olderOf, SHOWN_MAX, withNewest, withOlder } from "../entries.ts";
+import {
+  isSameTeller,
+  keyOf,
+  type Known,
+  meets,
+  olderOf,
+  SHOWN_MAX,
+  withNewest,
+  withOlder,
+} from "../entries.ts";
 import { countOf, localTime } from "../format.ts";
 import { history } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -39,12 +48,17 @@ function Entries({ kind }: { kind: string }) {
   const kinds = kind === "" ? "" : `&kinds=${encodeURIComponent(kind)}`;
   const newest = useAsked<HistoryAnswer>(`/v1/history?limit=${AT_ONCE}${kinds}`);
   const { answer } = newest;
+  /** Whether others may lie between what is known and what is told: until all is read anew. */
+  const isApart = useRef(false);
   useEffect(() => {
-    if (answer !== undefined) setKnown((before) => withNewest(before, answer));
+    if (answer === undefined) return;
+    isApart.current = false;
+    setKnown((before) => withNewest(before, answer));
   }, [answer]);
   useNews((told, isWhole) => {
     const entries = told.entries.filter((each) => kind === "" || each.kind === kind);
-    if (!isWhole || told.because !== known?.because) newest.again();
+    isApart.current ||= !isWhole || !isSameTeller(known, told);
+    if (isApart.current) newest.again();
     else if (entries.length > 0) setKnown((now) => withNewest(now, { ...told, entries, more: 0 }));
   });
   const older = async (from: Known) => {

@@ -6,6 +6,7 @@ import type { CourierStatus } from "../../../src/cluster/courier-status.ts";
 import type { PuppetdbDiff } from "../../../src/cluster/sync-status.ts";
 import { renderDuration } from "../../../src/base/duration.ts";
 import { ask } from "../ask.ts";
+import { countOf } from "../format.ts";
 import { snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Confirm } from "../parts/dialog.tsx";
@@ -22,6 +23,10 @@ export function PuppetDb() {
   const couriers = look.status.members.flatMap(({ member, local }) =>
     local?.courier === undefined ? [] : [{ id: member.id, ...local.courier }],
   );
+  const having = look.status.members.filter(({ member }) => member.courier === true).length;
+  if (couriers.length === 0 && having > 0) {
+    return <p>None of the {countOf(having, "member")} with a courier answers.</p>;
+  }
   if (couriers.length === 0) {
     return (
       <p>

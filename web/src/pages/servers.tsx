@@ -1,11 +1,11 @@
 // Puppetservers as all edges together see them, live; and servers taken out and back.
 
 import { useMemo, useState } from "preact/hooks";
-import type { MemberAnswer } from "../../../src/cluster/status.ts";
+import type { ClusterStatus, MemberAnswer } from "../../../src/cluster/status.ts";
 import type { DrainPlan } from "../../../src/setup/work-contract.ts";
 import { ask } from "../ask.ts";
 import { seconds } from "../format.ts";
-import { type Figures, samples, snapshot } from "../live.ts";
+import { type Figures, nowMs, samples, snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Chart, round } from "../parts/chart.tsx";
 import { Confirm } from "../parts/dialog.tsx";
@@ -69,11 +69,13 @@ type Act = "drain" | "undrain" | "why";
 
 function Members() {
   const [asked, setAsked] = useState<{ what: Act; id: string }>();
-  const { status } = snapshot.value ?? {};
+  const { members = [], work = { drains: [] } } = snapshot.value?.status ?? {};
   const close = () => setAsked(undefined);
-  const rows = (status?.members ?? []).map((answer) => ({
+  const rows = members.map((answer) => ({
     key: answer.member.id,
-    cells: cellsOf(answer, (what) => setAsked({ what, id: answer.member.id })),
+    cells: cellsOf(answer, isDrained(answer, work), (what) =>
+      setAsked({ what, id: answer.member.id }),
+    ),
   }));
   return (
     <>
@@ -98,8 +100,19 @@ function Members() {
   );
 }
 
-function cellsOf({ member, local, because }: MemberAnswer, onAsk: (what: Act) => void) {
-  const drained = local?.drained === true;
+/** As it says itself; of one that says nothing, as one that is switched off, the record knows. */
+function isDrained({ member, local }: MemberAnswer, { drains }: ClusterStatus["work"]): boolean {
+  if (local !== undefined) return local.drained === true;
+  const drain = drains.find(({ id }) => id === member.id);
+  const { until } = drain ?? {};
+  return drain !== undefined && (until === undefined || Date.parse(until) > nowMs.value);
+}
+
+function cellsOf(
+  { member, local, because }: MemberAnswer,
+  drained: boolean,
+  onAsk: (what: Act) => void,
+) {
   const edge = local?.edge;
   return [
     member.id,
@@ -123,7 +136,11 @@ function cellsOf({ member, local, because }: MemberAnswer, onAsk: (what: Act) =>
         </button>
       ) : null}
     </>,
-    local === undefined ? `no answer: ${because}` : drained ? "drained" : local.phase,
+    local === undefined
+      ? `no answer: ${because}${drained ? " (drained)" : ""}`
+      : drained
+        ? "drained"
+        : local.phase,
     local?.addresses.join(" ") || "-",
     edge === undefined
       ? "-"

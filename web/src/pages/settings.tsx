@@ -1,9 +1,10 @@
 // The cluster's settings, and a change of them: shown before it is made, refused when somebody else
 // has changed them meanwhile.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConfigChanged, ConfigDescribed } from "../../../src/setup/config-contract.ts";
 import { ask, Refusal } from "../ask.ts";
+import { snapshot } from "../live.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Confirm } from "../parts/dialog.tsx";
 import { Failure } from "../parts/failure.tsx";
@@ -14,6 +15,14 @@ import { overTheirs, type Wish } from "../wish.ts";
 export function Settings() {
   const { answer, failure, again } = useAsked<ConfigDescribed>("/v1/config");
   const [done, setDone] = useState("");
+  const { settings, etcd } = snapshot.value?.status ?? {};
+  /** What changes when they do, or when they can be read again. */
+  const seen = JSON.stringify([settings, etcd?.quorum]);
+  const before = useRef(seen);
+  useEffect(() => {
+    if (seen !== before.current) again();
+    before.current = seen;
+  }, [seen]);
   return (
     <>
       <p role="status">{done}</p>
@@ -60,14 +69,21 @@ function Edit({ shown, onOutdated, onDone }: EditProps) {
   const [change, setChange] = useState<{ body: unknown; plan: ConfigChanged } | undefined>(
     undefined,
   );
+  /** What the text says, put over what others have changed meanwhile. Throws Refusal. */
+  const overShown = () => {
+    const mine = parse(text);
+    if (shown.revision === base.revision) return mine;
+    const wish = overTheirs({ base: wishOf(base), mine, theirs: wishOf(shown) });
+    setText(render(wish));
+    setBase(shown);
+    return wish;
+  };
   useEffect(() => {
     if (shown.revision === base.revision) return;
     try {
-      const mine = parse(text);
-      setText(render(overTheirs({ base: wishOf(base), mine, theirs: wishOf(shown) })));
-      setBase(shown);
-    } catch (error) {
-      setFailure(error);
+      overShown();
+    } catch {
+      // Somebody is at it: it is put over them when he shows what it would change.
     }
   }, [shown.revision]);
   /** Asks, and has them shown anew where they are others by now. */
@@ -83,7 +99,7 @@ function Edit({ shown, onOutdated, onDone }: EditProps) {
     event.preventDefault();
     setFailure(undefined);
     try {
-      const body = { revision: base.revision, settings: parse(text) };
+      const body = { revision: shown.revision, settings: overShown() };
       const plan = await send("/v1/config/plan", body);
       if (plan.changes.length === 0) throw new Refusal("config.same", "nothing would change");
       setChange({ body, plan });

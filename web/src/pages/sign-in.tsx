@@ -30,8 +30,8 @@ export function SignIn() {
       <h1>Understudy</h1>
       {ended.value ? (
         <p id="ended">
-          The session has ended: by time, with its token, or with this member's daemon, which may
-          have started anew. Sign in again.
+          The session has ended: in another tab, by time, with its token, or with this member's
+          daemon, which may have started anew. Sign in again.
         </p>
       ) : null}
       <Failure error={unanswered.value} />

@@ -19,7 +19,9 @@ export function Dialog(props: {
     const before = document.activeElement;
     place.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      // This comes after the painting: the page may have put it where there is news by then.
+      const isTaken = document.activeElement !== document.body;
+      if (before instanceof HTMLElement && !isTaken) before.focus();
     };
   }, []);
   return (
