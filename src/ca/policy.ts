@@ -14,6 +14,7 @@ import {
   verifyRequest,
   type CertificateRequest,
 } from "../x509/request.ts";
+import { describeUnknown } from "../x509/signed.ts";
 import { textOf, utf8Of } from "../x509/text.ts";
 import { derUtf8 } from "../x509/der.ts";
 import { refuseCertname } from "./certname.ts";
@@ -31,6 +32,8 @@ export interface ReadRequest {
 export type Read = { ok: true; read: ReadRequest } | { ok: false; because: string };
 
 const SIGNATURE_WRONG = "CSR contains a public key that does not correspond to the signing key";
+const KEYS_KNOWN =
+  "Keys may be RSA of 1024 bits and more, or EC on P-256, P-384 or P-521, with SHA-1 or SHA-2.";
 /** Longest text of a Puppet extension in characters. */
 const EXTENSION_TEXT_MAX = 8192;
 
@@ -40,7 +43,7 @@ export function readRequest(text: string): Read {
     const request = parseRequest(text);
     const san = request.requestedExtensions.find(({ oid }) => oid === OID.subjectAltName);
     const altNames = san === undefined ? [] : subjectAltNames(san);
-    if (!verifyRequest(request)) return { ok: false, because: SIGNATURE_WRONG };
+    if (!verifyRequest(request)) return { ok: false, because: whyUnverified(request) };
     const certname = request.commonName ?? "";
     return { ok: true, read: { certname, pem: requestPem(request.der), request, altNames } };
   } catch (error) {
@@ -49,6 +52,12 @@ export function readRequest(text: string): Read {
       because: `The certificate request can't be read: ${printable(messageOf(error))}`,
     };
   }
+}
+
+function whyUnverified(request: CertificateRequest): string {
+  const unknown = describeUnknown(request, request.spkiDer);
+  if (unknown === undefined) return SIGNATURE_WRONG;
+  return `The certificate request can't be verified: ${printable(unknown)}. ${KEYS_KNOWN}`;
 }
 
 /** Why `read`, submitted as `key`, may not even wait; undefined when it may. */
@@ -145,30 +154,45 @@ function refuseExtensions(read: ReadRequest, settings: CaSettings): string | und
 
 function refuseTakenNames(read: ReadRequest, context: NameContext): string | undefined {
   const { certname, altNames } = read;
-  const isMine = (name: string) => name === certname;
   const guarded = [...context.protectedNames];
-  if (context.protectedNames.has(certname)) {
+  if (guarded.some((name) => bare(name) === bare(certname))) {
     return `${certname} is a name of the servers themselves: no agent's request for it is signed`;
   }
+  const other = spellings(certname).find((name) => name !== certname && context.isCertname(name));
+  if (other !== undefined) {
+    return `${certname} stands for ${other}, another's certname: clients take the two for one`;
+  }
   for (const { type, value } of altNames) {
-    const name = value.toLowerCase();
-    if (isMine(name)) continue;
-    const taken = guarded.find((other) => covers(type, name, other));
+    if (bare(value) === bare(certname)) continue;
+    const taken = guarded.find((name) => covers(type, bare(value), bare(name)));
     if (taken !== undefined) {
       const what = `The alternative name ${value} stands for ${taken}`;
       return `${what}, a name of the servers themselves: no agent gets a certificate for it`;
     }
-    if (type === "DNS" && context.isCertname(name)) {
+    if (type === "DNS" && spellings(value).some((name) => context.isCertname(name))) {
       return `The alternative name ${value} is another's certname: no second one may stand for it`;
     }
   }
   return undefined;
 }
 
-/** Whether a client that wants `name` would take a certificate for `altName`. */
+/**
+ * A name as agents compare it: Ruby's TLS, like puppetserver's rules, passes over capitals and over
+ * dots at the end.
+ */
+function bare(name: string): string {
+  return name.toLowerCase().replace(/\.+$/, "");
+}
+
+/** The certnames that are one name to an agent. */
+function spellings(name: string): string[] {
+  return [bare(name), `${bare(name)}.`];
+}
+
+/** Whether a client that wants `name` would take a certificate for `altName`; both are bare. */
 function covers(type: AltName["type"], altName: string, name: string): boolean {
-  if (type === "IP" || !altName.startsWith("*.")) return altName === name.toLowerCase();
-  return name.toLowerCase().slice(name.indexOf(".")) === altName.slice(1);
+  if (type === "IP" || !altName.startsWith("*.")) return altName === name;
+  return name.slice(name.indexOf(".")) === altName.slice(1);
 }
 
 function isOrdinaryAltName({ type, value }: AltName): boolean {
