@@ -16,6 +16,8 @@ import { unchanged, type Store } from "./store.ts";
 /** Agents refuse a list whose beginning is further ahead than this, milliseconds. */
 const AHEAD_MS_MAX = 300_000;
 const TRIES_MAX = 20;
+/** With any other one that is critical OpenSSL, and every agent with it, takes no certificate. */
+const CRITICAL_KNOWN = new Set<string>([OID.authorityKeyIdentifier, OID.issuingDistributionPoint]);
 
 export type ParentCrls = { ok: true; pem: string } | { ok: false; because: string };
 
@@ -98,6 +100,9 @@ function refuseList(
   }
   if (crl.thisUpdateMs > nowMs + AHEAD_MS_MAX) return `${whose} isn't in force yet`;
   if ((crl.nextUpdateMs ?? Infinity) <= nowMs) return `${whose} has ended`;
+  const odd = crl.extensions.find(({ oid, critical }) => critical && !CRITICAL_KNOWN.has(oid));
+  if (odd !== undefined)
+    return `${whose} has a critical extension that agents don't know: ${odd.oid}`;
   const revoked = certificates.find(
     ({ issuerDer, serial }) =>
       issuerDer.equals(crl.issuerDer) && crl.entries.some((entry) => entry.serial === serial),
