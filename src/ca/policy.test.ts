@@ -24,7 +24,7 @@ before(async () => {
 
 const NOBODY: NameContext = { protectedNames: new Set(), isCertname: () => false };
 const CLUSTER: NameContext = {
-  protectedNames: new Set(["s1.lab.test", "puppet.lab.test", "10.88.0.10"]),
+  protectedNames: new Set(["s1.lab.test", "puppet.lab.test", "10.88.0.10", "fd00:0:0::0a"]),
   isCertname: (name) => name === "db.lab.test",
 };
 const LAX: Partial<CaSettings> = { allowSubjectAltNames: true, allowAuthorizationExtensions: true };
@@ -105,6 +105,7 @@ void test("refuseRequest gives no agent the name of a member, of the cluster or 
     "DNS:puppet.lab.test",
     "DNS:*.lab.test",
     "IP:10.88.0.10",
+    "IP:fd00::a",
     "DNS:db.lab.test",
   ]) {
     const because = judge([san(name)], LAX, CLUSTER);

@@ -2,11 +2,13 @@
 // Pure: what is known of the cluster comes in as arguments. Two stages, as in Puppet Server:
 // readRequest decides what may wait at all, refuseRequest what may be signed.
 
+import { isIPv6 } from "node:net";
 import { messageOf } from "../base/fault.ts";
 import { printable } from "../base/printable.ts";
 import { subjectAltNames } from "../x509/certificate.ts";
 import { readDer } from "../x509/der.ts";
 import type { AltName, Extension } from "../x509/extensions.ts";
+import { ipBytes, ipText } from "../x509/ip.ts";
 import { isUnder, OID } from "../x509/oids.ts";
 import {
   parseRequest,
@@ -178,10 +180,11 @@ function refuseTakenNames(read: ReadRequest, context: NameContext): string | und
 
 /**
  * A name as agents compare it: Ruby's TLS, like puppetserver's rules, passes over capitals and over
- * dots at the end.
+ * dots at the end. An address of IPv6 has several texts.
  */
 function bare(name: string): string {
-  return name.toLowerCase().replace(/\.+$/, "");
+  const plain = name.toLowerCase().replace(/\.+$/, "");
+  return isIPv6(plain) && !plain.includes("%") ? (ipText(ipBytes(plain)) ?? plain) : plain;
 }
 
 /** The certnames that are one name to an agent. */
