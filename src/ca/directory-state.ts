@@ -6,7 +6,7 @@ import { readdir } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
 import { isMissing, readBytesIfThere } from "../host/files.ts";
 import { parseCrls, verifyCrl, type Crl } from "../x509/crl.ts";
-import { matches, readPrivateKey } from "../x509/keys.ts";
+import { describe, matches, readPrivateKey } from "../x509/keys.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { caLayout, type CaLayout } from "./layout.ts";
 import { parseSerialFile } from "./serial.ts";
@@ -64,6 +64,10 @@ export async function judgeAuthority(
 
   if (issuer && key && !matches(key, issuer.certificate.spkiDer)) {
     problems.push(`${layout.key} is not the key of the first certificate in ${layout.bundle}`);
+  }
+  if (key !== undefined && key.asymmetricKeyType !== "rsa") {
+    const found = `${layout.key} is a key of type ${describe(key)}`;
+    problems.push(`${found}: Puppet's CA signs with RSA only`);
   }
   const crls = issuer && crlFile ? ownFirst(crlFile.crls, issuer) : undefined;
   if (crls === undefined && issuer && crlFile) {

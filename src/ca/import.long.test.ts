@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { run } from "../host/process.ts";
-import { parseCertificate } from "../x509/certificate.ts";
+import { certificatePem, parseCertificate } from "../x509/certificate.ts";
+import { createCrl, crlPem } from "../x509/crl.ts";
+import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
+import { authority, NOW_MS } from "../x509/testing/authority.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
 import { importAuthority, surveyAuthority } from "./import.ts";
@@ -29,6 +32,18 @@ async function copyOfStock(): Promise<string> {
   const cadir = join(fleet.folder, `stock-${Math.random().toString(36).slice(2)}`);
   await cp(stock, cadir, { recursive: true });
   return cadir;
+}
+
+/** An authority that is whole, but with a key that stock can't sign with. */
+async function writeEcAuthority(cadir: string): Promise<void> {
+  const key = generateEcKey();
+  const { der, keyId } = authority(key);
+  const times = { thisUpdateMs: NOW_MS, nextUpdateMs: NOW_MS };
+  const issuerDer = parseCertificate(der).subjectDer;
+  const crl = { issuerDer, authorityKeyId: keyId, number: 1, entries: [], signingKey: key };
+  await writeFile(join(cadir, "ca_key.pem"), exportPkcs8(key));
+  await writeFile(join(cadir, "ca_crt.pem"), certificatePem(der));
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(createCrl({ ...crl, ...times }).der));
 }
 
 async function snapshotOf(cadir: string): Promise<Record<string, string>> {
@@ -194,6 +209,10 @@ void test("readAuthority says what is wrong with a directory", async () => {
       async (cadir) =>
         writeFile(join(cadir, "ca_key.pem"), await run(["openssl", "genrsa", "2048"])),
       /is not the key of the first certificate/,
+    ],
+    [
+      writeEcAuthority,
+      /ca_key\.pem is a key of type ec prime256v1: Puppet's CA signs with RSA only/,
     ],
   ];
   for (const [change, problem] of cases) {
