@@ -10,7 +10,8 @@ import { puppetExtension, subjectAltName } from "../x509/extensions.ts";
 import { generateEcKey, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
 import { OID } from "../x509/oids.ts";
-import { createRequest } from "../x509/request.ts";
+import { createRequest, parseRequest, requestPem } from "../x509/request.ts";
+import { algorithmFor, assembleSigned, signTbs } from "../x509/signed.ts";
 import { opensslFolder } from "../x509/testing/openssl.ts";
 import { CA_SETTINGS_DEFAULT } from "./settings.ts";
 import { adminOf, agentRequest, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
@@ -106,6 +107,22 @@ for (const [kind, words] of [
     assert.match(await run([...verify, join(one.cadir, `signed/${name}.pem`)]), /OK/);
   });
 }
+
+test("puppetserver ca generate gets its certificate, though it says that its request is of version 3", async () => {
+  const name = "generated.test";
+  const key = generateEcKey();
+  const extensions = [subjectAltName([{ type: "DNS", value: name }])];
+  const tbs = Buffer.from(
+    parseRequest(createRequest({ commonName: name, key, extensions })).tbsDer,
+  );
+  tbs[tbs.indexOf(Buffer.from([2, 1, 0])) + 2] = 2;
+  const pem = requestPem(assembleSigned(tbs, algorithmFor(key), signTbs(tbs, key)));
+  assert.deepEqual(await put(name, pem), [200, ""]);
+  const missing = [404, `Could not find certificate ${name}`];
+  assert.deepEqual(await ask("GET", `/certificate/${name}`), missing);
+  assert.deepEqual(await wish(name, "signed"), [204, ""]);
+  assert.deepEqual(parseCertificate(await certificateOf(name)).spkiDer, spkiOf(key));
+});
 
 test("what a request marks as critical is critical in its certificate", async () => {
   fleet.settings = { ...CA_SETTINGS_DEFAULT, autosign: true, allowSubjectAltNames: true };

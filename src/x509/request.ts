@@ -16,6 +16,8 @@ import { type Signed, verifySigned } from "./signed.ts";
 
 /** Most bytes of one request. */
 export const REQUEST_BYTES_MAX = 256 * 1024;
+/** RFC 2986 has 0 alone; `puppetserver ca generate` writes 2, which belongs into certificates. */
+const VERSIONS = [0n, 2n];
 const LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 /** One attribute; each value is encoded DER. */
@@ -47,7 +49,9 @@ export function parseRequest(derOrPem: Uint8Array | string): CertificateRequest 
   const { tbs, algorithmDer: _, ...signed } = readSigned(der, what, REQUEST_BYTES_MAX);
   const reader = tbs.inside(what);
   const version = integerOf(reader.expect(TAG.integer, `${what}: version`), `${what}: version`);
-  if (version !== 0n) throw malformed(`${what} has version ${version + 1n}, only 1 exists`);
+  if (!VERSIONS.includes(version)) {
+    throw malformed(`${what} has version ${version + 1n}, only 1 exists`);
+  }
   const subject = reader.expect(TAG.sequence, `${what}: subject`);
   const spki = reader.expect(TAG.sequence, `${what}: public key`);
   readSpki(spki, `${what}: public key`);
