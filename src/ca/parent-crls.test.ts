@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../base/retry.ts";
 import { createCrl, crlPem, parseCrl, parseCrls } from "../x509/crl.ts";
-import { contextConstructed, derInteger, derSequence, derValue } from "../x509/der.ts";
+import { contextConstructed, derInteger, derOid, derSequence } from "../x509/der.ts";
+import { derSetOf, derValue, TAG } from "../x509/der.ts";
 import { encodeExtensions } from "../x509/extensions.ts";
 import { keyIdOf, readPrivateKey, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
@@ -118,6 +119,11 @@ void test("mergeParentCrls takes the newest, once, and passes ours and strangers
   const ours = rootCrl({ authorityKeyId: issuer.keyId, number: 99 });
   // As some CAs have it; OpenSSL knows what it says.
   const withScope = rootCrl({ number: 6, critical: OID.issuingDistributionPoint });
+  // As Java has a name that the certificate has as UTF8String.
+  const commonName = issuer.certificates[1]?.commonName ?? "";
+  const text = derValue(TAG.printableString, Buffer.from(commonName));
+  const attribute = derSequence(derOid(OID.commonName), text);
+  const otherwise = rootCrl({ number: 6, issuerDer: derSequence(derSetOf([attribute])) });
   const cases: [submitted: string | undefined, present: string, kept: string | undefined][] = [
     [present, present, present],
     [old, present, present],
@@ -126,6 +132,7 @@ void test("mergeParentCrls takes the newest, once, and passes ours and strangers
     [`${stranger}${ours}`, present, present],
     [`${ours}${newest}`, present, newest],
     [withScope, present, withScope],
+    [otherwise, present, otherwise],
     // A directory that lacks the parent's list gets it.
     [newer, "", newer],
   ];

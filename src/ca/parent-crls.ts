@@ -7,6 +7,7 @@ import { printable } from "../base/printable.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { type Certificate, subjectKeyId } from "../x509/certificate.ts";
 import { type Crl, crlPem, parseCrls, verifyCrl } from "../x509/crl.ts";
+import { isSameName } from "../x509/name.ts";
 import { OID } from "../x509/oids.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Touched } from "./mirror.ts";
@@ -95,7 +96,7 @@ function refuseList(
   nowMs: number,
 ): string | undefined {
   const whose = `the CRL of ${parent.subjectText}`;
-  if (!crl.issuerDer.equals(parent.subjectDer) || !verifyCrl(crl, parent.spkiDer)) {
+  if (!isSameName(crl.issuerDer, parent.subjectDer) || !verifyCrl(crl, parent.spkiDer)) {
     return `${whose} isn't signed by it`;
   }
   if (crl.thisUpdateMs > nowMs + AHEAD_MS_MAX) return `${whose} isn't in force yet`;
@@ -105,7 +106,7 @@ function refuseList(
     return `${whose} has a critical extension that agents don't know: ${odd.oid}`;
   const revoked = certificates.find(
     ({ issuerDer, serial }) =>
-      issuerDer.equals(crl.issuerDer) && crl.entries.some((entry) => entry.serial === serial),
+      isSameName(issuerDer, crl.issuerDer) && crl.entries.some((entry) => entry.serial === serial),
   );
   return revoked && `${whose} revokes ${revoked.subjectText}, which the authority signs by`;
 }
