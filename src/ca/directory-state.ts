@@ -7,6 +7,7 @@ import { Fault, messageOf } from "../base/fault.ts";
 import { isMissing, readBytesIfThere } from "../host/files.ts";
 import { parseCrls, verifyCrl, type Crl } from "../x509/crl.ts";
 import { describe, matches, readPrivateKey } from "../x509/keys.ts";
+import { isSameName } from "../x509/name.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { caLayout, type CaLayout } from "./layout.ts";
 import { parseSerialFile } from "./serial.ts";
@@ -115,7 +116,7 @@ async function leftovers(folder: string): Promise<string[]> {
 function ownFirst(crls: readonly Crl[], issuer: Issuer): [Crl, ...Crl[]] | undefined {
   const own = crls.find(
     (crl) =>
-      crl.issuerDer.equals(issuer.certificate.subjectDer) && verifyCrl(crl, issuer.publicKey),
+      isSameName(crl.issuerDer, issuer.certificate.subjectDer) && verifyCrl(crl, issuer.publicKey),
   );
   return own && [own, ...crls.filter((crl) => crl !== own)];
 }

@@ -6,7 +6,8 @@ import { after, before, beforeEach, test } from "node:test";
 import { run } from "../host/process.ts";
 import { certificatePem, parseCertificate } from "../x509/certificate.ts";
 import { createCrl, crlPem } from "../x509/crl.ts";
-import { exportPkcs8, generateEcKey } from "../x509/keys.ts";
+import { TAG } from "../x509/der.ts";
+import { exportPkcs8, generateEcKey, keyIdOf, readPrivateKey } from "../x509/keys.ts";
 import { authority, NOW_MS } from "../x509/testing/authority.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
@@ -229,6 +230,25 @@ void test("readAuthority says what is wrong with a directory", async () => {
   }
   assert.equal((await readAuthority(cadir)).state, "partial", "signed certificates are left");
   assert.deepEqual(await readAuthority(join(cadir, "nothing")), { state: "absent" });
+});
+
+void test("readAuthority takes a CRL that writes the CA's name in another type of string", async () => {
+  const cadir = await copyOfStock();
+  const { subjectDer, spkiDer } = parseCertificate(await readFile(join(cadir, "ca_crt.pem")));
+  const issuerDer = Buffer.from(subjectDer);
+  issuerDer[issuerDer.indexOf(Buffer.from("Puppet CA")) - 2] = TAG.printableString;
+  assert.notDeepEqual(issuerDer, subjectDer);
+  const crl = createCrl({
+    issuerDer,
+    authorityKeyId: keyIdOf(spkiDer),
+    number: 9,
+    entries: [],
+    thisUpdateMs: NOW_MS,
+    nextUpdateMs: NOW_MS,
+    signingKey: readPrivateKey(await readFile(join(cadir, "ca_key.pem"))),
+  });
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(crl.der));
+  assert.equal((await readAuthority(cadir)).state, "complete");
 });
 
 void test("createAuthority makes what openssl and puppetserver understand, once", async () => {
