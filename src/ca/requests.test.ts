@@ -279,3 +279,27 @@ test("a revocation that is asked for again is answered, and makes no CRL", async
   // Served until it is cleaned.
   assert.equal((await ask("GET", "/certificate/twice.test"))[0], 200);
 });
+
+test("status is JSON under the name that it is asked for by", async () => {
+  const cases: [accept: string | undefined, type: string | undefined][] = [
+    [undefined, "application/json"],
+    ["", "application/json"],
+    ["application/json", "application/json"],
+    ["*/*", "application/json"],
+    ["text/html, application/*;q=0.5", "application/json"],
+    ["pson", "pson"],
+    ["text/PSON; q=1", "text/pson"],
+    ["pson, application/json", "application/json"],
+    ["text/html", undefined],
+    ["jsonx", undefined],
+  ];
+  for (const [accept, type] of cases) {
+    const headers: Record<string, string> = accept === undefined ? {} : { Accept: accept };
+    for (const path of ["certificate_status/s1.lab.test", "certificate_statuses/*"]) {
+      const answer = await one.fetch("GET", `${BASE}/${path}`, { as: admin, headers });
+      const [status, said] = [answer.status, answer.headers.get("content-type")];
+      if (type === undefined) assert.equal(status, 406, `${path} ${accept}`);
+      else assert.deepEqual([status, said], [200, `${type};charset=utf-8`], `${path} ${accept}`);
+    }
+  }
+});
