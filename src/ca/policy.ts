@@ -156,22 +156,25 @@ function refuseExtensions(read: ReadRequest, settings: CaSettings): string | und
 
 function refuseTakenNames(read: ReadRequest, context: NameContext): string | undefined {
   const { certname, altNames } = read;
-  const guarded = [...context.protectedNames];
-  if (guarded.some((name) => bare(name) === bare(certname))) {
+  const own = bare(certname);
+  // Once each: a request may ask for thousands of names.
+  const guarded = new Map([...context.protectedNames].map((name) => [bare(name), name]));
+  if (guarded.has(own)) {
     return `${certname} is a name of the servers themselves: no agent's request for it is signed`;
   }
-  const other = spellings(certname).find((name) => name !== certname && context.isCertname(name));
+  const other = spellings(own).find((name) => name !== certname && context.isCertname(name));
   if (other !== undefined) {
     return `${certname} stands for ${other}, another's certname: clients take the two for one`;
   }
   for (const { type, value } of altNames) {
-    if (bare(value) === bare(certname)) continue;
-    const taken = guarded.find((name) => covers(type, bare(value), bare(name)));
+    const name = bare(value);
+    if (name === own) continue;
+    const taken = [...guarded.keys()].find((each) => covers(type, name, each));
     if (taken !== undefined) {
-      const what = `The alternative name ${value} stands for ${taken}`;
+      const what = `The alternative name ${value} stands for ${guarded.get(taken)}`;
       return `${what}, a name of the servers themselves: no agent gets a certificate for it`;
     }
-    if (type === "DNS" && spellings(value).some((name) => context.isCertname(name))) {
+    if (type === "DNS" && spellings(name).some((each) => context.isCertname(each))) {
       return `The alternative name ${value} is another's certname: no second one may stand for it`;
     }
   }
@@ -188,8 +191,8 @@ function bare(name: string): string {
 }
 
 /** The certnames that are one name to an agent. */
-function spellings(name: string): string[] {
-  return [bare(name), `${bare(name)}.`];
+function spellings(bareName: string): string[] {
+  return [bareName, `${bareName}.`];
 }
 
 /** Whether a client that wants `name` would take a certificate for `altName`; both are bare. */
