@@ -3,6 +3,7 @@
 // parsers, so it is refused here once and for all.
 
 import type { KeyObject } from "node:crypto";
+import { checkAny } from "./any.ts";
 import { contextConstructed, derInteger, derOid, derSequence, derSetOf, integerOf } from "./der.ts";
 import { DerReader, malformed, oidOf, TAG } from "./der.ts";
 import { extensionsOf } from "./extension-values.ts";
@@ -114,7 +115,11 @@ function attributesOf(reader: DerReader, what: string): RequestAttribute[] {
     const set = item.enter(TAG.set, `${what}: attribute ${oid}`);
     item.finish(`${what}: attribute ${oid}`);
     const values: Buffer[] = [];
-    while (!set.done) values.push(set.next(`${what}: attribute ${oid}`).der);
+    while (!set.done) {
+      const value = set.next(`${what}: attribute ${oid}`);
+      checkAny(value, `${what}: attribute ${oid}`);
+      values.push(value.der);
+    }
     if (values.length === 0) throw malformed(`${what}: attribute ${oid} has no value`);
     if (seen.has(oid)) throw malformed(`${what} has attribute ${oid} twice`);
     seen.add(oid);
