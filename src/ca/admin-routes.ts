@@ -4,7 +4,7 @@
 
 import { isCertname } from "./certname.ts";
 import {
-  acceptsJson,
+  acceptedJson,
   ADMIN_BODY_BYTES_MAX,
   isJsonType,
   json,
@@ -38,7 +38,8 @@ const GONE = "Resource not found.";
 const NO_SUBJECT = "Invalid certificate subject.";
 
 async function getStatus({ core, operations, name, request }: Call): Promise<Response> {
-  if (!acceptsJson(request.headers.get("accept"))) return notAcceptable();
+  const type = acceptedJson(request.headers.get("accept"));
+  if (type === undefined) return notAcceptable();
   try {
     await operations.lookUp([name]);
   } catch (error) {
@@ -46,14 +47,15 @@ async function getStatus({ core, operations, name, request }: Call): Promise<Res
     if (!isUnreachable(error)) throw error;
   }
   const status = statusOf(core.mirror, name);
-  return status === undefined ? text(404, GONE) : json(200, status);
+  return status === undefined ? text(404, GONE) : json(200, status, type);
 }
 
 async function getStatuses({ core, name, request, url }: Call): Promise<Response> {
   if (name === "") return text(400, "Missing URL Segment");
-  if (!acceptsJson(request.headers.get("accept"))) return notAcceptable();
+  const type = acceptedJson(request.headers.get("accept"));
+  if (type === undefined) return notAcceptable();
   const state = url.searchParams.get("state") ?? undefined;
-  return jsonList(200, statusTexts(core.mirror, isCertState(state) ? state : undefined));
+  return jsonList(200, statusTexts(core.mirror, isCertState(state) ? state : undefined), type);
 }
 
 async function putStatus(call: Call): Promise<Response> {

@@ -6,6 +6,7 @@ import { Fault } from "../base/fault.ts";
 import { printable } from "../base/printable.ts";
 import { certificatePem } from "../x509/certificate.ts";
 import { parseCrls } from "../x509/crl.ts";
+import { isSameName } from "../x509/name.ts";
 import type { Core } from "./core.ts";
 import { readNamed } from "./directory.ts";
 import { BODY_BYTES_MAX, json, notFound, readBody, text, tooLarge } from "./http.ts";
@@ -92,7 +93,7 @@ function getExpirations({ core }: Call): Response {
     ),
     crls: Object.fromEntries(
       crls.map(({ issuerDer, issuerText, nextUpdateMs }) => {
-        const issuer = certificates.find(({ subjectDer }) => subjectDer.equals(issuerDer));
+        const issuer = certificates.find(({ subjectDer }) => isSameName(subjectDer, issuerDer));
         return [issuer?.commonName ?? issuerText, puppetTime(nextUpdateMs)];
       }),
     ),

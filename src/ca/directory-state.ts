@@ -6,7 +6,8 @@ import { readdir } from "node:fs/promises";
 import { Fault, messageOf } from "../base/fault.ts";
 import { isMissing, readBytesIfThere } from "../host/files.ts";
 import { parseCrls, verifyCrl, type Crl } from "../x509/crl.ts";
-import { matches, readPrivateKey } from "../x509/keys.ts";
+import { describe, matches, readPrivateKey } from "../x509/keys.ts";
+import { isSameName } from "../x509/name.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { caLayout, type CaLayout } from "./layout.ts";
 import { parseSerialFile } from "./serial.ts";
@@ -65,6 +66,10 @@ export async function judgeAuthority(
   if (issuer && key && !matches(key, issuer.certificate.spkiDer)) {
     problems.push(`${layout.key} is not the key of the first certificate in ${layout.bundle}`);
   }
+  if (key !== undefined && key.asymmetricKeyType !== "rsa") {
+    const found = `${layout.key} is a key of type ${describe(key)}`;
+    problems.push(`${found}: Puppet's CA signs with RSA only`);
+  }
   const crls = issuer && crlFile ? ownFirst(crlFile.crls, issuer) : undefined;
   if (crls === undefined && issuer && crlFile) {
     problems.push(`${layout.crl} has no CRL that the first certificate in ${layout.bundle} signed`);
@@ -111,7 +116,7 @@ async function leftovers(folder: string): Promise<string[]> {
 function ownFirst(crls: readonly Crl[], issuer: Issuer): [Crl, ...Crl[]] | undefined {
   const own = crls.find(
     (crl) =>
-      crl.issuerDer.equals(issuer.certificate.subjectDer) && verifyCrl(crl, issuer.publicKey),
+      isSameName(crl.issuerDer, issuer.certificate.subjectDer) && verifyCrl(crl, issuer.publicKey),
   );
   return own && [own, ...crls.filter((crl) => crl !== own)];
 }

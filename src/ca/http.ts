@@ -8,7 +8,7 @@ export const BODY_BYTES_MAX = 64 * 1024;
 /** Longest body of an administrator's request, in bytes: tens of thousands of names. */
 export const ADMIN_BODY_BYTES_MAX = 1024 * 1024;
 
-const JSON_HEADERS = { "Content-Type": "application/json;charset=utf-8" };
+const JSON_TYPE = "application/json";
 const [BRACKET, COMMA, BRACKET_END] = [Buffer.from("["), Buffer.from(","), Buffer.from("]")];
 
 /** Most levels of a JSON body; requests have two. */
@@ -18,12 +18,16 @@ export function text(status: number, body: string, type = "text/plain;charset=ut
   return new Response(body, { status, headers: { "Content-Type": type } });
 }
 
-export function json(status: number, value: unknown): Response {
-  return new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });
+export function json(status: number, value: unknown, type = JSON_TYPE): Response {
+  return new Response(JSON.stringify(value), { status, headers: headersOf(type) });
 }
 
 /** A list of JSON texts that are made in pieces, so that others have their turn in between. */
-export async function jsonList(status: number, items: Iterable<Buffer>): Promise<Response> {
+export async function jsonList(
+  status: number,
+  items: Iterable<Buffer>,
+  type = JSON_TYPE,
+): Promise<Response> {
   const written = await inForeground(async (next) => {
     const all: Buffer[] = [];
     for (const item of items) {
@@ -32,7 +36,11 @@ export async function jsonList(status: number, items: Iterable<Buffer>): Promise
     }
     return Buffer.concat([...(all.length === 0 ? [BRACKET] : all), BRACKET_END]);
   });
-  return new Response(written, { status, headers: JSON_HEADERS });
+  return new Response(written, { status, headers: headersOf(type) });
+}
+
+function headersOf(type: string): Record<string, string> {
+  return { "Content-Type": `${type};charset=utf-8` };
 }
 
 /** Puppet Server's answer to whoever may not, whatever is there. */
@@ -103,18 +111,19 @@ function isShallow(value: unknown): boolean {
   return false;
 }
 
-const JSON_TYPES = ["application/json", "text/pson", "pson"];
+const JSON_TYPES = [JSON_TYPE, "text/pson", "pson"];
 
 /** Whether a Content-Type header is absent or one that carries JSON. */
 export function isJsonType(header: string | null): boolean {
   return header === null || JSON_TYPES.includes(mediaType(header));
 }
 
-/** Whether an Accept header lets JSON through. */
-export function acceptsJson(header: string | null): boolean {
-  if (header === null || header.trim() === "") return true;
+/** What JSON is to be called for an Accept header; undefined: it lets none through. */
+export function acceptedJson(header: string | null): string | undefined {
+  if (header === null || header.trim() === "") return JSON_TYPE;
   const ranges = header.split(",").map(mediaType);
-  return ranges.some((range) => [...JSON_TYPES, "*/*", "application/*"].includes(range));
+  const isAny = ranges.some((range) => [JSON_TYPE, "*/*", "application/*"].includes(range));
+  return isAny ? JSON_TYPE : ranges.find((range) => JSON_TYPES.includes(range));
 }
 
 /** Names as Clojure prints a vector of strings, which is how clients have seen them. */

@@ -4,7 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { run } from "../host/process.ts";
-import { parseCertificate } from "../x509/certificate.ts";
+import { certificatePem, parseCertificate } from "../x509/certificate.ts";
+import { createCrl, crlPem } from "../x509/crl.ts";
+import { TAG } from "../x509/der.ts";
+import { exportPkcs8, generateEcKey, keyIdOf, readPrivateKey } from "../x509/keys.ts";
+import { authority, NOW_MS } from "../x509/testing/authority.ts";
 import { createAuthority } from "./create.ts";
 import { readAuthority } from "./directory-state.ts";
 import { importAuthority, surveyAuthority } from "./import.ts";
@@ -29,6 +33,18 @@ async function copyOfStock(): Promise<string> {
   const cadir = join(fleet.folder, `stock-${Math.random().toString(36).slice(2)}`);
   await cp(stock, cadir, { recursive: true });
   return cadir;
+}
+
+/** An authority that is whole, but with a key that stock can't sign with. */
+async function writeEcAuthority(cadir: string): Promise<void> {
+  const key = generateEcKey();
+  const { der, keyId } = authority(key);
+  const times = { thisUpdateMs: NOW_MS, nextUpdateMs: NOW_MS };
+  const issuerDer = parseCertificate(der).subjectDer;
+  const crl = { issuerDer, authorityKeyId: keyId, number: 1, entries: [], signingKey: key };
+  await writeFile(join(cadir, "ca_key.pem"), exportPkcs8(key));
+  await writeFile(join(cadir, "ca_crt.pem"), certificatePem(der));
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(createCrl({ ...crl, ...times }).der));
 }
 
 async function snapshotOf(cadir: string): Promise<Record<string, string>> {
@@ -195,6 +211,10 @@ void test("readAuthority says what is wrong with a directory", async () => {
         writeFile(join(cadir, "ca_key.pem"), await run(["openssl", "genrsa", "2048"])),
       /is not the key of the first certificate/,
     ],
+    [
+      writeEcAuthority,
+      /ca_key\.pem is a key of type ec prime256v1: Puppet's CA signs with RSA only/,
+    ],
   ];
   for (const [change, problem] of cases) {
     const cadir = await copyOfStock();
@@ -210,6 +230,25 @@ void test("readAuthority says what is wrong with a directory", async () => {
   }
   assert.equal((await readAuthority(cadir)).state, "partial", "signed certificates are left");
   assert.deepEqual(await readAuthority(join(cadir, "nothing")), { state: "absent" });
+});
+
+void test("readAuthority takes a CRL that writes the CA's name in another type of string", async () => {
+  const cadir = await copyOfStock();
+  const { subjectDer, spkiDer } = parseCertificate(await readFile(join(cadir, "ca_crt.pem")));
+  const issuerDer = Buffer.from(subjectDer);
+  issuerDer[issuerDer.indexOf(Buffer.from("Puppet CA")) - 2] = TAG.printableString;
+  assert.notDeepEqual(issuerDer, subjectDer);
+  const crl = createCrl({
+    issuerDer,
+    authorityKeyId: keyIdOf(spkiDer),
+    number: 9,
+    entries: [],
+    thisUpdateMs: NOW_MS,
+    nextUpdateMs: NOW_MS,
+    signingKey: readPrivateKey(await readFile(join(cadir, "ca_key.pem"))),
+  });
+  await writeFile(join(cadir, "ca_crl.pem"), crlPem(crl.der));
+  assert.equal((await readAuthority(cadir)).state, "complete");
 });
 
 void test("createAuthority makes what openssl and puppetserver understand, once", async () => {

@@ -4,9 +4,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../base/retry.ts";
-import { createCrl, crlPem, parseCrls } from "../x509/crl.ts";
+import { createCrl, crlPem, parseCrl, parseCrls } from "../x509/crl.ts";
+import { contextConstructed, derInteger, derOid, derSequence } from "../x509/der.ts";
+import { derSetOf, derValue, TAG } from "../x509/der.ts";
+import { encodeExtensions } from "../x509/extensions.ts";
 import { keyIdOf, readPrivateKey, spkiOf } from "../x509/keys.ts";
 import { nameOf } from "../x509/name.ts";
+import { OID } from "../x509/oids.ts";
+import { algorithmFor, algorithmIdentifier, assembleSigned, signTbs } from "../x509/signed.ts";
+import { derTime } from "../x509/time.ts";
 import { readIssuer, type Issuer } from "./issuer.ts";
 import { mergeParentCrls } from "./parent-crls.ts";
 import { adminOf, agentKey, startFleet, type Fleet, type TestServer } from "./testing/fleet.ts";
@@ -34,6 +40,8 @@ interface Change {
   thisUpdateMs?: number;
   nextUpdateMs?: number;
   revokes?: bigint;
+  /** A critical extension more. */
+  critical?: string;
 }
 
 function rootCrl(change: Change = {}): string {
@@ -49,7 +57,25 @@ function rootCrl(change: Change = {}): string {
     nextUpdateMs: change.nextUpdateMs ?? Date.now() + DAY_MS,
     entries: revokes === undefined ? [] : [{ serial: revokes, timeMs: 0, reason: 1 }],
   });
-  return crlPem(der);
+  return crlPem(change.critical === undefined ? der : withCritical(der, change.critical, key));
+}
+
+/** The list of `der` with one extension more, signed anew. */
+function withCritical(der: Buffer, oid: string, key: KeyObject): Buffer {
+  const { issuerDer, thisUpdateMs, nextUpdateMs = 0, extensions } = parseCrl(der);
+  const algorithm = algorithmFor(key);
+  const tbs = derSequence(
+    derInteger(1),
+    algorithmIdentifier(algorithm),
+    issuerDer,
+    derTime(thisUpdateMs),
+    derTime(nextUpdateMs),
+    derValue(
+      contextConstructed(0),
+      encodeExtensions([...extensions, { oid, critical: true, value: derSequence() }]),
+    ),
+  );
+  return assembleSigned(tbs, algorithm, signTbs(tbs, key));
 }
 
 const merge = (submitted: string, present = rootCrl()) =>
@@ -69,6 +95,10 @@ void test("mergeParentCrls refuses with Puppet Server's words", async () => {
     [rootCrl({ number: 6, issuerDer: nameOf({ commonName: "x" }) }), /isn't signed by it$/],
     [rootCrl({ number: 6, nextUpdateMs: Date.now() - 1000 }), /has ended$/],
     [rootCrl({ number: 6, thisUpdateMs: later, nextUpdateMs: 2 * later }), /isn't in force yet$/],
+    [
+      rootCrl({ number: 6, critical: "1.2.3.4" }),
+      /has a critical extension that agents don't know: 1\.2\.3\.4$/,
+    ],
     [rootCrl({ number: 6, revokes: ours }), /revokes CN=Puppet CA: s1\.lab\.test, which/],
   ];
   for (const [submitted, because] of cases) {
@@ -87,6 +117,13 @@ void test("mergeParentCrls takes the newest, once, and passes ours and strangers
   const [old, newer, newest] = [4, 6, 7].map((number) => rootCrl({ number }));
   const stranger = rootCrl({ key, authorityKeyId: keyIdOf(spkiOf(key)), number: 99 });
   const ours = rootCrl({ authorityKeyId: issuer.keyId, number: 99 });
+  // As some CAs have it; OpenSSL knows what it says.
+  const withScope = rootCrl({ number: 6, critical: OID.issuingDistributionPoint });
+  // As Java has a name that the certificate has as UTF8String.
+  const commonName = issuer.certificates[1]?.commonName ?? "";
+  const text = derValue(TAG.printableString, Buffer.from(commonName));
+  const attribute = derSequence(derOid(OID.commonName), text);
+  const otherwise = rootCrl({ number: 6, issuerDer: derSequence(derSetOf([attribute])) });
   const cases: [submitted: string | undefined, present: string, kept: string | undefined][] = [
     [present, present, present],
     [old, present, present],
@@ -94,6 +131,8 @@ void test("mergeParentCrls takes the newest, once, and passes ours and strangers
     [`${newest}${newer}${old}`, present, newest],
     [`${stranger}${ours}`, present, present],
     [`${ours}${newest}`, present, newest],
+    [withScope, present, withScope],
+    [otherwise, present, otherwise],
     // A directory that lacks the parent's list gets it.
     [newer, "", newer],
   ];

@@ -7,6 +7,7 @@ import { printable } from "../base/printable.ts";
 import { isoTime, wallMs } from "../host/clock.ts";
 import { type Certificate, subjectKeyId } from "../x509/certificate.ts";
 import { type Crl, crlPem, parseCrls, verifyCrl } from "../x509/crl.ts";
+import { isSameName } from "../x509/name.ts";
 import { OID } from "../x509/oids.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Touched } from "./mirror.ts";
@@ -16,6 +17,8 @@ import { unchanged, type Store } from "./store.ts";
 /** Agents refuse a list whose beginning is further ahead than this, milliseconds. */
 const AHEAD_MS_MAX = 300_000;
 const TRIES_MAX = 20;
+/** With any other one that is critical OpenSSL, and every agent with it, takes no certificate. */
+const CRITICAL_KNOWN = new Set<string>([OID.authorityKeyIdentifier, OID.issuingDistributionPoint]);
 
 export type ParentCrls = { ok: true; pem: string } | { ok: false; because: string };
 
@@ -93,14 +96,17 @@ function refuseList(
   nowMs: number,
 ): string | undefined {
   const whose = `the CRL of ${parent.subjectText}`;
-  if (!crl.issuerDer.equals(parent.subjectDer) || !verifyCrl(crl, parent.spkiDer)) {
+  if (!isSameName(crl.issuerDer, parent.subjectDer) || !verifyCrl(crl, parent.spkiDer)) {
     return `${whose} isn't signed by it`;
   }
   if (crl.thisUpdateMs > nowMs + AHEAD_MS_MAX) return `${whose} isn't in force yet`;
   if ((crl.nextUpdateMs ?? Infinity) <= nowMs) return `${whose} has ended`;
+  const odd = crl.extensions.find(({ oid, critical }) => critical && !CRITICAL_KNOWN.has(oid));
+  if (odd !== undefined)
+    return `${whose} has a critical extension that agents don't know: ${odd.oid}`;
   const revoked = certificates.find(
     ({ issuerDer, serial }) =>
-      issuerDer.equals(crl.issuerDer) && crl.entries.some((entry) => entry.serial === serial),
+      isSameName(issuerDer, crl.issuerDer) && crl.entries.some((entry) => entry.serial === serial),
   );
   return revoked && `${whose} revokes ${revoked.subjectText}, which the authority signs by`;
 }

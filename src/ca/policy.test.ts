@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { KeyObject } from "node:crypto";
 import * as fc from "fast-check";
+import { run } from "../host/process.ts";
 import { derSequence, derUtf8, derValue, TAG } from "../x509/der.ts";
 import {
   basicConstraints,
@@ -23,7 +24,7 @@ before(async () => {
 
 const NOBODY: NameContext = { protectedNames: new Set(), isCertname: () => false };
 const CLUSTER: NameContext = {
-  protectedNames: new Set(["s1.lab.test", "puppet.lab.test", "10.88.0.10"]),
+  protectedNames: new Set(["s1.lab.test", "puppet.lab.test", "10.88.0.10", "fd00:0:0::0a"]),
   isCertname: (name) => name === "db.lab.test",
 };
 const LAX: Partial<CaSettings> = { allowSubjectAltNames: true, allowAuthorizationExtensions: true };
@@ -104,12 +105,34 @@ void test("refuseRequest gives no agent the name of a member, of the cluster or 
     "DNS:puppet.lab.test",
     "DNS:*.lab.test",
     "IP:10.88.0.10",
+    "IP:fd00::a",
     "DNS:db.lab.test",
   ]) {
     const because = judge([san(name)], LAX, CLUSTER);
     assert.match(because ?? "", /no agent|no second one/, name);
   }
   assert.equal(judge([san("DNS:free.lab.test", "IP:10.88.0.1")], LAX, CLUSTER), undefined);
+});
+
+void test("refuseRequest knows a name with dots at its end, which Ruby's TLS passes over", () => {
+  for (const name of ["s1.lab.test.", "Puppet.Lab.Test..", "*.lab.test.", "db.lab.test."]) {
+    const because = judge([san(`DNS:${name}`)], LAX, CLUSTER);
+    assert.match(because ?? "", /no agent|no second one/, name);
+  }
+  const asked = (commonName: string) => {
+    const read = readRequest(createRequest({ commonName, key }));
+    assert.ok(read.ok);
+    const isCertname = (name: string) => ["db.lab.test", "web.lab.test."].includes(name);
+    return refuseRequest(read.read, CA_SETTINGS_DEFAULT, { ...CLUSTER, isCertname });
+  };
+  assert.match(asked("puppet.lab.test.") ?? "", /^puppet\.lab\.test\. is a name of the servers/);
+  assert.match(asked("db.lab.test.") ?? "", /^db\.lab\.test\. stands for db\.lab\.test, another's/);
+  assert.match(
+    asked("web.lab.test") ?? "",
+    /^web\.lab\.test stands for web\.lab\.test\., another's/,
+  );
+  for (const own of ["db.lab.test", "web.lab.test.", "rootca."])
+    assert.equal(asked(own), undefined);
 });
 
 void test("subjectOf writes every Puppet extension as a UTF8String", () => {
@@ -160,4 +183,19 @@ void test("readRequest refuses hostile requests with a reason, and never throws"
     }),
     { numRuns: 300 },
   );
+});
+
+void test("readRequest says which key or signature it can't verify, not that the key is a stranger's", async () => {
+  const cases: [words: string, because: RegExp][] = [
+    ["ed25519", /: a key of type ed25519 is not supported\. Keys may be RSA of 1024 bits/],
+    ["ec -pkeyopt ec_paramgen_curve:secp256k1", /: a key of type ec secp256k1 is not supported/],
+    ["rsa:768", /: a key of type rsa 768 is not supported/],
+    ["rsa:2048 -sigopt rsa_padding_mode:pss", /algorithm 1\.2\.840\.113549\.1\.1\.10 is not/],
+  ];
+  for (const [words, because] of cases) {
+    const argv = ["req", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=a", "-newkey"];
+    const read = readRequest(await run(["openssl", ...argv, ...words.split(" ")]));
+    assert.ok(!read.ok, words);
+    assert.match(read.because, because);
+  }
 });

@@ -2,11 +2,13 @@
 // Pure: what is known of the cluster comes in as arguments. Two stages, as in Puppet Server:
 // readRequest decides what may wait at all, refuseRequest what may be signed.
 
+import { isIPv6 } from "node:net";
 import { messageOf } from "../base/fault.ts";
 import { printable } from "../base/printable.ts";
 import { subjectAltNames } from "../x509/certificate.ts";
 import { readDer } from "../x509/der.ts";
 import type { AltName, Extension } from "../x509/extensions.ts";
+import { ipBytes, ipText } from "../x509/ip.ts";
 import { isUnder, OID } from "../x509/oids.ts";
 import {
   parseRequest,
@@ -14,6 +16,7 @@ import {
   verifyRequest,
   type CertificateRequest,
 } from "../x509/request.ts";
+import { describeUnknown } from "../x509/signed.ts";
 import { textOf, utf8Of } from "../x509/text.ts";
 import { derUtf8 } from "../x509/der.ts";
 import { refuseCertname } from "./certname.ts";
@@ -31,6 +34,8 @@ export interface ReadRequest {
 export type Read = { ok: true; read: ReadRequest } | { ok: false; because: string };
 
 const SIGNATURE_WRONG = "CSR contains a public key that does not correspond to the signing key";
+const KEYS_KNOWN =
+  "Keys may be RSA of 1024 bits and more, or EC on P-256, P-384 or P-521, with SHA-1 or SHA-2.";
 /** Longest text of a Puppet extension in characters. */
 const EXTENSION_TEXT_MAX = 8192;
 
@@ -40,7 +45,7 @@ export function readRequest(text: string): Read {
     const request = parseRequest(text);
     const san = request.requestedExtensions.find(({ oid }) => oid === OID.subjectAltName);
     const altNames = san === undefined ? [] : subjectAltNames(san);
-    if (!verifyRequest(request)) return { ok: false, because: SIGNATURE_WRONG };
+    if (!verifyRequest(request)) return { ok: false, because: whyUnverified(request) };
     const certname = request.commonName ?? "";
     return { ok: true, read: { certname, pem: requestPem(request.der), request, altNames } };
   } catch (error) {
@@ -49,6 +54,12 @@ export function readRequest(text: string): Read {
       because: `The certificate request can't be read: ${printable(messageOf(error))}`,
     };
   }
+}
+
+function whyUnverified(request: CertificateRequest): string {
+  const unknown = describeUnknown(request, request.spkiDer);
+  if (unknown === undefined) return SIGNATURE_WRONG;
+  return `The certificate request can't be verified: ${printable(unknown)}. ${KEYS_KNOWN}`;
 }
 
 /** Why `read`, submitted as `key`, may not even wait; undefined when it may. */
@@ -145,30 +156,49 @@ function refuseExtensions(read: ReadRequest, settings: CaSettings): string | und
 
 function refuseTakenNames(read: ReadRequest, context: NameContext): string | undefined {
   const { certname, altNames } = read;
-  const isMine = (name: string) => name === certname;
-  const guarded = [...context.protectedNames];
-  if (context.protectedNames.has(certname)) {
+  const own = bare(certname);
+  // Once each: a request may ask for thousands of names.
+  const guarded = new Map([...context.protectedNames].map((name) => [bare(name), name]));
+  if (guarded.has(own)) {
     return `${certname} is a name of the servers themselves: no agent's request for it is signed`;
   }
+  const other = spellings(own).find((name) => name !== certname && context.isCertname(name));
+  if (other !== undefined) {
+    return `${certname} stands for ${other}, another's certname: clients take the two for one`;
+  }
   for (const { type, value } of altNames) {
-    const name = value.toLowerCase();
-    if (isMine(name)) continue;
-    const taken = guarded.find((other) => covers(type, name, other));
+    const name = bare(value);
+    if (name === own) continue;
+    const taken = [...guarded.keys()].find((each) => covers(type, name, each));
     if (taken !== undefined) {
-      const what = `The alternative name ${value} stands for ${taken}`;
+      const what = `The alternative name ${value} stands for ${guarded.get(taken)}`;
       return `${what}, a name of the servers themselves: no agent gets a certificate for it`;
     }
-    if (type === "DNS" && context.isCertname(name)) {
+    if (type === "DNS" && spellings(name).some((each) => context.isCertname(each))) {
       return `The alternative name ${value} is another's certname: no second one may stand for it`;
     }
   }
   return undefined;
 }
 
-/** Whether a client that wants `name` would take a certificate for `altName`. */
+/**
+ * A name as agents compare it: Ruby's TLS, like puppetserver's rules, passes over capitals and over
+ * dots at the end. An address of IPv6 has several texts.
+ */
+function bare(name: string): string {
+  const plain = name.toLowerCase().replace(/\.+$/, "");
+  return isIPv6(plain) && !plain.includes("%") ? (ipText(ipBytes(plain)) ?? plain) : plain;
+}
+
+/** The certnames that are one name to an agent. */
+function spellings(bareName: string): string[] {
+  return [bareName, `${bareName}.`];
+}
+
+/** Whether a client that wants `name` would take a certificate for `altName`; both are bare. */
 function covers(type: AltName["type"], altName: string, name: string): boolean {
-  if (type === "IP" || !altName.startsWith("*.")) return altName === name.toLowerCase();
-  return name.toLowerCase().slice(name.indexOf(".")) === altName.slice(1);
+  if (type === "IP" || !altName.startsWith("*.")) return altName === name;
+  return name.slice(name.indexOf(".")) === altName.slice(1);
 }
 
 function isOrdinaryAltName({ type, value }: AltName): boolean {

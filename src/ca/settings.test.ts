@@ -95,3 +95,18 @@ void test("readCaConf refuses what it doesn't understand, with the line", () => 
     (error) => isFault(error, "ca.conf"),
   );
 });
+
+void test("readCaConf refuses a life that stock doesn't start with, and none at all", () => {
+  const ttl = (name: string, value: string) =>
+    readCaConf(`certificate-authority: { ${name}: ${value} }`);
+  for (const name of ["ca-ttl", "auto-renewal-cert-ttl"]) {
+    for (const value of ["0", "0d", "51y", "1576800001", `${"9".repeat(400)}y`]) {
+      assert.throws(
+        () => ttl(name, value),
+        (error) => isFault(error, "ca.conf") && error.message.startsWith(`${name} comes to `),
+        value.slice(0, 20),
+      );
+    }
+  }
+  assert.deepEqual(ttl("ca-ttl", "50y"), { caTtlSeconds: 1_576_800_000 });
+});

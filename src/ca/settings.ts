@@ -2,6 +2,7 @@
 // Only what decides about certificates is here; everything else of those files isn't ours.
 
 import { parseDuration } from "../base/duration.ts";
+import { Fault } from "../base/fault.ts";
 import type { Autosign } from "./autosign.ts";
 import { parseHocon, type HoconObject } from "./hocon.ts";
 
@@ -33,8 +34,19 @@ export const CA_SETTINGS_DEFAULT: CaSettings = {
 export const TTL_SECONDS_MAX = 1_576_800_000;
 
 /**
+ * Seconds that certificates last by the setting `name`. Throws Fault `ca.conf` for what stock
+ * Puppet Server doesn't start with, and for no time at all.
+ */
+export function checkTtl(name: string, ttlSeconds: number): number {
+  if (ttlSeconds >= 1 && ttlSeconds <= TTL_SECONDS_MAX) return ttlSeconds;
+  const rule = `certificates may last 1 to ${TTL_SECONDS_MAX} seconds`;
+  throw new Fault("ca.conf", `${name} comes to ${ttlSeconds} seconds: ${rule}`);
+}
+
+/**
  * What the text of ca.conf says, of the settings that it has; others keep theirs.
- * Throws Fault `ca.conf` when it can't be understood, Fault `base.duration` for a bad duration.
+ * Throws Fault `ca.conf` when it can't be understood or followed, Fault `base.duration` for a bad
+ * duration.
  */
 export function readCaConf(text: string): Partial<CaSettings> {
   const section = sectionOf(text);
@@ -64,7 +76,7 @@ function sectionOf(text: string): HoconObject {
 
 function seconds(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {
   const value = section[key];
-  return typeof value === "string" ? { [name]: parseDuration(value) } : {};
+  return typeof value === "string" ? { [name]: checkTtl(key, parseDuration(value)) } : {};
 }
 
 function flag(section: HoconObject, key: string, name: keyof CaSettings): Partial<CaSettings> {

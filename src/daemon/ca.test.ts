@@ -15,3 +15,12 @@ test("caSettings takes what puppet.conf says, and ca.conf's life of a certificat
   assert.ok(both.allowSubjectAltNames && both.allowDuplicateCerts);
   assert.equal(both.autosign, "/etc/puppet/autosign.conf");
 });
+
+test("caSettings refuses a ca_ttl that stock doesn't start with, where ca.conf has none", () => {
+  for (const caTtlSeconds of [0, 1_576_800_001]) {
+    const puppet = { ...PUPPET, caTtlSeconds };
+    assert.throws(() => caSettings(puppet, ""), { code: "ca.conf", message: /^ca_ttl of puppet/ });
+    const conf = "certificate-authority: { ca-ttl: 1d }";
+    assert.equal(caSettings(puppet, conf).caTtlSeconds, 86_400);
+  }
+});

@@ -9,7 +9,7 @@ import { type Ca, createCa } from "../ca/authority.ts";
 import { readHandedOver } from "../ca/handed-over.ts";
 import { createPolicyProgram, policyPrefix, rubyEnvironment } from "../ca/policy-program.ts";
 import type { Copies, EdgeReport } from "../ca/outcome.ts";
-import { CA_SETTINGS_DEFAULT, type CaSettings, readCaConf } from "../ca/settings.ts";
+import { CA_SETTINGS_DEFAULT, type CaSettings, checkTtl, readCaConf } from "../ca/settings.ts";
 import { META_KEY } from "../cluster/keys.ts";
 import type { NodeFile } from "../cluster/schema.ts";
 import type { LocalStatus } from "../cluster/status.ts";
@@ -173,17 +173,21 @@ async function readRubyEnvironment(layout: PuppetLayout, log: Log) {
   }
 }
 
-/** What puppet says, and ca.conf where that says otherwise, as in stock puppetserver. */
+/**
+ * What puppet says, and ca.conf where that says otherwise, as in stock puppetserver. Throws Fault
+ * `ca.conf`, `base.duration`.
+ */
 export function caSettings(
   puppet: Pick<PuppetSettings, "autosign" | "allowDuplicateCerts" | "caTtlSeconds">,
   caConf: string | undefined,
 ): CaSettings {
-  const { autosign, allowDuplicateCerts, caTtlSeconds } = puppet;
+  const { autosign, allowDuplicateCerts } = puppet;
+  const said = caConf === undefined ? {} : readCaConf(caConf);
   return {
     ...CA_SETTINGS_DEFAULT,
     allowDuplicateCerts,
-    caTtlSeconds,
-    ...(caConf === undefined ? {} : readCaConf(caConf)),
+    ...said,
+    caTtlSeconds: said.caTtlSeconds ?? checkTtl("ca_ttl of puppet.conf", puppet.caTtlSeconds),
     autosign: autosign === "true" || autosign === "false" ? autosign === "true" : autosign,
   };
 }

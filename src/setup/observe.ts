@@ -5,7 +5,7 @@ import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Fault, isFault, messageOf } from "../base/fault.ts";
 import { readAuthority as readCaDirectory } from "../ca/directory-state.ts";
-import { readCaConf, usesInfraCrl } from "../ca/settings.ts";
+import { checkTtl, readCaConf, usesInfraCrl } from "../ca/settings.ts";
 import { measureFsync, readFacts, readFqdn } from "../host/facts.ts";
 import { exists, readIfThere } from "../host/files.ts";
 import {
@@ -141,13 +141,18 @@ async function observePuppet(
 async function observeCaConf(layout: PuppetLayout): Promise<PreflightFacts["caConf"]> {
   const path = join(layout.puppetserver.confD, "ca.conf");
   const text = await readIfThere(path);
-  if (text === undefined) return undefined;
+  let said: ReturnType<typeof readCaConf>;
   try {
-    readCaConf(text);
-    return { infraCrl: usesInfraCrl(text) };
+    said = readCaConf(text ?? "");
   } catch (error) {
     return { problem: `${path}: ${messageOf(error)}` };
   }
+  try {
+    if (said.caTtlSeconds === undefined) checkTtl("ca_ttl of puppet.conf", layout.caTtlSeconds);
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+  return text === undefined ? undefined : { infraCrl: usesInfraCrl(text) };
 }
 
 async function observePorts(): Promise<PreflightFacts["takenPorts"]> {

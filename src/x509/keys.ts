@@ -6,6 +6,7 @@ import { generateKeyPair, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { Fault, messageOf } from "../base/fault.ts";
+import { checkAny } from "./any.ts";
 import { bitOctetsOf, type DerNode, malformed, oidOf, readDer, TAG } from "./der.ts";
 import { decodePem } from "./pem.ts";
 
@@ -124,7 +125,7 @@ export function readSpki(node: DerNode, what: string): { algorithm: string; bits
 export function readAlgorithm(node: DerNode, what: string): string {
   const inside = node.inside(`${what}: algorithm`);
   const oid = oidOf(inside.expect(TAG.oid, `${what}: algorithm`), `${what}: algorithm`);
-  if (!inside.done) inside.next(`${what}: parameters`);
+  if (!inside.done) checkAny(inside.next(`${what}: parameters`), `${what}: parameters`);
   inside.finish(`${what}: algorithm`);
   return oid;
 }

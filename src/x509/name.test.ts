@@ -5,7 +5,7 @@ import { isFault } from "../base/fault.ts";
 import { attributeOids } from "./attribute-names.ts";
 import { createCertificate, parseCertificate } from "./certificate.ts";
 import { derBitOctets, derOid, derSequence, derSetOf, derUtf8, derValue, TAG } from "./der.ts";
-import { attributeCount, commonNameOf, nameOf, nameText, parseName } from "./name.ts";
+import { attributeCount, commonNameOf, isSameName, nameOf, nameText, parseName } from "./name.ts";
 import { exportPkcs8, generateEcKey, spkiOf } from "./keys.ts";
 import { parseRequest } from "./request.ts";
 import { damaged, valueOrFault } from "./testing/hostile.ts";
@@ -169,4 +169,27 @@ test("parseName makes a name or a Fault of damaged bytes", () => {
     fc.property(damaged(valid), (bytes) => valueOrFault(() => nameText(bytes))),
     { numRuns: 2000 },
   );
+});
+
+test("isSameName passes over types of strings, capitals and blanks, and over nothing else", () => {
+  const printable = (text: string) => derValue(TAG.printableString, Buffer.from(text));
+  const of = (...parts: [string, Buffer][]) => name(...parts.map((part) => [part]));
+  const ca = of([O, derUtf8("Puppet")], [CN, derUtf8("Root CA")]);
+  const others: [Buffer, boolean][] = [
+    [ca, true],
+    [of([O, printable("Puppet")], [CN, printable("Root CA")]), true],
+    [of([O, derUtf8("PUPPET")], [CN, derUtf8(" root  ca ")]), true],
+    [of([CN, derUtf8("Root CA")], [O, derUtf8("Puppet")]), false],
+    [
+      name([
+        [O, derUtf8("Puppet")],
+        [CN, derUtf8("Root CA")],
+      ]),
+      false,
+    ],
+    [of([O, derUtf8("Puppet")]), false],
+    [of([O, derUtf8("Puppet")], [CN, derUtf8("RootCA")]), false],
+    [of([O, derUtf8("Puppet")], [O, derUtf8("Root CA")]), false],
+  ];
+  for (const [other, same] of others) assert.equal(isSameName(ca, other), same);
 });

@@ -85,6 +85,24 @@ export function nameText(name: Uint8Array | readonly Rdn[]): string {
     .join(",");
 }
 
+/**
+ * Whether two encoded names are one, as OpenSSL compares them (RFC 5280 §7.1): types of strings,
+ * capitals and runs of blanks make no difference. Some CAs write a name otherwise in their lists.
+ */
+export function isSameName(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0 || comparable(a) === comparable(b);
+}
+
+function comparable(name: Uint8Array): string {
+  const attribute = ({ oid, valueDer, text }: NameAttribute) => {
+    const value = text?.trim().replace(/\s+/g, " ").toLowerCase();
+    return JSON.stringify(
+      value === undefined ? [oid, valueDer.toString("hex"), "der"] : [oid, value],
+    );
+  };
+  return JSON.stringify(parseName(name).map((rdn) => rdn.map(attribute).sort()));
+}
+
 function rdnsFrom(name: Uint8Array | readonly Rdn[]): readonly Rdn[] {
   return name instanceof Uint8Array ? parseName(name) : name;
 }

@@ -13,7 +13,7 @@ import { exportPkcs8, generateEcKey, generateRsaKey, spkiOf } from "./keys.ts";
 import { nameOf } from "./name.ts";
 import { OID } from "./oids.ts";
 import { derFrom } from "./pem.ts";
-import { createRequest, parseRequest, verifyRequest } from "./request.ts";
+import { createRequest, parseRequest, requestPem, verifyRequest } from "./request.ts";
 import { algorithmFor, assembleSigned, signTbs } from "./signed.ts";
 import { damaged, valueOrFault } from "./testing/hostile.ts";
 import { opensslFolder } from "./testing/openssl.ts";
@@ -154,6 +154,14 @@ test("parseRequest takes the first value of extensionRequest and nothing of Micr
   assert.deepEqual(parseRequest(requestWith([both])).requestedExtensions, [role]);
 });
 
+test("parseRequest takes version 3, as puppetserver ca generate writes it", () => {
+  const parsed = parseRequest(requestWith([extensionRequest(roleDer)], 2));
+  assert.deepEqual(parsed.requestedExtensions, [role]);
+  assert.ok(verifyRequest(parsed));
+  write("r.pem", requestPem(parsed.der));
+  assert.match(openssl(..."req -in r.pem -noout -verify".split(" ")), /verify OK/);
+});
+
 test("parseRequest takes an explicit critical FALSE", () => {
   const explicit = derSequence(derOid(role.oid), derBoolean(false), derOctets(role.value));
   const request = requestWith([attribute(OID.extensionRequest, derSequence(explicit))]);
@@ -171,6 +179,8 @@ const REFUSED: [string, Buffer][] = [
     requestWith([attribute(OID.extensionRequest, derNull())]),
   ],
   ["version 2", requestWith([], 1)],
+  ["version 4", requestWith([], 3)],
+  ["version 0", requestWith([], -1)],
   ["a key that is none", requestOf(derSequence(derSequence(), derNull()))],
   [
     "an algorithm of several parameters",

@@ -3,6 +3,7 @@
 // parsers, so it is refused here once and for all.
 
 import type { KeyObject } from "node:crypto";
+import { checkAny } from "./any.ts";
 import { contextConstructed, derInteger, derOid, derSequence, derSetOf, integerOf } from "./der.ts";
 import { DerReader, malformed, oidOf, TAG } from "./der.ts";
 import { extensionsOf } from "./extension-values.ts";
@@ -16,6 +17,8 @@ import { type Signed, verifySigned } from "./signed.ts";
 
 /** Most bytes of one request. */
 export const REQUEST_BYTES_MAX = 256 * 1024;
+/** RFC 2986 has 0 alone; `puppetserver ca generate` writes 2, which belongs into certificates. */
+const VERSIONS = [0n, 2n];
 const LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 /** One attribute; each value is encoded DER. */
@@ -47,7 +50,9 @@ export function parseRequest(derOrPem: Uint8Array | string): CertificateRequest 
   const { tbs, algorithmDer: _, ...signed } = readSigned(der, what, REQUEST_BYTES_MAX);
   const reader = tbs.inside(what);
   const version = integerOf(reader.expect(TAG.integer, `${what}: version`), `${what}: version`);
-  if (version !== 0n) throw malformed(`${what} has version ${version + 1n}, only 1 exists`);
+  if (!VERSIONS.includes(version)) {
+    throw malformed(`${what} has version ${version + 1n}, only 1 exists`);
+  }
   const subject = reader.expect(TAG.sequence, `${what}: subject`);
   const spki = reader.expect(TAG.sequence, `${what}: public key`);
   readSpki(spki, `${what}: public key`);
@@ -110,7 +115,11 @@ function attributesOf(reader: DerReader, what: string): RequestAttribute[] {
     const set = item.enter(TAG.set, `${what}: attribute ${oid}`);
     item.finish(`${what}: attribute ${oid}`);
     const values: Buffer[] = [];
-    while (!set.done) values.push(set.next(`${what}: attribute ${oid}`).der);
+    while (!set.done) {
+      const value = set.next(`${what}: attribute ${oid}`);
+      checkAny(value, `${what}: attribute ${oid}`);
+      values.push(value.der);
+    }
     if (values.length === 0) throw malformed(`${what}: attribute ${oid} has no value`);
     if (seen.has(oid)) throw malformed(`${what} has attribute ${oid} twice`);
     seen.add(oid);

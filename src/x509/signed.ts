@@ -4,7 +4,7 @@
 
 import { KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
-import { Fault } from "../base/fault.ts";
+import { Fault, messageOf } from "../base/fault.ts";
 import { bitOctetsOf, derBitOctets, derNull, derOid, derSequence, type DerNode } from "./der.ts";
 import { malformed, readDer, TAG } from "./der.ts";
 import { describe, isSupported, publicKeyOf, readAlgorithm } from "./keys.ts";
@@ -109,6 +109,21 @@ export function verifySigned(signed: Signed, signer: KeyObject | Uint8Array): bo
     // OpenSSL throws on some broken keys and signatures where it says "no" to others.
     return false;
   }
+}
+
+/**
+ * Why no signature by this key can be verified here, whoever made it; undefined when it can. For
+ * messages: verifySigned says no to all of them.
+ */
+export function describeUnknown(signed: Signed, spkiDer: Uint8Array): string | undefined {
+  try {
+    const key = publicKeyOf(spkiDer);
+    if (!isSupported(key)) return `a key of type ${describe(key)} is not supported`;
+  } catch (error) {
+    return messageOf(error);
+  }
+  const known = ALGORITHMS.has(signed.signatureAlgorithm);
+  return known ? undefined : `signature algorithm ${signed.signatureAlgorithm} is not supported`;
 }
 
 function hashFor(key: KeyObject): string {
