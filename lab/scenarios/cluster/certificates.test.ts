@@ -62,7 +62,7 @@ hazard(
   },
 );
 
-hazard("stock puppetserver ca lists, signs, revokes and cleans, from any server", async (scene) => {
+hazard("stock puppetserver ca does all its work, from any server", async (scene) => {
   const { cluster } = scene;
   const [, ...others] = await roles(cluster);
   for (const server of [cluster.first, others.at(-1) ?? cluster.first]) {
@@ -81,6 +81,11 @@ hazard("stock puppetserver ca lists, signs, revokes and cleans, from any server"
     assert.match(await stock("list --all"), new RegExp(`Revoked[^]*${certname}`));
     await stock(`clean --certname ${certname}`);
     assert.doesNotMatch(await stock("list --all"), new RegExp(certname));
+    const made = `made-${certname}`;
+    assert.match(await stock(`generate --certname ${made}`), /Successfully saved certificate/);
+    const verify = `openssl verify -CAfile certs/ca.pem certs/${made}.pem`;
+    await server.run(`cd /var/lib/puppet/ssl && ${verify} && find . -name ${made}.pem -delete`);
+    await stock(`clean --certname ${made}`);
   }
 });
 
