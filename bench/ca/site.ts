@@ -3,6 +3,7 @@
 
 import { openCluster } from "../../lab/cluster.ts";
 import type { LabHost } from "../../lab/host.ts";
+import { CA_DIRECTORY } from "../../lab/cluster/signings.ts";
 import { orInterrupted } from "../../lab/interrupt.ts";
 import { openLab } from "../../lab/lab.ts";
 import { UNITS } from "../../src/host/paths.ts";
@@ -84,8 +85,18 @@ export async function openOurs(
   const cluster = await openCluster({ servers, vip: false, prepare, say, signal });
   const { lab, agentHost } = cluster;
   const base: BareSite = { kind: "understudy", lab, servers: cluster.servers, agentHost };
+  if (plan !== undefined) {
+    say("waiting until every server has the fleet's certificates on disk");
+    for (const server of cluster.servers) await untilOnDisk(server, plan);
+  }
   const { daemon, etcd, edge: haproxy } = UNITS;
   return describe(base, fleet, { daemon, etcd, haproxy });
+}
+
+/** A server that has joined writes a file for each certificate of the fleet: that isn't measured. */
+async function untilOnDisk(server: LabHost, { certificates }: FleetPlan): Promise<void> {
+  const has = `test "$(ls -U ${CA_DIRECTORY}/signed | wc -l)" -ge ${certificates}`;
+  await server.untilHolds(has, START_MS_MAX);
 }
 
 async function describe(
