@@ -2,7 +2,7 @@
 // could take over from it at any moment, and reads are answered from it when etcd is gone.
 // Danger: files that the record doesn't know are somebody's work; they are reported, never removed.
 
-import { open, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Log } from "../base/log.ts";
 import {
@@ -52,8 +52,7 @@ export interface CaDirectory {
 export function createDirectory(options: DirectoryOptions, signal: AbortSignal): CaDirectory {
   const layout = caLayout(options.folder);
   const owned = options.owner === undefined ? {} : { owner: options.owner };
-  /** The serials in the inventory, and how long that was then. */
-  let inventory: { serials: Set<Serial>; bytes: number } | undefined;
+  let inventory: KnownInventory | undefined;
   let tell = (): void => undefined;
   const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>) =>
     eachAtOnce([...items], WRITES_AT_ONCE, async (item) => {
@@ -79,11 +78,7 @@ export function createDirectory(options: DirectoryOptions, signal: AbortSignal):
         ),
       async () => {
         if (lines === undefined) return;
-        // Stock's tools add to it, and somebody may have cut it.
-        if (inventory === undefined || (await sizeOf(layout.inventory)) !== inventory.bytes) {
-          inventory = { serials: await readSerials(layout.inventory), bytes: 0 };
-        }
-        inventory.bytes = await appendInventory(layout.inventory, inventory.serials, lines, owned);
+        inventory = await appendInventory(layout.inventory, inventory, lines, owned);
       },
       () => each(removes, (path) => rm(path, { force: true })),
       () => each(folders, syncFolder),
@@ -121,44 +116,52 @@ export async function readNamed(
   );
 }
 
+/** The serials in the inventory, and how long it was then, in bytes. */
+interface KnownInventory {
+  serials: Set<Serial>;
+  bytes: number;
+}
+
 /**
- * Makes the file if need be and adds the lines whose serials it hasn't. A torn last line is ended
- * first, so that it is just one odd line. Returns how long the file is then, in bytes.
+ * Makes the file if need be and adds the lines whose serials it hasn't. Where it isn't as long as
+ * when it was `known`, it is read: stock's tools add to it, and somebody may have cut it. A torn
+ * last line is ended first then, so that it is just one odd line. Returns what is known now.
  */
 async function appendInventory(
   path: string,
-  known: Set<Serial>,
+  known: KnownInventory | undefined,
   lines: readonly InventoryLine[],
   owned: WriteOptions,
-): Promise<number> {
-  const bySerial = new Map(lines.map((line) => [line.serial, line]));
-  const fresh = [...bySerial.values()].filter(({ serial }) => !known.has(serial));
+): Promise<KnownInventory> {
   const file = await open(path, "a+", FILE_MODE);
   try {
     const { size } = await file.stat();
     if (size === 0 && owned.owner) await file.chown(owned.owner.uid, owned.owner.gid);
-    const last = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
-    const torn = last.bytesRead === 1 && last.buffer[0] !== 0x0a;
+    const isKnown = known !== undefined && known.bytes === size;
+    const serials = isKnown ? known.serials : await readSerials(path);
+    const bySerial = new Map(lines.map((line) => [line.serial, line]));
+    const fresh = [...bySerial.values()].filter(({ serial }) => !serials.has(serial));
+    const start = isKnown || !(await isTorn(file, size)) ? "" : "\n";
+    const text = Buffer.from(start + fresh.map(renderInventoryLine).join(""));
     try {
-      await file.appendFile((torn ? "\n" : "") + fresh.map(renderInventoryLine).join(""));
+      await file.appendFile(text);
       await file.sync();
-      for (const { serial } of fresh) known.add(serial);
-      return (await file.stat()).size;
     } catch (error) {
       // A full disk leaves no half line behind, at which stock's tools would stumble.
       await file.truncate(size);
       throw error;
     }
+    for (const { serial } of fresh) serials.add(serial);
+    // What another has added meanwhile makes it longer than this, and has it read anew.
+    return { serials, bytes: size + text.length };
   } finally {
     await file.close();
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
+async function isTorn(file: FileHandle, size: number): Promise<boolean> {
+  const last = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+  return last.bytesRead === 1 && last.buffer[0] !== 0x0a;
 }
 
 async function readSerials(path: string): Promise<Set<Serial>> {
