@@ -41,6 +41,8 @@ test("signing in: a wrong token is refused in words, a right one opens the overv
   assert.ok((await page.context().cookies()).every(({ value }) => !stored.includes(value)));
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Access token").waitFor();
+  // A page that is left before the answer may leave the session open.
+  await page.waitForFunction("localStorage.length === 0");
   await page.reload();
   await page.getByLabel("Access token").waitFor();
   assert.equal(await page.evaluate("localStorage.length"), 0);

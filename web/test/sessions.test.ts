@@ -76,5 +76,5 @@ test("signing out: a session that is over is out, and one that can't be ended is
   answer = "over";
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Access token").waitFor();
-  assert.equal(await page.evaluate("localStorage.length"), 0);
+  await page.waitForFunction("localStorage.length === 0");
 });
