@@ -5,9 +5,6 @@ import type { Core } from "./core.ts";
 import { certKey, nameKey, requestKey } from "./record.ts";
 import type { ReadOptions } from "./store.ts";
 
-/** Names looked up in one transaction; each is one or two of its operations. */
-const NAMES_AT_ONCE = 60;
-
 /**
  * Reads the names' current certificates and requests; names that can't be ones are left out. Throws
  * Fault `etcd.…`.
@@ -18,14 +15,14 @@ export async function lookUp(
   options: ReadOptions = {},
 ): Promise<void> {
   const { tables } = store.mirror;
-  for (let at = 0; at < names.length; at += NAMES_AT_ONCE) {
-    const some = names.slice(at, at + NAMES_AT_ONCE).filter(isCertname);
-    const keys = some.flatMap((name) => [nameKey(name), requestKey(name)]);
-    await store.refresh(keys, options);
-    const lacking = some.flatMap((name) => {
-      const serial = tables.names.get(name)?.serial;
-      return serial === undefined || tables.certs.has(serial) ? [] : [certKey(serial)];
-    });
-    await store.refresh(lacking, options);
-  }
+  const some = names.filter(isCertname);
+  await store.refresh(
+    some.flatMap((name) => [nameKey(name), requestKey(name)]),
+    options,
+  );
+  const lacking = some.flatMap((name) => {
+    const serial = tables.names.get(name)?.serial;
+    return serial === undefined || tables.certs.has(serial) ? [] : [certKey(serial)];
+  });
+  await store.refresh(lacking, options);
 }

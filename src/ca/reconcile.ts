@@ -10,8 +10,6 @@ import { PAGE_WITHIN_MS } from "./store.ts";
 /** How long the watch may be behind, milliseconds, before the record itself is asked. */
 const WATCH_LATE_MS = 500;
 const WATCH_POLL_MS = 2;
-/** Keys read anew in one transaction. */
-const REREAD_AT_ONCE = 100;
 
 /**
  * Resolves when memory has everything that the record had as of `revision`, which must be one that
@@ -40,9 +38,7 @@ export async function reconcile(core: Core, signal?: AbortSignal): Promise<void>
       if ((mirror.revisionOf(key) ?? Infinity) < modRevision) stale.push(key);
     }
   }
-  for (let at = 0; at < stale.length; at += REREAD_AT_ONCE) {
-    await store.refresh(stale.slice(at, at + REREAD_AT_ONCE), until);
-  }
+  await store.refresh(stale, until);
   const gone = [...unseen].filter((key) => (mirror.revisionOf(key) ?? Infinity) <= newest);
   const touched = mirror.apply(
     gone.map((key): Change => ({ key, value: null, modRevision: newest + 0.5 })),

@@ -36,7 +36,7 @@ export const PAGE_WITHIN_MS = 30_000;
 /** How long after a read came to nothing polling ones don't even try, in milliseconds. */
 const HOPELESS_MS = 1000;
 
-/** Keys per transaction; a foreign etcd allows 128 operations by default. */
+/** Operations per transaction, reads too; a foreign etcd allows 128 by default. */
 const OPS_AT_ONCE = 100;
 /** Bytes per transaction; it allows 1.5 MiB, as base64. */
 const PUT_BYTES_AT_ONCE = 512 * 1024;
